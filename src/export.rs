@@ -1,0 +1,1 @@
+//! From the SDK to the outside.

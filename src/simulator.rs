@@ -1,0 +1,1 @@
+//! A Mastodon server that never was.

@@ -1,0 +1,178 @@
+//! A target: the server that is polled, how it is identified on every point,
+//! and what is asked of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::endpoint::{Endpoint, On};
+
+/// One server to poll. Everything in it has been checked.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// How people refer to it: `mastodon.social`, `http://127.0.0.1:3000`,
+    /// or the `host` where one is set.
+    pub name: Arc<str>,
+    /// Scheme, host and port that are connected to; path `/`.
+    pub url: Url,
+    /// The `Host` header to send instead of the URL's own: a server polled
+    /// behind its proxy.
+    pub host: Option<String>,
+    /// `X-Forwarded-Proto` to send: `http` or `https`.
+    pub forwarded_proto: Option<String>,
+    /// An access token, if the user gave one.
+    pub token: Option<Token>,
+    /// Attributes of every point about this target, sorted by key:
+    /// `server.address`, `server.port` where it is not https on 443, and the
+    /// user's own.
+    pub identity: Arc<[(Arc<str>, AttributeValue)]>,
+    /// The endpoints to ask for, in the order of [`Endpoint::ALL`].
+    pub endpoints: Vec<Endpoint>,
+    /// Accounts to follow.
+    pub accounts: Vec<AccountRef>,
+    /// Whether `last_success`, `duration` and `size` are reported by endpoint.
+    pub endpoint_details: bool,
+    /// Intervals that the user set.
+    pub intervals: BTreeMap<Endpoint, Duration>,
+}
+
+/// The value of an attribute on a measured point.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AttributeValue {
+    /// Text.
+    Text(Arc<str>),
+    /// A whole number (`server.port`).
+    Int(i64),
+}
+
+/// An account as the user wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountRef {
+    /// `name` or `name@domain`, without a leading `@`.
+    Acct(Arc<str>),
+    /// The server's own id, digits.
+    Id(Arc<str>),
+}
+
+impl AccountRef {
+    /// What stands in `mastodon.account.acct`: as the user wrote it.
+    #[must_use]
+    pub fn label(&self) -> &Arc<str> {
+        match self {
+            AccountRef::Acct(a) | AccountRef::Id(a) => a,
+        }
+    }
+}
+
+/// An access token. It never shows: not in `Debug`, not in an error.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Arc<str>);
+
+impl Token {
+    /// Wraps a token; the caller has trimmed and checked it.
+    #[must_use]
+    pub fn new(secret: &str) -> Token {
+        Token(secret.into())
+    }
+
+    /// The secret itself, for the `Authorization` header only.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Target {
+    /// A target with the default endpoints, from a checked URL.
+    ///
+    /// `host` and `forwarded_proto` are those of [`Target`]; `attributes` are
+    /// the user's static attributes.
+    #[must_use]
+    pub fn new(
+        url: Url,
+        host: Option<String>,
+        forwarded_proto: Option<String>,
+        attributes: &BTreeMap<String, String>,
+    ) -> Target {
+        let scheme = forwarded_proto.as_deref().unwrap_or(url.scheme()).to_owned();
+        // With `host` the site is the one of that name; the URL only says
+        // where its server is reached.
+        let (address, port) = match &host {
+            Some(h) => split_host(h),
+            None => (bare_host(&url), url.port()),
+        };
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let port = port.unwrap_or(default_port);
+        let mut identity: Vec<(Arc<str>, AttributeValue)> = attributes
+            .iter()
+            .map(|(k, v)| (k.as_str().into(), AttributeValue::Text(v.as_str().into())))
+            .collect();
+        identity.push(("server.address".into(), AttributeValue::Text(address.as_str().into())));
+        if scheme != "https" || port != 443 {
+            identity.push(("server.port".into(), AttributeValue::Int(port.into())));
+        }
+        identity.sort();
+        let shown = if address.contains(':') { format!("[{address}]") } else { address };
+        let name = match (scheme.as_str(), port == default_port) {
+            ("https", true) => shown,
+            (_, true) => format!("{scheme}://{shown}"),
+            (_, false) => format!("{scheme}://{shown}:{port}"),
+        };
+        let endpoints = Endpoint::ALL.iter().copied().filter(|e| e.on() == On::Default).collect();
+        Target {
+            name: name.into(),
+            url,
+            host,
+            forwarded_proto,
+            token: None,
+            identity: identity.into(),
+            endpoints,
+            accounts: Vec::new(),
+            endpoint_details: true,
+            intervals: BTreeMap::new(),
+        }
+    }
+
+    /// The value of `server.address`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.identity
+            .iter()
+            .find_map(|(k, v)| match v {
+                AttributeValue::Text(t) if &**k == "server.address" => Some(&**t),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
+    /// The shortest time between two requests for `endpoint`.
+    #[must_use]
+    pub fn interval(&self, endpoint: Endpoint) -> Duration {
+        self.intervals.get(&endpoint).copied().unwrap_or(endpoint.interval())
+    }
+}
+
+/// The host of a URL without the brackets of an IPv6 address.
+fn bare_host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
+}
+
+/// Splits a `Host` header value into name and port.
+fn split_host(host: &str) -> (String, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => match port.parse() {
+            Ok(port) => (name.trim_matches(['[', ']']).to_owned(), Some(port)),
+            Err(_) => (host.to_owned(), None),
+        },
+        _ => (host.trim_matches(['[', ']']).to_owned(), None),
+    }
+}
