@@ -1,0 +1,167 @@
+//! What an answer's headers say: how long it lives, how many requests are
+//! left, when to come back.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_cache_semantics::{CacheOptions, CachePolicy};
+use jiff::Timestamp;
+
+use crate::snapshot::RateLimit;
+
+/// No lifetime from headers is longer.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// No server keeps us away longer.
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+
+/// How long an answer stays fresh by its own headers (RFC 9111): `max-age`,
+/// `Age`, `Expires`; `stale-*` and heuristics play no part.
+#[must_use]
+pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Duration {
+    if !headers.contains_key(http::header::CACHE_CONTROL) && !headers.contains_key(http::header::EXPIRES) {
+        return Duration::ZERO;
+    }
+    let mut fresh = HeaderMap::with_capacity(6);
+    for name in ["cache-control", "expires", "date", "age", "pragma"] {
+        for value in headers.get_all(name) {
+            fresh.append(http::HeaderName::from_static(name), without_stale(value));
+        }
+    }
+    let mut request = Request::new(());
+    *request.method_mut() = Method::GET;
+    let mut response = Response::new(());
+    // A 304 renews the lifetime of the answer that it stands for.
+    *response.status_mut() = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
+    *response.headers_mut() = fresh;
+    // A private cache, and no guessing from Last-Modified.
+    let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
+    let policy = CachePolicy::new_options(&request, &response, now, options);
+    if policy.is_storable() { policy.time_to_live(now).min(LONGEST_LIFETIME) } else { Duration::ZERO }
+}
+
+/// A `Cache-Control` value without its `stale-*` directives, which allow
+/// what we never do: show an old number as a present one.
+fn without_stale(value: &http::HeaderValue) -> http::HeaderValue {
+    let Ok(text) = value.to_str() else { return value.clone() };
+    if !text.contains("stale-") {
+        return value.clone();
+    }
+    let kept: Vec<&str> = text.split(',').filter(|d| !d.trim_start().starts_with("stale-")).collect();
+    http::HeaderValue::from_str(&kept.join(",")).unwrap_or_else(|_| value.clone())
+}
+
+/// `X-RateLimit-*`, unless the answer came out of a cache: then they belong to
+/// somebody else's request.
+#[must_use]
+pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let hit = |name: &str| text(name).is_some_and(|v| v.to_ascii_uppercase().contains("HIT"));
+    let aged = text("age").and_then(|v| v.trim().parse::<u64>().ok()).is_some_and(|age| age > 0);
+    if aged || hit("x-cache") || hit("cf-cache-status") || hit("x-proxy-cache") {
+        return None;
+    }
+    let reset = instant(text("x-ratelimit-reset")?).filter(|reset| *reset >= unix)?;
+    let number = |name| text(name).and_then(|v| v.trim().parse::<i64>().ok()).filter(|n| *n >= 0);
+    Some(RateLimit { limit: number("x-ratelimit-limit"), remaining: number("x-ratelimit-remaining"), reset })
+}
+
+/// How long to stay away after 429 or 503: `Retry-After`, else the end of the
+/// rate limit's window; at most an hour.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, unix: f64) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let seconds = match text("retry-after") {
+        Some(value) => match value.parse::<u64>() {
+            Ok(seconds) => seconds as f64,
+            Err(_) => http_date(value)? - unix,
+        },
+        None => instant(text("x-ratelimit-reset")?)? - unix,
+    };
+    (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
+}
+
+/// An ISO 8601 instant (Mastodon, `2026-08-01T13:55:00.548486Z`) or Unix
+/// seconds (others), as Unix seconds.
+fn instant(text: &str) -> Option<f64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        // Smaller numbers are a time span in some dialects: nothing we know.
+        return (seconds > 1_000_000_000).then_some(seconds as f64);
+    }
+    let at: Timestamp = text.parse().ok()?;
+    Some(at.as_microsecond() as f64 / 1e6)
+}
+
+fn http_date(text: &str) -> Option<f64> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
+    Some(at.as_second() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(k, v)| (http::HeaderName::from_static(k), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn lifetimes() {
+        let now = SystemTime::now();
+        for (lines, seconds) in [
+            (
+                vec![(
+                    "cache-control",
+                    "max-age=300, public, stale-while-revalidate=30, stale-if-error=86400",
+                )],
+                300,
+            ),
+            (vec![("cache-control", "max-age=300, public"), ("age", "100")], 200),
+            (vec![("cache-control", "max-age=300, public"), ("age", "400")], 0),
+            (vec![("cache-control", "max-age=259200, public")], 21_600),
+            (vec![("cache-control", "max-age=60, private")], 60),
+            (vec![("cache-control", "private, no-store")], 0),
+            (vec![("cache-control", "no-cache, max-age=60")], 0),
+            (vec![("cache-control", "max-age=junk")], 0),
+            (vec![("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")], 0),
+            (vec![], 0),
+        ] {
+            let found = lifetime(StatusCode::OK, &headers(&lines), now);
+            assert_eq!(found.as_secs(), seconds, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_of_others_are_not_ours() {
+        let unix = 1_785_592_000.0;
+        let own = [
+            ("x-ratelimit-limit", "300"),
+            ("x-ratelimit-remaining", "299"),
+            ("x-ratelimit-reset", "2026-08-01T13:55:00.548486Z"),
+        ];
+        let limit = rate_limit(&headers(&own), unix).unwrap();
+        assert_eq!((limit.limit, limit.remaining), (Some(300), Some(299)));
+        assert!((limit.reset - 1_785_592_500.548_486).abs() < 1e-3);
+        for cached in [("age", "3"), ("x-cache", "HIT, MISS"), ("cf-cache-status", "HIT")] {
+            let lines: Vec<_> = own.iter().copied().chain([cached]).collect();
+            assert_eq!(rate_limit(&headers(&lines), unix), None, "{cached:?}");
+        }
+        assert_eq!(rate_limit(&headers(&own), unix + 600.0), None, "a reset in the past");
+        assert!(rate_limit(&headers(&[("x-ratelimit-reset", "soon")]), unix).is_none());
+    }
+
+    #[test]
+    fn when_to_come_back() {
+        let unix = 784_111_770.0;
+        for (line, seconds) in [
+            (("retry-after", "120"), Some(120)),
+            (("retry-after", "86400"), Some(3600)),
+            (("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(7)),
+            (("retry-after", "soon"), None),
+            (("x-ratelimit-reset", "1994-11-06T08:50:00.000000Z"), Some(30)),
+            (("x-ratelimit-reset", "1994-11-06T08:40:00.000000Z"), None),
+        ] {
+            assert_eq!(retry_after(&headers(&[line]), unix).map(|d| d.as_secs()), seconds, "{line:?}");
+        }
+    }
+}

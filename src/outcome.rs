@@ -1,0 +1,102 @@
+//! How an attempt to read an endpoint ended: a closed set, because it is a label.
+
+use std::fmt;
+
+/// What an answer, or its absence, counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was read.
+    Ok,
+    /// The server does not have it, or not for us: no failure, asked again after hours.
+    NotOffered,
+    /// It could not be read.
+    Failed(ErrorType),
+}
+
+/// Why an endpoint could not be read: the values of `error.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorType {
+    /// 401 or 403.
+    Unauthorized,
+    /// 429, or 503 with `Retry-After`.
+    RateLimited,
+    /// Any other 4xx.
+    Http4xx,
+    /// Any other 5xx.
+    Http5xx,
+    /// Too many redirects, one to another site, or one from https to http.
+    Redirect,
+    /// An address that a server's answer named lies in a guarded range.
+    BlockedAddress,
+    /// Not JSON, JSON of the wrong shape, or an `error` object.
+    Decode,
+    /// More than the body cap, or more pages than the page cap.
+    TooLarge,
+    /// The name was not found.
+    Dns,
+    /// Refused, reset, closed or truncated.
+    Connect,
+    /// No TLS connection, or not to the right server.
+    Tls,
+    /// Past the deadline.
+    Timeout,
+    /// What nobody foresaw.
+    Other,
+}
+
+impl ErrorType {
+    /// All of them.
+    pub const ALL: [ErrorType; 13] = [
+        ErrorType::Unauthorized,
+        ErrorType::RateLimited,
+        ErrorType::Http4xx,
+        ErrorType::Http5xx,
+        ErrorType::Redirect,
+        ErrorType::BlockedAddress,
+        ErrorType::Decode,
+        ErrorType::TooLarge,
+        ErrorType::Dns,
+        ErrorType::Connect,
+        ErrorType::Tls,
+        ErrorType::Timeout,
+        ErrorType::Other,
+    ];
+
+    /// The value of `error.type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorType::Unauthorized => "unauthorized",
+            ErrorType::RateLimited => "rate_limited",
+            ErrorType::Http4xx => "http_4xx",
+            ErrorType::Http5xx => "http_5xx",
+            ErrorType::Redirect => "redirect",
+            ErrorType::BlockedAddress => "blocked_address",
+            ErrorType::Decode => "decode",
+            ErrorType::TooLarge => "too_large",
+            ErrorType::Dns => "dns",
+            ErrorType::Connect => "connect",
+            ErrorType::Tls => "tls",
+            ErrorType::Timeout => "timeout",
+            ErrorType::Other => "_OTHER",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word for it in listings: `ok`, `not_offered`, or the error type.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::NotOffered => "not_offered",
+            Outcome::Failed(error) => error.name(),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,123 @@
+//! Refreshing: what is stale is asked for, once, politely, all targets at
+//! once, until a deadline.
+
+mod polled;
+mod run;
+mod said;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::clock::Clock;
+use crate::fetch::Client;
+use crate::snapshot::View;
+use crate::target::Target;
+
+use self::polled::Polled;
+use self::run::Job;
+
+/// Keeps what is known of all targets, and refreshes it when a collection
+/// asks. Requests run on the Tokio runtime that it was made on.
+#[derive(Debug)]
+pub struct Refresher {
+    targets: Vec<Arc<Polled>>,
+    clock: Clock,
+    lanes: Lanes,
+}
+
+/// Targets wait for their turn in two lanes, so that those that hang or
+/// cannot be reached never hold up the others.
+#[derive(Debug)]
+struct Lanes {
+    usual: mpsc::UnboundedSender<Job>,
+    suspect: mpsc::UnboundedSender<Job>,
+}
+
+impl Refresher {
+    /// Starts with nothing known and nothing asked.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[must_use]
+    pub fn new(targets: Vec<Target>, client: Client, clock: Clock) -> Refresher {
+        let client = Arc::new(client);
+        let most = client.settings().max_requests.max(1);
+        let lanes = Lanes {
+            usual: lane(client.clone(), clock.clone(), most),
+            // A quarter of all requests at most waits for dead servers.
+            suspect: lane(client, clock.clone(), most.div_ceil(4)),
+        };
+        let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t))).collect();
+        Refresher { targets, clock, lanes }
+    }
+
+    /// The targets, in the order of the configuration.
+    #[must_use]
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Arc<Target>> {
+        self.targets.iter().map(|polled| polled.target())
+    }
+
+    /// The clock that lifetimes are measured with.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Asks for what is stale and returns what is known when all has been
+    /// answered, or at the deadline. What is already under way is waited for
+    /// and not asked for twice; late answers serve the next collection.
+    pub async fn refresh(&self, within: Duration) -> Arc<View> {
+        let (started, unix) = (self.clock.now(), self.clock.unix());
+        let deadline = tokio::time::Instant::now() + within;
+        let mut waiting = Vec::new();
+        for polled in &self.targets {
+            if let Some(job) = Job::claim(polled, started) {
+                let lane = if polled.is_suspect() { &self.lanes.suspect } else { &self.lanes.usual };
+                // The lane ends with the runtime; then nothing is refreshed any
+                // more, and dropping the job frees what it had claimed.
+                let _ = lane.send(job);
+            }
+            if polled.is_busy() {
+                waiting.push(polled);
+            }
+        }
+        for polled in waiting {
+            if tokio::time::timeout_at(deadline, polled.idle()).await.is_err() {
+                break;
+            }
+        }
+        Arc::new(self.view(started, unix))
+    }
+
+    /// What is known now, without asking.
+    #[must_use]
+    pub fn known(&self) -> Arc<View> {
+        Arc::new(self.view(self.clock.now(), self.clock.unix()))
+    }
+
+    fn view(&self, started: Duration, unix: f64) -> View {
+        let targets = self.targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
+        View { started, unix, targets }
+    }
+}
+
+/// A lane: jobs in the order of their arrival, at most `most` at once.
+fn lane(client: Arc<Client>, clock: Clock, most: usize) -> mpsc::UnboundedSender<Job> {
+    let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+    let turns = Arc::new(Semaphore::new(most));
+    tokio::spawn(async move {
+        while let Some(job) = jobs.recv().await {
+            // The semaphore is never closed.
+            let Ok(turn) = turns.clone().acquire_owned().await else { return };
+            let (client, clock) = (client.clone(), clock.clone());
+            tokio::spawn(async move {
+                job.run(&client, &clock).await;
+                drop(turn);
+            });
+        }
+    });
+    sender
+}

@@ -1,0 +1,339 @@
+//! One target's state between collections: what is known, what is due, what
+//! is under way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::api::{Answer, Verdict};
+use crate::clock::Moment;
+use crate::endpoint::Endpoint;
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::{Facts, Slot, Snapshot};
+use crate::target::Target;
+
+use super::said::Said;
+
+/// What the server does not offer is asked for again after this time.
+const NOT_OFFERED_FOR: Duration = Duration::from_secs(6 * 3600);
+/// The first wait after a failure; each further one doubles it, up to the
+/// endpoint's interval.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(60);
+/// `up` is never older.
+const UP_FOR: Duration = Duration::from_secs(60);
+/// No server keeps us away longer.
+const LONGEST_HOLD: f64 = 3600.0;
+
+/// A target that is polled.
+#[derive(Debug)]
+pub struct Polled {
+    target: Arc<Target>,
+    state: Mutex<State>,
+    done: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    snapshot: Arc<Snapshot>,
+    /// In the order of the snapshot's slots.
+    work: Vec<Work>,
+    under_way: usize,
+    /// Until when nothing below `/api` is asked: the rate limit is spent.
+    held_until: Moment,
+    /// The last run met a wall: no connection, or no answer in time.
+    suspect: bool,
+}
+
+/// What refreshing keeps of an endpoint beside what it said.
+#[derive(Debug, Default)]
+struct Work {
+    due: Moment,
+    under_way: bool,
+    failures_in_row: u32,
+    etag: Option<Arc<str>>,
+    with_token: bool,
+    said: Said,
+}
+
+/// What an attempt needs to know of earlier ones.
+#[derive(Debug)]
+pub struct Known {
+    pub etag: Option<Arc<str>>,
+    pub with_token: bool,
+    pub discovered: Option<Arc<Url>>,
+    /// Why the last discovery failed, if it did.
+    pub undiscovered: Option<(ErrorType, Arc<str>)>,
+}
+
+impl Polled {
+    pub fn new(target: Target) -> Polled {
+        let slots: Vec<Slot> = target.endpoints.iter().map(|e| Slot::new(*e)).collect();
+        let state = State {
+            work: slots.iter().map(|_| Work::default()).collect(),
+            snapshot: Arc::new(Snapshot { slots, ..Snapshot::default() }),
+            under_way: 0,
+            held_until: Duration::ZERO,
+            suspect: false,
+        };
+        Polled { target: Arc::new(target), state: Mutex::new(state), done: Notify::new() }
+    }
+
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.lock().snapshot.clone()
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.lock().under_way > 0
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.lock().suspect
+    }
+
+    pub fn set_suspect(&self, suspect: bool) {
+        self.lock().suspect = suspect;
+    }
+
+    /// Waits until nothing is under way.
+    pub async fn idle(&self) {
+        loop {
+            let mut done = std::pin::pin!(self.done.notified());
+            done.as_mut().enable();
+            if !self.is_busy() {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    /// Takes what is due and not under way. Where nothing is due and the last
+    /// attempt at a document that shows the server up is older than a minute,
+    /// takes one of those.
+    pub fn claim(&self, now: Moment) -> Vec<usize> {
+        let mut state = self.lock();
+        let mut claimed: Vec<usize> =
+            (0..state.work.len()).filter(|i| state.may_ask(*i, now) && state.work[*i].due <= now).collect();
+        if claimed.is_empty() && state.under_way == 0 {
+            let shows_up = |i: &usize| {
+                let slot = &state.snapshot.slots[*i];
+                slot.endpoint.shows_up() && slot.outcome != Some(Outcome::NotOffered)
+            };
+            let last =
+                (0..state.work.len()).filter(shows_up).map(|i| state.snapshot.slots[i].attempted).max();
+            if last.is_some_and(|last| last + less_a_tenth(UP_FOR) <= now) {
+                claimed.extend((0..state.work.len()).filter(shows_up).find(|i| state.may_ask(*i, now)));
+            }
+        }
+        state.take(&claimed);
+        claimed
+    }
+
+    /// Takes the other documents that show the server up and were read more
+    /// than a minute ago: one has just failed, and what the others said then
+    /// does not tell whether the server is there now.
+    pub fn claim_to_confirm_down(&self, now: Moment) -> Vec<usize> {
+        let mut state = self.lock();
+        let claimed: Vec<usize> = (0..state.work.len())
+            .filter(|i| {
+                let slot = &state.snapshot.slots[*i];
+                slot.endpoint.shows_up()
+                    && slot.outcome == Some(Outcome::Ok)
+                    && slot.attempted + less_a_tenth(UP_FOR) <= now
+                    && state.may_ask(*i, now)
+            })
+            .collect();
+        state.take(&claimed);
+        claimed
+    }
+
+    /// The endpoint in this place.
+    pub fn endpoint(&self, index: usize) -> Endpoint {
+        self.target.endpoints[index]
+    }
+
+    pub fn known(&self, index: usize) -> Known {
+        let state = self.lock();
+        let work = &state.work[index];
+        let discovered = state.snapshot.slots.iter().find_map(|slot| match &slot.facts {
+            Some(Facts::Discovery(url)) => Some(url.clone()),
+            _ => None,
+        });
+        let undiscovered = state.snapshot.slots.iter().find_map(|slot| match slot.outcome {
+            Some(Outcome::Failed(error)) if slot.endpoint == Endpoint::NodeinfoDiscovery => {
+                Some((error, slot.reason.clone().unwrap_or_default()))
+            }
+            _ => None,
+        });
+        // An ETag is of use only while the facts that it stands for are kept.
+        let etag = work.etag.clone().filter(|_| state.snapshot.slots[index].facts.is_some());
+        Known { etag, with_token: work.with_token, discovered, undiscovered }
+    }
+
+    /// Enters what came of an attempt that has just ended.
+    pub fn record(&self, index: usize, answer: Answer, now: Moment, unix: f64, certificate: Option<i64>) {
+        let interval = self.target.interval(self.target.endpoints[index]);
+        let mut state = self.lock();
+        state.enter(index, answer, now, unix, interval, &self.target.name);
+        if certificate.is_some() {
+            Arc::make_mut(&mut state.snapshot).certificate_expiry = certificate;
+        }
+        self.release(&mut state, index);
+    }
+
+    /// Gives back what was claimed and not recorded: its task panicked or was
+    /// cut off.
+    pub fn abandon(&self, index: usize, now: Moment) {
+        let mut state = self.lock();
+        if !state.work[index].under_way {
+            return;
+        }
+        state.work[index].due = now + FIRST_BACK_OFF;
+        let slot = &mut Arc::make_mut(&mut state.snapshot).slots[index];
+        slot.outcome = Some(Outcome::Failed(ErrorType::Other));
+        slot.facts = None;
+        slot.count(ErrorType::Other, 1);
+        self.release(&mut state, index);
+    }
+
+    fn release(&self, state: &mut State, index: usize) {
+        if std::mem::take(&mut state.work[index].under_way) {
+            state.under_way -= 1;
+        }
+        if state.under_way == 0 {
+            self.done.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, claimed: &[usize]) {
+        for i in claimed {
+            self.work[*i].under_way = true;
+        }
+        self.under_way += claimed.len();
+    }
+
+    fn may_ask(&self, index: usize, now: Moment) -> bool {
+        let outside_api =
+            matches!(self.snapshot.slots[index].endpoint, Endpoint::Nodeinfo | Endpoint::NodeinfoDiscovery);
+        !self.work[index].under_way && (outside_api || self.held_until <= now)
+    }
+
+    fn enter(
+        &mut self,
+        index: usize,
+        answer: Answer,
+        now: Moment,
+        unix: f64,
+        interval: Duration,
+        target: &Arc<str>,
+    ) {
+        let verdict = self.settle(index, answer.verdict);
+        let work = &mut self.work[index];
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        let slot = &mut snapshot.slots[index];
+        slot.attempted = now.saturating_sub(answer.elapsed);
+        slot.finished = now;
+        slot.duration = answer.elapsed;
+        slot.status = answer.status;
+        slot.reason = answer.reason.map(Arc::from);
+        work.with_token = answer.with_token;
+        let next = match verdict {
+            Verdict::Ok | Verdict::NotModified => {
+                slot.outcome = Some(Outcome::Ok);
+                slot.last_success = Some(unix);
+                work.failures_in_row = 0;
+                work.etag = answer.etag;
+                if verdict == Verdict::Ok {
+                    slot.facts = answer.facts;
+                    slot.size = answer.size;
+                }
+                // From the request's start; the headers' lifetime from its end.
+                (slot.attempted + less_a_tenth(interval)).max(now + answer.lifetime)
+            }
+            Verdict::NotOffered | Verdict::Missing => {
+                slot.outcome = Some(Outcome::NotOffered);
+                slot.size = answer.size;
+                slot.facts = None;
+                work.failures_in_row = 0;
+                work.etag = None;
+                now + NOT_OFFERED_FOR
+            }
+            Verdict::Failed(error) => {
+                slot.outcome = Some(Outcome::Failed(error));
+                slot.size = answer.size;
+                slot.count(error, 1);
+                slot.facts = answer.facts;
+                work.etag = None;
+                work.failures_in_row += 1;
+                let longer = FIRST_BACK_OFF * 2u32.saturating_pow((work.failures_in_row - 1).min(10));
+                let usual = slot.attempted + less_a_tenth(longer.min(interval.max(FIRST_BACK_OFF)));
+                answer.retry_after.map_or(usual, |wait| usual.max(now + wait))
+            }
+        };
+        if !answer.problems.is_empty() {
+            slot.count(ErrorType::Decode, answer.problems.len() as u64);
+        }
+        work.due = next;
+        slot.fresh_until = next;
+        work.said.log(target, slot, &answer.problems);
+        if verdict == Verdict::Failed(ErrorType::RateLimited) {
+            self.held_until = self.held_until.max(next);
+        }
+        if let Some(limit) = answer.rate_limit {
+            snapshot.rate_limit = Some(limit);
+            if limit.remaining == Some(0) {
+                let wait = (limit.reset - unix).clamp(0.0, LONGEST_HOLD);
+                self.held_until = self.held_until.max(now + Duration::from_secs_f64(wait));
+            }
+        }
+        // A document that has moved is looked for again.
+        if slot_failed(&self.snapshot, index) && self.snapshot.slots[index].endpoint == Endpoint::Nodeinfo {
+            self.rediscover(now);
+        }
+    }
+
+    /// 404 on one of the three documents that show a server up is "not
+    /// offered" while another of them is there, else a failure.
+    fn settle(&self, index: usize, verdict: Verdict) -> Verdict {
+        if verdict != Verdict::Missing {
+            return verdict;
+        }
+        let others = self
+            .snapshot
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(i, slot)| *i != index && slot.endpoint.shows_up());
+        let another = others.into_iter().any(|(_, slot)| slot.outcome == Some(Outcome::Ok));
+        if another { Verdict::NotOffered } else { Verdict::Failed(ErrorType::Http4xx) }
+    }
+
+    fn rediscover(&mut self, now: Moment) {
+        for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
+            if slot.endpoint == Endpoint::NodeinfoDiscovery {
+                work.due = work.due.min(now + less_a_tenth(FIRST_BACK_OFF));
+            }
+        }
+    }
+}
+
+fn slot_failed(snapshot: &Snapshot, index: usize) -> bool {
+    matches!(snapshot.slots[index].outcome, Some(Outcome::Failed(_)))
+}
+
+/// Intervals count a tenth less, so that a collection every 60 s finds an
+/// interval of 60 s over.
+fn less_a_tenth(interval: Duration) -> Duration {
+    interval.mul_f64(0.9)
+}
