@@ -1,1 +1,7 @@
 //! From the SDK to the outside.
+
+pub mod compat;
+pub mod exposition;
+pub mod negotiation;
+pub mod pipeline;
+pub mod prometheus;

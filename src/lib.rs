@@ -2,15 +2,22 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod bridge;
+pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod endpoint;
 pub mod export;
 pub mod fetch;
+pub mod instruments;
+pub mod listing;
+pub mod metrics;
 pub mod outcome;
 pub mod refresh;
+pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod snapshot;
+pub mod software;
 pub mod target;
 pub mod tls;

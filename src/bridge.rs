@@ -1,0 +1,133 @@
+//! The bridge: targets, refreshing, and the exporters that read what is known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::export::exposition::Format;
+use crate::export::pipeline::Divided;
+use crate::export::prometheus::{Pull, PullError};
+use crate::fetch::{Client, ClientError};
+use crate::refresh::Refresher;
+use crate::snapshot::View;
+use crate::target::Target;
+
+/// Everything that serves one configuration. Lives on a Tokio runtime.
+#[derive(Debug)]
+pub struct Bridge {
+    refresher: Refresher,
+    pull: Option<Pull>,
+    push: Option<Divided>,
+    deadline: Duration,
+}
+
+/// Which exporters a bridge has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Exporters {
+    /// `/metrics`, or the exposition formats of `once`.
+    pub pull: bool,
+    /// OTLP, with the temporality that its receiver prefers.
+    pub push: Option<Temporality>,
+}
+
+/// The bridge cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The HTTP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The Prometheus exporter.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+}
+
+impl Bridge {
+    /// Sets everything up; asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client or an exporter cannot be set up.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub fn new(
+        config: &Config,
+        resource: &Resource,
+        exporters: Exporters,
+        clock: Clock,
+    ) -> Result<Bridge, BridgeError> {
+        let client = Client::new(config.http.clone())?;
+        let refresher = Refresher::new(config.targets.clone(), client, clock);
+        let targets: Vec<Arc<Target>> = refresher.targets().cloned().collect();
+        let pull = if exporters.pull {
+            Some(Pull::new(resource.clone(), &targets, config.scope_labels, config.compat)?)
+        } else {
+            None
+        };
+        let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
+        Ok(Bridge { refresher, pull, push, deadline: config.deadline })
+    }
+
+    /// How long a collection may take when nobody sets a shorter time.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// What is kept of the targets.
+    #[must_use]
+    pub fn refresher(&self) -> &Refresher {
+        &self.refresher
+    }
+
+    /// One collection for `/metrics`.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to answer with: no empty page is ever a scrape.
+    pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
+        let view = self.refresher.refresh(within).await;
+        self.expose(view, format).await
+    }
+
+    /// A view in an exposition format.
+    pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Vec<u8>, ScrapeError> {
+        let bridge = self.clone();
+        let encode = move || match &bridge.pull {
+            Some(pull) => pull.scrape(&view, Vec::new(), format).map_err(ScrapeError::Pull),
+            None => Err(ScrapeError::Off),
+        };
+        tokio::task::spawn_blocking(encode).await.map_err(|_| ScrapeError::Panicked)?
+    }
+
+    /// One collection for push, a part a request.
+    pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
+        let view = self.refresher.refresh(within).await;
+        let bridge = self.clone();
+        let collect = move || bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();
+        tokio::task::spawn_blocking(collect).await.unwrap_or_else(|_| {
+            tracing::error!("a collection panicked and lost its points; please report this");
+            Vec::new()
+        })
+    }
+}
+
+/// A scrape that brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ScrapeError {
+    /// Pull is off.
+    #[error("the Prometheus exporter is off: OTEL_METRICS_EXPORTER does not name prometheus")]
+    Off,
+    /// The collection panicked.
+    #[error("the collection panicked; please report this")]
+    Panicked,
+    /// The exporter failed.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+}

@@ -1,0 +1,178 @@
+//! The metric table as OpenTelemetry instruments: one observable instrument a
+//! row, whose callback walks the targets of the current view.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry_sdk::metrics::{Instrument, Stream};
+
+use crate::metrics::{Kind, Label, Read, Row, rows};
+use crate::snapshot::{Reading, View};
+use crate::target::{AttributeValue, Target};
+
+/// The scope of all instruments. Without a version: it would stand on every
+/// point, and every release would begin new series.
+pub const SCOPE: &str = "fedimeter";
+
+/// Where callbacks get what they report.
+pub trait Source: Send + Sync + 'static {
+    /// The view of the collection that now reads the row of this index.
+    /// `None` where there is nothing to report.
+    fn view(&self, row: usize) -> Option<Arc<View>>;
+}
+
+/// A source that shows what an exporter put there before it collected.
+#[derive(Debug, Default)]
+pub struct Pinned(Mutex<Option<Arc<View>>>);
+
+impl Pinned {
+    /// Shows this view to the next collection.
+    pub fn set(&self, view: Option<Arc<View>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+}
+
+impl Source for Pinned {
+    fn view(&self, _row: usize) -> Option<Arc<View>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Makes the instruments of all rows on `meter`. Their callbacks report the
+/// targets in `part` of the view, by its order. Once a meter: instruments never
+/// let go of their callbacks.
+pub fn register(meter: &Meter, source: &Arc<dyn Source>, part: &Range<usize>) {
+    for (index, row) in rows().enumerate() {
+        let call = Call { index, row, source: source.clone(), part: part.clone() };
+        match (row.kind, row.read) {
+            (Kind::Gauge, Read::Int(_) | Read::Ints(..)) => {
+                let builder = meter.i64_observable_gauge(row.name).with_unit(row.unit);
+                builder.with_description(row.description).with_callback(move |to| call.ints(to)).build();
+            }
+            (Kind::Gauge, Read::Float(_) | Read::Floats(..)) => {
+                let builder = meter.f64_observable_gauge(row.name).with_unit(row.unit);
+                builder.with_description(row.description).with_callback(move |to| call.floats(to)).build();
+            }
+            (Kind::Counter, _) => {
+                let builder = meter.u64_observable_counter(row.name).with_unit(row.unit);
+                builder.with_description(row.description).with_callback(move |to| call.tallies(to)).build();
+            }
+        }
+    }
+}
+
+/// What a row's callback needs.
+struct Call {
+    index: usize,
+    row: &'static Row,
+    source: Arc<dyn Source>,
+    part: Range<usize>,
+}
+
+impl Call {
+    fn ints(&self, to: &dyn AsyncInstrument<i64>) {
+        self.each(|reading, attributes| match self.row.read {
+            Read::Int(read) => {
+                if let Some(value) = read(reading) {
+                    to.observe(value, attributes.plain());
+                }
+            }
+            Read::Ints(read, _) => {
+                read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
+            }
+            Read::Float(_) | Read::Floats(..) => {}
+        });
+    }
+
+    fn floats(&self, to: &dyn AsyncInstrument<f64>) {
+        self.each(|reading, attributes| match self.row.read {
+            Read::Float(read) => {
+                if let Some(value) = read(reading) {
+                    to.observe(value, attributes.plain());
+                }
+            }
+            Read::Floats(read, _) => {
+                read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
+            }
+            Read::Int(_) | Read::Ints(..) => {}
+        });
+    }
+
+    fn tallies(&self, to: &dyn AsyncInstrument<u64>) {
+        self.each(|reading, attributes| {
+            if let Read::Ints(read, _) = self.row.read {
+                read(reading, &mut |value, labels| to.observe(value.max(0) as u64, &attributes.with(labels)));
+            }
+        });
+    }
+
+    /// Calls `with` for every target of the part. A panic costs the row's
+    /// remaining points and nothing else: one that left the callback would
+    /// poison the SDK's pipeline for good.
+    fn each(&self, mut with: impl FnMut(&Reading<'_>, &Attributes)) {
+        let walk = AssertUnwindSafe(|| {
+            let Some(view) = self.source.view(self.index) else { return };
+            for reading in view.readings().skip(self.part.start).take(self.part.len()) {
+                with(&reading, &Attributes::of(reading.target));
+            }
+        });
+        if catch_unwind(walk).is_err() {
+            tracing::error!(
+                "{} lost points of this collection: reading it panicked; please report this",
+                self.row.name
+            );
+        }
+    }
+}
+
+/// The attributes of a target's points, sorted by key: an unsorted set would
+/// be kept twice by the SDK.
+struct Attributes(Vec<KeyValue>);
+
+impl Attributes {
+    fn of(target: &Target) -> Attributes {
+        let value = |v: &AttributeValue| match v {
+            AttributeValue::Text(text) => Value::from(text.clone()),
+            AttributeValue::Int(n) => Value::I64(*n),
+        };
+        Attributes(
+            target.identity.iter().map(|(k, v)| KeyValue::new(Key::from(k.clone()), value(v))).collect(),
+        )
+    }
+
+    fn plain(&self) -> &[KeyValue] {
+        &self.0
+    }
+
+    fn with(&self, labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
+        let value = |label: &Label| match label {
+            Label::Static(text) => Value::from(*text),
+            Label::Text(text) => Value::from(text.clone()),
+        };
+        let mut all = Vec::with_capacity(self.0.len() + labels.len());
+        all.extend(labels.iter().map(|(k, v)| KeyValue::new(*k, value(v))));
+        all.extend_from_slice(&self.0);
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        all
+    }
+}
+
+/// A view that lets every row have as many points as these targets can give.
+/// The SDK merges what is beyond its limit of 2,000 silently into one point.
+pub fn room_for(targets: &[Arc<Target>]) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + use<> {
+    let limits: HashMap<&'static str, usize> = rows()
+        .map(|row| {
+            let most: usize = targets.iter().map(|target| row.most(target)).sum();
+            // The SDK keeps one place for what it merges.
+            (row.name, (most + 1).next_power_of_two().max(16))
+        })
+        .collect();
+    move |instrument| {
+        let limit = *limits.get(instrument.name())?;
+        Stream::builder().with_cardinality_limit(limit).build().ok()
+    }
+}

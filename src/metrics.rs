@@ -1,0 +1,185 @@
+//! THE TABLE: one row a metric. What it is called, its unit, what it says,
+//! where the number comes from, and the pure function that reads it.
+
+mod account;
+mod instance;
+mod nodeinfo;
+mod target;
+
+use std::sync::Arc;
+
+use crate::snapshot::Reading;
+use crate::target::Target;
+
+/// What kind of instrument a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A tally that only grows while the bridge runs.
+    Counter,
+}
+
+/// The value of an attribute that a row adds to the target's identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// A member of a closed set.
+    Static(&'static str),
+    /// What the user wrote, or text on an info metric.
+    Text(Arc<str>),
+}
+
+/// The value of a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Int(i64),
+    /// Any number.
+    Float(f64),
+}
+
+/// Takes the points of a row about one target: a value and the attributes
+/// that the row adds.
+pub type Emit<'a, N> = &'a mut dyn FnMut(N, &[(&'static str, Label)]);
+
+/// How a row is read from what is known of a target.
+#[derive(Clone, Copy)]
+pub enum Read {
+    /// One whole number, or nothing.
+    Int(fn(&Reading<'_>) -> Option<i64>),
+    /// One number, or nothing.
+    Float(fn(&Reading<'_>) -> Option<f64>),
+    /// Any number of points, with attributes, and how many there can be.
+    Ints(fn(&Reading<'_>, Emit<'_, i64>), fn(&Target) -> usize),
+    /// The same, of floats.
+    Floats(fn(&Reading<'_>, Emit<'_, f64>), fn(&Target) -> usize),
+}
+
+/// A metric.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Its name in OpenTelemetry.
+    pub name: &'static str,
+    /// Its UCUM unit; empty where it has none.
+    pub unit: &'static str,
+    /// What it says, in a sentence.
+    pub description: &'static str,
+    /// Where the number comes from.
+    pub source: &'static str,
+    /// When it is collected.
+    pub on: &'static str,
+    /// Gauge or counter.
+    pub kind: Kind,
+    /// Attributes beside the target's identity.
+    pub attributes: &'static [&'static str],
+    /// How it is read.
+    pub read: Read,
+}
+
+impl Row {
+    /// How many points it can have about this target.
+    #[must_use]
+    pub fn most(&self, target: &Target) -> usize {
+        match self.read {
+            Read::Int(_) | Read::Float(_) => 1,
+            Read::Ints(_, most) | Read::Floats(_, most) => most(target),
+        }
+    }
+
+    /// Calls `with` for each of its points about a target.
+    pub fn points(&self, reading: &Reading<'_>, with: &mut dyn FnMut(Number, &[(&'static str, Label)])) {
+        match self.read {
+            Read::Int(read) => {
+                if let Some(value) = read(reading) {
+                    with(Number::Int(value), &[]);
+                }
+            }
+            Read::Float(read) => {
+                if let Some(value) = read(reading) {
+                    with(Number::Float(value), &[]);
+                }
+            }
+            Read::Ints(read, _) => read(reading, &mut |value, labels| with(Number::Int(value), labels)),
+            Read::Floats(read, _) => read(reading, &mut |value, labels| with(Number::Float(value), labels)),
+        }
+    }
+
+    /// Whether its values are whole numbers.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        matches!(self.read, Read::Int(_) | Read::Ints(..))
+    }
+}
+
+/// The families of the table, in the order of the documentation.
+pub const FAMILIES: &[(&str, &[Row])] = &[
+    ("The target", target::ROWS),
+    ("The instance", instance::ROWS),
+    ("NodeInfo", nodeinfo::ROWS),
+    ("Accounts", account::ROWS),
+];
+
+/// All rows.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    FAMILIES.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+const fn gauge(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    source: &'static str,
+    read: Read,
+) -> Row {
+    Row { name, unit, description, source, on: "default", kind: Kind::Gauge, attributes: &[], read }
+}
+
+impl Row {
+    const fn by(self, attributes: &'static [&'static str]) -> Row {
+        Row { attributes, ..self }
+    }
+
+    const fn on(self, on: &'static str) -> Row {
+        Row { on, ..self }
+    }
+
+    const fn counter(self) -> Row {
+        Row { kind: Kind::Counter, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_keeps_the_conventions() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            assert!(seen.insert(row.name), "{} stands twice", row.name);
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '_';
+            assert!(row.name.chars().all(legal), "{}", row.name);
+            let space = row.name.split('.').next().unwrap();
+            assert!(["fedimeter", "mastodon", "nodeinfo"].contains(&space), "{}", row.name);
+            assert!(!row.name.ends_with("total"), "{}", row.name);
+            let unit = row.unit;
+            let annotation = unit.starts_with('{') && unit.ends_with('}') && !unit.ends_with("s}");
+            let plural_by_nature = unit == "{status}";
+            assert!(
+                ["", "s", "By"].contains(&unit) || annotation || plural_by_nature,
+                "{}: {unit}",
+                row.name
+            );
+            assert_eq!(
+                row.name.ends_with(".timestamp"),
+                unit == "s" && row.name.contains("timestamp"),
+                "{}",
+                row.name
+            );
+            assert!(row.description.ends_with('.'), "{}", row.name);
+            assert!(!row.source.is_empty() && !row.on.is_empty(), "{}", row.name);
+            assert!(row.attributes.is_sorted(), "{}", row.name);
+        }
+    }
+}

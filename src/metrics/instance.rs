@@ -1,0 +1,269 @@
+//! What an instance says of itself over Mastodon's API.
+
+use crate::endpoint::Endpoint;
+use crate::outcome::Outcome;
+use crate::snapshot::{ActivityWeek, Nodeinfo, Reading};
+use crate::software::Software;
+
+use super::{Read, Row, gauge};
+
+const DAY: i64 = 86_400;
+const WEEK: i64 = 7 * DAY;
+
+pub(super) const ROWS: &[Row] = &[
+    gauge(
+        "mastodon.instance.users",
+        "{user}",
+        "Confirmed local accounts.",
+        "v1 `stats.user_count`; NodeInfo `usage.users.total` of a Mastodon without v1",
+        Read::Int(|r| total(r, |v1| v1.users, |n| n.users)),
+    ),
+    gauge(
+        "mastodon.instance.statuses",
+        "{status}",
+        "Posts of local accounts, boosts included.",
+        "v1 `stats.status_count`; NodeInfo `usage.localPosts` of a Mastodon without v1",
+        Read::Int(|r| total(r, |v1| v1.statuses, |n| n.local_posts)),
+    ),
+    gauge(
+        "mastodon.instance.domains",
+        "{domain}",
+        "Domains that the server knows, blocked ones included; not the ones that it talks to.",
+        "v1 `stats.domain_count`",
+        Read::Int(|r| r.v1()?.domains.filter(|_| !hides_stats(r))),
+    ),
+    gauge(
+        "mastodon.instance.active_users.month",
+        "{user}",
+        "Users seen in the 28 whole UTC days before today.",
+        "v2 `usage.users.active_month`",
+        Read::Int(active_month),
+    ),
+    gauge(
+        "mastodon.instance.activity.six_days.statuses",
+        "{status}",
+        "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "activity, row 1 `statuses`",
+        Read::Int(|r| six_days(r)?.statuses),
+    ),
+    gauge(
+        "mastodon.instance.activity.six_days.logins",
+        "{user}",
+        "Users seen in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "activity, row 1 `logins`",
+        Read::Int(|r| six_days(r)?.logins),
+    ),
+    gauge(
+        "mastodon.instance.activity.six_days.registrations",
+        "{user}",
+        "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "activity, row 1 `registrations`",
+        Read::Int(|r| six_days(r)?.registrations),
+    ),
+    gauge(
+        "mastodon.instance.activity.day.statuses",
+        "{status}",
+        "Local posts created on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "activity, row 0 `statuses`",
+        Read::Int(|r| today(r)?.statuses),
+    ),
+    gauge(
+        "mastodon.instance.activity.day.logins",
+        "{user}",
+        "Users seen on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "activity, row 0 `logins`",
+        Read::Int(|r| today(r)?.logins),
+    ),
+    gauge(
+        "mastodon.instance.activity.day.registrations",
+        "{user}",
+        "Users confirmed on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "activity, row 0 `registrations`",
+        Read::Int(|r| today(r)?.registrations),
+    ),
+    gauge(
+        "mastodon.instance.activity.week.statuses",
+        "{status}",
+        "Local posts created in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "activity, row 0 `statuses`",
+        Read::Int(|r| this_week(r)?.statuses),
+    ),
+    gauge(
+        "mastodon.instance.activity.week.logins",
+        "{user}",
+        "Users seen in the running ISO week, as far as the server has counted (Mastodon up to 3.4).",
+        "activity, row 0 `logins`",
+        Read::Int(|r| logins(r, this_week(r)?)),
+    ),
+    gauge(
+        "mastodon.instance.activity.week.registrations",
+        "{user}",
+        "Users confirmed in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "activity, row 0 `registrations`",
+        Read::Int(|r| this_week(r)?.registrations),
+    ),
+    gauge(
+        "mastodon.instance.activity.last_week.statuses",
+        "{status}",
+        "Local posts created in the last whole ISO week (Mastodon up to 3.4, Takahe).",
+        "activity, row 1 `statuses`",
+        Read::Int(|r| last_week(r)?.statuses),
+    ),
+    gauge(
+        "mastodon.instance.activity.last_week.logins",
+        "{user}",
+        "Users seen in the last whole ISO week (Mastodon up to 3.4).",
+        "activity, row 1 `logins`",
+        Read::Int(|r| logins(r, last_week(r)?)),
+    ),
+    gauge(
+        "mastodon.instance.activity.last_week.registrations",
+        "{user}",
+        "Users confirmed in the last whole ISO week (Mastodon up to 3.4, Takahe).",
+        "activity, row 1 `registrations`",
+        Read::Int(|r| last_week(r)?.registrations),
+    ),
+    gauge(
+        "mastodon.instance.activity.timestamp",
+        "s",
+        "Start of the newest week of activity; from Mastodon 3.5, when the server worked the figures out.",
+        "activity, row 0 `week`",
+        Read::Int(|r| weeks(r).map(|(_, rows)| rows.first())?.map(|row| row.week)),
+    ),
+    gauge(
+        "mastodon.instance.registrations.open",
+        "",
+        "Whether new users can sign up, 1 or 0.",
+        "v2 `registrations.enabled`, else v1 `registrations`",
+        Read::Int(|r| either(r, |v2| v2.registrations_open, |v1| v1.registrations_open).map(i64::from)),
+    ),
+    gauge(
+        "mastodon.instance.registrations.approval_required",
+        "",
+        "Whether sign-ups wait for approval, 1 or 0.",
+        "v2 `registrations.approval_required`, else v1 `approval_required`",
+        Read::Int(|r| either(r, |v2| v2.approval_required, |v1| v1.approval_required).map(i64::from)),
+    ),
+    gauge(
+        "mastodon.instance.api_version",
+        "",
+        "Version of Mastodon's API that the server speaks (Mastodon 4.3 and later).",
+        "v2 `api_versions.mastodon`",
+        Read::Int(|r| r.v2()?.api_version),
+    ),
+    gauge(
+        "mastodon.instance.rules",
+        "{rule}",
+        "Rules that the server shows to its users.",
+        "length of `rules` in v2, else v1",
+        Read::Int(|r| either(r, |v2| v2.rules, |v1| v1.rules)),
+    ),
+    gauge(
+        "mastodon.instance.limits.status_characters",
+        "{character}",
+        "Characters that a post may have.",
+        "`configuration.statuses.max_characters` in v2, else v1",
+        Read::Int(|r| either(r, |v2| v2.status_characters, |v1| v1.status_characters)),
+    ),
+    gauge(
+        "mastodon.instance.limits.media_attachments",
+        "{attachment}",
+        "Media files that a post may have.",
+        "`configuration.statuses.max_media_attachments` in v2, else v1",
+        Read::Int(|r| either(r, |v2| v2.media_attachments, |v1| v1.media_attachments)),
+    ),
+];
+
+type FromV1<T> = fn(&crate::snapshot::InstanceV1) -> Option<T>;
+type FromV2<T> = fn(&crate::snapshot::InstanceV2) -> Option<T>;
+
+fn either<T>(r: &Reading<'_>, v2: FromV2<T>, v1: FromV1<T>) -> Option<T> {
+    r.v2().and_then(v2).or_else(|| r.v1().and_then(v1))
+}
+
+/// A total of v1, or the same number of NodeInfo where a Mastodon has no v1
+/// (any more).
+fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64>) -> Option<i64> {
+    if let Some(instance) = r.v1() {
+        return v1(instance).filter(|_| !hides_stats(r));
+    }
+    let gone = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered);
+    let document = r.nodeinfo().filter(|n| gone && n.software.as_deref() == Some("mastodon"))?;
+    nodeinfo(document)
+}
+
+/// Friendica shows zeros where its admin hides the counts.
+fn hides_stats(r: &Reading<'_>) -> bool {
+    let zero = |n: Option<i64>| n.is_none_or(|n| n == 0);
+    r.v1().is_some_and(|v1| zero(v1.users) && zero(v1.statuses) && zero(v1.domains))
+        && r.nodeinfo().is_some_and(|n| n.users_hidden)
+}
+
+/// Limited federation forces the figure to 0, and GoToSocial never counts it.
+fn active_month(r: &Reading<'_>) -> Option<i64> {
+    let v2 = r.v2()?;
+    let forced = v2.limited_federation == Some(true) || Software::of(r).is("gotosocial");
+    v2.active_month.filter(|n| *n != 0 || !forced)
+}
+
+/// What the rows of the activity answer mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weeks {
+    /// Row 0 is the UTC day so far, row n the six days that begin n weeks
+    /// before it: Mastodon 3.5 and later.
+    Rolling,
+    /// Row 0 is the running ISO week: Mastodon up to 3.4, and Takahe.
+    Iso,
+}
+
+/// The rows and their meaning; nothing for software of which it is unknown.
+fn weeks<'a>(r: &Reading<'a>) -> Option<(Weeks, &'a [ActivityWeek])> {
+    let rows = r.activity()?;
+    let software = Software::of(r);
+    match software.mastodon {
+        Some(version) if version >= (3, 5) => Some((Weeks::Rolling, rows)),
+        Some(_) => Some((Weeks::Iso, rows)),
+        None if software.is("takahe") => Some((Weeks::Iso, rows)),
+        None => None,
+    }
+}
+
+/// Row 1, if it is about a week before row 0: an hour of daylight saving more
+/// or less, and the seconds that counting takes.
+fn before(rows: &[ActivityWeek]) -> Option<&ActivityWeek> {
+    let [newest, before, ..] = rows else { return None };
+    let apart = newest.week.checked_sub(before.week)?;
+    (WEEK - DAY / 4..=WEEK + DAY / 4).contains(&apart).then_some(before)
+}
+
+fn six_days<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
+    let (Weeks::Rolling, rows) = weeks(r)? else { return None };
+    before(rows)
+}
+
+/// Row 0, only while its UTC day is today.
+fn today<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
+    let (Weeks::Rolling, rows) = weeks(r)? else { return None };
+    let newest = rows.first()?;
+    (newest.week.div_euclid(DAY) == (r.unix as i64).div_euclid(DAY)).then_some(newest)
+}
+
+/// Row 0, only while its week runs. Weeks begin at the midnight of the
+/// server's own time zone.
+fn this_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
+    let (Weeks::Iso, rows) = weeks(r)? else { return None };
+    let newest = rows.first()?;
+    let age = (r.unix as i64).checked_sub(newest.week)?;
+    (-DAY / 2..WEEK + DAY / 24).contains(&age).then_some(newest)
+}
+
+fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
+    let (Weeks::Iso, rows) = weeks(r)? else { return None };
+    this_week(r)?;
+    before(rows)
+}
+
+/// Takahe has no log-ins and says 0.
+fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
+    row.logins.filter(|n| *n != 0 || !Software::of(r).is("takahe"))
+}

@@ -1,0 +1,72 @@
+//! What a server of any software says in its NodeInfo document.
+
+use crate::snapshot::{Nodeinfo, Reading};
+use crate::software::Software;
+
+use super::{Read, Row, gauge};
+
+pub(super) const ROWS: &[Row] = &[
+    gauge(
+        "nodeinfo.users",
+        "{user}",
+        "Local users; what counts as one differs by software.",
+        "`usage.users.total`",
+        Read::Int(|r| r.nodeinfo()?.users),
+    ),
+    gauge(
+        "nodeinfo.active_users.month",
+        "{user}",
+        "Users active in the last month: the last 30 days, on Mastodon the 28 whole UTC days before today.",
+        "`usage.users.activeMonth`",
+        Read::Int(|r| active(r, |n| n.active_month)),
+    ),
+    gauge(
+        "nodeinfo.active_users.half_year",
+        "{user}",
+        "Users active in the last half year: the last 180 days, on Mastodon the 168 whole UTC days before today.",
+        "`usage.users.activeHalfyear`",
+        Read::Int(|r| active(r, |n| n.active_half_year)),
+    ),
+    gauge(
+        "nodeinfo.active_users.week",
+        "{user}",
+        "Users active in the last week.",
+        "`usage.users.activeWeek` (NodeInfo 2.2)",
+        Read::Int(|r| active(r, |n| n.active_week)),
+    ),
+    gauge(
+        "nodeinfo.local_posts",
+        "{post}",
+        "Posts of local users; videos on PeerTube, posts and comments together on some software.",
+        "`usage.localPosts`",
+        Read::Int(|r| r.nodeinfo()?.local_posts),
+    ),
+    gauge(
+        "nodeinfo.local_comments",
+        "{comment}",
+        "Comments of local users, on software that tells them from posts.",
+        "`usage.localComments`",
+        // Misskey and its kin have no comments of their own and say 0.
+        Read::Int(|r| {
+            r.nodeinfo()?.local_comments.filter(|n| *n != 0 || !Software::of(r).is_misskey_family())
+        }),
+    ),
+    gauge(
+        "nodeinfo.registrations.open",
+        "",
+        "Whether new users can sign up, 1 or 0; also 1 where sign-ups wait for approval.",
+        "`openRegistrations`",
+        Read::Int(|r| r.nodeinfo()?.registrations_open.map(i64::from)),
+    ),
+];
+
+/// WriteFreely without public statistics says 0 for every active count.
+fn active(r: &Reading<'_>, of: fn(&Nodeinfo) -> Option<i64>) -> Option<i64> {
+    let n = r.nodeinfo()?;
+    let hidden = Software::of(r).is("writefreely")
+        && n.users.is_some_and(|total| total > 0)
+        && [n.active_week, n.active_month, n.active_half_year]
+            .iter()
+            .all(|count| count.is_none_or(|c| c == 0));
+    of(n).filter(|_| !hidden)
+}

@@ -1,0 +1,188 @@
+//! How a target and each of its endpoints fare.
+
+use std::sync::Arc;
+
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::{RateLimit, Reading, Slot};
+use crate::software::Software;
+use crate::target::Target;
+
+use super::{Emit, Label, Read, Row, gauge};
+
+const ENDPOINT: &str = "fedimeter.endpoint.name";
+const ERROR: &str = "error.type";
+
+pub(super) const ROWS: &[Row] = &[
+    gauge(
+        "fedimeter.target.up",
+        "",
+        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed.",
+        "the outcomes of v2 instance, v1 instance and NodeInfo",
+        Read::Int(|r| r.up().map(i64::from)),
+    ),
+    gauge(
+        "fedimeter.target.info",
+        "",
+        "The software that the server runs, its version and its account domain; always 1.",
+        "NodeInfo `software`, v2 and v1 `version`; v2 `domain`, v1 `uri`",
+        Read::Ints(info, |_| 1),
+    )
+    .by(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"]),
+    gauge(
+        "fedimeter.endpoint.up",
+        "",
+        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer it.",
+        "the outcome of the endpoint's last attempt",
+        Read::Ints(
+            |r, emit| {
+                each_slot(r, |slot, name| match slot.outcome {
+                    Some(Outcome::Ok) => emit(1, &[(ENDPOINT, name)]),
+                    Some(Outcome::Failed(_)) => emit(0, &[(ENDPOINT, name)]),
+                    Some(Outcome::NotOffered) | None => {}
+                });
+            },
+            endpoints,
+        ),
+    )
+    .by(&[ENDPOINT]),
+    gauge(
+        "fedimeter.endpoint.failures",
+        "{failure}",
+        "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts single fields of a wrong type.",
+        "the outcomes of the endpoint's attempts",
+        Read::Ints(failures, |t| endpoints(t) * ErrorType::ALL.len()),
+    )
+    .counter()
+    .by(&[ERROR, ENDPOINT]),
+    gauge(
+        "fedimeter.endpoint.last_success.timestamp",
+        "s",
+        "When the endpoint was last read.",
+        "the bridge's clock at the end of the last successful attempt",
+        Read::Floats(|r, emit| details(r, emit, |slot| slot.last_success), endpoints),
+    )
+    .by(&[ENDPOINT])
+    .on(DETAILS),
+    gauge(
+        "fedimeter.endpoint.duration",
+        "s",
+        "How long the last attempt to read the endpoint took, redirects and the body included.",
+        "the bridge's clock",
+        Read::Floats(|r, emit| details(r, emit, |slot| Some(slot.duration.as_secs_f64())), endpoints),
+    )
+    .by(&[ENDPOINT])
+    .on(DETAILS),
+    gauge(
+        "fedimeter.endpoint.size",
+        "By",
+        "Decoded size of the endpoint's last body.",
+        "the bytes read",
+        Read::Ints(
+            |r, emit| {
+                if r.target.endpoint_details {
+                    each_slot(r, |slot, name| {
+                        if slot.status.is_some() {
+                            emit(slot.size as i64, &[(ENDPOINT, name)]);
+                        }
+                    });
+                }
+            },
+            endpoints,
+        ),
+    )
+    .by(&[ENDPOINT])
+    .on(DETAILS),
+    gauge(
+        "mastodon.rate_limit.limit",
+        "{request}",
+        "Requests that the server allows an anonymous client in one window.",
+        "`X-RateLimit-Limit` of the last uncached anonymous answer",
+        Read::Int(|r| rate_limit(r)?.limit),
+    ),
+    gauge(
+        "mastodon.rate_limit.remaining",
+        "{request}",
+        "Requests that are left to the bridge in the running window.",
+        "`X-RateLimit-Remaining` of the last uncached anonymous answer",
+        Read::Int(|r| rate_limit(r)?.remaining),
+    ),
+    gauge(
+        "mastodon.rate_limit.reset.timestamp",
+        "s",
+        "When the running window of the rate limit ends.",
+        "`X-RateLimit-Reset` of the last uncached anonymous answer",
+        Read::Float(|r| Some(rate_limit(r)?.reset)),
+    ),
+    gauge(
+        "fedimeter.target.certificate.expiry.timestamp",
+        "s",
+        "When the earliest certificate of the chain that the server presents ends.",
+        "the TLS handshake",
+        Read::Int(|r| r.snapshot.certificate_expiry),
+    )
+    .on("default (https)"),
+];
+
+const DETAILS: &str = "default unless `endpoint_details: false`";
+
+fn endpoints(target: &Target) -> usize {
+    target.endpoints.len()
+}
+
+/// The endpoints that were attempted.
+fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
+    for slot in r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()) {
+        with(slot, Label::Static(slot.endpoint.name()));
+    }
+}
+
+fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>) {
+    if r.target.endpoint_details {
+        each_slot(r, |slot, name| {
+            if let Some(value) = value(slot) {
+                emit(value, &[(ENDPOINT, name)]);
+            }
+        });
+    }
+}
+
+/// Every attempted endpoint shows the types of failure that any endpoint of
+/// the target has had, 0 included, so that the first one of an endpoint is an
+/// increase.
+fn failures(r: &Reading<'_>, emit: Emit<'_, i64>) {
+    let count =
+        |slot: &Slot, error| slot.failures.iter().find(|(e, _)| *e == error).map_or(0, |(_, n)| *n as i64);
+    for error in ErrorType::ALL {
+        if r.snapshot.slots.iter().any(|slot| count(slot, error) > 0) {
+            each_slot(r, |slot, name| {
+                emit(count(slot, error), &[(ERROR, Label::Static(error.name())), (ENDPOINT, name)]);
+            });
+        }
+    }
+}
+
+/// The rate limit, while its window runs.
+fn rate_limit(r: &Reading<'_>) -> Option<RateLimit> {
+    r.snapshot.rate_limit.filter(|limit| limit.reset >= r.unix)
+}
+
+fn info(r: &Reading<'_>, emit: Emit<'_, i64>) {
+    let software = Software::of(r);
+    let domain = r.v2().and_then(|v| v.domain.clone()).or_else(|| r.v1()?.uri.as_deref().map(without_scheme));
+    let parts = [
+        ("fediverse.domain", domain),
+        ("fediverse.software.name", software.name.map(Arc::from)),
+        ("fediverse.software.version", software.version.map(Arc::from)),
+    ];
+    let known: Vec<(&'static str, Label)> =
+        parts.into_iter().filter_map(|(key, value)| Some((key, Label::Text(value?)))).collect();
+    if !known.is_empty() {
+        emit(1, &known);
+    }
+}
+
+/// Some software gives a URL where Mastodon gives a bare domain.
+fn without_scheme(uri: &str) -> Arc<str> {
+    let bare = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    bare.trim_end_matches('/').into()
+}

@@ -1,0 +1,173 @@
+//! Which software a server runs, by what it says of itself: NodeInfo where
+//! there is one, else the version strings of Mastodon's API, which other
+//! software fills with its own.
+
+use crate::snapshot::Reading;
+
+/// A server's software.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Software {
+    /// Its name in small letters: `mastodon`, `gotosocial`, `iceshrimp.net`.
+    pub name: Option<String>,
+    /// Its own version, as it spells it.
+    pub version: Option<String>,
+    /// Major and minor version of Mastodon that it is, or was forked from.
+    /// `None` for software that only speaks Mastodon's API.
+    pub mastodon: Option<(u32, u32)>,
+}
+
+/// Misskey and the software that grew from it.
+const MISSKEY_FAMILY: &[&str] = &[
+    "misskey",
+    "calckey",
+    "firefish",
+    "iceshrimp",
+    "iceshrimp.net",
+    "sharkey",
+    "cherrypick",
+    "foundkey",
+    "catodon",
+    "magnetar",
+    "meisskey",
+    "dolphin",
+    "groundpolis",
+    "yojo-art",
+    "hajkey",
+    "rumisskey",
+];
+
+/// Forks of Mastodon that name themselves in NodeInfo.
+const MASTODON_FAMILY: &[&str] =
+    &["mastodon", "hometown", "glitchcafe", "ecko", "kmyblue", "fedibird", "corgidon"];
+
+impl Software {
+    /// What a target runs, by all that it said.
+    #[must_use]
+    pub fn of(reading: &Reading<'_>) -> Software {
+        let (v2, v1, nodeinfo) = (reading.v2(), reading.v1(), reading.nodeinfo());
+        let spelt = v2.and_then(|v| v.version.as_deref()).or_else(|| v1.and_then(|v| v.version.as_deref()));
+        let mut found = spelt.map(Software::parse).unwrap_or_default();
+        if let Some(source) = v2.and_then(|v| v.source_url.as_deref())
+            && source.to_ascii_lowercase().contains("gotosocial")
+        {
+            found = Software { name: Some("gotosocial".to_owned()), mastodon: None, ..found };
+        }
+        let Some(nodeinfo) = nodeinfo else { return found };
+        if let Some(name) = &nodeinfo.software {
+            let name = name.trim().to_lowercase();
+            if MASTODON_FAMILY.contains(&name.as_str()) {
+                let own = nodeinfo.version.as_deref().and_then(|v| Software::parse(v).mastodon);
+                found.mastodon = found.mastodon.or(own);
+            } else {
+                found.mastodon = None;
+            }
+            found.name = Some(name);
+        }
+        if let Some(version) = &nodeinfo.version {
+            found.version = Some(version.to_string());
+        }
+        found
+    }
+
+    /// Reads a version string of Mastodon's API.
+    #[must_use]
+    pub fn parse(spelt: &str) -> Software {
+        let spelt = spelt.trim();
+        if let Some((_, inner)) = spelt.split_once(" (").filter(|(_, i)| i.ends_with(')')) {
+            let inner = inner.trim_end_matches(')');
+            if let Some(named) =
+                inner.strip_prefix("compatible; ").or_else(|| inner.strip_prefix("not true; "))
+            {
+                let named = named.strip_prefix("really ").unwrap_or(named);
+                // `Akkoma 3.13.2`, `Iceshrimp.NET/2024.1`, `Sharkey 2024.1; like Akkoma`
+                let named = named.split(';').next().unwrap_or(named).trim();
+                let (name, version) = match named.split_once(['/', ' ']) {
+                    Some((name, version)) => (name, Some(version.trim())),
+                    None => (named, None),
+                };
+                return Software {
+                    name: not_empty(&name.to_lowercase()),
+                    version: version.and_then(not_empty),
+                    mastodon: None,
+                };
+            }
+        }
+        if let Some(version) = spelt.strip_prefix("takahe/") {
+            return Software { name: Some("takahe".to_owned()), version: not_empty(version), mastodon: None };
+        }
+        let hometown = spelt.contains("+hometown-");
+        // Hometown once counted itself before Mastodon: `1.0.7+3.5.5`.
+        let (base, hometown) = match spelt.split_once('+') {
+            Some((own, base)) if own.starts_with("1.0.") && numbers(base).is_some() => (base, true),
+            _ => (spelt, hometown),
+        };
+        let mastodon = numbers(base).filter(|(major, _)| (1..100).contains(major));
+        Software {
+            name: mastodon.map(|_| if hometown { "hometown" } else { "mastodon" }.to_owned()),
+            version: not_empty(spelt),
+            mastodon,
+        }
+    }
+
+    /// Whether it is Misskey or grew from it.
+    #[must_use]
+    pub fn is_misskey_family(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| MISSKEY_FAMILY.contains(&name))
+    }
+
+    /// Whether its name is this.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+}
+
+/// Major and minor at the start of a version: `4.3` of `v4.3.0-rc.1+glitch`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let (major, rest) = version.split_once('.')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..end].parse().ok()?))
+}
+
+fn not_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_strings_of_the_wild() {
+        for (spelt, name, version, mastodon) in [
+            ("4.6.4", "mastodon", "4.6.4", Some((4, 6))),
+            ("4.0.0rc2", "mastodon", "4.0.0rc2", Some((4, 0))),
+            ("3.5.3~hello", "mastodon", "3.5.3~hello", Some((3, 5))),
+            ("4.3.0-alpha.1+glitch", "mastodon", "4.3.0-alpha.1+glitch", Some((4, 3))),
+            ("4.0.15+hometown-1.1.1", "hometown", "4.0.15+hometown-1.1.1", Some((4, 0))),
+            ("1.0.7+3.5.5", "hometown", "1.0.7+3.5.5", Some((3, 5))),
+            ("2.7.2 (compatible; Akkoma 3.13.2-0-g050bc74)", "akkoma", "3.13.2-0-g050bc74", None),
+            (
+                "2.7.2 (compatible; Pleroma 2.5.54-640-gacbec640.develop+soapbox)",
+                "pleroma",
+                "2.5.54-640-gacbec640.develop+soapbox",
+                None,
+            ),
+            ("4.2.1 (compatible; Iceshrimp.NET/2024.1-beta2)", "iceshrimp.net", "2024.1-beta2", None),
+            ("3.0.0 (compatible; Sharkey 2024.1.0.beta1; like Akkoma)", "sharkey", "2024.1.0.beta1", None),
+            ("4.0.0 (not true; really snac/2.52)", "snac", "2.52", None),
+            ("takahe/0.11.0", "takahe", "0.11.0", None),
+            ("0.20.0+git-f1cbf6f", "", "0.20.0+git-f1cbf6f", None),
+            ("git-8ab30d0", "", "git-8ab30d0", None),
+            ("unknown version", "", "unknown version", None),
+            ("20240909", "", "20240909", None),
+            ("", "", "", None),
+        ] {
+            let found = Software::parse(spelt);
+            assert_eq!(found.name.as_deref().unwrap_or_default(), name, "{spelt}");
+            assert_eq!(found.version.as_deref().unwrap_or_default(), version, "{spelt}");
+            assert_eq!(found.mastodon, mastodon, "{spelt}");
+        }
+    }
+}
