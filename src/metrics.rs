@@ -87,7 +87,7 @@ impl Row {
     }
 
     /// Calls `with` for each of its points about a target.
-    pub fn points(&self, reading: &Reading<'_>, with: &mut dyn FnMut(Number, &[(&'static str, Label)])) {
+    pub fn points(&self, reading: &Reading<'_>, with: Emit<'_, Number>) {
         match self.read {
             Read::Int(read) => {
                 if let Some(value) = read(reading) {
