@@ -1,0 +1,132 @@
+//! Accounts: every instance has the same five, with numbers of their own.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::reply::Reply;
+use super::routes::{Call, needs_user};
+use super::state::Instance;
+use super::truth::Account;
+
+/// Their names, the admin first.
+const USERNAMES: [&str; 5] = ["admin", "news", "ada", "lin", "archive"];
+
+/// `GET /api/v1/accounts/lookup?acct=`, since 3.4: finds what is known, asks
+/// no other server.
+pub(super) fn lookup(call: &Call<'_>) -> Reply {
+    let acct = call.parameter("acct").unwrap_or_default();
+    let acct = acct.trim().trim_start_matches('@');
+    let (username, domain) = acct.split_once('@').unwrap_or((acct, &call.domain));
+    let host = call.domain.split(':').next().unwrap_or_default();
+    let here = domain.eq_ignore_ascii_case(&call.domain) || domain.eq_ignore_ascii_case(host);
+    found(call, |account| here && account.username.eq_ignore_ascii_case(username))
+}
+
+/// `GET /api/v1/accounts/:id`.
+pub(super) fn show(call: &Call<'_>) -> Reply {
+    found(call, |account| account.id == call.last_segment())
+}
+
+fn found(call: &Call<'_>, wanted: impl Fn(&Account) -> bool) -> Reply {
+    let closed = call.switches.authenticated_only || call.switches.limited_federation;
+    if closed && !call.authenticated() {
+        return needs_user();
+    }
+    match call.say(|truth| truth.accounts.clone(), accounts).iter().find(|account| wanted(account)) {
+        Some(account) => Reply::json(entity(call, account)),
+        None => Reply::error(StatusCode::NOT_FOUND, "Record not found"),
+    }
+}
+
+/// The accounts of an instance with their numbers.
+pub(super) fn accounts(instance: &Instance, now: i64) -> Vec<Account> {
+    (0..USERNAMES.len()).map(|n| account(instance, now, n)).collect()
+}
+
+fn account(instance: &Instance, now: i64, n: usize) -> Account {
+    let numbers = &instance.numbers;
+    let share = |what: u64| numbers.unit(100 + 10 * n as u64 + what);
+    let created_at = numbers.founded() + 86_400 * n as i64;
+    // Accounts of Mastodon 3 and later have ids that tell when they were made.
+    let id = match n {
+        0 => "1".to_owned(),
+        _ if instance.version.since(3, 0) => ((created_at * 1000) << 16 | n as i64).to_string(),
+        _ => (n + 1).to_string(),
+    };
+    // All five together write less than half of what the instance writes.
+    let pace = (numbers.statuses_per_second * 0.08 * share(1)).min(1e-4);
+    let following = (20.0 + 400.0 * share(3)) as i64;
+    Account {
+        id,
+        username: USERNAMES[n].to_owned(),
+        followers: numbers.count(pace * (1.0 + 40.0 * share(2)), now) as i64,
+        following,
+        statuses: numbers.count(pace, now) as i64,
+        last_status_at: numbers.last_counted(pace, now).and_then(date),
+        created_at,
+    }
+}
+
+/// An account as the instance's version shows it.
+pub(super) fn entity(call: &Call<'_>, account: &Account) -> Value {
+    let (version, base, name) = (call.version(), call.base(), &account.username);
+    let picture = |kind: &str| format!("{base}/{kind}s/original/missing.png");
+    let created = date(account.created_at).unwrap_or_default();
+    let mut entity = json!({
+        "id": account.id,
+        "username": name,
+        "acct": name,
+        "display_name": name,
+        "locked": false,
+        "created_at": format!("{created}T00:00:00.000Z"),
+        "note": "<p>Lives in a simulator.</p>",
+        "url": format!("{base}/@{name}"),
+        "avatar": picture("avatar"),
+        "avatar_static": picture("avatar"),
+        "header": picture("header"),
+        "header_static": picture("header"),
+        "followers_count": account.followers,
+        "following_count": account.following,
+        "statuses_count": account.statuses,
+        "emojis": [],
+        "fields": [],
+        "bot": name == "archive",
+    });
+    let mut add = |since: (u32, u32, u32), more: Value| {
+        if version.since_patch(since)
+            && let (Value::Object(entity), Value::Object(more)) = (&mut entity, more)
+        {
+            entity.extend(more);
+        }
+    };
+    // 3.0 had a time here, 3.1 and later have a day.
+    add(
+        (3, 0, 0),
+        json!({ "last_status_at": account.last_status_at.as_ref().map(|d| format!("{d}T00:00:00.000Z")) }),
+    );
+    add((3, 1, 0), json!({ "last_status_at": account.last_status_at, "discoverable": true, "group": false }));
+    add((4, 0, 0), json!({ "noindex": false }));
+    add((4, 1, 0), json!({ "roles": [] }));
+    add(
+        (4, 2, 0),
+        json!({ "uri": format!("{base}/users/{name}"), "indexable": true, "hide_collections": null }),
+    );
+    add(
+        (4, 6, 0),
+        json!({
+            "avatar_description": "",
+            "header_description": "",
+            "show_media": true,
+            "show_media_replies": true,
+            "show_featured": true,
+            "feature_approval": { "automatic": [], "manual": [], "current_user": "denied" },
+        }),
+    );
+    entity
+}
+
+/// The UTC day of an instant, `2026-08-01`.
+fn date(at: i64) -> Option<String> {
+    Timestamp::from_second(at).ok().map(|at| at.strftime("%Y-%m-%d").to_string())
+}

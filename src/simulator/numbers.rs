@@ -1,0 +1,260 @@
+//! The numbers of an instance as functions of its seed and the time: nothing
+//! is counted, so ten thousand instances cost nothing until one is asked, and
+//! the same seed and time always give the same answer.
+//!
+//! Everything that accumulates (users, statuses) is a rate times [`worked`],
+//! a clock that runs faster in the evening and slower at night. What happened
+//! in a window is a difference of two totals, so activity and totals agree.
+
+use std::f64::consts::TAU;
+
+use super::truth::ActivityRow;
+
+pub(super) const DAY: i64 = 86_400;
+const WEEK: i64 = 7 * DAY;
+
+/// 2026-01-01T00:00:00Z, when an instance has just the size that it was given.
+const REFERENCE: i64 = 1_767_225_600;
+
+/// The instances with a name have sizes worth looking at; the biggest has the
+/// newest version where there are four in turn.
+const NAMED_USERS: [f64; 8] = [24_000.0, 310_000.0, 5_200.0, 61_000.0, 1_200_000.0, 140.0, 1_100.0, 3.0];
+
+/// Rhythms of posting: relative strength and period in seconds. The strengths
+/// sum to less than one, so totals never fall. The last is no multiple of a
+/// day: no week is like the one before.
+const RHYTHMS: [(f64, f64); 3] = [(0.55, 86_400.0), (0.15, 604_800.0), (0.12, 839_000.0)];
+
+/// What is constant about one instance.
+#[derive(Debug, Clone)]
+pub(super) struct Numbers {
+    seed: u64,
+    founded: i64,
+    users_per_second: f64,
+    pub statuses_per_second: f64,
+    domains_per_second: f64,
+    active_share: f64,
+    half_year_factor: f64,
+    phase: f64,
+}
+
+impl Numbers {
+    pub fn new(seed: u64, index: usize) -> Numbers {
+        let seed = mix(seed ^ mix(index as u64));
+        let users = match NAMED_USERS.get(index) {
+            Some(users) => *users,
+            // Few are big: the median has about fifty users, the largest near a million.
+            None => 10_f64.powf(0.5 + 5.5 * unit(seed, 1).powf(2.2)),
+        };
+        let founded = REFERENCE - DAY * (600 + (unit(seed, 2) * 2600.0) as i64);
+        let age = (REFERENCE - founded) as f64;
+        Numbers {
+            seed,
+            founded,
+            users_per_second: users / age,
+            statuses_per_second: users * (40.0 + 160.0 * unit(seed, 3)) / age,
+            domains_per_second: 220.0 * users.powf(0.38) * (0.7 + 0.6 * unit(seed, 4)) / age,
+            active_share: 0.08 + 0.25 * unit(seed, 5),
+            half_year_factor: 1.5 + 0.9 * unit(seed, 6),
+            phase: TAU * unit(seed, 7),
+        }
+    }
+
+    /// A number in 0..1 that belongs to this instance and `salt`.
+    pub fn unit(&self, salt: u64) -> f64 {
+        unit(self.seed, 1000 + salt)
+    }
+
+    pub fn founded(&self) -> i64 {
+        self.founded
+    }
+
+    pub fn users(&self, now: i64) -> u64 {
+        1 + self.count(self.users_per_second, now)
+    }
+
+    pub fn statuses(&self, now: i64) -> u64 {
+        self.count(self.statuses_per_second, now)
+    }
+
+    pub fn domains(&self, now: i64) -> u64 {
+        self.count(self.domains_per_second, now)
+    }
+
+    /// Distinct users of the 28 whole UTC days before today; the same all day.
+    pub fn active_month(&self, now: i64) -> u64 {
+        let midnight = now - now.rem_euclid(DAY);
+        let users = self.users(midnight);
+        let wobble = 1.0 + 0.08 * (midnight as f64 / (37.0 * DAY as f64) * TAU + self.phase).sin();
+        ((users as f64 * self.active_share * wobble).ceil() as u64).min(users)
+    }
+
+    /// Distinct users of the 168 whole UTC days before today.
+    pub fn active_half_year(&self, now: i64) -> u64 {
+        let users = self.users(now - now.rem_euclid(DAY));
+        ((self.active_month(now) as f64 * self.half_year_factor) as u64).clamp(1, users)
+    }
+
+    /// When the server last filled its cache of the activity figures, which it
+    /// keeps for a day.
+    pub fn activity_filled(&self, now: i64) -> i64 {
+        let second = (self.unit(1) * DAY as f64) as i64;
+        now - (now - second).rem_euclid(DAY)
+    }
+
+    /// The rows of Mastodon 3.5 and later: row 0 the day so far, the others
+    /// six days each, 7 days apart.
+    pub fn rolling_activity(&self, now: i64) -> Vec<ActivityRow> {
+        let filled = self.activity_filled(now);
+        let today = filled - filled.rem_euclid(DAY);
+        (0..12)
+            .map(|n| {
+                let start = today - n * WEEK;
+                let end = if n == 0 { filled } else { start + 6 * DAY };
+                self.activity_row(filled - n * WEEK, start, end)
+            })
+            .collect()
+    }
+
+    /// The rows of Mastodon up to 3.4: ISO weeks in UTC, row 0 the running
+    /// one; `label` gives what the server writes as the start of a week.
+    pub fn weekly_activity(&self, now: i64, label: impl Fn(i64) -> i64) -> Vec<ActivityRow> {
+        let filled = self.activity_filled(now);
+        let monday = monday(filled);
+        (0..12)
+            .map(|n| {
+                let start = monday - n * WEEK;
+                self.activity_row(label(start), start, filled.min(start + WEEK))
+            })
+            .collect()
+    }
+
+    fn activity_row(&self, week: i64, start: i64, end: i64) -> ActivityRow {
+        // Distinct users grow slower than the days that they are counted over.
+        let days = (end - start) as f64 / DAY as f64;
+        let logins = self.active_month(start) as f64 * (days / 28.0).powf(0.45);
+        ActivityRow {
+            week,
+            statuses: self.statuses(end) - self.statuses(start),
+            logins: logins.round() as u64,
+            registrations: self.users(end) - self.users(start),
+        }
+    }
+
+    /// How often something has happened that happens `rate` times a second on
+    /// average.
+    pub fn count(&self, rate: f64, now: i64) -> u64 {
+        if now <= self.founded {
+            return 0;
+        }
+        (rate * (self.worked(now) - self.worked(self.founded))) as u64
+    }
+
+    /// When it happened last, to the second.
+    pub fn last_counted(&self, rate: f64, now: i64) -> Option<i64> {
+        let count = self.count(rate, now);
+        if count == 0 {
+            return None;
+        }
+        // Before `earlier` it had happened less often, at `now` it had not happened again.
+        let (mut earlier, mut later) = (self.founded, now);
+        while later - earlier > 1 {
+            let middle = earlier + (later - earlier) / 2;
+            if self.count(rate, middle) < count {
+                earlier = middle;
+            } else {
+                later = middle;
+            }
+        }
+        Some(later)
+    }
+
+    /// The time by the instance's own activity, in seconds: the integral of
+    /// its rhythms.
+    fn worked(&self, now: i64) -> f64 {
+        let t = (now - REFERENCE) as f64;
+        RHYTHMS.iter().fold(t, |sum, (strength, period)| {
+            let speed = TAU / period;
+            sum - strength / speed * (speed * t + self.phase).cos()
+        })
+    }
+}
+
+/// Monday 00:00 UTC of the ISO week of `now`. 1970-01-01 was a Thursday.
+pub(super) fn monday(now: i64) -> i64 {
+    now - (now + 3 * DAY).rem_euclid(WEEK)
+}
+
+/// A number in 0..1 out of a seed and a salt.
+fn unit(seed: u64, salt: u64) -> f64 {
+    (mix(seed ^ mix(salt)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// The finaliser of SplitMix64: every bit of the input moves every bit of the output.
+fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_785_592_262; // Saturday 2026-08-01T13:51:02Z
+
+    #[test]
+    fn numbers_are_plausible_for_every_size() {
+        for index in 0..2000 {
+            let n = Numbers::new(7, index);
+            let mut before = (0, 0, 0);
+            for hour in 0..200 {
+                let now = NOW + hour * 3600;
+                let counts = (n.users(now), n.statuses(now), n.domains(now));
+                assert!(counts.0 >= before.0 && counts.1 >= before.1 && counts.2 >= before.2, "{index}");
+                before = counts;
+                let (month, half) = (n.active_month(now), n.active_half_year(now));
+                assert!(1 <= month && month <= half && half <= counts.0, "{index}: {month} {half}");
+            }
+            for rows in [n.rolling_activity(NOW), n.weekly_activity(NOW, |week| week)] {
+                assert_eq!(rows.len(), 12);
+                assert!(rows[0].logins <= n.active_month(NOW));
+                assert!(rows.iter().all(|r| r.registrations <= n.users(NOW)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_big_instance_moves_within_a_minute() {
+        let n = Numbers::new(1, 4);
+        assert!(n.statuses(NOW + 60) > n.statuses(NOW));
+        let hours: Vec<u64> =
+            (0..24).map(|h| n.statuses(NOW + (h + 1) * 3600) - n.statuses(NOW + h * 3600)).collect();
+        let (low, high) = (hours.iter().min().unwrap(), hours.iter().max().unwrap());
+        assert!(high > &(2 * low), "a day has a rhythm: {low} to {high}");
+    }
+
+    #[test]
+    fn windows_are_those_of_the_field() {
+        let n = Numbers::new(1, 0);
+        let filled = n.activity_filled(NOW);
+        assert!(filled <= NOW && NOW - filled < DAY);
+        assert_eq!(n.activity_filled(filled), filled);
+        let rolling = n.rolling_activity(NOW);
+        assert!(rolling.iter().enumerate().all(|(i, row)| row.week == filled - i as i64 * WEEK));
+        let today = filled - filled.rem_euclid(DAY);
+        assert_eq!(rolling[1].statuses, n.statuses(today - DAY) - n.statuses(today - WEEK));
+        let weekly = n.weekly_activity(NOW, |week| week);
+        assert_eq!(monday(NOW), 1_785_110_400, "Monday 2026-07-27");
+        assert_eq!(weekly[1].week, monday(filled) - WEEK);
+        assert_eq!(weekly[1].statuses, n.statuses(monday(filled)) - n.statuses(monday(filled) - WEEK));
+    }
+
+    #[test]
+    fn same_seed_same_numbers() {
+        let numbers = |seed| (10..40).map(|i| Numbers::new(seed, i).statuses(NOW)).collect::<Vec<_>>();
+        assert_eq!(numbers(3), numbers(3));
+        assert_ne!(numbers(3), numbers(4));
+    }
+}

@@ -1,0 +1,166 @@
+//! An answer on its way out: what a handler says, the headers that go with
+//! it, and the form in which it is sent.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Write;
+
+use axum::body::{Body, Bytes};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+};
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Smaller bodies are sent as they are, as nginx's `gzip_min_length` does.
+const GZIP_FROM: usize = 1000;
+
+/// What stands in the body.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Empty,
+    Json(Value),
+    Html(String),
+    /// A body whose type, if any, is among the headers.
+    Raw(Bytes),
+}
+
+/// An answer before it is written down.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub content: Content,
+}
+
+impl Reply {
+    pub fn json(value: Value) -> Reply {
+        Reply::new(StatusCode::OK, Content::Json(value))
+    }
+
+    /// An error in Mastodon's form.
+    pub fn error(status: StatusCode, text: &str) -> Reply {
+        Reply::new(status, Content::Json(json!({ "error": text })))
+    }
+
+    /// A status without a body: how Mastodon answers for what an admin has
+    /// switched off.
+    pub fn empty(status: StatusCode) -> Reply {
+        Reply::new(status, Content::Empty)
+    }
+
+    pub fn html(status: StatusCode, title: &str, text: &str) -> Reply {
+        let page = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+             <body><h1>{title}</h1><p>{text}</p></body>\n</html>\n"
+        );
+        Reply::new(status, Content::Html(page))
+    }
+
+    fn new(status: StatusCode, content: Content) -> Reply {
+        Reply { status, headers: HeaderMap::new(), content }
+    }
+
+    /// With this header, unless its value can't be sent.
+    pub fn with(mut self, name: HeaderName, value: &str) -> Reply {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// With `Content-Type`, and with a weak `ETag` where the answer is a good
+    /// one and has none; the body as bytes.
+    pub fn render(self) -> Rendered {
+        let (default_type, body) = match self.content {
+            Content::Empty => (None, Bytes::new()),
+            // A `Value` has nothing that can't be written.
+            Content::Json(value) => (
+                Some("application/json; charset=utf-8"),
+                serde_json::to_vec(&value).unwrap_or_default().into(),
+            ),
+            Content::Html(page) => (Some("text/html; charset=utf-8"), page.into()),
+            Content::Raw(body) => (None, body),
+        };
+        let mut headers = self.headers;
+        if let Some(default_type) = default_type {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(default_type));
+        }
+        if self.status == StatusCode::OK
+            && !headers.contains_key(ETAG)
+            && let Ok(etag) = HeaderValue::from_str(&etag(&body))
+        {
+            headers.insert(ETAG, etag);
+        }
+        Rendered { status: self.status, headers, body }
+    }
+}
+
+/// An answer whose bytes are known.
+pub(super) struct Rendered {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Rendered {
+    /// The answer to a request with these headers: 304 where it knows the
+    /// answer already, gzip where it accepts it.
+    pub fn respond(mut self, request: &HeaderMap) -> Response<Body> {
+        if self.status == StatusCode::OK && self.is_known(request) {
+            self.status = StatusCode::NOT_MODIFIED;
+            self.headers.remove(CONTENT_TYPE);
+            self.body = Bytes::new();
+        }
+        if self.body.len() > GZIP_FROM && !self.headers.contains_key(CONTENT_ENCODING) {
+            self.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+            if accepts_gzip(request)
+                && let Some(packed) = gzip(&self.body)
+            {
+                self.body = packed;
+                self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+        }
+        self.with_body(Body::from)
+    }
+
+    /// The answer with a body made otherwise out of these bytes.
+    pub fn with_body(self, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
+        let mut response = Response::new(body(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    fn is_known(&self, request: &HeaderMap) -> bool {
+        let Some(etag) = self.headers.get(ETAG).and_then(|etag| etag.to_str().ok()) else { return false };
+        let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        known.flat_map(|value| value.split(',')).any(|tag| tag.trim() == "*" || weak(tag) == weak(etag))
+    }
+}
+
+/// As Rails makes them: weak, 32 hexadecimal digits. The hash needs no secret,
+/// only to be the same in every run.
+fn etag(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    let first = hasher.finish();
+    hasher.write_u8(0);
+    format!("W/\"{first:016x}{:016x}\"", hasher.finish())
+}
+
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && !matches!(parameters.trim(), "q=0" | "q=0.0")
+    })
+}
+
+fn gzip(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+    encoder.write_all(body).ok()?;
+    Some(encoder.finish().ok()?.into())
+}

@@ -1,0 +1,70 @@
+//! What an instance would say right now, as plain numbers, for tests to
+//! compare with.
+
+/// Everything that a simulated instance would answer at one moment.
+///
+/// Numbers are signed so that a test can make an instance say what none should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// The host and port that it calls itself.
+    pub domain: String,
+    /// Its name for people.
+    pub title: String,
+    /// Its Mastodon version.
+    pub version: String,
+    /// `api_versions.mastodon`, from 4.3.
+    pub api_version: Option<u32>,
+    /// Confirmed local users.
+    pub users: i64,
+    /// Statuses of local accounts.
+    pub statuses: i64,
+    /// Known remote domains.
+    pub domains: i64,
+    /// Users active in the last 28 whole UTC days.
+    pub active_month: i64,
+    /// Users active in the last 168 whole UTC days.
+    pub active_half_year: i64,
+    /// Whether anyone can sign up, be it after approval.
+    pub registrations_open: bool,
+    /// Whether sign-ups wait for approval.
+    pub approval_required: bool,
+    /// Number of rules, from 3.4.
+    pub rules: usize,
+    /// The rows of `/api/v1/instance/activity`, newest first.
+    pub activity: Vec<ActivityRow>,
+    /// Its accounts, the admin's first.
+    pub accounts: Vec<Account>,
+}
+
+/// A row of `/api/v1/instance/activity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActivityRow {
+    /// Unix time in seconds: a Monday 00:00 in the server's time zone up to
+    /// Mastodon 3.4, the second in which the figures were worked out from 3.5.
+    pub week: i64,
+    /// Local statuses.
+    pub statuses: u64,
+    /// Distinct users seen.
+    pub logins: u64,
+    /// New users.
+    pub registrations: u64,
+}
+
+/// An account of a simulated instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The server's id.
+    pub id: String,
+    /// The local part of its address.
+    pub username: String,
+    /// Accounts that follow it; -1 where it hides them (glitch-soc).
+    pub followers: i64,
+    /// Accounts that it follows.
+    pub following: i64,
+    /// Its statuses.
+    pub statuses: i64,
+    /// The UTC day of its newest status, `2026-08-01`.
+    pub last_status_at: Option<String>,
+    /// When it was made, Unix time in seconds.
+    pub created_at: i64,
+}
