@@ -16,7 +16,8 @@ use crate::outcome::ErrorType;
 
 use super::polled::Polled;
 
-/// What was claimed of a target. Dropped before its end, it gives the rest back.
+/// What was claimed of a target and not yet entered. Dropped before its end, it
+/// gives the rest back.
 #[derive(Debug)]
 pub struct Job {
     polled: Arc<Polled>,
@@ -146,6 +147,8 @@ impl Run<'_> {
             "https" => target.url.host_str().and_then(|host| self.client.certificate_expiry(host)),
             _ => None,
         };
+        // No longer this job's to give back: once recorded, another may claim it.
+        lock(&self.job.claimed).retain(|claimed| *claimed != index);
         self.job.polled.record(index, answer, self.clock.now(), self.clock.unix(), certificate);
     }
 }
