@@ -1,0 +1,244 @@
+//! Families to bytes: names, labels, numbers and their escapes.
+
+use std::io::Write as _;
+
+use prometheus::proto::{Histogram, LabelPair};
+
+use super::Format;
+use super::family::{Family, Kind};
+
+/// Integers up to here are exact in a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Appends a family: its metadata, then its samples.
+pub(super) fn push_family(out: &mut Vec<u8>, mut family: Family, unit: Option<&str>, format: Format) {
+    push_metadata(out, &family, unit, format);
+    let series = family.take_series();
+    let name = family.gathered_name();
+    for metric in series {
+        let labels = metric.get_label();
+        match family.kind() {
+            Kind::Histogram => push_histogram(out, name, labels, metric.get_histogram(), format),
+            Kind::Counter | Kind::Unknown => {
+                push_sample(out, name, labels, metric.get_counter().get_value());
+            }
+            Kind::Gauge | Kind::Info => push_sample(out, name, labels, metric.get_gauge().get_value()),
+        }
+    }
+}
+
+/// About how many bytes a family takes, judged by its first series.
+pub(super) fn estimate(family: &Family) -> usize {
+    let series = family.series();
+    let line = series.first().map_or(0, |first| {
+        let labels: usize =
+            first.get_label().iter().map(|label| label.name().len() + label.value().len() + 4).sum();
+        let lines = match family.kind() {
+            Kind::Histogram => first.get_histogram().get_bucket().len() + 3,
+            _ => 1,
+        };
+        lines * (family.gathered_name().len() + labels + 24)
+    });
+    series.len() * line + family.help().len() + 4 * family.gathered_name().len() + 64
+}
+
+fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&str>, format: Format) {
+    let name = family.name().as_bytes();
+    if !family.help().is_empty() {
+        out.extend_from_slice(b"# HELP ");
+        out.extend_from_slice(name);
+        out.push(b' ');
+        push_escaped(out, family.help(), format.is_openmetrics());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"# TYPE ");
+    out.extend_from_slice(name);
+    out.extend_from_slice(match family.kind() {
+        Kind::Counter => b" counter\n",
+        Kind::Gauge => b" gauge\n",
+        Kind::Histogram => b" histogram\n",
+        Kind::Info => b" info\n",
+        Kind::Unknown => b" unknown\n",
+    });
+    let unit = unit.filter(|unit| {
+        format.is_openmetrics()
+            && family.kind() != Kind::Info
+            && family.name().strip_suffix(unit).is_some_and(|stem| stem.ends_with('_'))
+    });
+    if let Some(unit) = unit {
+        out.extend_from_slice(b"# UNIT ");
+        out.extend_from_slice(name);
+        out.push(b' ');
+        out.extend_from_slice(unit.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn push_sample(out: &mut Vec<u8>, name: &str, labels: &[LabelPair], value: f64) {
+    out.extend_from_slice(name.as_bytes());
+    if !labels.is_empty() {
+        push_labels(out, labels);
+        out.push(b'}');
+    }
+    out.push(b' ');
+    push_number(out, value);
+    out.push(b'\n');
+}
+
+fn push_histogram(
+    out: &mut Vec<u8>,
+    name: &str,
+    labels: &[LabelPair],
+    histogram: &Histogram,
+    format: Format,
+) {
+    // All lines of a series share their labels, written once.
+    let mut shared = Vec::with_capacity(128);
+    if labels.is_empty() {
+        shared.push(b'{');
+    } else {
+        push_labels(&mut shared, labels);
+    }
+
+    let mut bucket = |bound: f64, count: u64| {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"_bucket");
+        out.extend_from_slice(&shared);
+        if !labels.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"le=\"");
+        push_bound(out, bound, format);
+        out.extend_from_slice(b"\"} ");
+        push_count(out, count);
+        out.push(b'\n');
+    };
+    let buckets = histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound() < f64::INFINITY);
+    let mut negative = false;
+    for finite in buckets {
+        negative |= finite.upper_bound() < 0.0;
+        bucket(finite.upper_bound(), finite.cumulative_count());
+    }
+    bucket(f64::INFINITY, histogram.get_sample_count());
+
+    // OpenMetrics: what can fall is no sum, and without a sum there is no count.
+    if negative && format.is_openmetrics() {
+        return;
+    }
+    if !labels.is_empty() {
+        shared.push(b'}');
+    }
+    let shared = if labels.is_empty() { &b""[..] } else { &shared };
+    for suffix in ["_sum", "_count"] {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
+        out.extend_from_slice(shared);
+        out.push(b' ');
+        if suffix == "_sum" {
+            push_number(out, histogram.get_sample_sum());
+        } else {
+            push_count(out, histogram.get_sample_count());
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Writes `{a="b",c="d"`, for the caller to go on or to close.
+fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair]) {
+    let mut before = b'{';
+    for label in labels {
+        out.push(before);
+        push_label_name(out, label.name());
+        out.extend_from_slice(b"=\"");
+        push_escaped(out, label.value(), true);
+        out.push(b'"');
+        before = b',';
+    }
+}
+
+/// `opentelemetry-prometheus` lets a colon and a leading digit through, which
+/// no label name may have: a single one would cost the whole scrape.
+fn push_label_name(out: &mut Vec<u8>, name: &str) {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.bytes().next().is_none_or(|first| first.is_ascii_digit()) {
+        out.push(b'_');
+    }
+    if name.bytes().all(legal) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        out.extend(name.chars().map(|c| if c.is_ascii() && legal(c as u8) { c as u8 } else { b'_' }));
+    }
+}
+
+/// Writes a label value or help text with what would end it escaped. In help
+/// texts only OpenMetrics escapes quotes.
+fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
+    let special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
+    // Without an early exit this becomes vector code, and hardly any text has
+    // something special in it.
+    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(br"\\"),
+            b'\n' => out.extend_from_slice(br"\n"),
+            b'"' if quotes => out.extend_from_slice(br#"\""#),
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// Writes a sample's value: whole numbers without a fraction, everything in
+/// the fewest digits that read back as the same double.
+fn push_number(out: &mut Vec<u8>, value: f64) {
+    if value.fract() == 0.0 && value.abs() <= EXACT {
+        if value < 0.0 {
+            out.push(b'-');
+        }
+        push_count(out, value.abs() as u64);
+    } else if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else if (1e-6..1e21).contains(&value.abs()) {
+        let _ = write!(out, "{value}");
+    } else {
+        let _ = write!(out, "{value:e}");
+    }
+}
+
+fn push_count(out: &mut Vec<u8>, mut count: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (count % 10) as u8;
+        count /= 10;
+        if count == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// Writes the value of `le`. It is a label, so its spelling is part of the
+/// series' identity: this is how Go's client libraries spell it, shortest form
+/// with an exponent from 1e6 up and below 1e-4, and in OpenMetrics with `.0`
+/// behind whole numbers.
+fn push_bound(out: &mut Vec<u8>, bound: f64, format: Format) {
+    if bound.is_infinite() {
+        push_number(out, bound);
+    } else if bound == 0.0 || (1e-4..1e6).contains(&bound.abs()) {
+        let _ = write!(out, "{bound}");
+        if format.is_openmetrics() && bound.fract() == 0.0 {
+            out.extend_from_slice(b".0");
+        }
+    } else {
+        let scientific = format!("{bound:e}");
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+        let _ = write!(out, "{mantissa}e{sign}{exponent:0>2}");
+    }
+}
