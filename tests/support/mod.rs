@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod families;
+pub mod generated;
 pub mod venv;
