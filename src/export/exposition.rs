@@ -25,7 +25,7 @@ pub enum Format {
     /// Prometheus text 1.0.0: the same bytes as 0.0.4 where all names are
     /// legal without quotes, as ours are.
     Text100,
-    /// OpenMetrics 0.0.1, the draft that Prometheus asked for before 2.34; the
+    /// OpenMetrics 0.0.1, the draft that older Prometheus versions ask for; the
     /// same bytes as 1.0.0.
     OpenMetrics001,
     /// OpenMetrics 1.0.0.
@@ -117,7 +117,7 @@ pub fn encode(
 }
 
 /// Compresses a body for `Content-Encoding: gzip`, fast rather than small:
-/// label sets repeat so much that the fastest level saves nine tenths.
+/// label sets repeat so much that the fastest level saves more than nine tenths.
 #[must_use]
 pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8 + 64), Compression::fast());

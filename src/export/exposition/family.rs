@@ -146,7 +146,8 @@ impl Family {
         series.sort_by(by_labels);
         let before = series.len();
         series.dedup_by(|later, first| by_labels(first, later) == Ordering::Equal);
-        if series.len() < before {
+        // Every provider of a process has the same `target_info`.
+        if series.len() < before && self.gathered.name() != "target_info" {
             warn_once(self.gathered.name(), "a series was there twice, the first one stays");
         }
     }

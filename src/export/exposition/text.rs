@@ -172,11 +172,8 @@ fn push_label_name(out: &mut Vec<u8>, name: &str) {
 
 /// Writes a label value or help text with what would end it escaped. In help
 /// texts only OpenMetrics escapes quotes.
-///
-/// NUL ends the input for Prometheus's lexer wherever it stands. A server's
-/// answer may hold one, so it becomes U+FFFD.
 fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    let special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"' | 0);
+    let special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
     // Without an early exit this becomes vector code, and hardly any text has
     // something special in it.
     if !text.bytes().fold(false, |found, byte| found | special(byte)) {
@@ -188,7 +185,6 @@ fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
             b'\\' => out.extend_from_slice(br"\\"),
             b'\n' => out.extend_from_slice(br"\n"),
             b'"' if quotes => out.extend_from_slice(br#"\""#),
-            0 => out.extend_from_slice("\u{FFFD}".as_bytes()),
             _ => out.push(byte),
         }
     }

@@ -72,3 +72,32 @@ fn per(ucum: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+    use super::{WORDS, unit_word};
+
+    /// The table is ours; the suffixes are the exporter crate's.
+    #[test]
+    fn unit_words_are_the_suffixes_that_the_exporter_appends() {
+        let others = "{user}  y seconds 1/s {request}/s x/m x/h x/d x/w x/mo s/y x/x {a}/{b}";
+        let units: Vec<_> = WORDS.iter().map(|(unit, _)| *unit).chain(others.split(' ')).collect();
+        let registry = prometheus::Registry::new();
+        let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build();
+        let provider = SdkMeterProvider::builder().with_reader(exporter.expect("exporter")).build();
+        let meter = provider.meter("units");
+        for (i, unit) in units.iter().enumerate() {
+            meter.u64_gauge(format!("m{i}")).with_unit(*unit).build().record(1, &[]);
+        }
+        let gathered = registry.gather();
+        for (i, unit) in units.iter().enumerate() {
+            let name = unit_word(unit).map_or(format!("m{i}"), |word| format!("m{i}_{word}"));
+            assert!(gathered.iter().any(|family| family.name() == name), "{unit}: no family {name}");
+        }
+        assert_eq!(unit_word("1"), None, "none of our metrics has this unit");
+        assert_eq!(unit_word("By/s"), None, "compounds are not known");
+    }
+}

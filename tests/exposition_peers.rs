@@ -1,0 +1,216 @@
+//! The formats, read back by programs that we did not write: the two parsers
+//! of `prometheus_client` from PyPI, and `promtool`.
+//!
+//! Where a peer cannot be had its tests are counted as ignored, and the reason
+//! is printed.
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use fedimeter::export::exposition::{Format, encode};
+use libtest_mimic::{Arguments, Failed, Trial};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde::{Deserialize, Serialize};
+use support::generated::{Expected, Model, catalogue, models};
+use support::venv::venv;
+
+/// Each case is parsed twice; a few thousand samples in all.
+const CASES: u32 = 400;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let python = venv("prometheus", &["prometheus_client==0.26.0"]);
+    let promtool = Command::new("promtool").arg("--version").output();
+    let promtool = promtool.map(drop).map_err(|error| format!("promtool: {error}"));
+    let trials = vec![
+        trial("prometheus_client_reads_what_we_wrote", python.clone(), |python| {
+            read_back(&python, CASES, &models())
+        }),
+        trial("prometheus_client_reads_the_catalogue", python, |python| {
+            read_back(&python, 1, &Just(catalogue()).boxed())
+        }),
+        trial("promtool_finds_nothing_wrong", promtool.clone(), |()| promtool_finds_nothing_wrong()),
+        trial("promtool_parses_what_we_wrote", promtool, |()| promtool_parses_what_we_wrote()),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A test that needs a peer: ignored without it, and failed rather than passed
+/// if it is asked for all the same.
+fn trial<P: Send + 'static>(
+    name: &str,
+    peer: Result<P, String>,
+    test: impl FnOnce(P) -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    if let Err(reason) = &peer {
+        eprintln!("{name} is ignored: {reason}");
+    }
+    let ignored = peer.is_err();
+    Trial::test(name, move || test(peer?)).with_ignored_flag(ignored)
+}
+
+/// Every model comes back from both parsers as it went in.
+fn read_back(python: &Path, cases: u32, models: &BoxedStrategy<Model>) -> Result<(), Failed> {
+    let peer = RefCell::new(Parsers::start(python)?);
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(models, |model| {
+        for format in [Format::Text004, Format::OpenMetrics100] {
+            let body = encode(model.gather(), format, &|name| model.unit_of(name));
+            let body = String::from_utf8(body).expect("an exposition is UTF-8");
+            let parsed = peer.borrow_mut().parse(&body, format.is_openmetrics());
+            let parsed = parsed.map_err(|error| TestCaseError::fail(format!("{error}\n{body}")))?;
+            let expected = model.expected(format.is_openmetrics());
+            prop_assert_eq!(normal(parsed), normal(expected), "{}", body);
+        }
+        Ok(())
+    });
+    outcome.map_err(|error| Failed::from(error.to_string()))
+}
+
+/// `prometheus_client`, one case at a time.
+struct Parsers {
+    child: Child,
+    cases: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+#[derive(Serialize)]
+struct Case<'a> {
+    openmetrics: bool,
+    body: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Families(Vec<ParsedFamily>),
+    Error(String),
+}
+
+#[derive(Deserialize)]
+struct ParsedFamily {
+    name: String,
+    kind: String,
+    unit: String,
+    help: String,
+    samples: Vec<ParsedSample>,
+}
+
+#[derive(Deserialize)]
+struct ParsedSample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: String,
+    timestamp: bool,
+}
+
+impl Parsers {
+    fn start(python: &Path) -> Result<Self, Failed> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/exposition_check.py");
+        let mut child =
+            Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let cases = child.stdin.take().ok_or("no standard input")?;
+        let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        Ok(Self { child, cases, answers })
+    }
+
+    fn parse(&mut self, body: &str, openmetrics: bool) -> Result<Vec<Expected>, String> {
+        let case = serde_json::to_string(&Case { openmetrics, body }).map_err(|error| error.to_string())?;
+        writeln!(self.cases, "{case}").map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).map_err(|error| error.to_string())?;
+        match serde_json::from_str(&answer).map_err(|error| format!("{error}: {answer}"))? {
+            Answer::Families(families) => families.into_iter().map(Expected::try_from).collect(),
+            Answer::Error(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Parsers {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl TryFrom<ParsedFamily> for Expected {
+    type Error = String;
+
+    fn try_from(family: ParsedFamily) -> Result<Self, String> {
+        let sample = |sample: ParsedSample| {
+            if sample.timestamp {
+                return Err(format!("{} has a timestamp", sample.name));
+            }
+            let value = sample.value.parse().map_err(|error| format!("{}: {error}", sample.value))?;
+            Ok((sample.name, sample.labels, value))
+        };
+        Ok(Self {
+            name: family.name,
+            kind: family.kind,
+            unit: family.unit,
+            help: family.help,
+            samples: family.samples.into_iter().map(sample).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// In one order, with `le` spelt in one way, and with values that can be
+/// compared: NaN is NaN here, and 0 has no sign.
+fn normal(mut families: Vec<Expected>) -> Vec<(Expected, Vec<u64>)> {
+    families.sort_by(|a, b| a.name.cmp(&b.name));
+    let families = families.into_iter().map(|mut family| {
+        for (_, labels, _) in &mut family.samples {
+            if let Some(bound) = labels.get_mut("le") {
+                *bound = bound.parse::<f64>().map_or_else(|error| error.to_string(), |le| le.to_string());
+            }
+        }
+        family.samples.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        let bits = |value: &mut f64| match std::mem::take(value) {
+            nan if nan.is_nan() => f64::NAN.to_bits(),
+            value => (value + 0.0).to_bits(),
+        };
+        let values = family.samples.iter_mut().map(|(_, _, value)| bits(value)).collect();
+        (family, values)
+    });
+    families.collect()
+}
+
+/// Neither an error nor a piece of advice.
+fn promtool_finds_nothing_wrong() -> Result<(), Failed> {
+    let (status, complaints) = promtool(&catalogue())?;
+    if status != Some(0) || !complaints.is_empty() {
+        return Err(format!("status {status:?}: {complaints}").into());
+    }
+    Ok(())
+}
+
+/// Names made by chance earn advice (status 3), but it has to understand all.
+fn promtool_parses_what_we_wrote() -> Result<(), Failed> {
+    // A process a case.
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&models(), |model| {
+        let (status, complaints) = promtool(&model).map_err(TestCaseError::fail)?;
+        prop_assert!(matches!(status, Some(0 | 3)), "status {:?}: {}", status, complaints);
+        Ok(())
+    });
+    outcome.map_err(|error| Failed::from(error.to_string()))
+}
+
+fn promtool(model: &Model) -> Result<(Option<i32>, String), String> {
+    let body = encode(model.gather(), Format::Text004, &|name| model.unit_of(name));
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("promtool: {error}"))?;
+    // Closed at the end of the statement, which is the input's end.
+    let written = child.stdin.take().ok_or("no standard input")?.write_all(&body);
+    let output = child.wait_with_output().map_err(|error| format!("promtool: {error}"))?;
+    written.map_err(|error| format!("promtool: {error}"))?;
+    let complaints = [output.stdout, output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8_lossy(&complaints).into_owned()))
+}
