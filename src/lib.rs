@@ -1,6 +1,7 @@
 //! fedimeter, an OpenTelemetry metrics bridge for Mastodon and the fediverse.
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod config;
 pub mod endpoint;
 pub mod export;
