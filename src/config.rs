@@ -1,13 +1,35 @@
 //! What the user asked for, checked: YAML, environment and flags become one
 //! [`Config`], or every error at once.
+//!
+//! Flags win over the `FEDIMETER_*` variables that stand for them, these over
+//! the file, and the file over `OTEL_*`.
 
-use std::net::SocketAddr;
+mod attributes;
+pub mod docs;
+mod effective;
+mod error;
+mod file;
+pub mod keys;
+mod layers;
+mod merge;
+mod suggest;
+mod token;
+pub(crate) mod values;
+mod yaml;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::target::Target;
 
+pub use effective::effective_yaml;
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use layers::{BridgeSettings, Env, Flags, Sources, TargetSettings};
+pub use token::TokenSource;
+pub use values::Listen;
+
 /// The whole configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Servers to poll, each once.
     pub targets: Vec<Target>,
@@ -21,6 +43,36 @@ pub struct Config {
     pub deadline: Duration,
     /// Whether `/metrics` carries `otel_scope_*` labels.
     pub scope_labels: bool,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What is not wrong but should be said, to be logged at the start.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks the configuration. It touches no network.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its place and what to do.
+    pub fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
+        merge::load(sources)
+    }
+}
+
+impl Default for Config {
+    /// No targets, and everything else as it is when the user says nothing.
+    fn default() -> Config {
+        Config {
+            targets: Vec::new(),
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))],
+            compat: None,
+            http: Http::default(),
+            deadline: Duration::from_secs(10),
+            scope_labels: true,
+            log: Log::default(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// The names of older exporters, for dashboards that know them.
@@ -32,8 +84,45 @@ pub enum Compat {
     Systemli,
 }
 
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe messages that are logged.
+    pub level: LogLevel,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// The least severe messages that are logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogLevel {
+    /// What needs somebody to act.
+    Error,
+    /// What may soon.
+    Warn,
+    /// What happens once: starts, ends, changes of state.
+    #[default]
+    Info,
+    /// Each collection and export.
+    Debug,
+    /// Each request.
+    Trace,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object.
+    Json,
+}
+
 /// Limits and manners of the HTTP client.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// Requests under way in all.
     pub max_requests: usize,

@@ -84,6 +84,53 @@ fn value(view: &View, i: usize, name: &str) -> Option<i64> {
 }
 
 fn outcome(view: &View, i: usize, endpoint: Endpoint) -> &'static str {
+    reading(view, i).outcome(endpoint).map_or("none", fedimeter::outcome::Outcome::name)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_version_says_what_it_has_and_nothing_else() {
+    let simulator = simulator(|_| {}).await;
+    let bench = Bench::of((0..4).map(|i| target(&simulator, i)).collect());
+    let view = bench.refresh().await;
+    for i in [V46, V42, V34, V24] {
+        let truth = simulator.truth(i);
+        let is = |name: &str, expected: Option<i64>| {
+            assert_eq!(value(&view, i, name), expected, "{name} of {}", truth.version)
+        };
+        let from = |versions: &[usize], n: i64| versions.contains(&i).then_some(n);
+        is("fedimeter.target.up", Some(1));
+        is("mastodon.instance.users", Some(truth.users));
+        is("mastodon.instance.statuses", Some(truth.statuses));
+        is("mastodon.instance.domains", Some(truth.domains));
+        is("mastodon.instance.active_users.month", from(&[V46, V42], truth.active_month));
+        is("mastodon.instance.registrations.open", from(&[V46, V42, V34], truth.registrations_open.into()));
+        is(
+            "mastodon.instance.registrations.approval_required",
+            from(&[V46, V42, V34], truth.approval_required.into()),
+        );
+        is("mastodon.instance.api_version", truth.api_version.map(i64::from));
+        is("mastodon.instance.rules", from(&[V46, V42, V34], truth.rules as i64));
+        is("mastodon.instance.limits.status_characters", from(&[V46, V42, V34], 500));
+        is("nodeinfo.users", from(&[V46, V42, V34], truth.users));
+        is("nodeinfo.local_posts", from(&[V46, V42, V34], truth.statuses));
+        is("nodeinfo.active_users.month", from(&[V46, V42, V34], truth.active_month));
+        is("nodeinfo.active_users.half_year", from(&[V46, V42, V34], truth.active_half_year));
+        is("nodeinfo.local_comments", None);
+        let rows = &truth.activity;
+        let rolling = |n: u64| from(&[V46, V42], n as i64);
+        let iso = |n: u64| from(&[V34, V24], n as i64);
+        is("mastodon.instance.activity.day.statuses", rolling(rows[0].statuses));
+        is("mastodon.instance.activity.day.logins", rolling(rows[0].logins));
+        is("mastodon.instance.activity.day.registrations", rolling(rows[0].registrations));
+        is("mastodon.instance.activity.six_days.statuses", rolling(rows[1].statuses));
+        is("mastodon.instance.activity.six_days.logins", rolling(rows[1].logins));
+        is("mastodon.instance.activity.six_days.registrations", rolling(rows[1].registrations));
+        is("mastodon.instance.activity.week.statuses", iso(rows[0].statuses));
+        is("mastodon.instance.activity.week.logins", iso(rows[0].logins));
+        is("mastodon.instance.activity.last_week.registrations", iso(rows[1].registrations));
+        is("mastodon.instance.activity.timestamp", Some(rows[0].week));
+        is("mastodon.rate_limit.limit", Some(if i == V24 { 7500 } else { 300 }));
+    }
     for (i, v2, nodeinfo) in [
         (V46, "ok", "ok"),
         (V42, "ok", "ok"),

@@ -1,0 +1,53 @@
+//! Examples under `--help`.
+
+pub const TOP: &str = "\
+Examples:
+  fedimeter demo                            the first minute, without any server
+  fedimeter once mastodon.social            one collection, printed
+  fedimeter mastodon.social                 /metrics on http://127.0.0.1:9464
+  fedimeter --config fedimeter.yaml         many targets, with tokens and attributes
+  fedimeter serve --help                    all settings
+
+Every flag has a FEDIMETER_* variable, which its help names. Flags win over variables,
+variables over the configuration file.";
+
+pub const SERVE: &str = "\
+Examples:
+  fedimeter mastodon.social
+  fedimeter serve --listen 0.0.0.0:9464 mastodon.social example.org:8443
+  fedimeter --account Gargron --account @Mastodon@mastodon.social mastodon.social
+  MASTODON_HOST=https://mastodon.social fedimeter
+  FEDIMETER_TARGETS=mastodon.social,example.org fedimeter --compat systemli
+  fedimeter --config fedimeter.yaml
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 fedimeter --listen none mastodon.social";
+
+pub const ONCE: &str = "\
+Examples:
+  fedimeter once mastodon.social
+  fedimeter once --format json mastodon.social example.org | jq .targets
+  fedimeter once --format prometheus --config fedimeter.yaml > mastodon.prom";
+
+pub const CHECK: &str = "\
+Examples:
+  fedimeter check --config fedimeter.yaml
+  fedimeter check --config fedimeter.yaml && systemctl reload fedimeter
+  fedimeter check mastodon.social           what holds when nothing else is said";
+
+#[cfg(feature = "simulator")]
+pub const DEMO: &str = "\
+Examples:
+  fedimeter demo
+  fedimeter demo --listen 127.0.0.1:8080
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 fedimeter demo";
+
+pub const METRICS: &str = "\
+Examples:
+  fedimeter metrics
+  fedimeter metrics --format markdown > docs/metrics.md
+  fedimeter metrics --format json";
+
+#[cfg(feature = "simulator")]
+pub const SIMULATE: &str = "\
+Examples:
+  fedimeter simulate --instances 3 --listen 127.0.0.1:9465
+  fedimeter simulate --instances 1000 --listen 127.0.0.1:9465 --seed 7";

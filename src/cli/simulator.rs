@@ -1,0 +1,48 @@
+//! Commands that need no server: the simulator is one.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{LogArgs, PullArgs};
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemoArgs {
+    /// Where and how `/metrics` is served.
+    #[command(flatten)]
+    pub pull: PullArgs,
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Clone, Args)]
+pub struct SimulateArgs {
+    /// How many servers to be
+    #[arg(short = 'n', long, value_name = "N", env = "FEDIMETER_SIMULATE_INSTANCES", default_value_t = 5)]
+    pub instances: usize,
+
+    /// Where to listen
+    #[arg(
+        short,
+        long,
+        value_name = "ADDR",
+        env = "FEDIMETER_SIMULATE_LISTEN",
+        default_value = "127.0.0.1:9465"
+    )]
+    pub listen: SocketAddr,
+
+    /// The same seed gives the same servers and numbers
+    #[arg(long, value_name = "N", env = "FEDIMETER_SIMULATE_SEED", default_value_t = 1)]
+    pub seed: u64,
+
+    /// What is to go wrong; repeat it for more
+    #[arg(long = "fault", value_name = "SPEC", env = "FEDIMETER_SIMULATE_FAULT")]
+    pub faults: Vec<String>,
+
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogArgs,
+}

@@ -1,0 +1,77 @@
+//! What is wrong with a configuration, all of it at once, each with its place.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a setting was given: `fedimeter.yaml:12: targets[1].token_file`,
+/// `--token-file`, `FEDIMETER_TARGETS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file and the line in it, counted from 1.
+    pub file: Option<(Arc<str>, usize)>,
+    /// The path in the file, the flag or the variable; empty for a whole file.
+    pub path: String,
+}
+
+impl Place {
+    /// A place that is no file: a flag, an argument or a variable.
+    #[must_use]
+    pub fn outside(path: impl Into<String>) -> Place {
+        Place { file: None, path: path.into() }
+    }
+
+    /// A line of a file, with the path of the setting there.
+    #[must_use]
+    pub fn line(file: &Arc<str>, line: usize, path: impl Into<String>) -> Place {
+        Place { file: Some((file.clone(), line)), path: path.into() }
+    }
+
+    /// An error at this place.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError { place: self.clone(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some((file, line)) if self.path.is_empty() => write!(f, "{file}:{line}"),
+            Some((file, line)) => write!(f, "{file}:{line}: {}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}
+
+/// One thing that is wrong: where, what, and what to do. It shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{message}", place, if place.file.is_none() && place.path.is_empty() { "" } else { ": " })]
+pub struct ConfigError {
+    /// Where it was given.
+    pub place: Place,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything that is wrong, in the order of the file, one a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.list())]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Sorts errors by line; those from outside a file come first.
+    #[must_use]
+    pub fn new(mut errors: Vec<ConfigError>) -> ConfigErrors {
+        errors.sort_by_key(|e| e.place.file.as_ref().map_or(0, |(_, line)| *line));
+        ConfigErrors(errors)
+    }
+
+    /// The errors, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+
+    fn list(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,59 @@
+//! What a misspelt name may have meant.
+
+/// `; did you mean …?` when one of `names` is close to `word`, else nothing.
+#[must_use]
+pub fn did_you_mean(word: &str, names: &[&str]) -> String {
+    let word: Vec<char> = word.to_lowercase().replace('-', "_").chars().collect();
+    // Nothing so long is a misspelt name, and comparing costs its square.
+    if word.len() > 64 {
+        return String::new();
+    }
+    let closest = names.iter().map(|name| (distance(&word, name), *name)).min();
+    match closest {
+        Some((distance, name)) if distance <= (name.len() / 3).max(1) => {
+            format!("; did you mean `{name}`?")
+        }
+        _ => String::new(),
+    }
+}
+
+/// `a`, `b`, `c`.
+#[must_use]
+pub fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Levenshtein's distance.
+fn distance(word: &[char], name: &str) -> usize {
+    let mut row: Vec<usize> = (0..=word.len()).collect();
+    for (i, b) in name.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, a) in word.iter().enumerate() {
+            let substituted = diagonal + usize::from(*a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[word.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_names_only() {
+        let names = ["collect", "accounts", "token_file"];
+        for (word, expected) in [
+            ("colect", "; did you mean `collect`?"),
+            ("account", "; did you mean `accounts`?"),
+            ("token-file", "; did you mean `token_file`?"),
+            ("Collect", "; did you mean `collect`?"),
+            ("zebra", ""),
+            ("", ""),
+        ] {
+            assert_eq!(did_you_mean(word, &names), expected, "{word}");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A YAML file as a tree whose nodes know their line and their path, and a
+//! reader that notes what is wrong and goes on.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+
+use super::error::{ConfigError, Place};
+use super::keys::Key;
+use super::suggest::{did_you_mean, list};
+
+/// A fleet of 30,000 targets with their settings is a fifth of this.
+pub const MAX_FILE: u64 = 16 << 20;
+
+/// The tree is built and dropped recursively, and what nests deeper must stand
+/// further to the right: this bounds the stack. (Flow style has a bound of its
+/// own in the parser, 255.)
+const MAX_INDENT: usize = 200;
+
+/// A YAML file, what has been read of it, and what was wrong with it.
+pub struct Document<'s> {
+    file: Arc<str>,
+    lines: Vec<&'s str>,
+    /// Paths are relative to where the file is.
+    pub(super) directory: &'s Path,
+    errors: RefCell<Vec<ConfigError>>,
+    root: Option<MarkedYaml<'s>>,
+}
+
+impl<'s> Document<'s> {
+    /// Parses `text`, the contents of the file at `path`. A file that is not
+    /// YAML has one error and no root; an empty one has no root.
+    pub fn parse(path: &'s Path, text: &'s str) -> Document<'s> {
+        // Some editors write a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut document = Document {
+            file: path.display().to_string().into(),
+            lines: text.lines().collect(),
+            directory: path.parent().unwrap_or(Path::new("")),
+            errors: RefCell::default(),
+            root: None,
+        };
+        if let Some(line) = document.lines.iter().position(|line| too_deep(line)) {
+            document
+                .fail(line + 1, format!("nested too deeply; at most {MAX_INDENT} columns of indentation"));
+            return document;
+        }
+        match MarkedYaml::load_from_str(text) {
+            Ok(roots) if roots.len() > 1 => {
+                let line = roots[1].span.start.line();
+                document.fail(line, "a second document (`---`); keep one configuration a file");
+            }
+            Ok(mut roots) => {
+                let empty = |root: &MarkedYaml<'_>| root.data.is_null() || root.data.is_badvalue();
+                document.root = roots.pop().filter(|root| !empty(root));
+            }
+            Err(e) => {
+                let what = match e.info() {
+                    "duplicated key in mapping" => {
+                        "a key that stands twice in one map; keep one of them".to_owned()
+                    }
+                    info => format!("not YAML: {info}, at column {}", e.marker().col() + 1),
+                };
+                document.fail(e.marker().line(), what);
+            }
+        }
+        document
+    }
+
+    /// The outermost node, unless the file is empty or broken.
+    pub fn root(&self) -> Option<Node<'_>> {
+        self.root.as_ref().map(|yaml| Node { document: self, yaml, path: String::new() })
+    }
+
+    /// What was wrong so far.
+    pub fn into_errors(self) -> Vec<ConfigError> {
+        self.errors.into_inner()
+    }
+
+    fn fail(&self, line: usize, message: impl Into<String>) {
+        self.errors.borrow_mut().push(Place::line(&self.file, line, "").error(message));
+    }
+}
+
+/// Whether what begins on this line stands too far to the right. Block
+/// collections begin after spaces and the indicators of outer ones.
+fn too_deep(line: &str) -> bool {
+    let content = line.find(|c: char| !matches!(c, ' ' | '\t' | '-' | '?' | ':'));
+    content.unwrap_or(line.trim_end().len()) > MAX_INDENT
+}
+
+/// One node of a [`Document`]: what it reads is `None` where something is
+/// wrong, which the document has then noted.
+#[derive(Clone)]
+pub struct Node<'d> {
+    document: &'d Document<'d>,
+    yaml: &'d MarkedYaml<'d>,
+    path: String,
+}
+
+impl<'d> Node<'d> {
+    /// File, line and path.
+    pub fn place(&self) -> Place {
+        Place::line(&self.document.file, self.yaml.span.start.line(), &self.path)
+    }
+
+    /// Notes an error here.
+    pub fn error(&self, message: impl Into<String>) {
+        self.document.errors.borrow_mut().push(self.place().error(message));
+    }
+
+    /// Where the file is.
+    pub fn directory(&self) -> &Path {
+        self.document.directory
+    }
+
+    /// A map, which `due` describes, with keys of `keys` only. Others are
+    /// noted, with what `advice` knows of them or the key they may have meant.
+    pub fn fields(
+        &self,
+        due: &str,
+        keys: &[&Key],
+        advice: impl Fn(&str) -> Option<&'static str>,
+    ) -> Option<Fields<'d>> {
+        let entries = self.entries(due)?;
+        let given = self.yaml.data.as_mapping().map_or(0, saphyr::AnnotatedMapping::len);
+        let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(name, _)| names.contains(&name.as_str()));
+        for (name, node) in unknown {
+            if let Some(advice) = advice(&name) {
+                node.error(advice);
+                continue;
+            }
+            let mut meant = did_you_mean(&name, &names);
+            if meant.is_empty() {
+                meant = format!("; known are {}", list(&names));
+            }
+            node.error(format!("unknown key{meant}"));
+        }
+        Some(Fields { complete: known.len() == given, entries: known })
+    }
+
+    /// The keys and values of a map, which `due` describes.
+    pub fn entries(&self, due: &str) -> Option<Vec<(String, Node<'d>)>> {
+        let Some(map) = self.yaml.data.as_mapping() else {
+            self.wrong_type(due);
+            return None;
+        };
+        let mut entries = Vec::with_capacity(map.len());
+        for (key, value) in map {
+            let Some(name) = key.data.as_str() else {
+                Node { document: self.document, yaml: key, path: self.path.clone() }
+                    .wrong_type("text as the key");
+                continue;
+            };
+            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            let path = match (plain && !name.is_empty(), self.path.as_str()) {
+                (true, "") => name.to_owned(),
+                (true, path) => format!("{path}.{name}"),
+                (false, path) => format!("{path}[{name:?}]"),
+            };
+            // An empty value has no place of its own: the parser puts it where
+            // the next token stands.
+            let yaml = if value.data.is_null() { key } else { value };
+            let node = Node { document: self.document, yaml, path };
+            if value.data.is_null() {
+                node.error("has no value; give one or remove the key");
+            } else {
+                entries.push((name.to_owned(), node));
+            }
+        }
+        Some(entries)
+    }
+
+    /// The items of a list, which `due` describes.
+    pub fn items(&self, due: &str) -> Option<Vec<Node<'d>>> {
+        let Some(items) = self.yaml.data.as_vec() else {
+            self.wrong_type(due);
+            return None;
+        };
+        let node = |(i, yaml)| Node { document: self.document, yaml, path: format!("{}[{i}]", self.path) };
+        Some(items.iter().enumerate().map(node).collect())
+    }
+
+    /// Whether it is text, not a list or a map.
+    pub fn is_text(&self) -> bool {
+        self.yaml.data.is_string()
+    }
+
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        self.yaml.data.is_sequence()
+    }
+
+    /// Text, which `due` describes.
+    pub fn text(&self, due: &str) -> Option<&'d str> {
+        let text = self.yaml.data.as_str();
+        if text.is_none() {
+            self.wrong_type(due);
+        }
+        text
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
+        let value = self.yaml.data.as_bool();
+        if value.is_none() {
+            self.wrong_type("true or false");
+        }
+        value
+    }
+
+    /// Text or a number, as it is written.
+    pub fn scalar(&self, due: &str) -> Option<String> {
+        match &self.yaml.data {
+            YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
+            YamlData::Value(number @ Scalar::Integer(i)) => Some(self.as_written(number, || i.to_string())),
+            YamlData::Value(number @ Scalar::FloatingPoint(f)) => {
+                Some(self.as_written(number, || f.to_string()))
+            }
+            _ => {
+                self.wrong_type(due);
+                None
+            }
+        }
+    }
+
+    /// Text, a number or a boolean, as it is written.
+    pub fn any_scalar(&self, due: &str) -> Option<String> {
+        match &self.yaml.data {
+            YamlData::Value(Scalar::Boolean(value)) => Some(value.to_string()),
+            _ => self.scalar(due),
+        }
+    }
+
+    /// A value that `parse` understands; its error is noted here.
+    pub fn parse<T>(&self, due: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        match parse(&self.scalar(due)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.error(message);
+                None
+            }
+        }
+    }
+
+    /// The values of a list that `parse` understands; the others are noted.
+    pub fn parse_all<T>(&self, due: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let items = self.items(due)?;
+        Some(items.iter().filter_map(|item| item.parse("text", &parse)).collect())
+    }
+
+    /// A number as it stands in the file, so that `1.10` stays `1.10`.
+    fn as_written(&self, number: &Scalar<'_>, otherwise: impl Fn() -> String) -> String {
+        let start = self.yaml.span.start;
+        let line = self.document.lines.get(start.line().saturating_sub(1)).copied().unwrap_or_default();
+        let end = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
+        let written: String = line.chars().skip(start.col()).take_while(|c| !end(*c)).collect();
+        // An alias, or an anchor before the number, stands there instead.
+        if Scalar::parse_from_cow(written.as_str().into()) == *number { written } else { otherwise() }
+    }
+
+    fn wrong_type(&self, due: &str) {
+        let found = match &self.yaml.data {
+            YamlData::Value(Scalar::Null) => "nothing",
+            YamlData::Value(Scalar::Boolean(_)) => "a boolean",
+            YamlData::Value(Scalar::Integer(_) | Scalar::FloatingPoint(_)) => "a number",
+            YamlData::Value(Scalar::String(_)) | YamlData::Representation(..) => "text",
+            YamlData::Sequence(_) => "a list",
+            YamlData::Mapping(_) => "a map",
+            YamlData::Tagged(..) => "a tagged value",
+            YamlData::Alias(_) | YamlData::BadValue => "a value that contradicts its tag",
+        };
+        self.error(format!("is {found} where {due} is due"));
+    }
+}
+
+/// The known keys of a map.
+pub struct Fields<'d> {
+    /// Whether no key was refused.
+    pub complete: bool,
+    entries: Vec<(String, Node<'d>)>,
+}
+
+impl<'d> Fields<'d> {
+    /// The value of a key, if it is there.
+    pub fn get(&self, name: &str) -> Option<&Node<'d>> {
+        self.entries.iter().find(|(key, _)| key == name).map(|(_, node)| node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(text: &str) -> String {
+        let document = Document::parse(Path::new("x.yaml"), text);
+        if let Some(entries) = document.root().and_then(|root| root.entries("a map")) {
+            for (_, node) in entries {
+                node.boolean();
+            }
+        }
+        document.into_errors().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for text in [
+            "- ".repeat(100_000),
+            "? ".repeat(100_000),
+            "[".repeat(100_000),
+            "{a: ".repeat(100_000),
+            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\n"),
+            "- &a ".repeat(100_000),
+            "- !t ".repeat(100_000),
+            "- &a !t ".repeat(100_000),
+            "a: ".repeat(100_000),
+        ] {
+            assert!(errors(&text).starts_with("x.yaml:"), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn aliases_are_bounded() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for i in 1..20 {
+            let alias = format!("*a{}, ", i - 1);
+            text.extend([format!("a{i}: &a{i} [{}]\n", alias.repeat(10))]);
+        }
+        assert!(errors(&text).contains("alias expansion exceeded"), "{}", errors(&text));
+    }
+
+    #[test]
+    fn numbers_stay_as_written() {
+        let text = "[1.10, 007, &n 7, *n, -1, 1e3, {a: 2.50}, '1.0']";
+        let document = Document::parse(Path::new("x.yaml"), text);
+        let items = document.root().unwrap().items("a list").unwrap();
+        let written: Vec<_> =
+            items.iter().filter(|i| i.yaml.data.is_value()).filter_map(|i| i.scalar("text")).collect();
+        assert_eq!(written, ["1.10", "007", "7", "7", "-1", "1e3", "1.0"]);
+    }
+}
