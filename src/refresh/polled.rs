@@ -152,6 +152,14 @@ impl Polled {
         claimed
     }
 
+    /// Whether a document that shows the server up was read in its last
+    /// attempt, beside these.
+    pub fn has_document_beside(&self, missing: &[usize]) -> bool {
+        let state = self.lock();
+        let mut slots = state.snapshot.slots.iter().enumerate();
+        slots.any(|(i, s)| s.endpoint.shows_up() && s.outcome == Some(Outcome::Ok) && !missing.contains(&i))
+    }
+
     /// The endpoint in this place.
     pub fn endpoint(&self, index: usize) -> Endpoint {
         self.target.endpoints[index]
@@ -238,7 +246,7 @@ impl State {
         interval: Duration,
         target: &Arc<str>,
     ) {
-        let verdict = self.settle(index, answer.verdict);
+        let verdict = answer.verdict;
         let work = &mut self.work[index];
         let snapshot = Arc::make_mut(&mut self.snapshot);
         let slot = &mut snapshot.slots[index];
@@ -301,22 +309,6 @@ impl State {
         if slot_failed(&self.snapshot, index) && self.snapshot.slots[index].endpoint == Endpoint::Nodeinfo {
             self.rediscover(now);
         }
-    }
-
-    /// 404 on one of the three documents that show a server up is "not
-    /// offered" while another of them is there, else a failure.
-    fn settle(&self, index: usize, verdict: Verdict) -> Verdict {
-        if verdict != Verdict::Missing {
-            return verdict;
-        }
-        let others = self
-            .snapshot
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(i, slot)| *i != index && slot.endpoint.shows_up());
-        let another = others.into_iter().any(|(_, slot)| slot.outcome == Some(Outcome::Ok));
-        if another { Verdict::NotOffered } else { Verdict::Failed(ErrorType::Http4xx) }
     }
 
     fn rediscover(&mut self, now: Moment) {

@@ -67,9 +67,7 @@ impl Job {
             lock(&self.claimed).extend(&more);
             run.documents(more).await;
         }
-        for (index, answer) in std::mem::take(&mut *lock(&run.missing)) {
-            run.enter(index, answer);
-        }
+        run.settle_missing();
         run.each(rest).await;
         self.polled.set_suspect(run.hanging.load(Relaxed));
     }
@@ -95,6 +93,18 @@ impl Run<'_> {
             }
         };
         tokio::join!(self.each(others), chain);
+    }
+
+    /// 404 on one of the documents that show a server up is "not offered"
+    /// while another of them is there, else a failure.
+    fn settle_missing(&self) {
+        let missing = std::mem::take(&mut *lock(&self.missing));
+        let indices: Vec<usize> = missing.iter().map(|(index, _)| *index).collect();
+        let another = self.job.polled.has_document_beside(&indices);
+        for (index, mut answer) in missing {
+            answer.verdict = if another { Verdict::NotOffered } else { Verdict::Failed(ErrorType::Http4xx) };
+            self.enter(index, answer);
+        }
     }
 
     /// Asks for several endpoints, as many at once as a host may be asked.
