@@ -7,3 +7,4 @@ pub mod export;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod target;
+pub mod tls;
