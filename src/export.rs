@@ -1,1 +1,4 @@
 //! From the SDK to the outside.
+
+pub mod otlp;
+pub mod push;
