@@ -1,6 +1,8 @@
 //! What the user asked for, checked: YAML, environment and flags become one
 //! [`Config`], or every error at once.
 
+pub mod otel;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
