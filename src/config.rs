@@ -12,6 +12,7 @@ mod file;
 pub mod keys;
 mod layers;
 mod merge;
+pub mod otel;
 mod suggest;
 mod token;
 pub(crate) mod values;

@@ -1,18 +1,225 @@
-//! TLS: who is trusted.
-use rustls::RootCertStore;
+//! The one TLS stack (rustls with ring): which authorities are trusted, and
+//! who this side says it is.
+
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// The system's certificate authorities, or the bundled ones where the machine has none.
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// A file that TLS needs is missing, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has no usable certificate.
+    #[error("{0}: no certificate in PEM form (`-----BEGIN CERTIFICATE-----`) in it")]
+    NoCertificate(PathBuf),
+    /// The file has no usable private key.
+    #[error("{0}: no unencrypted private key in PEM form (`-----BEGIN PRIVATE KEY-----`) in it")]
+    NoKey(PathBuf),
+    /// One half of a client certificate.
+    #[error("a client certificate needs both its certificate and its key; only {0} is set")]
+    HalfIdentity(PathBuf),
+    /// rustls refuses them: the key is not the certificate's, or of a kind
+    /// that it does not know.
+    #[error("the client certificate {certificate} and its key {key} cannot be used: {source}")]
+    Identity {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// rustls's reason.
+        source: rustls::Error,
+    },
+    /// rustls could not be set up at all.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(rustls::Error),
+}
+
+/// A client certificate with its key, both as PEM.
+#[derive(Clone)]
+pub struct Identity {
+    /// Where the certificate was read from.
+    certificate_path: PathBuf,
+    /// Where the key was read from.
+    key_path: PathBuf,
+    /// The certificate with its chain.
+    pub certificate: Vec<u8>,
+    /// The private key; never shown.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificate", &self.certificate_path)
+            .field("key", &self.key_path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Reads a client certificate and its key; neither is no identity.
+    ///
+    /// # Errors
+    ///
+    /// One without the other, or a file that cannot be read.
+    pub fn read(certificate: Option<&Path>, key: Option<&Path>) -> Result<Option<Identity>, TlsError> {
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(Identity {
+                certificate: read(certificate)?,
+                key: read(key)?,
+                certificate_path: certificate.to_owned(),
+                key_path: key.to_owned(),
+            })),
+            (Some(only), None) | (None, Some(only)) => Err(TlsError::HalfIdentity(only.to_owned())),
+        }
+    }
+}
+
+/// The authorities that this machine trusts, or the ones that came with this
+/// program where the machine names none (a container from scratch). Read once.
+#[must_use]
 pub fn roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     ROOTS
         .get_or_init(|| {
-            let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            let native = rustls_native_certs::load_native_certs();
+            for error in &native.errors {
+                tracing::debug!(%error, "a system certificate file cannot be read");
             }
-            Arc::new(store)
+            Arc::new(native_or_bundled(native.certs))
         })
         .clone()
+}
+
+fn native_or_bundled(native: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    let (usable, ignored) = store.add_parsable_certificates(native);
+    tracing::debug!(usable, ignored, "system certificates");
+    if store.is_empty() {
+        tracing::debug!("this machine has no trusted certificates: using the bundled ones");
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    store
+}
+
+/// The authorities in a PEM file, and no others.
+///
+/// # Errors
+///
+/// The file cannot be read, or holds no certificate.
+pub fn roots_from(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(&read(path)?, path)? {
+        // A certificate that rustls can't use as an authority is as good as none.
+        store.add(certificate).map_err(|_| TlsError::NoCertificate(path.to_owned()))?;
+    }
+    Ok(Arc::new(store))
+}
+
+/// A client that trusts `roots` and shows `identity` to a server that asks.
+///
+/// # Errors
+///
+/// The identity's certificate or key cannot be used.
+pub fn client_config(
+    roots: Arc<RootCertStore>,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, TlsError> {
+    // The provider is named: a process-wide default belongs to the application,
+    // and this is also a library.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_root_certificates(roots);
+    let Some(identity) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(&identity.certificate, &identity.certificate_path)?;
+    let key = PrivateKeyDer::from_pem_slice(&identity.key)
+        .map_err(|_| TlsError::NoKey(identity.key_path.clone()))?;
+    builder.with_client_auth_cert(chain, key).map_err(|source| TlsError::Identity {
+        certificate: identity.certificate_path.clone(),
+        key: identity.key_path.clone(),
+        source,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
+
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(TlsError::NoCertificate(path.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_certificates_gets_the_bundled_ones() {
+        assert_eq!(native_or_bundled(Vec::new()).len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        // What cannot be parsed is as good as nothing.
+        let garbage = vec![CertificateDer::from(vec![1, 2, 3])];
+        assert_eq!(native_or_bundled(garbage).len(), webpki_roots::TLS_SERVER_ROOTS.len());
+    }
+
+    #[test]
+    fn a_machine_with_certificates_gets_only_those() {
+        let own = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
+        assert_eq!(native_or_bundled(vec![own.cert.der().clone()]).len(), 1);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty.pem");
+        std::fs::write(&empty, "nothing here").unwrap();
+        let missing = dir.path().join("missing.pem");
+        let one = rcgen::generate_simple_self_signed(["one.test".to_owned()]).unwrap();
+        let two = rcgen::generate_simple_self_signed(["two.test".to_owned()]).unwrap();
+        let (certificate, key) = (dir.path().join("one.pem"), dir.path().join("two.key"));
+        std::fs::write(&certificate, one.cert.pem()).unwrap();
+        std::fs::write(&key, two.signing_key.serialize_pem()).unwrap();
+
+        let text = |r: Result<(), TlsError>| r.unwrap_err().to_string();
+        assert!(text(roots_from(&missing).map(drop)).contains("missing.pem: No such file"));
+        assert!(text(roots_from(&empty).map(drop)).contains("empty.pem: no certificate"));
+        assert!(
+            text(Identity::read(Some(&certificate), None).map(drop)).contains("needs both"),
+            "half an identity"
+        );
+        let with = |c: &Path, k: &Path| {
+            let identity = Identity::read(Some(c), Some(k)).unwrap();
+            client_config(roots(), identity.as_ref()).map(drop)
+        };
+        assert!(text(with(&certificate, &empty)).contains("empty.pem: no unencrypted private key"));
+        assert!(text(with(&empty, &key)).contains("empty.pem: no certificate"));
+        assert!(text(with(&certificate, &key)).contains("cannot be used"), "another one's key");
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("k.pem");
+        std::fs::write(&key, "hush").unwrap();
+        let identity = Identity::read(Some(&key), Some(&key)).unwrap().unwrap();
+        let shown = format!("{identity:?}");
+        assert!(shown.contains("k.pem") && !shown.contains("104"), "{shown}");
+    }
 }

@@ -1,0 +1,179 @@
+//! Reading single variables, by the specification's rules for each type.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
+
+use crate::export::otlp::Headers;
+
+/// A value that was ignored, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The variable.
+    pub variable: String,
+    /// What is wrong, and what holds instead.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.message)
+    }
+}
+
+/// An environment, and what was found wrong in it.
+pub(super) struct Reader<'a> {
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    pub warnings: Vec<Warning>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(environment: &'a dyn Fn(&str) -> Option<String>) -> Reader<'a> {
+        Reader { environment, warnings: Vec::new() }
+    }
+
+    /// The variable's value; empty is unset.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let value = (self.environment)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    pub fn warn(&mut self, variable: &str, message: impl Into<String>) {
+        self.warnings.push(Warning { variable: variable.to_owned(), message: message.into() });
+    }
+
+    /// What `parse` makes of the first of `names` that is set and right.
+    fn first<T>(
+        &mut self,
+        names: &[&str],
+        mut parse: impl FnMut(&mut Self, &str, &str) -> Option<T>,
+    ) -> Option<T> {
+        names.iter().find_map(|name| {
+            let value = self.text(name)?;
+            parse(self, name, &value)
+        })
+    }
+
+    pub fn string(&mut self, names: &[&str]) -> Option<String> {
+        self.first(names, |_, _, value| Some(value.to_owned()))
+    }
+
+    pub fn boolean(&mut self, names: &[&str]) -> bool {
+        self.first(names, |reader, name, value| {
+            let is_true = value.eq_ignore_ascii_case("true");
+            if !is_true && !value.eq_ignore_ascii_case("false") {
+                reader.warn(name, format!("{value:?} is neither true nor false: taken as false"));
+            }
+            Some(is_true)
+        })
+        .unwrap_or(false)
+    }
+
+    /// One of `choices`, whose names are in lower case.
+    pub fn choice<T: Copy>(&mut self, names: &[&str], choices: &[(&str, T)]) -> Option<T> {
+        self.first(names, |reader, name, value| {
+            let lower = value.to_ascii_lowercase();
+            let found = choices.iter().find(|(choice, _)| *choice == lower).map(|(_, is)| *is);
+            if found.is_none() {
+                let known: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+                reader.warn(name, format!("{value:?} is not one of {}: ignored", known.join(", ")));
+            }
+            found
+        })
+    }
+
+    /// Milliseconds, more than none; up to 49 days, so that every sum of them is
+    /// a time that clocks know.
+    pub fn milliseconds(&mut self, names: &[&str], default: Duration) -> Duration {
+        self.number::<u32>(names, "a whole number of milliseconds from 1 to 4294967295", |ms| ms > 0)
+            .map_or(default, |ms| Duration::from_millis(ms.into()))
+    }
+
+    pub fn number<T: FromStr + Copy>(
+        &mut self,
+        names: &[&str],
+        what: &str,
+        is_right: impl Fn(T) -> bool,
+    ) -> Option<T> {
+        self.first(names, |reader, name, value| {
+            let number = value.parse().ok().filter(|number| is_right(*number));
+            if number.is_none() {
+                reader.warn(name, format!("{value:?} is not {what}: ignored"));
+            }
+            number
+        })
+    }
+
+    /// `key=value,key=value`; entries that are wrong are left out, and no value
+    /// is ever repeated in a warning.
+    pub fn headers(&mut self, names: &[&str]) -> Headers {
+        self.first(names, |reader, name, value| {
+            let mut headers = Headers::default();
+            for (number, entry) in entries(value) {
+                let header = entry.split_once('=').and_then(|(key, value)| {
+                    let key = HeaderName::from_bytes(key.trim().as_bytes()).ok()?;
+                    // A `%` that begins no code stands for itself: tokens may hold one.
+                    let value: Vec<u8> = percent_decode_str(value.trim()).collect();
+                    Some((key, HeaderValue::from_bytes(&value).ok()?))
+                });
+                match header {
+                    Some((key, value)) => headers.insert(key, value),
+                    None => reader.warn(
+                        name,
+                        format!("entry {number} is not name=value with the characters of a header: left out"),
+                    ),
+                }
+            }
+            Some(headers)
+        })
+        .unwrap_or_default()
+    }
+
+    /// `key=value,key=value`, percent-encoded; with one error, nothing.
+    pub fn attributes(&mut self, name: &str) -> Vec<(String, String)> {
+        self.first(&[name], |reader, name, value| {
+            let mut attributes: Vec<(String, String)> = Vec::new();
+            for (number, entry) in entries(value) {
+                let pair = entry
+                    .split_once('=')
+                    .and_then(|(key, value)| Some((decode(key.trim())?, decode(value.trim())?)))
+                    .filter(|(key, _)| !key.is_empty());
+                let Some((key, value)) = pair else {
+                    reader.warn(
+                        name,
+                        format!(
+                            "entry {number} is not key=value in percent-encoding: the whole value is ignored"
+                        ),
+                    );
+                    return None;
+                };
+                attributes.retain(|(other, _)| *other != key);
+                attributes.push((key, value));
+            }
+            Some(attributes)
+        })
+        .unwrap_or_default()
+    }
+}
+
+/// The entries of a list, counted from 1; an empty one, as after a last comma,
+/// is none.
+pub(super) fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
+    list.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty()).map(|(i, e)| (i + 1, e))
+}
+
+/// Strict percent-decoding: two hexadecimal digits after each `%`, UTF-8 in all.
+fn decode(text: &str) -> Option<String> {
+    let codes_are_whole = text
+        .split('%')
+        .skip(1)
+        .all(|rest| rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit)));
+    if !codes_are_whole {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}

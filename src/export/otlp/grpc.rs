@@ -1,0 +1,133 @@
+//! OTLP over gRPC: one attempt of one request.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use prost::Message;
+use tonic::Status;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use super::settings::{Compression, OtlpSettings};
+use super::{Failure, OtlpError, USER_AGENT};
+use crate::tls;
+
+const EXPORT: PathAndQuery =
+    PathAndQuery::from_static("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+
+/// A channel to a receiver.
+pub(super) struct GrpcTransport {
+    endpoint: Endpoint,
+    channel: Mutex<Channel>,
+    metadata: MetadataMap,
+    compression: Compression,
+}
+
+impl GrpcTransport {
+    /// Must be called inside the Tokio runtime that will send.
+    pub fn build(settings: &OtlpSettings, connect_timeout: Duration) -> Result<GrpcTransport, OtlpError> {
+        let invalid = |error: tonic::transport::Error| OtlpError::Client(error.to_string());
+        // The path is the service's; one in the endpoint has no meaning.
+        let mut url = settings.endpoint.url().clone();
+        url.set_path("");
+        url.set_query(None);
+        let mut endpoint = Endpoint::from_shared(url.to_string())
+            .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
+            .map_err(invalid)?
+            .connect_timeout(connect_timeout);
+        if settings.endpoint.is_https() {
+            endpoint = endpoint.tls_config(tls_config(settings)?).map_err(invalid)?;
+        }
+        Ok(GrpcTransport {
+            channel: Mutex::new(endpoint.connect_lazy()),
+            endpoint,
+            metadata: MetadataMap::from_headers(settings.headers.map().clone()),
+            compression: settings.compression,
+        })
+    }
+
+    pub async fn send(&self, body: Bytes) -> Result<ExportMetricsServiceResponse, Failure> {
+        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut client = Grpc::new(channel).accept_compressed(CompressionEncoding::Gzip);
+        if self.compression == Compression::Gzip {
+            client = client.send_compressed(CompressionEncoding::Gzip);
+        }
+        let mut request = tonic::Request::new(body);
+        *request.metadata_mut() = self.metadata.clone();
+        client.ready().await.map_err(|error| Failure::from_transport(super::Protocol::Grpc, &error))?;
+        match client.unary(request, EXPORT, BytesCodec).await {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(Failure::from_status(&status)),
+        }
+    }
+
+    /// Leaves a connection on which nothing came back: a peer that went away
+    /// without a word is otherwise noticed only when TCP gives up, after a
+    /// quarter of an hour.
+    pub fn reset(&self) {
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = self.endpoint.connect_lazy();
+    }
+}
+
+/// tonic builds its own rustls configuration; it gets the same authorities and
+/// the same identity that every other client of ours has.
+fn tls_config(settings: &OtlpSettings) -> Result<ClientTlsConfig, OtlpError> {
+    let (roots, identity) = super::tls_material(settings)?;
+    // Says what is wrong with a certificate or key better than tonic does.
+    tls::client_config(roots.clone(), identity.as_ref())?;
+    let mut config = ClientTlsConfig::new().trust_anchors(roots.roots.iter().cloned());
+    if let Some(identity) = identity {
+        config = config.identity(tonic::transport::Identity::from_pem(
+            Certificate::from_pem(&identity.certificate),
+            &identity.key,
+        ));
+    }
+    Ok(config)
+}
+
+/// Requests that are encoded already, so that a retry costs no second encoding
+/// and the size of what leaves is known.
+#[derive(Clone, Copy, Default)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = ExportMetricsServiceResponse;
+    type Encoder = BytesCodec;
+    type Decoder = BytesCodec;
+
+    fn encoder(&mut self) -> BytesCodec {
+        *self
+    }
+
+    fn decoder(&mut self) -> BytesCodec {
+        *self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = ExportMetricsServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        let message = ExportMetricsServiceResponse::decode(&mut *buffer);
+        buffer.advance(buffer.remaining());
+        // The points have arrived; an answer that cannot be read does not undo that.
+        Ok(Some(message.unwrap_or_default()))
+    }
+}

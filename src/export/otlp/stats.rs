@@ -1,0 +1,135 @@
+//! How pushing fares, for the bridge's own metrics and its status page.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// The `error.type` of points that a receiver refused while it took others.
+pub const REJECTED: &str = "rejected";
+
+/// Counts of one exporter, readable while it works.
+#[derive(Default)]
+pub struct PushStats {
+    in_flight: AtomicU64,
+    outcomes: Mutex<BTreeMap<Option<&'static str>, Outcome>>,
+    last: Mutex<Option<Operation>>,
+    listener: OnceLock<Listener>,
+}
+
+type Listener = Box<dyn Fn(&Operation) + Send + Sync>;
+
+/// What became of points, by `error.type`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Points, since the start.
+    pub points: u64,
+    /// Requests (retries not counted), since the start.
+    pub operations: u64,
+}
+
+/// One request with its retries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// When it ended.
+    pub at: SystemTime,
+    /// How long it took, pauses between its attempts included.
+    pub duration: Duration,
+    /// What failed; nothing when the request was accepted.
+    pub error_type: Option<&'static str>,
+    /// The gRPC code that the receiver gave.
+    pub grpc_code: Option<i32>,
+    /// The HTTP status that the receiver gave.
+    pub http_status: Option<u16>,
+}
+
+impl PushStats {
+    /// Points that are on their way.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What became of all others, by `error.type`; under nothing those that
+    /// arrived.
+    #[must_use]
+    pub fn outcomes(&self) -> BTreeMap<Option<&'static str>, Outcome> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Points that arrived.
+    #[must_use]
+    pub fn exported(&self) -> u64 {
+        self.outcomes().get(&None).map_or(0, |outcome| outcome.points)
+    }
+
+    /// The latest request.
+    #[must_use]
+    pub fn last(&self) -> Option<Operation> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Calls `listener` at the end of every request, to record durations in a
+    /// histogram. The first listener stays; it must not block.
+    pub fn listen(&self, listener: impl Fn(&Operation) + Send + Sync + 'static) {
+        // A second one is a mistake of ours that costs nothing.
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    /// Counts `points` as on their way until the guard is told what became of
+    /// them. Dropped untold, they count as cancelled: a shutdown did not wait.
+    pub(super) fn start(&self, points: u64) -> InFlight<'_> {
+        self.in_flight.fetch_add(points, Ordering::Relaxed);
+        InFlight { stats: self, points, told: false }
+    }
+
+    fn add(&self, error_type: Option<&'static str>, points: u64, operations: u64) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = outcomes.entry(error_type).or_default();
+        outcome.points += points;
+        outcome.operations += operations;
+    }
+}
+
+impl std::fmt::Debug for PushStats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PushStats")
+            .field("in_flight", &self.in_flight())
+            .field("outcomes", &self.outcomes())
+            .field("last", &self.last())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Points on their way.
+pub(super) struct InFlight<'a> {
+    stats: &'a PushStats,
+    points: u64,
+    told: bool,
+}
+
+impl InFlight<'_> {
+    /// The request has ended; `rejected` of its points were refused by a
+    /// receiver that took the others.
+    pub fn end(mut self, operation: Operation, rejected: u64) {
+        self.told = true;
+        let rejected = rejected.min(self.points);
+        self.stats.add(operation.error_type, self.points - rejected, 1);
+        if rejected > 0 {
+            self.stats.add(Some(REJECTED), rejected, 0);
+        }
+        if let Some(listener) = self.stats.listener.get() {
+            listener(&operation);
+        }
+        *self.stats.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.stats.in_flight.fetch_sub(self.points, Ordering::Relaxed);
+        if !self.told {
+            self.stats.add(Some("cancelled"), self.points, 1);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The push loop: a collection every interval, handed to an [`Exporter`].
+//!
+//! It stands in place of the SDK's `PeriodicReader`, which waits a whole interval
+//! before its first export, dies for good with a panicking callback, has no limit
+//! on the time of a collection, and ignores its shutdown timeout.
+
+mod streak;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::otlp::{Exporter, Report};
+use streak::{Line, Streak};
+
+/// How long a round that is under way may still take when a shutdown begins.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+/// How long the last round may take. Both together stay under the 5 s within
+/// which a shutdown ends, with room for what comes after.
+const LAST_ROUND: Duration = Duration::from_millis(2500);
+
+/// Where points come from.
+pub trait Collection: Send + Sync + 'static {
+    /// Collects: one [`ResourceMetrics`] for each provider. Should end by
+    /// `deadline` with what is there; one that does not is dropped somewhat
+    /// later, with all its points. Work that it leaves on a blocking thread is
+    /// not stopped by that, so it has to know an end by itself.
+    fn collect(&self, deadline: Instant) -> impl Future<Output = Vec<ResourceMetrics>> + Send;
+}
+
+/// The rhythm of the push loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushSettings {
+    /// From the beginning of one round to that of the next.
+    pub interval: Duration,
+    /// The longest that a round may take, collection and export together.
+    pub timeout: Duration,
+}
+
+impl Default for PushSettings {
+    /// The specification's defaults: every 60 s, 30 s long at most.
+    fn default() -> PushSettings {
+        PushSettings { interval: Duration::from_secs(60), timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Collects and exports until `shutdown`, then once more; returns within 5 s of
+/// it, whatever source and receiver do.
+///
+/// The first round begins at once, each other a multiple of the interval later.
+/// A round that takes longer than the interval lets the ones in between fall
+/// out. Nothing is kept for later: points that cannot be delivered are lost, as
+/// the next round has newer ones. A panic in the source, or a source that
+/// hangs, costs its round.
+pub async fn run(
+    source: impl Collection,
+    exporter: Exporter,
+    settings: PushSettings,
+    shutdown: CancellationToken,
+) {
+    let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default() };
+    let otlp = push.exporter.settings();
+    tracing::info!("pushing metrics to {} ({}) every {:?}", otlp.endpoint, otlp.protocol, settings.interval);
+    // Tokio refuses an interval of zero.
+    let mut ticks = tokio::time::interval(settings.interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            _ = ticks.tick() => {}
+        }
+        let round = push.round(settings.timeout);
+        tokio::pin!(round);
+        tokio::select! {
+            () = &mut round => {}
+            () = shutdown.cancelled() => {
+                // What it does not finish now counts as cancelled.
+                let _ = timeout(LAST_WORDS, round).await;
+                break;
+            }
+        }
+    }
+    let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout))).await;
+}
+
+struct Push<S> {
+    source: Arc<S>,
+    exporter: Exporter,
+    streak: Streak,
+}
+
+impl<S: Collection> Push<S> {
+    /// One collection and its export, in `budget` at most.
+    async fn round(&mut self, budget: Duration) {
+        let started = Instant::now();
+        let end = started + budget;
+        // The exporter's time is kept back from the collection's, but no more than half.
+        let reserved = self.exporter.settings().timeout.min(budget / 2);
+        let Some(collected) = self.collect(end - reserved, end).await else { return };
+        let collected_in = started.elapsed();
+        let mut report = Report::default();
+        for metrics in &collected {
+            report.merge(self.exporter.export(metrics, end).await);
+        }
+        tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
+        match self.streak.round(self.exporter.settings(), &report) {
+            Some(Line::Trouble(text)) => tracing::warn!("{text}"),
+            Some(Line::Over(text)) => tracing::info!("{text}"),
+            None => {}
+        }
+    }
+
+    async fn collect(&self, deadline: Instant, end: Instant) -> Option<Vec<ResourceMetrics>> {
+        let source = Arc::clone(&self.source);
+        // A task of its own catches a panic; the set aborts it when it is dropped,
+        // because it took too long or because the round was given up.
+        let mut task = JoinSet::new();
+        task.spawn(async move { source.collect(deadline).await });
+        match timeout_at(end, task.join_next()).await {
+            Ok(Some(Ok(collected))) => Some(collected),
+            Ok(Some(Err(error))) => {
+                tracing::error!("a collection for push failed, its points are lost: {error}");
+                None
+            }
+            Ok(None) => None,
+            Err(_elapsed) => {
+                tracing::error!(
+                    "a collection for push did not end in time, its points are lost \
+                     (OTEL_METRIC_EXPORT_TIMEOUT allows more)"
+                );
+                None
+            }
+        }
+    }
+}
