@@ -12,10 +12,12 @@ pub mod export;
 pub mod fetch;
 pub mod instruments;
 pub mod listing;
+pub mod logging;
 pub mod metrics;
 pub mod on_demand;
 pub mod outcome;
 pub mod refresh;
+pub mod serve;
 pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -1,0 +1,198 @@
+//! The bridge at work: everything bound and built before anything starts,
+//! then listeners and push until a signal ends them.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::{Bridge, BridgeError, Exporters};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::otel::OtelEnv;
+use crate::export::otlp::{Exporter, OtlpError};
+use crate::export::push::{self, Collection};
+use crate::{listing, server};
+
+/// How long scrapes under way may still take when the bridge ends; push has a
+/// limit of its own. Together they stay within 5 s.
+const LAST_SCRAPES: Duration = Duration::from_secs(4);
+
+/// The bridge cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}; {advice}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// Neither pull nor push is on.
+    #[error(
+        "nothing to do: /metrics listens nowhere and no push is set; give --listen ADDR, or set \
+         OTEL_EXPORTER_OTLP_ENDPOINT"
+    )]
+    NoExporter,
+    /// The bridge.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// OTLP.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+}
+
+/// The attributes of the bridge's own resource. The same configuration has
+/// the same `service.instance.id` from start to start.
+#[must_use]
+pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
+    let first = config.targets.first().map(|t| t.name.to_string()).unwrap_or_default();
+    let attributes = otel.resource(&format!("{:?} {first}", config.listen));
+    Resource::builder_empty()
+        .with_attributes(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)))
+        .build()
+}
+
+/// Serves until `shutdown` ends, then flushes and returns within 5 s.
+/// `ready` is called with the addresses when everything has started.
+///
+/// # Errors
+///
+/// When something cannot be set up; then nothing has started.
+pub async fn serve(
+    mut config: Config,
+    otel: OtelEnv,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), ServeError> {
+    if !otel.exporters.prometheus {
+        config.listen.clear();
+    }
+    if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
+        return Err(ServeError::NoExporter);
+    }
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        listeners.push(listen(*address).await?);
+    }
+    let exporter = if otel.exporters.otlp { Some(Exporter::build(&otel.otlp)?) } else { None };
+    let exporters =
+        Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
+    let resource = resource(&config, &otel);
+    let bridge = Arc::new(Bridge::new(&config, &resource, exporters, Clock::default())?);
+
+    let end = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    let mut addresses = Vec::new();
+    for listener in listeners {
+        addresses.extend(listener.local_addr());
+        let routes = server::router(bridge.clone());
+        let end = end.clone();
+        parts.spawn(async move {
+            let serving = axum::serve(listener, routes).with_graceful_shutdown(end.clone().cancelled_owned());
+            let late = async {
+                end.cancelled().await;
+                tokio::time::sleep(LAST_SCRAPES).await;
+            };
+            tokio::select! {
+                served = serving => {
+                    if let Err(e) = served {
+                        tracing::error!("serving /metrics ended: {e}");
+                    }
+                }
+                () = late => {}
+            }
+        });
+    }
+    if let Some(exporter) = exporter {
+        parts.spawn(push::run(Pushed(bridge.clone()), exporter, otel.push, end.clone()));
+    }
+    if otel.exporters.console {
+        parts.spawn(console(bridge.clone(), otel.push.interval, end.clone()));
+    }
+    ready(&addresses);
+    shutdown.await;
+    tracing::info!("ending");
+    end.cancel();
+    while parts.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let advice = match cause.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program has it: stop that one, or choose another with --listen"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need rights: choose a higher one with --listen"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address: choose another with --listen"
+            }
+            _ => "choose another with --listen",
+        };
+        ServeError::Listen { address, cause, advice }
+    })
+}
+
+/// What push collects from.
+struct Pushed(Arc<Bridge>);
+
+impl Collection for Pushed {
+    async fn collect(&self, deadline: Instant) -> Vec<ResourceMetrics> {
+        let within = deadline.saturating_duration_since(Instant::now()).min(self.0.deadline());
+        self.0.collect(within).await
+    }
+}
+
+/// Prints each collection for people (`OTEL_METRICS_EXPORTER=console`).
+async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken) {
+    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            () = end.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let view = bridge.refresher().refresh(bridge.deadline()).await;
+        println!("{}", listing::table(&view, listing::Paint(false)));
+    }
+}
+
+/// Ends when the process is told to end: SIGINT or SIGTERM.
+pub async fn signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
