@@ -168,6 +168,7 @@ mod simulated {
 
     /// Instances of the demo: one of each age, and one that fails now and then.
     const DEMO_INSTANCES: usize = 6;
+    const DEMO_PORT: u16 = 9465;
     const DEMO_FAULT: &str = "i=5,path=*,kind=status:503,every=5m,for=90s";
 
     pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {

@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         "s",
         "How long the last attempt to read the endpoint took, redirects and the body included.",
         "the bridge's clock",
-        Read::Floats(|r, emit| details(r, emit, |slot| Some(slot.duration.as_secs_f64())), endpoints),
+        Read::Floats(|r, emit| details(r, emit, duration), endpoints),
     )
     .by(&[ENDPOINT])
     .on(DETAILS),
@@ -134,6 +134,12 @@ fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
     for slot in r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()) {
         with(slot, Label::Static(slot.endpoint.name()));
     }
+}
+
+/// No time went by where nothing was asked: a connection that had just failed
+/// was not tried again for this endpoint.
+fn duration(slot: &Slot) -> Option<f64> {
+    (!slot.duration.is_zero()).then(|| slot.duration.as_secs_f64())
 }
 
 fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>) {
