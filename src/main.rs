@@ -179,7 +179,12 @@ mod simulated {
             faults: vec![DEMO_FAULT.parse().map_err(wrong)?],
             ..Settings::default()
         };
-        let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await;
+        // A port of its own, so that series go on after a restart; any other
+        // where that is taken.
+        let simulator = match Simulator::start(settings.clone(), ([127, 0, 0, 1], DEMO_PORT).into()).await {
+            Ok(simulator) => Ok(simulator),
+            Err(_) => Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await,
+        };
         let simulator =
             simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
         let common = CommonArgs { targets: simulator.urls(), log: args.log, ..CommonArgs::default() };
