@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::otel::OtelEnv;
 use crate::export::otlp::{Exporter, OtlpError};
+use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
 use crate::{listing, server};
 
@@ -105,7 +106,13 @@ pub async fn serve(
     let exporters =
         Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let resource = resource(&config, &otel);
-    let bridge = Arc::new(Bridge::new(&config, &resource, exporters, Clock::default())?);
+    let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
+    let sides = Sides {
+        pull: exporters.pull.then_some(config.scope_labels),
+        push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
+    };
+    let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
+    let bridge = Arc::new(bridge.with_own(own));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -182,7 +189,7 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             () = end.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let view = bridge.refresher().refresh(bridge.deadline()).await;
+        let view = bridge.look().await;
         println!("{}", listing::table(&view, listing::Paint(false)));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
@@ -46,11 +47,7 @@ impl Pull {
         compat: Option<Compat>,
     ) -> Result<Pull, PullError> {
         let registry = Registry::new();
-        let mut exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-        if !scope_labels {
-            exporter = exporter.scope_info_enabled(false);
-        }
-        let reader = exporter.build().map_err(|e| PullError::Setup(e.to_string()))?;
+        let reader = reader(&registry, scope_labels)?;
         let pipeline = Pipeline::new(reader, resource, targets, &(0..targets.len()));
         Ok(Pull { pipeline, registry, units: units(), compat })
     }
@@ -72,6 +69,18 @@ impl Pull {
         }
         Ok(exposition::encode(families, format, &|name| self.units.get(name).copied()))
     }
+}
+
+/// A reader through which the registry gathers.
+pub(super) fn reader(
+    registry: &Registry,
+    scope_labels: bool,
+) -> Result<impl MetricReader + use<>, PullError> {
+    let mut exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
+    if !scope_labels {
+        exporter = exporter.scope_info_enabled(false);
+    }
+    exporter.build().map_err(|e| PullError::Setup(e.to_string()))
 }
 
 /// Unit words by family name.
