@@ -234,7 +234,8 @@ fn exporters(reader: &mut Reader<'_>) -> Exporters {
             "console" => named.console = true,
             "none" => none = true,
             _ => {
-                reader.warn(NAME, format!("{entry:?} is not one of otlp, prometheus, console, none: ignored"))
+                reader
+                    .warn(NAME, format!("{entry:?} is not one of otlp, prometheus, console, none: ignored"));
             }
         }
     }

@@ -71,8 +71,8 @@ pub struct Exporter {
 }
 
 enum Transport {
-    Grpc(GrpcTransport),
-    Http(HttpTransport),
+    Grpc(Box<GrpcTransport>),
+    Http(Box<HttpTransport>),
 }
 
 /// What became of one batch of points.
@@ -114,9 +114,9 @@ impl Exporter {
         // A connection that is not answered leaves time to say so, and to try again.
         let connect_timeout = settings.timeout / 2;
         let transport = match settings.protocol {
-            Protocol::Grpc => Transport::Grpc(GrpcTransport::build(settings, connect_timeout)?),
+            Protocol::Grpc => Transport::Grpc(Box::new(GrpcTransport::build(settings, connect_timeout)?)),
             Protocol::HttpProtobuf | Protocol::HttpJson => {
-                Transport::Http(HttpTransport::build(settings, connect_timeout)?)
+                Transport::Http(Box::new(HttpTransport::build(settings, connect_timeout)?))
             }
         };
         Ok(Exporter {
@@ -235,6 +235,7 @@ impl Exporter {
                 }
             };
             failure.attempts = attempts;
+            failure.encrypted = self.settings.endpoint.is_https();
             let now = Instant::now();
             if !failure.is_retryable() || now >= deadline {
                 return Err(failure);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::otlp::{Exporter, Report};
@@ -66,14 +66,14 @@ pub async fn run(
     let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default() };
     let otlp = push.exporter.settings();
     tracing::info!("pushing metrics to {} ({}) every {:?}", otlp.endpoint, otlp.protocol, settings.interval);
-    // Tokio refuses an interval of zero.
-    let mut ticks = tokio::time::interval(settings.interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // An interval of nothing would be a loop without a pause.
+    let interval = settings.interval.max(Duration::from_millis(1));
+    let mut next = Instant::now();
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            _ = ticks.tick() => {}
+            () = sleep_until(next) => {}
         }
         let round = push.round(settings.timeout);
         tokio::pin!(round);
@@ -85,6 +85,8 @@ pub async fn run(
                 break;
             }
         }
+        let missed = next.elapsed().as_nanos() / interval.as_nanos();
+        next += interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
     }
     let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout))).await;
 }

@@ -36,6 +36,8 @@ pub struct Failure {
     pub words: String,
     /// What was spoken.
     pub protocol: Protocol,
+    /// Whether the connection was to be encrypted.
+    pub encrypted: bool,
     /// How often it was tried.
     pub attempts: u32,
     /// How long the receiver asked to be left alone.
@@ -44,7 +46,7 @@ pub struct Failure {
 
 impl Failure {
     pub(super) fn new(protocol: Protocol, cause: Cause, words: &str) -> Failure {
-        Failure { cause, words: words.to_owned(), protocol, attempts: 1, retry_after: None }
+        Failure { cause, words: words.to_owned(), protocol, encrypted: false, attempts: 1, retry_after: None }
     }
 
     /// From what tonic made of an answer, or of none.
@@ -70,10 +72,13 @@ impl Failure {
             timed_out |=
                 root.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
         }
+        let words = root.to_string();
         match tls {
+            // rustls's words, out of the reach of a downcast where h2 has made them its own.
+            None if words.starts_with("received fatal alert") => Failure::new(protocol, Cause::Tls, &words),
             Some(tls) => Failure::new(protocol, Cause::Tls, &tls.to_string()),
             None if timed_out => Failure::new(protocol, Cause::Connection, "the connection timed out"),
-            None => Failure::new(protocol, Cause::Connection, &root.to_string()),
+            None => Failure::new(protocol, Cause::Connection, &words),
         }
     }
 
@@ -133,7 +138,12 @@ impl Failure {
         let grpc = self.protocol == Protocol::Grpc;
         let words = self.words.to_ascii_lowercase();
         Some(match self.cause {
-            Cause::Grpc(Code::Unimplemented) | Cause::Http(405) if grpc => {
+            // So tonic words an answer without a gRPC status.
+            Cause::Grpc(_) if words.contains("http status code") => {
+                "that port speaks HTTP, but is no gRPC receiver: 4317 usually is, or set \
+                 OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf"
+            }
+            Cause::Grpc(Code::Unimplemented) => {
                 "is that a gRPC OTLP port with metrics enabled? 4317 usually is, 4318 speaks HTTP: \
                  see OTEL_EXPORTER_OTLP_PROTOCOL"
             }
@@ -175,8 +185,13 @@ impl Failure {
             Cause::Connection if words.contains("refused") => {
                 "nothing listens there: is the receiver running, and OTEL_EXPORTER_OTLP_ENDPOINT its address?"
             }
-            Cause::Connection if words.contains("certificaterequired") => {
-                "it wants a client certificate: see OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY"
+            // In TLS 1.3 the client has finished its side of the handshake when the server
+            // looks at its certificate: often all that is seen is the end of the connection.
+            Cause::Connection
+                if self.encrypted
+                    && ["closed", "reset", "broken pipe", "eof"].iter().any(|end| words.contains(end)) =>
+            {
+                "does it want a client certificate? See OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY"
             }
             Cause::Connection if grpc => {
                 "check host and port; 4317 usually speaks gRPC, 4318 HTTP; https:// where it wants TLS"

@@ -82,13 +82,12 @@ impl HttpTransport {
         };
         let (kind, retry_after, location) = (header(CONTENT_TYPE), header(RETRY_AFTER), header(LOCATION));
         let mut answer = Vec::new();
-        while answer.len() < MAX_ANSWER {
-            match response.chunk().await {
-                Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
-                Ok(None) => break,
-                // The status has been read, and with it what became of the points.
-                Err(_) => break,
-            }
+        // An answer that breaks off changes nothing: its status has been read, and
+        // with it what became of the points.
+        while answer.len() < MAX_ANSWER
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            answer.extend_from_slice(&chunk);
         }
         let answer = Answer { kind: &kind, body: &answer };
         if status.is_success() {
@@ -155,13 +154,11 @@ impl Answer<'_> {
 /// Seconds, or a date.
 fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = httpdate::parse_http_date(value).ok()?;
-            Some(date.duration_since(now).unwrap_or_default())
-        }
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
     }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 fn without_query(location: &str) -> &str {

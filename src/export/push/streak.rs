@@ -91,6 +91,7 @@ mod tests {
                 cause: Cause::Http(status),
                 words: words.to_owned(),
                 protocol: Protocol::HttpProtobuf,
+                encrypted: false,
                 attempts: 1,
                 retry_after: None,
             }),

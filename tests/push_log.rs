@@ -1,0 +1,62 @@
+//! What the log says of a receiver that fails. In a test binary of its own: tracing
+//! asks once, for all threads, whether anyone listens to a line.
+
+#[path = "support/meter.rs"]
+mod meter;
+#[path = "support/otlp_sink.rs"]
+mod otlp_sink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedimeter::export::otlp::{Endpoint, Exporter, OtlpSettings, Protocol};
+use fedimeter::export::push::{self, Collection, PushSettings};
+use meter::Meter;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use otlp_sink::{Answer, HttpSink, PATIENCE};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+struct TwoResources;
+
+impl Collection for TwoResources {
+    async fn collect(&self, _: Instant) -> Vec<ResourceMetrics> {
+        (0..2).map(|_| Meter::new(2, Temporality::Cumulative).collect()).collect()
+    }
+}
+
+/// One line when it begins, one when it ends; nothing secret in either.
+#[tokio::test]
+async fn a_failing_receiver_is_said_once_and_its_end_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = Arc::new(file.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let sink = HttpSink::start().await;
+    for _ in 0..6 {
+        let headers = vec![("content-type", "text/plain".to_owned())];
+        sink.answer_next(Answer::Http(401, headers, b"bad token: hush-hush".to_vec()));
+    }
+    sink.answer_next(Answer::Partial(4, "too old"));
+    let endpoint = sink.endpoint().replace("http://", "http://me:hush-hush@");
+    let endpoint = Endpoint::new(&endpoint, Protocol::HttpProtobuf).unwrap();
+    let exporter = Exporter::build(&OtlpSettings::new(Protocol::HttpProtobuf, endpoint)).unwrap();
+    let settings = PushSettings { interval: Duration::from_millis(50), timeout: PATIENCE };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(push::run(TwoResources, exporter, settings, stop.clone()));
+    sink.wait_for(12).await;
+    stop.cancel();
+    running.await.unwrap();
+    drop(guard);
+
+    let log = std::fs::read_to_string(file.path()).unwrap();
+    let count = |part: &str| log.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(count("pushing metrics to http://***@127.0.0.1:"), 2, "the start and the end:\n{log}");
+    assert_eq!(count("HTTP status 401: bad token: ***; check the credentials"), 1, "{log}");
+    assert_eq!(count("rejects 4 of 8 points: too old"), 1, "{log}");
+    assert_eq!(count("works again, after 4 failed rounds and 28 lost points"), 1, "{log}");
+    assert!(!log.contains("hush"), "{log}");
+    let basic = sink.requests()[0].headers["authorization"].to_str().unwrap().to_owned();
+    assert!(basic.starts_with("Basic "), "the URL's name and password are used");
+}

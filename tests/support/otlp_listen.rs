@@ -1,0 +1,97 @@
+//! How the receivers listen: plainly, with TLS, or without ever answering.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How a sink listens.
+#[derive(Clone)]
+pub struct Options {
+    /// Certificate and key (PEM); plain without.
+    pub tls: Option<(String, String)>,
+    /// The authority (PEM) of client certificates; none are asked for without.
+    pub client_ca: Option<String>,
+    /// The largest message in bytes, for gRPC.
+    pub max_message: usize,
+}
+
+impl Default for Options {
+    /// As a collector: plain, 4 MiB.
+    fn default() -> Options {
+        Options { tls: None, client_ca: None, max_message: 4 << 20 }
+    }
+}
+
+/// A TLS listener for axum. A handshake that fails is a connection that ends.
+pub struct TlsListener {
+    pub tcp: TcpListener,
+    pub acceptor: tokio_rustls::TlsAcceptor,
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = tokio_rustls::server::TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, address)) = self.tcp.accept().await else { continue };
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+pub fn acceptor(options: &Options) -> Option<tokio_rustls::TlsAcceptor> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let (certificate, key) = options.tls.as_ref()?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match &options.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    Some(Arc::new(builder.with_single_cert(chain, key).unwrap()).into())
+}
+
+/// A port where connections are taken and nothing is ever said.
+pub struct SilentPort {
+    pub address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl SilentPort {
+    pub async fn start() -> SilentPort {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            let mut taken = Vec::new();
+            let accept = async {
+                loop {
+                    taken.push(listener.accept().await);
+                }
+            };
+            tokio::select! { () = accept => {}, () = stopped => {} }
+        });
+        SilentPort { address, _stop: stop.drop_guard() }
+    }
+}

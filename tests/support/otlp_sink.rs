@@ -1,0 +1,340 @@
+//! OTLP receivers in this process, over gRPC and over HTTP: they keep what they
+//! get and answer what they are told.
+
+#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
+
+#[path = "otlp_flatten.rs"]
+mod flatten;
+#[path = "otlp_listen.rs"]
+mod listen;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::codec::CompressionEncoding;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+
+pub use flatten::points;
+pub use listen::{Options, SilentPort};
+use listen::{TlsListener, acceptor};
+
+/// How long a test waits for something that should happen at once.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One request, whatever the sink answered.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The request's headers, or gRPC's metadata.
+    pub headers: HeaderMap,
+    /// The path; empty for gRPC.
+    pub path: String,
+    /// The message.
+    pub message: ExportMetricsServiceRequest,
+    /// The body as it was before compression; empty for gRPC.
+    pub body: Vec<u8>,
+    /// Whether the answer was that its points were taken.
+    pub taken: bool,
+    /// When it came.
+    pub at: std::time::Instant,
+}
+
+/// One data point with everything that stands around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    pub resource: BTreeMap<String, String>,
+    pub scope: String,
+    pub name: String,
+    pub unit: String,
+    pub description: String,
+    /// `gauge`, `counter`, `updowncounter`, `histogram`, …
+    pub kind: &'static str,
+    /// `cumulative`, `delta`, or empty for gauges.
+    pub temporality: &'static str,
+    pub attributes: BTreeMap<String, String>,
+    pub value: Value,
+    pub time_unix_nano: u64,
+}
+
+/// A point's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Int(i64),
+    Double(f64),
+    /// Count and sum.
+    Distribution(u64, f64),
+}
+
+/// What a sink answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// All points taken.
+    Ok,
+    /// Some points refused.
+    Partial(i64, &'static str),
+    /// A gRPC error (from a gRPC sink).
+    Status(tonic::Status),
+    /// An HTTP answer (from an HTTP sink): status, headers, body.
+    Http(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// None, ever.
+    Hang,
+}
+
+/// What a sink has received, and what it is to answer.
+#[derive(Clone, Default)]
+pub struct Sink(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    received: Mutex<Vec<Received>>,
+    next: Mutex<VecDeque<Answer>>,
+    always: Mutex<Option<Answer>>,
+    news: Notify,
+}
+
+impl Sink {
+    /// Answers this to the next request that has no other answer yet.
+    pub fn answer_next(&self, answer: Answer) {
+        self.0.next.lock().unwrap().push_back(answer);
+    }
+
+    /// Answers this from now on, after those of `answer_next`.
+    pub fn answer_always(&self, answer: Answer) {
+        *self.0.always.lock().unwrap() = Some(answer);
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Received> {
+        self.0.received.lock().unwrap().clone()
+    }
+
+    /// Waits until there are `count` requests, and returns all.
+    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        let wait = async {
+            loop {
+                let news = self.0.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                let requests = self.requests();
+                if requests.len() >= count {
+                    return requests;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| {
+            panic!("{} of {count} requests came", self.requests().len());
+        })
+    }
+
+    /// The points of all requests that were taken.
+    pub fn points(&self) -> Vec<Point> {
+        self.requests().iter().filter(|r| r.taken).flat_map(|r| points(&r.message)).collect()
+    }
+
+    fn take(
+        &self,
+        headers: HeaderMap,
+        path: &str,
+        message: ExportMetricsServiceRequest,
+        body: Vec<u8>,
+    ) -> Answer {
+        let next = self.0.next.lock().unwrap().pop_front();
+        let answer = next.or_else(|| self.0.always.lock().unwrap().clone()).unwrap_or(Answer::Ok);
+        let taken = matches!(answer, Answer::Ok | Answer::Partial(..));
+        let at = std::time::Instant::now();
+        let received = Received { headers, path: path.to_owned(), message, body, taken, at };
+        self.0.received.lock().unwrap().push(received);
+        self.0.news.notify_waiters();
+        answer
+    }
+}
+
+/// A receiver of OTLP over gRPC, as long as it is kept.
+pub struct GrpcSink {
+    sink: Sink,
+    address: SocketAddr,
+    scheme: &'static str,
+    _stop: DropGuard,
+}
+
+impl GrpcSink {
+    /// A plain one on a free port of 127.0.0.1.
+    pub async fn start() -> GrpcSink {
+        GrpcSink::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> GrpcSink {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sink = Sink::default();
+        let service = MetricsServiceServer::new(GrpcService(sink.clone()))
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(options.max_message);
+        let mut server = Server::builder();
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        if let Some((certificate, key)) = &options.tls {
+            let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+            if let Some(ca) = &options.client_ca {
+                tls = tls.client_ca_root(Certificate::from_pem(ca));
+            }
+            server = server.tls_config(tls).unwrap();
+        }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let serve = server
+            .add_service(service)
+            .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
+        tokio::spawn(async move {
+            // Dropped, not shut down gracefully: a request that hangs must not keep it.
+            tokio::select! { _ = serve => {}, () = stopped => {} }
+        });
+        GrpcSink { sink, address, scheme, _stop: stop.drop_guard() }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+}
+
+impl Deref for GrpcSink {
+    type Target = Sink;
+
+    fn deref(&self) -> &Sink {
+        &self.sink
+    }
+}
+
+struct GrpcService(Sink);
+
+#[tonic::async_trait]
+impl MetricsService for GrpcService {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        let (metadata, _, message) = request.into_parts();
+        match self.0.take(metadata.into_headers(), "", message, Vec::new()) {
+            Answer::Ok => Ok(tonic::Response::new(ExportMetricsServiceResponse::default())),
+            Answer::Partial(rejected, words) => Ok(tonic::Response::new(partial(rejected, words))),
+            Answer::Status(status) => Err(status),
+            Answer::Http(..) => panic!("this sink speaks gRPC"),
+            Answer::Hang => std::future::pending().await,
+        }
+    }
+}
+
+fn partial(rejected: i64, words: &str) -> ExportMetricsServiceResponse {
+    ExportMetricsServiceResponse {
+        partial_success: Some(ExportMetricsPartialSuccess {
+            rejected_data_points: rejected,
+            error_message: words.to_owned(),
+        }),
+    }
+}
+
+/// A receiver of OTLP over HTTP, protobuf and JSON, at any path.
+pub struct HttpSink {
+    sink: Sink,
+    address: SocketAddr,
+    scheme: &'static str,
+    _stop: DropGuard,
+}
+
+impl HttpSink {
+    /// A plain one on a free port of 127.0.0.1.
+    pub async fn start() -> HttpSink {
+        HttpSink::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> HttpSink {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let sink = Sink::default();
+        let keep = sink.clone();
+        let router = axum::Router::new()
+            .fallback(move |request: axum::extract::Request| http(keep.clone(), request))
+            .layer(axum::extract::DefaultBodyLimit::disable());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        let acceptor = acceptor(&options);
+        tokio::spawn(async move {
+            let serve = async {
+                match acceptor {
+                    None => axum::serve(tcp, router).await,
+                    Some(acceptor) => axum::serve(TlsListener { tcp, acceptor }, router).await,
+                }
+            };
+            tokio::select! { _ = serve => {}, () = stopped => {} }
+        });
+        HttpSink { sink, address, scheme, _stop: stop.drop_guard() }
+    }
+
+    /// The base, to which a client appends `/v1/metrics`.
+    pub fn endpoint(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+}
+
+impl Deref for HttpSink {
+    type Target = Sink;
+
+    fn deref(&self) -> &Sink {
+        &self.sink
+    }
+}
+
+async fn http(sink: Sink, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if header(header::CONTENT_ENCODING) == "gzip" {
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&body[..]), &mut plain).unwrap();
+        body = plain;
+    }
+    let json = header(header::CONTENT_TYPE) == "application/json";
+    let message = if json {
+        serde_json::from_slice(&body).expect("OTLP in JSON")
+    } else {
+        if header(header::CONTENT_TYPE) != "application/x-protobuf" {
+            return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+        }
+        ExportMetricsServiceRequest::decode(&body[..]).expect("OTLP in protobuf")
+    };
+    let answer = match sink.take(parts.headers.clone(), parts.uri.path(), message, body) {
+        Answer::Ok => ExportMetricsServiceResponse::default(),
+        Answer::Partial(rejected, words) => partial(rejected, words),
+        Answer::Status(_) => panic!("this sink speaks HTTP"),
+        Answer::Http(status, headers, body) => {
+            let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+            response.headers_mut().clear();
+            for (name, value) in headers {
+                response.headers_mut().insert(name, value.parse().unwrap());
+            }
+            return response;
+        }
+        Answer::Hang => std::future::pending().await,
+    };
+    if json {
+        ([(header::CONTENT_TYPE, "application/json")], serde_json::to_vec(&answer).unwrap()).into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "application/x-protobuf")], answer.encode_to_vec()).into_response()
+    }
+}

@@ -1,0 +1,49 @@
+//! An authority, a server and a client of its own, in files.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+
+pub struct Pki {
+    pub ca: PathBuf,
+    pub ca_pem: String,
+    /// For `127.0.0.1` and `localhost`: certificate and key.
+    pub server: (String, String),
+    pub client_certificate: PathBuf,
+    pub client_key: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Pki {
+    pub fn new() -> Pki {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let leaf = |names: &[&str], usage| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let mut params = CertificateParams::new(names).unwrap();
+            params.extended_key_usages = vec![usage];
+            let key = KeyPair::generate().unwrap();
+            (params.signed_by(&key, &ca).unwrap().pem(), key.serialize_pem())
+        };
+        let server = leaf(&["127.0.0.1", "localhost"], ExtendedKeyUsagePurpose::ServerAuth);
+        let client = leaf(&["client.test"], ExtendedKeyUsagePurpose::ClientAuth);
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let ca_pem = ca.as_ref().pem();
+        Pki {
+            ca: file("ca.pem", &ca_pem),
+            client_certificate: file("client.pem", &client.0),
+            client_key: file("client.key", &client.1),
+            ca_pem,
+            server,
+            dir,
+        }
+    }
+}
