@@ -2,7 +2,7 @@
 //! then listeners and push until a signal ends them.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +169,11 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             _ = ticks.tick() => {}
         }
         let view = bridge.refresher().refresh(bridge.deadline()).await;
-        println!("{}", listing::table(&view, listing::Paint(false)));
+        let table = listing::table(&view, listing::Paint(false));
+        if let Err(e) = writeln!(io::stdout(), "{table}") {
+            tracing::error!("the console exporter ends, standard output cannot be written: {e}");
+            return;
+        }
     }
 }
 

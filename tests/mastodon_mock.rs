@@ -84,7 +84,8 @@ impl Mock {
 
     fn start_once(python: &Path) -> Result<Mock, String> {
         let cannot = |e: std::io::Error| format!("mastodon_mock does not start: {e}");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(cannot)?;
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(cannot)?;
         let child = Command::new(python.with_file_name("mastodon_mock"))
             .args(["serve", "--demo", "--in-memory", "--log-level", "critical", "--host", "127.0.0.1"])
             .args(["--port", &port.port().to_string()])

@@ -58,11 +58,8 @@ pub fn expected(
     is("nodeinfo.registrations.open", flag(&nodeinfo["openRegistrations"]));
 
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (software, version, domain) = (
-        text(&nodeinfo["software"]["name"]),
-        text(&nodeinfo["software"]["version"]),
-        text(&v2["domain"]),
-    );
+    let (software, version, domain) =
+        (text(&nodeinfo["software"]["name"]), text(&nodeinfo["software"]["version"]), text(&v2["domain"]));
     expected.add(
         "fedimeter.target.info",
         &[
