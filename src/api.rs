@@ -118,6 +118,14 @@ impl Answer {
 impl Attempt<'_> {
     /// Makes the attempt.
     pub async fn make(&self) -> Answer {
+        let mut answer = self.asked().await;
+        if let (Some(reason), Some(token)) = (&mut answer.reason, &self.target.token) {
+            *reason = token.hidden_in(reason);
+        }
+        answer
+    }
+
+    async fn asked(&self) -> Answer {
         match self.endpoint {
             Endpoint::InstanceV2 => {
                 self.document("/api/v2/instance", Top::Object, |doc| {
