@@ -70,8 +70,11 @@ struct Log {
 impl Serving {
     /// Starts it; returns at once.
     pub fn start(args: &[&str], env: &[(&str, &str)]) -> Serving {
-        let mut command = fedimeter();
-        command.args(args).envs(env.iter().copied());
+        Serving::with(fedimeter().args(args).envs(env.iter().copied()))
+    }
+
+    /// Starts a command that becomes the program.
+    pub fn with(command: &mut Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         log.keep(child.stdout.take().unwrap());
@@ -102,7 +105,9 @@ impl Serving {
     pub fn url(&self) -> String {
         self.line(|line| {
             let (_, at) = line.split_once("http://")?;
-            Some(format!("http://{}", at.split_once("/metrics")?.0))
+            let (address, path) = at.split_once('/')?;
+            // Where it pushes to is another line.
+            path.starts_with("metrics").then(|| format!("http://{address}"))
         })
     }
 
