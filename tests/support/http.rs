@@ -2,13 +2,18 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+use std::time::Duration;
+
 use reqwest::{Client, RequestBuilder};
+
+/// An answer that takes longer fails the test.
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// A client that asks directly and decodes nothing.
 pub fn client() -> Client {
     // Another test may have been quicker.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().no_gzip().build().unwrap()
+    Client::builder().no_proxy().no_gzip().timeout(LONGEST).build().unwrap()
 }
 
 /// The body of a 200.
