@@ -63,6 +63,14 @@ pub struct Attempt<'a> {
 impl Attempt<'_> {
     /// Makes the attempt.
     pub async fn make(&self) -> Answer {
+        let mut answer = self.asked().await;
+        if let (Some(reason), Some(token)) = (&mut answer.reason, &self.target.token) {
+            *reason = token.hidden_in(reason);
+        }
+        answer
+    }
+
+    async fn asked(&self) -> Answer {
         if let Some(reason) = self.lacks_permission() {
             return self.not_offered(reason);
         }

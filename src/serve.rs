@@ -2,7 +2,7 @@
 //! then listeners and push until a signal ends them.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,30 +185,45 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             _ = ticks.tick() => {}
         }
         let view = bridge.refresher().refresh(bridge.deadline()).await;
-        println!("{}", listing::table(&view, listing::Paint(false)));
+        let table = listing::table(&view, listing::Paint(false));
+        if let Err(e) = writeln!(io::stdout(), "{table}") {
+            tracing::error!("the console exporter ends, standard output cannot be written: {e}");
+            return;
+        }
     }
 }
 
-/// Ends when the process is told to end: SIGINT or SIGTERM.
-pub async fn signal() {
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+/// Ends when the process is told to end: SIGINT or SIGTERM. They count from
+/// the call on, not only from when the end is first waited for.
+pub fn signal() -> impl Future<Output = ()> + use<> {
     #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
+    let [interrupt, terminate] = {
+        use tokio::signal::unix::{SignalKind, signal};
+        [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| {
+            let signal = signal(kind);
+            async move {
+                match signal {
+                    Ok(mut signal) => {
+                        signal.recv().await;
+                    }
+                    Err(_) => std::future::pending().await,
+                }
             }
-            Err(_) => std::future::pending().await,
-        }
+        })
     };
     #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
+    let (interrupt, terminate) = (
+        async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        },
+        std::future::pending::<()>(),
+    );
+    async {
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+        }
     }
 }

@@ -94,6 +94,8 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
             };
         } else if let Some(kind_of_io) = tls_cause(e) {
             kind = kind_of_io;
+        } else if kind == ErrorType::Decode && is_lost_body(e) {
+            kind = ErrorType::Connect;
         }
         last = Some(e);
         cause = match e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
@@ -112,6 +114,12 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
     };
     let unreachable = error.is_connect() && kind != ErrorType::BlockedAddress;
     Failure { error: kind, status: None, reason, retry_after: None, unreachable }
+}
+
+/// Whether the connection ended within the body: reqwest wraps that in the
+/// same error as a body that does not decompress.
+fn is_lost_body(e: &(dyn Error + 'static)) -> bool {
+    e.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_body)
 }
 
 fn tls_cause(e: &(dyn Error + 'static)) -> Option<ErrorType> {

@@ -193,7 +193,7 @@ fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64
 }
 
 /// Friendica shows zeros where its admin hides the counts.
-fn hides_stats(r: &Reading<'_>) -> bool {
+pub(crate) fn hides_stats(r: &Reading<'_>) -> bool {
     let zero = |n: Option<i64>| n.is_none_or(|n| n == 0);
     r.v1().is_some_and(|v1| zero(v1.users) && zero(v1.statuses) && zero(v1.domains))
         && r.nodeinfo().is_some_and(|n| n.users_hidden)
@@ -264,6 +264,6 @@ fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
 }
 
 /// Takahe has no log-ins and says 0.
-fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
+pub(crate) fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
     row.logins.filter(|n| *n != 0 || !Software::of(r).is("takahe"))
 }
