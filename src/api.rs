@@ -5,6 +5,7 @@ pub mod account;
 pub mod document;
 pub mod instance;
 pub mod nodeinfo;
+pub mod repair;
 
 use std::sync::Arc;
 use std::time::Duration;
