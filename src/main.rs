@@ -193,12 +193,17 @@ mod simulated {
         let config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
         let otel = otel(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
-            let mut text = format!("{DEMO_INSTANCES} simulated Mastodon instances. Look at\n");
-            for address in addresses {
-                text.push_str(&format!("  http://{address}/          the targets and how they fare\n"));
-                text.push_str(&format!("  http://{address}/metrics   what Prometheus sees\n"));
-            }
-            text.push_str("One instance fails for 90 seconds of every five minutes. Ctrl-C ends it.\n");
+            let places = addresses.iter().flat_map(|address| {
+                [
+                    format!("  http://{address}/          the targets and how they fare\n"),
+                    format!("  http://{address}/metrics   what Prometheus sees\n"),
+                ]
+            });
+            let text = format!(
+                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
+                 every five minutes. Ctrl-C ends it.\n",
+                places.collect::<String>()
+            );
             if let Err((_, message)) = print(text.as_bytes()) {
                 tracing::warn!("{message}");
             }
