@@ -36,8 +36,10 @@ use tokio::task::JoinHandle;
 mod accounts;
 mod activity;
 mod broken;
+mod call;
 mod faults;
 mod instance;
+mod limits;
 mod nodeinfo;
 mod numbers;
 mod reply;
@@ -74,6 +76,10 @@ pub struct Settings {
     /// Requests to `/api` that an instance answers in five minutes; `None` for
     /// the limit of its version (300, before 2.9 it was 7500).
     pub rate_limit: Option<u32>,
+    /// Requests with `page`, `max_id`, `min_id` or `since_id` that an instance
+    /// answers in fifteen minutes; `None` for 300. There is no such limit
+    /// before 2.9.
+    pub paging_rate_limit: Option<u32>,
     /// The one access token that is valid, with every scope.
     pub token: Option<String>,
     /// Number of requests that [`Simulator::request_log`] remembers, 0 for none.
@@ -92,6 +98,7 @@ impl Default for Settings {
             versions: Vec::new(),
             cache_headers: true,
             rate_limit: None,
+            paging_rate_limit: None,
             token: None,
             request_log: 1024,
             faults: Vec::new(),
@@ -181,30 +188,14 @@ impl Simulator {
     /// What an instance says right now when it is asked by its own name.
     #[must_use]
     pub fn truth(&self, i: usize) -> Truth {
-        let (instance, now) = (self.instance(i), self.now());
+        let instance = self.instance(i);
         let (pinned, switches) = {
             let state = instance.state();
             (state.pinned.clone(), state.switches)
         };
-        if let Some(truth) = pinned {
-            return Truth::clone(&truth);
-        }
-        let numbers = &instance.numbers;
-        Truth {
-            domain: self.host(i),
-            title: instance.title(),
-            version: instance.version.text.to_string(),
-            api_version: instance.version.api_version(),
-            users: numbers.users(now) as i64,
-            statuses: numbers.statuses(now) as i64,
-            domains: numbers.domains(now) as i64,
-            active_month: numbers.active_month(now) as i64,
-            active_half_year: numbers.active_half_year(now) as i64,
-            registrations_open: switches.registrations_open,
-            approval_required: switches.approval_required,
-            rules: instance::rules_of(instance),
-            activity: activity::rows(instance, now),
-            accounts: accounts::accounts(instance, now),
+        match pinned {
+            Some(truth) => Truth::clone(&truth),
+            None => Truth::of(instance, switches, self.now(), self.host(i)),
         }
     }
 

@@ -4,8 +4,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::call::{Call, needs_user};
 use super::reply::Reply;
-use super::routes::{Call, needs_user};
 use super::state::Instance;
 use super::truth::Account;
 

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::accounts;
+use super::call::{Call, needs_user};
 use super::reply::Reply;
-use super::routes::{Call, DEPRECATION, needs_user};
+use super::routes::DEPRECATION;
 use super::state::Instance;
 
 const RULES: [&str; 8] = [

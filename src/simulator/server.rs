@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{HOST, HeaderName, HeaderValue, LOCATION};
+use http::header::{HOST, HeaderValue, LOCATION};
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -14,12 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::broken::{self, Closed};
+use super::call::Call;
+use super::limits::{self, Limit};
 use super::reply::Reply;
-use super::routes::{Call, answer};
+use super::routes::answer;
 use super::state::{Instance, Now, Request, Shared};
-
-/// Rate limits count in windows of five minutes by the clock on the wall.
-const WINDOW: i64 = 300;
 
 /// Accepts connections until it is aborted; they end with it.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
@@ -60,26 +59,22 @@ async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Res
     shared.record(|| record(request, instance, host));
 
     let fault = instance.state().fault(path, now.seconds);
-    let limit = path.starts_with("/api").then(|| spend(shared, instance, now));
+    let limit = limits::spend(shared, instance, now, path, uri.query().unwrap_or_default());
     if let Some(fault) = &fault
         && let Some(result) = broken::instead(fault, now).await
     {
         return result;
     }
-    let mut reply = match &limit {
-        Some(limit) if limit.exceeded => {
-            limit.tell(Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests"))
-        }
-        _ => {
-            let domain = domain(shared, instance, own_name, host);
-            ask(shared, instance, request, now, domain)
+    let reply = if let Some(refusal) = limit.as_ref().and_then(Limit::refusal) {
+        refusal
+    } else {
+        let domain = domain(shared, instance, own_name, host);
+        let reply = ask(shared, instance, request, now, domain);
+        match &limit {
+            Some(limit) if reply.status == StatusCode::OK => limit.tell(reply),
+            _ => reply,
         }
     };
-    if let Some(limit) = &limit
-        && reply.status == StatusCode::OK
-    {
-        reply = limit.tell(reply);
-    }
     Ok(match &fault {
         Some(fault) => broken::after(fault, reply, request.headers()),
         None => reply.render().respond(request.headers()),
@@ -145,38 +140,5 @@ fn record(request: &HttpRequest<Incoming>, instance: &Instance, host: &str) -> R
         target: target.to_owned(),
         version: request.version(),
         headers,
-    }
-}
-
-/// Where a client stands with the rate limit.
-struct Limit {
-    allowed: u32,
-    remaining: u32,
-    reset: String,
-    exceeded: bool,
-}
-
-/// Counts a request of `/api`, 304s included. Real servers count by address;
-/// here all clients of an instance share one count.
-fn spend(shared: &Shared, instance: &Instance, now: Now) -> Limit {
-    // 7500 for strangers before 2.9.
-    let limit = shared.settings.rate_limit.unwrap_or(if instance.version.since(2, 9) { 300 } else { 7500 });
-    let end = now.seconds - now.seconds.rem_euclid(WINDOW) + WINDOW;
-    let spent = instance.state().spend(end);
-    Limit {
-        allowed: limit,
-        remaining: limit.saturating_sub(spent),
-        reset: broken::instant(end, now.micros),
-        exceeded: spent > limit,
-    }
-}
-
-impl Limit {
-    fn tell(&self, reply: Reply) -> Reply {
-        let name = HeaderName::from_static;
-        reply
-            .with(name("x-ratelimit-limit"), &self.allowed.to_string())
-            .with(name("x-ratelimit-remaining"), &self.remaining.to_string())
-            .with(name("x-ratelimit-reset"), &self.reset)
     }
 }

@@ -49,8 +49,8 @@ pub(super) struct State {
     pub answers: HashMap<String, Reply>,
     /// What the instance says instead of its own numbers.
     pub pinned: Option<Arc<Truth>>,
-    /// The end of the running rate limit window, and the requests in it.
-    window: (i64, u32),
+    /// By rule: the end of the running rate limit window, and the requests in it.
+    windows: [(i64, u32); 2],
     paths: HashMap<Box<str>, usize>,
 }
 
@@ -185,7 +185,7 @@ impl Instance {
             faults: Vec::new(),
             answers: HashMap::new(),
             pinned: None,
-            window: (0, 0),
+            windows: [(0, 0); 2],
             paths: HashMap::new(),
         };
         Instance { index, version, numbers, requests: AtomicUsize::new(0), state: Mutex::new(state) }
@@ -237,14 +237,15 @@ impl State {
         rule.1.at(now).cloned()
     }
 
-    /// Counts a request against the limit of a window that ends at `end`:
-    /// how many have come in it, this one included.
-    pub fn spend(&mut self, end: i64) -> u32 {
-        if self.window.0 != end {
-            self.window = (end, 0);
+    /// Counts a request against the limit of a rule's window that ends at
+    /// `end`: how many have come in it, this one included.
+    pub fn spend(&mut self, rule: usize, end: i64) -> u32 {
+        let window = &mut self.windows[rule];
+        if window.0 != end {
+            *window = (end, 0);
         }
-        self.window.1 = self.window.1.saturating_add(1);
-        self.window.1
+        window.1 = window.1.saturating_add(1);
+        window.1
     }
 }
 

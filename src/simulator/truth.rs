@@ -1,6 +1,9 @@
 //! What an instance would say right now, as plain numbers, for tests to
 //! compare with.
 
+use super::state::{Instance, Switches};
+use super::{accounts, activity, instance};
+
 /// Everything that a simulated instance would answer at one moment.
 ///
 /// Numbers are signed so that a test can make an instance say what none should.
@@ -34,6 +37,29 @@ pub struct Truth {
     pub activity: Vec<ActivityRow>,
     /// Its accounts, the admin's first.
     pub accounts: Vec<Account>,
+}
+
+impl Truth {
+    /// What an instance's own numbers say.
+    pub(super) fn of(instance: &Instance, switches: Switches, now: i64, domain: String) -> Truth {
+        let numbers = &instance.numbers;
+        Truth {
+            domain,
+            title: instance.title(),
+            version: instance.version.text.to_string(),
+            api_version: instance.version.api_version(),
+            users: numbers.users(now) as i64,
+            statuses: numbers.statuses(now) as i64,
+            domains: numbers.domains(now) as i64,
+            active_month: numbers.active_month(now) as i64,
+            active_half_year: numbers.active_half_year(now) as i64,
+            registrations_open: switches.registrations_open,
+            approval_required: switches.approval_required,
+            rules: instance::rules_of(instance),
+            activity: activity::rows(instance, now),
+            accounts: accounts::accounts(instance, now),
+        }
+    }
 }
 
 /// A row of `/api/v1/instance/activity`.
