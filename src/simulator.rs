@@ -20,8 +20,8 @@
 //! ```
 //!
 //! In reading order: `server` (the way of a request), `routes` (the table of
-//! endpoints), one file per family of endpoints, `numbers`, `faults` and
-//! `broken` (what they do).
+//! endpoints), one file per family of endpoints, `tokens`, `limits`,
+//! `numbers`, `faults` and `broken` (what they do).
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,25 +35,32 @@ use tokio::task::JoinHandle;
 
 mod accounts;
 mod activity;
+mod blocks;
 mod broken;
 mod call;
+mod community;
 mod faults;
+mod health;
 mod instance;
 mod limits;
 mod nodeinfo;
 mod numbers;
+mod peers;
 mod reply;
 mod routes;
 mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timelines;
+mod tokens;
 mod truth;
 mod version;
 
 pub use faults::{Fault, FaultRule, MAX_BODY, ParseFaultError};
-pub use state::{Request, Switches};
-pub use truth::{Account, ActivityRow, Truth};
+pub use state::{Request, ShowDomainBlocks, Switches};
+pub use tokens::{TokenSpec, permission};
+pub use truth::{Account, ActivityRow, DomainBlocks, Tag, Truth};
 
 use reply::{Content, Reply};
 use state::{Instance, Shared};
@@ -80,8 +87,10 @@ pub struct Settings {
     /// answers in fifteen minutes; `None` for 300. There is no such limit
     /// before 2.9.
     pub paging_rate_limit: Option<u32>,
-    /// The one access token that is valid, with every scope.
+    /// An access token that is good for everything.
     pub token: Option<String>,
+    /// More access tokens, until [`Simulator::set_tokens`] replaces them.
+    pub tokens: Vec<TokenSpec>,
     /// Number of requests that [`Simulator::request_log`] remembers, 0 for none.
     pub request_log: usize,
     /// What is wrong from the beginning.
@@ -100,6 +109,7 @@ impl Default for Settings {
             rate_limit: None,
             paging_rate_limit: None,
             token: None,
+            tokens: Vec::new(),
             request_log: 1024,
             faults: Vec::new(),
         }
@@ -210,6 +220,12 @@ impl Simulator {
         change(&mut self.instance(i).state().switches);
     }
 
+    /// Makes these the tokens that all instances know; those that they knew
+    /// are dead, [`Settings::token`] included.
+    pub fn set_tokens(&self, tokens: Vec<TokenSpec>) {
+        self.shared.set_tokens(tokens);
+    }
+
     /// Sets or removes what goes wrong at a path of an instance: an exact
     /// path, a prefix that ends in `*`, or `*`. The exact path goes before the
     /// prefix, the longer prefix before the shorter.
@@ -239,6 +255,13 @@ impl Simulator {
         let reply = Reply { content: Content::Raw(body.into()), ..Reply::json(serde_json::Value::Null) }
             .with(http::header::CONTENT_TYPE, "application/json; charset=utf-8");
         self.instance(i).state().answers.insert(path.to_owned(), reply);
+    }
+
+    /// [`set_answer`](Simulator::set_answer) for `/robots.txt`.
+    pub fn set_robots(&self, i: usize, body: impl Into<Bytes>) {
+        let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, plain)]);
+        self.set_answer(i, "/robots.txt", StatusCode::OK, headers, body);
     }
 
     /// Gives a path back to the instance's own answer.

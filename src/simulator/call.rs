@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use url::form_urlencoded;
 
 use super::reply::Reply;
 use super::state::{Instance, Now, Shared, Switches};
+use super::tokens::TokenSpec;
 use super::truth::Truth;
 use super::version::Version;
 
 /// A request as an endpoint sees it.
 pub(super) struct Call<'a> {
-    pub shared: &'a Shared,
     pub instance: &'a Instance,
     pub switches: Switches,
     pub pinned: Option<Arc<Truth>>,
@@ -21,6 +22,9 @@ pub(super) struct Call<'a> {
     pub path: &'a str,
     pub query: &'a str,
     pub headers: &'a HeaderMap,
+    /// Whether answers say how long they may be kept.
+    pub cache_headers: bool,
+    pub bearer: Bearer,
     /// `http` or `https`, by `X-Forwarded-Proto`.
     pub scheme: &'a str,
     /// The host and port that the instance calls itself.
@@ -51,19 +55,61 @@ impl Call<'_> {
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
+    /// All values of a query parameter: `id[]=1&id[]=2`.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    }
+
+    /// How many are asked for: `limit`, within what is allowed.
+    pub fn limit(&self, default: usize, most: usize) -> usize {
+        self.parameter("limit").map_or(default, |limit| {
+            let limit = limit.parse::<i64>().unwrap_or(0).unsigned_abs();
+            usize::try_from(limit).unwrap_or(most).min(most)
+        })
+    }
+
     /// The part of the path behind its last slash.
     pub fn last_segment(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The bearer token of the request.
-    pub fn token(&self) -> Option<&str> {
-        self.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    /// The token of the request, if it is known.
+    pub fn token(&self) -> Option<&TokenSpec> {
+        match &self.bearer {
+            Bearer::Known(token) => Some(token),
+            Bearer::None | Bearer::Dead => None,
+        }
     }
 
-    /// Whether the request has a token; one that is not known has been refused.
+    /// Whether the request has a token that is known.
     pub fn authenticated(&self) -> bool {
         self.token().is_some()
+    }
+
+    /// The refusal of who has no token, where an admin wants everyone to have
+    /// one.
+    pub fn closed(&self) -> Option<Reply> {
+        let closed = self.switches.authenticated_only || self.switches.limited_federation;
+        (closed && !self.authenticated()).then(needs_user)
+    }
+}
+
+/// The token of a request.
+pub(super) enum Bearer {
+    None,
+    /// One that nobody knows, or no longer.
+    Dead,
+    Known(Arc<TokenSpec>),
+}
+
+impl Bearer {
+    pub fn of(shared: &Shared, headers: &HeaderMap) -> Bearer {
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match header.and_then(|value| value.strip_prefix("Bearer ")) {
+            None => Bearer::None,
+            Some(secret) => shared.token(secret).map_or(Bearer::Dead, Bearer::Known),
+        }
     }
 }
 

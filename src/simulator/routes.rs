@@ -1,14 +1,14 @@
 //! The endpoints: one row each, with the version that brought it, how long
-//! its answers may be kept, and who answers. To add an endpoint, add a row and
+//! its answers may be kept and who answers. To add an endpoint, add a row and
 //! a function in the file of its family.
 
 use http::header::{CACHE_CONTROL, HeaderName, VARY};
 use http::{Method, StatusCode};
 
-use super::call::Call;
+use super::call::{Bearer, Call};
 use super::reply::Reply;
 use super::version::Version;
-use super::{accounts, activity, instance, nodeinfo};
+use super::{accounts, activity, blocks, community, health, instance, nodeinfo, peers, timelines};
 
 /// An endpoint.
 pub(super) struct Route {
@@ -16,19 +16,27 @@ pub(super) struct Route {
     /// Segments; one that begins with a colon stands for any.
     path: &'static str,
     /// The release that brought it.
-    since: (u32, u32, u32),
+    since: Release,
     kept: Kept,
     answer: fn(&Call<'_>) -> Reply,
 }
 
 /// How long an answer may be kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Instance,
+    /// Like the instance, but only since 4.2.
+    Blocks,
+    /// What changes once a day.
     Activity,
+    /// What changes all the time.
     Accounts,
     Nodeinfo,
     NodeinfoDiscovery,
+    /// What is for one user.
+    Private,
+    /// Nothing is said but what the answer says itself.
+    Unsaid,
 }
 
 #[rustfmt::skip]
@@ -36,18 +44,32 @@ const ROUTES: &[Route] = &[
     get("/api/v1/instance", (1, 1, 0), Kept::Instance, instance::v1),
     get("/api/v2/instance", (4, 0, 0), Kept::Instance, instance::v2),
     get("/api/v1/instance/activity", (2, 1, 2), Kept::Activity, activity::activity),
+    get("/api/v1/instance/peers", (2, 1, 2), Kept::Activity, peers::peers),
+    get("/api/v1/instance/domain_blocks", (4, 0, 0), Kept::Blocks, blocks::domain_blocks),
     get("/.well-known/nodeinfo", (3, 0, 0), Kept::NodeinfoDiscovery, nodeinfo::discovery),
     get("/nodeinfo/2.0", (3, 0, 0), Kept::Nodeinfo, nodeinfo::document),
+    get("/api/v1/accounts", (4, 3, 0), Kept::Accounts, accounts::index),
     get("/api/v1/accounts/lookup", (3, 4, 0), Kept::Accounts, accounts::lookup),
+    get("/api/v1/accounts/verify_credentials", (1, 0, 0), Kept::Private, accounts::verify_credentials),
     get("/api/v1/accounts/:id", (1, 0, 0), Kept::Accounts, accounts::show),
+    get("/api/v1/tags/:name", (4, 0, 0), Kept::Accounts, community::tag),
+    get("/api/v1/custom_emojis", (2, 0, 0), Kept::Instance, community::custom_emojis),
+    get("/api/v1/announcements", (3, 1, 0), Kept::Private, community::announcements),
+    get("/api/v1/timelines/public", (1, 0, 0), Kept::Accounts, timelines::public),
+    get("/health", (3, 0, 0), Kept::Unsaid, health::web),
+    get(STREAMING_HEALTH, (2, 5, 0), Kept::Unsaid, health::streaming),
+    get("/robots.txt", (1, 0, 0), Kept::Unsaid, health::robots),
 ];
 
-const fn get(
-    path: &'static str,
-    since: (u32, u32, u32),
-    kept: Kept,
-    answer: fn(&Call<'_>) -> Reply,
-) -> Route {
+/// Not Mastodon's web server answers here, but its streaming server.
+const STREAMING_HEALTH: &str = "/api/v1/streaming/health";
+
+type Handler = fn(&Call<'_>) -> Reply;
+
+/// A release, as its three numbers.
+type Release = (u32, u32, u32);
+
+const fn get(path: &'static str, since: Release, kept: Kept, answer: Handler) -> Route {
     Route { method: Method::GET, path, since, kept, answer }
 }
 
@@ -60,13 +82,11 @@ pub(super) fn answer(call: &Call<'_>) -> Reply {
     });
     let Some(route) = route else { return unknown(call) };
     // A dead token spoils public endpoints too; NodeInfo does not look at it.
-    if path.starts_with("/api/")
-        && call.token().is_some_and(|token| call.shared.settings.token.as_deref() != Some(token))
-    {
+    if path.starts_with("/api/") && route.path != STREAMING_HEALTH && matches!(call.bearer, Bearer::Dead) {
         return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
     }
     let reply = (route.answer)(call);
-    if reply.status != StatusCode::OK || !call.shared.settings.cache_headers {
+    if reply.status != StatusCode::OK || !call.cache_headers || route.kept == Kept::Unsaid {
         return reply;
     }
     reply
@@ -103,7 +123,8 @@ fn cache_control(kept: Kept, version: &Version, authenticated: bool) -> &'static
         Kept::Nodeinfo => "max-age=1800, public",
         Kept::NodeinfoDiscovery => "max-age=259200, public",
         _ if version.since(4, 2) && authenticated => "private, no-store",
-        Kept::Instance | Kept::Activity if version.since(4, 2) => {
+        Kept::Private if version.since(4, 2) => "private, no-store",
+        Kept::Instance | Kept::Blocks | Kept::Activity if version.since(4, 2) => {
             "max-age=300, public, stale-while-revalidate=30, stale-if-error=86400"
         }
         Kept::Accounts if version.since(4, 2) => {
@@ -111,14 +132,16 @@ fn cache_control(kept: Kept, version: &Version, authenticated: bool) -> &'static
         }
         Kept::Instance if version.since(3, 0) => "max-age=180, public",
         Kept::Activity if version.since(3, 0) => "max-age=86400, public",
-        Kept::Accounts if version.since(3, 0) => "no-cache, no-store, max-age=0, must-revalidate",
+        Kept::Accounts | Kept::Private if version.since(3, 0) => {
+            "no-cache, no-store, max-age=0, must-revalidate"
+        }
         _ => "max-age=0, private, must-revalidate",
     }
 }
 
 fn vary(kept: Kept, version: &Version) -> &'static str {
     match kept {
-        Kept::Accounts if version.since(4, 2) => "Authorization, Origin",
+        Kept::Accounts | Kept::Private if version.since(4, 2) => "Authorization, Origin",
         _ if version.since(4, 2) => "Accept, Origin",
         _ => "Accept-Encoding, Origin",
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::header::{HOST, HeaderValue, LOCATION};
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
 use hyper::body::Incoming;
@@ -14,11 +14,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::broken::{self, Closed};
-use super::call::Call;
+use super::call::{Bearer, Call};
 use super::limits::{self, Limit};
 use super::reply::Reply;
 use super::routes::answer;
 use super::state::{Instance, Now, Request, Shared};
+
+/// As much as a request's body may hold.
+const MAX_REQUEST: usize = 1 << 16;
 
 /// Accepts connections until it is aborted; they end with it.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
@@ -43,13 +46,17 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { respond(&shared, &request).await }
+        async move { respond(&shared, request).await }
     });
     // What ends a connection early is the peer's business, or a fault on purpose.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Response<Body>, Closed> {
+async fn respond(shared: &Shared, request: HttpRequest<Incoming>) -> Result<Response<Body>, Closed> {
+    let (head, body) = request.into_parts();
+    // Nobody has more to say to the simulator than fits; where one breaks off, so does it.
+    let body = axum::body::to_bytes(Body::new(body), MAX_REQUEST).await.map_err(|_| Closed)?;
+    let request = &HttpRequest::from_parts(head, body);
     let uri = request.uri();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
@@ -77,7 +84,7 @@ async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Res
     };
     Ok(match &fault {
         Some(fault) => broken::after(fault, reply, request.headers()),
-        None => reply.render().respond(request.headers()),
+        None => reply.respond(request.headers()),
     })
 }
 
@@ -85,7 +92,7 @@ async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Res
 fn ask(
     shared: &Shared,
     instance: &Instance,
-    request: &HttpRequest<Incoming>,
+    request: &HttpRequest<Bytes>,
     now: Now,
     domain: String,
 ) -> Reply {
@@ -104,7 +111,6 @@ fn ask(
             .with(LOCATION, &format!("https://{domain}{target}"));
     }
     answer(&Call {
-        shared,
         instance,
         switches,
         pinned,
@@ -113,6 +119,8 @@ fn ask(
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
         headers,
+        cache_headers: shared.settings.cache_headers,
+        bearer: Bearer::of(shared, headers),
         scheme: if forwarded { "https" } else { "http" },
         domain,
     })
@@ -128,7 +136,7 @@ fn domain(shared: &Shared, instance: &Instance, own_name: bool, host: &str) -> S
     }
 }
 
-fn record(request: &HttpRequest<Incoming>, instance: &Instance, host: &str) -> Request {
+fn record(request: &HttpRequest<Bytes>, instance: &Instance, host: &str) -> Request {
     let mut headers: HeaderMap = request.headers().clone();
     if let Ok(host) = HeaderValue::from_str(host) {
         headers.entry(HOST).or_insert(host);
@@ -140,5 +148,6 @@ fn record(request: &HttpRequest<Incoming>, instance: &Instance, host: &str) -> R
         target: target.to_owned(),
         version: request.version(),
         headers,
+        body: request.body().clone(),
     }
 }

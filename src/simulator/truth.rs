@@ -2,7 +2,7 @@
 //! compare with.
 
 use super::state::{Instance, Switches};
-use super::{accounts, activity, instance};
+use super::{accounts, activity, blocks, community, instance, peers, timelines};
 
 /// Everything that a simulated instance would answer at one moment.
 ///
@@ -37,6 +37,21 @@ pub struct Truth {
     pub activity: Vec<ActivityRow>,
     /// Its accounts, the admin's first.
     pub accounts: Vec<Account>,
+    /// Number of domains in `/api/v1/instance/peers`.
+    pub peers: usize,
+    /// Domains that it blocks and shows, from 4.0.
+    pub domain_blocks: DomainBlocks,
+    /// Number of custom emojis.
+    pub custom_emojis: usize,
+    /// Number of published announcements, from 3.1.
+    pub announcements: usize,
+    /// When the newest status on the local timeline was written, Unix time in
+    /// milliseconds.
+    pub newest_local_ms: Option<i64>,
+    /// The same of the federated timeline.
+    pub newest_federated_ms: Option<i64>,
+    /// Hashtags in use; any other has seven days of zeros.
+    pub tags: Vec<Tag>,
 }
 
 impl Truth {
@@ -58,6 +73,13 @@ impl Truth {
             rules: instance::rules_of(instance),
             activity: activity::rows(instance, now),
             accounts: accounts::accounts(instance, now),
+            peers: peers::count(instance, now),
+            domain_blocks: blocks::blocked(instance),
+            custom_emojis: community::emojis_of(instance),
+            announcements: community::announcements_of(instance),
+            newest_local_ms: timelines::newest_local_ms(instance, now),
+            newest_federated_ms: timelines::newest_federated_ms(instance, now),
+            tags: community::tags(instance, now),
         }
     }
 }
@@ -74,6 +96,26 @@ pub struct ActivityRow {
     pub logins: u64,
     /// New users.
     pub registrations: u64,
+}
+
+/// Domains by the severity of their block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DomainBlocks {
+    /// Heard only by those who follow.
+    pub silence: usize,
+    /// Not heard at all.
+    pub suspend: usize,
+}
+
+/// A hashtag with its last seven UTC days, the running one first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// Without `#`.
+    pub name: String,
+    /// Statuses with it.
+    pub uses: [i64; 7],
+    /// Accounts that wrote them.
+    pub accounts: [i64; 7],
 }
 
 /// An account of a simulated instance.
