@@ -20,8 +20,9 @@
 //! ```
 //!
 //! In reading order: `server` (the way of a request), `routes` (the table of
-//! endpoints), one file per family of endpoints, `tokens`, `limits`,
-//! `numbers`, `faults` and `broken` (what they do).
+//! endpoints), one file per family of endpoints, those of the administration
+//! under `admin`, `tokens`, `limits`, `numbers`, `faults` and `broken` (what
+//! they do).
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 mod accounts;
 mod activity;
+mod admin;
 mod blocks;
 mod broken;
 mod call;
@@ -45,6 +47,7 @@ mod instance;
 mod limits;
 mod nodeinfo;
 mod numbers;
+mod paging;
 mod peers;
 mod reply;
 mod routes;
@@ -57,6 +60,7 @@ mod tokens;
 mod truth;
 mod version;
 
+pub use admin::truth::{AdminTruth, Day, IpBlocks, PRIVATE, Report, Trending};
 pub use faults::{Fault, FaultRule, MAX_BODY, ParseFaultError};
 pub use state::{Request, ShowDomainBlocks, Switches};
 pub use tokens::{TokenSpec, permission};
@@ -213,6 +217,26 @@ impl Simulator {
     /// `version`), or with `None` its own numbers again.
     pub fn set_truth(&self, i: usize, truth: Option<Truth>) {
         self.instance(i).state().pinned = truth.map(Arc::new);
+    }
+
+    /// What an instance tells its admins right now.
+    #[must_use]
+    pub fn admin_truth(&self, i: usize) -> AdminTruth {
+        let instance = self.instance(i);
+        let (pinned, switches) = {
+            let state = instance.state();
+            (state.pinned_admin.clone(), state.switches)
+        };
+        match pinned {
+            Some(truth) => AdminTruth::clone(&truth),
+            None => AdminTruth::of(instance, switches, self.now()),
+        }
+    }
+
+    /// Makes an instance tell its admins this from now on, or with `None` its
+    /// own numbers again.
+    pub fn set_admin_truth(&self, i: usize, truth: Option<AdminTruth>) {
+        self.instance(i).state().pinned_admin = truth.map(Arc::new);
     }
 
     /// Changes what an instance's admin has decided.

@@ -40,8 +40,13 @@ pub(super) fn domain_blocks(call: &Call<'_>) -> Reply {
 /// Blocked domains have numbers of their own, above those of all peers.
 const FIRST: usize = 10_000_000;
 
+/// The domain that is blocked as the `n`th.
+pub(super) fn blocked_domain(n: usize) -> String {
+    domain(FIRST + n)
+}
+
 /// As long as a SHA-256 in hexadecimal digits; nobody compares it.
-fn digest(n: usize) -> String {
+pub(super) fn digest(n: usize) -> String {
     format!("{:016x}", (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(4)
 }
 

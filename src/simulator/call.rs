@@ -6,6 +6,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use url::form_urlencoded;
 
+use super::admin::truth::AdminTruth;
 use super::reply::Reply;
 use super::state::{Instance, Now, Shared, Switches};
 use super::tokens::TokenSpec;
@@ -17,6 +18,7 @@ pub(super) struct Call<'a> {
     pub instance: &'a Instance,
     pub switches: Switches,
     pub pinned: Option<Arc<Truth>>,
+    pub pinned_admin: Option<Arc<AdminTruth>>,
     pub now: Now,
     pub method: Method,
     pub path: &'a str,
@@ -25,6 +27,8 @@ pub(super) struct Call<'a> {
     /// Whether answers say how long they may be kept.
     pub cache_headers: bool,
     pub bearer: Bearer,
+    /// What a form or JSON document has in the body.
+    pub body: &'a [u8],
     /// `http` or `https`, by `X-Forwarded-Proto`.
     pub scheme: &'a str,
     /// The host and port that the instance calls itself.
@@ -44,6 +48,14 @@ impl Call<'_> {
     /// What a test has set, else what the numbers say now.
     pub fn say<T>(&self, pinned: impl Fn(&Truth) -> T, own: impl Fn(&Instance, i64) -> T) -> T {
         match &self.pinned {
+            Some(truth) => pinned(truth),
+            None => own(self.instance, self.now.seconds),
+        }
+    }
+
+    /// The same for what only its admins see.
+    pub fn say_admin<T>(&self, pinned: impl Fn(&AdminTruth) -> T, own: impl Fn(&Instance, i64) -> T) -> T {
+        match &self.pinned_admin {
             Some(truth) => pinned(truth),
             None => own(self.instance, self.now.seconds),
         }

@@ -1,12 +1,17 @@
 //! The endpoints: one row each, with the version that brought it, how long
-//! its answers may be kept and who answers. To add an endpoint, add a row and
+//! its answers may be kept, what it asks of a token, and who answers. To add an endpoint, add a row and
 //! a function in the file of its family.
 
 use http::header::{CACHE_CONTROL, HeaderName, VARY};
 use http::{Method, StatusCode};
 
+use super::admin::{dashboard, lists, people, trends};
 use super::call::{Bearer, Call};
 use super::reply::Reply;
+use super::tokens::Needs;
+use super::tokens::permission::{
+    MANAGE_BLOCKS, MANAGE_FEDERATION, MANAGE_REPORTS, MANAGE_USERS, VIEW_DASHBOARD,
+};
 use super::version::Version;
 use super::{accounts, activity, blocks, community, health, instance, nodeinfo, peers, timelines};
 
@@ -18,6 +23,8 @@ pub(super) struct Route {
     /// The release that brought it.
     since: Release,
     kept: Kept,
+    /// What it asks of those who use it, beyond what its answer does.
+    needs: Option<Needs>,
     answer: fn(&Call<'_>) -> Reply,
 }
 
@@ -59,10 +66,26 @@ const ROUTES: &[Route] = &[
     get("/health", (3, 0, 0), Kept::Unsaid, health::web),
     get(STREAMING_HEALTH, (2, 5, 0), Kept::Unsaid, health::streaming),
     get("/robots.txt", (1, 0, 0), Kept::Unsaid, health::robots),
+    post("/api/v1/admin/measures", (3, 5, 0), DASHBOARD, dashboard::measures),
+    post("/api/v1/admin/dimensions", (3, 5, 0), DASHBOARD, dashboard::dimensions),
+    post("/api/v1/admin/retention", (3, 5, 0), DASHBOARD, dashboard::retention),
+    admin("/api/v1/admin/reports", (2, 9, 1), needs("admin:read:reports", MANAGE_REPORTS), people::reports),
+    admin("/api/v1/admin/accounts", (2, 9, 1), needs("admin:read:accounts", MANAGE_USERS), people::accounts_v1),
+    admin("/api/v2/admin/accounts", (3, 5, 0), needs("admin:read:accounts", MANAGE_USERS), people::accounts_v2),
+    admin("/api/v1/admin/domain_blocks", (4, 0, 0), needs("admin:read:domain_blocks", MANAGE_FEDERATION), lists::domain_blocks),
+    admin("/api/v1/admin/domain_allows", (4, 0, 0), needs("admin:read:domain_allows", MANAGE_FEDERATION), lists::domain_allows),
+    admin("/api/v1/admin/ip_blocks", (4, 0, 0), needs("admin:read:ip_blocks", MANAGE_BLOCKS), lists::ip_blocks),
+    admin("/api/v1/admin/email_domain_blocks", (4, 0, 0), needs("admin:read:email_domain_blocks", MANAGE_BLOCKS), lists::email_domain_blocks),
+    admin("/api/v1/admin/canonical_email_blocks", (4, 0, 0), needs("admin:read:canonical_email_blocks", MANAGE_BLOCKS), lists::canonical_email_blocks),
+    admin("/api/v1/admin/trends/tags", (3, 5, 0), trends::NEEDS, trends::tags),
+    admin("/api/v1/admin/trends/statuses", (3, 5, 0), trends::NEEDS, trends::statuses),
+    admin("/api/v1/admin/trends/links", (3, 5, 0), trends::NEEDS, trends::links),
 ];
 
 /// Not Mastodon's web server answers here, but its streaming server.
 const STREAMING_HEALTH: &str = "/api/v1/streaming/health";
+
+const DASHBOARD: Needs = needs("admin:read", VIEW_DASHBOARD);
 
 type Handler = fn(&Call<'_>) -> Reply;
 
@@ -70,7 +93,19 @@ type Handler = fn(&Call<'_>) -> Reply;
 type Release = (u32, u32, u32);
 
 const fn get(path: &'static str, since: Release, kept: Kept, answer: Handler) -> Route {
-    Route { method: Method::GET, path, since, kept, answer }
+    Route { method: Method::GET, path, since, kept, needs: None, answer }
+}
+
+const fn admin(path: &'static str, since: Release, needs: Needs, answer: Handler) -> Route {
+    Route { method: Method::GET, path, since, kept: Kept::Private, needs: Some(needs), answer }
+}
+
+const fn post(path: &'static str, since: Release, needs: Needs, answer: Handler) -> Route {
+    Route { method: Method::POST, path, since, kept: Kept::Private, needs: Some(needs), answer }
+}
+
+const fn needs(scope: &'static str, permission: u64) -> Needs {
+    Needs { scope, permission, or_public: false }
 }
 
 /// The answer of an instance with nothing wrong.
@@ -84,6 +119,9 @@ pub(super) fn answer(call: &Call<'_>) -> Reply {
     // A dead token spoils public endpoints too; NodeInfo does not look at it.
     if path.starts_with("/api/") && route.path != STREAMING_HEALTH && matches!(call.bearer, Bearer::Dead) {
         return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
+    }
+    if let Some(refusal) = route.needs.and_then(|needs| needs.refusal(call)) {
+        return refusal;
     }
     let reply = (route.answer)(call);
     if reply.status != StatusCode::OK || !call.cache_headers || route.kept == Kept::Unsaid {

@@ -98,12 +98,12 @@ fn ask(
 ) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
     let forwarded = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    let (switches, pinned) = {
+    let (switches, pinned, pinned_admin) = {
         let state = instance.state();
         if let Some(reply) = state.answers.get(uri.path()) {
             return reply.clone();
         }
-        (state.switches, state.pinned.clone())
+        (state.switches, state.pinned.clone(), state.pinned_admin.clone())
     };
     if switches.force_ssl && !forwarded && !uri.path().starts_with("/health") {
         let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -114,6 +114,7 @@ fn ask(
         instance,
         switches,
         pinned,
+        pinned_admin,
         now,
         method: request.method().clone(),
         path: uri.path(),
@@ -121,6 +122,7 @@ fn ask(
         headers,
         cache_headers: shared.settings.cache_headers,
         bearer: Bearer::of(shared, headers),
+        body: request.body(),
         scheme: if forwarded { "https" } else { "http" },
         domain,
     })

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 
+use super::admin::truth::AdminTruth;
 use super::faults::Fault;
 use super::numbers::Numbers;
 use super::reply::Reply;
@@ -52,6 +53,7 @@ pub(super) struct State {
     pub answers: HashMap<String, Reply>,
     /// What the instance says instead of its own numbers.
     pub pinned: Option<Arc<Truth>>,
+    pub pinned_admin: Option<Arc<AdminTruth>>,
     /// By rule: the end of the running rate limit window, and the requests in it.
     windows: [(i64, u32); 2],
     paths: HashMap<Box<str>, usize>,
@@ -223,6 +225,7 @@ impl Instance {
             faults: Vec::new(),
             answers: HashMap::new(),
             pinned: None,
+            pinned_admin: None,
             windows: [(0, 0); 2],
             paths: HashMap::new(),
         };

@@ -10,10 +10,13 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+mod admin;
 mod community;
+mod dashboard;
 mod documents;
 mod faults;
 mod limits;
+mod tokens;
 
 const NOW: i64 = 1_785_592_262; // Saturday 2026-08-01T13:51:02Z
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);

@@ -1,5 +1,10 @@
-//! Access tokens: what they are for and what their users may do.
+//! Access tokens: what they are for, what their users may do, and what an
+//! endpoint asks of them.
 
+use http::StatusCode;
+
+use super::call::Call;
+use super::reply::Reply;
 use super::version::Version;
 
 /// A user's access token.
@@ -42,6 +47,12 @@ impl TokenSpec {
         })
     }
 
+    /// Whether its user may do this.
+    pub(super) fn may(&self, wanted: u64, version: &Version) -> bool {
+        let granted = self.granted(version);
+        if version.since(4, 0) { granted & wanted != 0 } else { granted & !permission::INVITE_USERS != 0 }
+    }
+
     /// Every bit that the user's role has: all of them for an administrator,
     /// and everyone may invite.
     pub(super) fn granted(&self, version: &Version) -> u64 {
@@ -77,6 +88,37 @@ pub mod permission {
     pub const INVITE_USERS: u64 = 1 << 16;
 }
 
+/// What an endpoint of the administration asks of a token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    /// A scope that the token has, or one that covers it.
+    pub scope: &'static str,
+    /// One of these is among the permissions of its user's role.
+    pub permission: u64,
+    /// Whether those without permission, or without token, get what the public
+    /// gets: so with trends from 4.0.
+    pub or_public: bool,
+}
+
+impl Needs {
+    /// The refusal of a request; a dead token has been refused before. First
+    /// comes the token's scope, then what its user may do.
+    pub fn refusal(self, call: &Call<'_>) -> Option<Reply> {
+        let forbidden = |text| Some(Reply::error(StatusCode::FORBIDDEN, text));
+        if call.token().is_some_and(|token| !token.has_scope(self.scope)) {
+            return forbidden(OUTSIDE_SCOPES);
+        }
+        if self.allows(call) || (self.or_public && call.version().since(4, 0)) {
+            return None;
+        }
+        forbidden("This action is not allowed")
+    }
+
+    pub fn allows(self, call: &Call<'_>) -> bool {
+        call.token().is_some_and(|token| token.may(self.permission, call.version()))
+    }
+}
+
 /// The refusal of a token whose scopes don't cover what it is used for.
 pub(super) const OUTSIDE_SCOPES: &str = "This action is outside the authorized scopes";
 
@@ -93,5 +135,17 @@ mod tests {
         for scope in ["reading", "admin:read", "admin", "admin:read:accounts", "write"] {
             assert!(!token.has_scope(scope), "{scope}");
         }
+    }
+
+    #[test]
+    fn roles_came_with_4_0() {
+        let (old, new) = (Version::new("3.5.3"), Version::new("4.6.4"));
+        let moderator = TokenSpec::new("x", "", permission::MANAGE_REPORTS);
+        assert!(moderator.may(permission::MANAGE_REPORTS, &new));
+        assert!(!moderator.may(permission::MANAGE_USERS, &new));
+        assert!(moderator.may(permission::MANAGE_USERS, &old));
+        assert!(!TokenSpec::new("x", "", permission::INVITE_USERS).may(permission::MANAGE_USERS, &old));
+        assert_eq!(moderator.granted(&new), permission::MANAGE_REPORTS | permission::INVITE_USERS);
+        assert_eq!(TokenSpec::everything("x").granted(&new), 8_388_607);
     }
 }
