@@ -107,7 +107,7 @@ targets:
     let message = format!(
         "\
 fedimeter: {file}:1: listn: unknown key; did you mean `listen`?
-fedimeter: {file}:3: defaults.collect[0]: no endpoint `peerz`; known are `instance_v2`, `instance_v1`, `nodeinfo_discovery`, `nodeinfo`, `activity`
+fedimeter: {file}:3: defaults.collect[0]: no endpoint `peerz`; did you mean `peers`? Known are `health`, `timelines`, `peers`, `domain_blocks`, `custom_emojis`
 fedimeter: {file}:5: targets[0].url: has a scheme that is neither http nor https; write https://a.example
 fedimeter: {file}:7: targets[1].token_file: cannot read /nonexistent/token: No such file or directory (os error 2); create it or correct the path, and let the user that runs fedimeter read it
 fedimeter: {file}:9: targets[2].colect: unknown key; did you mean `collect`?
@@ -172,8 +172,8 @@ fn flags_that_make_no_sense() {
         &["--collect", "peerz", "a.example"],
         &[],
         &format!(
-            "error: invalid value 'peerz' for '--collect <NAME>': no endpoint `peerz`; known are `instance_v2`, \
-             `instance_v1`, `nodeinfo_discovery`, `nodeinfo`, `activity`{help}"
+            "error: invalid value 'peerz' for '--collect <NAME>': no endpoint `peerz`; did you mean \
+             `peers`? Known are `health`, `timelines`, `peers`, `domain_blocks`, `custom_emojis`{help}"
         ),
     );
     wrong(
