@@ -2,24 +2,37 @@
 //! family, and here what they share: the request, the token, the verdict.
 
 pub mod account;
+pub mod admin;
+mod answer;
 pub mod document;
+pub mod health;
 pub mod instance;
+pub mod length;
+pub mod lists;
 pub mod nodeinfo;
+mod pages;
+mod robots;
+pub mod tag;
+pub mod timeline;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::Url;
 
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::fetch::{Client, Failure, Reply, Request};
+use crate::fetch::{Client, Failure, Reply, Request, Take};
 use crate::outcome::ErrorType;
-use crate::snapshot::{Account, Facts, RateLimit};
-use crate::target::{AccountRef, Target};
+use crate::snapshot::{Facts, Reading, Snapshot};
+use crate::software::Software;
+use crate::target::Target;
 
 use self::document::{Document, Top};
+
+pub use self::answer::{Answer, Verdict};
+pub use self::pages::Paging;
 
 /// What stays as it is in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -33,86 +46,18 @@ pub struct Attempt<'a> {
     pub target: &'a Target,
     /// The endpoint.
     pub endpoint: Endpoint,
-    /// Where the NodeInfo document is, if that is known.
-    pub discovered: Option<Arc<Url>>,
+    /// What is known of the target so far.
+    pub known: &'a Snapshot,
+    /// What of the paging budget is left.
+    pub paging: &'a Paging,
     /// The `ETag` of what is known.
     pub etag: Option<Arc<str>>,
     /// Whether this endpoint is known to answer only with the token.
     pub with_token: bool,
-    /// The present, Unix seconds.
+    /// The present.
+    pub now: Moment,
+    /// The same, Unix seconds.
     pub unix: f64,
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was read.
-    Ok,
-    /// It has not changed since it was read last.
-    NotModified,
-    /// The server does not have it, or not for us.
-    NotOffered,
-    /// 404 or 410 where one of v2, v1 and NodeInfo is: not offered while
-    /// another of the three is there, else a failure.
-    Missing,
-    /// It could not be read.
-    Failed(ErrorType),
-}
-
-/// What came of an attempt.
-#[derive(Debug)]
-pub struct Answer {
-    /// How it ended.
-    pub verdict: Verdict,
-    /// What was read; after a partial failure, what could be.
-    pub facts: Option<Facts>,
-    /// Fields of a wrong type: paths and kinds.
-    pub problems: Vec<String>,
-    /// The last HTTP status.
-    pub status: Option<u16>,
-    /// Why it failed or is not offered, for people.
-    pub reason: Option<String>,
-    /// Time under way.
-    pub elapsed: Duration,
-    /// Decoded bytes.
-    pub size: u64,
-    /// For the next conditional request.
-    pub etag: Option<Arc<str>>,
-    /// How long it lives by its own headers.
-    pub lifetime: Duration,
-    /// How long the server wants to be left alone.
-    pub retry_after: Option<Duration>,
-    /// The anonymous rate limit, where the answer told it.
-    pub rate_limit: Option<RateLimit>,
-    /// Whether it took the token.
-    pub with_token: bool,
-    /// Whether no connection could be made at all.
-    pub unreachable: bool,
-}
-
-impl Answer {
-    fn new(attempt: &Attempt<'_>) -> Answer {
-        Answer {
-            verdict: Verdict::Ok,
-            facts: None,
-            problems: Vec::new(),
-            status: None,
-            reason: None,
-            elapsed: Duration::ZERO,
-            size: 0,
-            etag: None,
-            lifetime: Duration::ZERO,
-            retry_after: None,
-            rate_limit: None,
-            with_token: attempt.with_token,
-            unreachable: false,
-        }
-    }
-
-    fn fail(&mut self, verdict: Verdict, reason: String) {
-        self.verdict = verdict;
-        self.reason = Some(reason);
-    }
 }
 
 impl Attempt<'_> {
@@ -126,29 +71,77 @@ impl Attempt<'_> {
     }
 
     async fn asked(&self) -> Answer {
+        if let Some(reason) = self.lacks_permission() {
+            return self.not_offered(reason);
+        }
         match self.endpoint {
+            Endpoint::Robots => self.robots().await,
             Endpoint::InstanceV2 => {
-                self.document("/api/v2/instance", Top::Object, |doc| {
-                    Facts::InstanceV2(instance::v2(doc).into())
-                })
-                .await
+                let read = |doc: &mut Document| Some(Facts::InstanceV2(instance::v2(doc).into()));
+                self.document("/api/v2/instance", Top::Object, read).await
             }
             Endpoint::InstanceV1 => {
-                self.document("/api/v1/instance", Top::Object, |doc| {
-                    Facts::InstanceV1(instance::v1(doc).into())
-                })
-                .await
+                let read = |doc: &mut Document| Some(Facts::InstanceV1(instance::v1(doc).into()));
+                self.document("/api/v1/instance", Top::Object, read).await
             }
             Endpoint::Activity => {
-                self.document("/api/v1/instance/activity", Top::Array, |doc| {
-                    Facts::Activity(instance::activity(doc).into())
-                })
-                .await
+                let read = |doc: &mut Document| Some(Facts::Activity(instance::activity(doc).into()));
+                self.document("/api/v1/instance/activity", Top::Array, read).await
             }
             Endpoint::NodeinfoDiscovery => self.discovery().await,
             Endpoint::Nodeinfo => self.nodeinfo().await,
+            Endpoint::Health => self.health().await,
+            Endpoint::Timelines => self.timelines().await,
+            Endpoint::Peers => self.length("/api/v1/instance/peers", Facts::Peers).await,
+            Endpoint::CustomEmojis => self.length("/api/v1/custom_emojis", Facts::CustomEmojis).await,
+            Endpoint::Announcements => self.length("/api/v1/announcements", Facts::Announcements).await,
+            Endpoint::DomainBlocks => self.domain_blocks().await,
             Endpoint::Accounts => self.accounts().await,
+            Endpoint::Tags => self.tags().await,
+            Endpoint::Credentials => self.credentials().await,
+            Endpoint::AdminReports => self.reports().await,
+            Endpoint::AdminAccounts => self.pending_accounts().await,
+            Endpoint::AdminTrends => self.pending_trends().await,
+            Endpoint::AdminMeasures => self.measures().await,
+            Endpoint::AdminStorage => self.storage().await,
+            Endpoint::AdminSoftware => self.components().await,
+            Endpoint::AdminLanguages => self.languages().await,
+            Endpoint::AdminRetention => self.retention().await,
+            Endpoint::AdminDomainBlocks => self.admin_domain_blocks().await,
+            Endpoint::AdminDomainAllows => self.pages_of("domain_allows", 500, Facts::DomainAllows).await,
+            Endpoint::AdminIpBlocks => self.ip_blocks().await,
+            Endpoint::AdminEmailDomainBlocks => {
+                self.pages_of("email_domain_blocks", 200, Facts::EmailDomainBlocks).await
+            }
+            Endpoint::AdminCanonicalEmailBlocks => {
+                self.pages_of("canonical_email_blocks", 200, Facts::CanonicalEmailBlocks).await
+            }
         }
+    }
+
+    /// What is known of the target, as the metric table reads it.
+    fn reading(&self) -> Reading<'_> {
+        Reading { target: self.target, snapshot: self.known, started: self.now, unix: self.unix }
+    }
+
+    /// The Mastodon version that the server is, or was forked from.
+    fn mastodon(&self) -> Option<(u32, u32)> {
+        Software::of(&self.reading()).mastodon
+    }
+
+    /// Why the token's user may not ask for this, where that is known.
+    fn lacks_permission(&self) -> Option<String> {
+        let needs = self.endpoint.needs()?;
+        let permissions = self.reading().credentials()?.permissions?;
+        // Administrator, bit 0, may everything.
+        let may = permissions & (1 | needs.bit) != 0;
+        (!may).then(|| format!("the role of the token's user lacks the permission {}", needs.permission))
+    }
+
+    fn not_offered(&self, reason: String) -> Answer {
+        let mut answer = Answer::new(self);
+        answer.fail(Verdict::NotOffered, reason);
+        answer
     }
 
     /// The answer of an attempt that was not made, because it would meet the
@@ -161,101 +154,54 @@ impl Attempt<'_> {
     }
 
     /// One request, one JSON document.
-    async fn document(&self, path: &str, top: Top, read: impl FnOnce(&mut Document) -> Facts) -> Answer {
+    async fn document(
+        &self,
+        path: &str,
+        top: Top,
+        read: impl FnOnce(&mut Document) -> Option<Facts>,
+    ) -> Answer {
         let mut answer = Answer::new(self);
-        if let Some(reply) = self.ask(&mut answer, self.url(path), self.etag.as_deref()).await {
-            decode(&mut answer, &reply, top, |doc| Some(read(doc)));
+        if let Some(reply) =
+            self.ask(&mut answer, Ask::get(self.url(path)).known_as(self.etag.as_deref())).await
+        {
+            answer.facts = answer.decode(&reply, top, read).flatten();
         }
         answer
     }
 
-    async fn discovery(&self) -> Answer {
+    /// The answer to a POST of JSON.
+    async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        read: impl FnOnce(&mut Document) -> Option<Facts>,
+    ) -> Answer {
         let mut answer = Answer::new(self);
-        let etag = self.etag.as_deref();
-        if let Some(reply) = self.ask(&mut answer, self.url("/.well-known/nodeinfo"), etag).await {
-            // Relative links are relative to the public place.
-            let base = crate::fetch::public_url(self.target).join("/.well-known/nodeinfo");
-            let base = base.unwrap_or_else(|_| reply.url.clone());
-            let base = if reply.url.host() == self.target.url.host() { base } else { reply.url.clone() };
-            let mut refused = None;
-            decode(&mut answer, &reply, Top::Object, |doc| {
-                let href = nodeinfo::href(doc, &base)?;
-                match crate::fetch::follow(self.target, &base, &href) {
-                    Ok(url) => Some(Facts::Discovery(url.into())),
-                    Err(why) => {
-                        refused = Some(why);
-                        None
-                    }
-                }
-            });
-            if let Some((error, why)) = refused {
-                answer.fail(Verdict::Failed(error), format!("the link to the document: {why}"));
-            } else if answer.verdict == Verdict::Ok && answer.facts.is_none() {
-                answer
-                    .fail(Verdict::NotOffered, "it names no document of a schema from 1.0 to 2.2".to_owned());
-            }
+        let body = body.to_string();
+        let ask = Ask { post: Some(body.as_bytes()), ..Ask::get(self.url(path)) };
+        if let Some(reply) = self.ask(&mut answer, ask).await {
+            answer.facts = answer.decode(&reply, Top::Array, read).flatten();
         }
         answer
-    }
-
-    async fn nodeinfo(&self) -> Answer {
-        let mut answer = Answer::new(self);
-        let Some(url) = &self.discovered else {
-            answer.fail(Verdict::Missing, "no document was discovered".to_owned());
-            return answer;
-        };
-        if let Some(reply) = self.ask(&mut answer, (**url).clone(), self.etag.as_deref()).await {
-            decode(&mut answer, &reply, Top::Object, |doc| {
-                Some(Facts::Nodeinfo(nodeinfo::document(doc).into()))
-            });
-        }
-        answer
-    }
-
-    /// The listed accounts, one request each. Those that could be read are
-    /// reported even where others could not.
-    async fn accounts(&self) -> Answer {
-        let mut whole = Answer::new(self);
-        whole.lifetime = Duration::MAX;
-        let mut read: Vec<Option<Account>> = Vec::with_capacity(self.target.accounts.len());
-        for account in &self.target.accounts {
-            let mut one = Answer::new(self);
-            one.with_token = whole.with_token;
-            let mut found = None;
-            if let Some(reply) = self.ask(&mut one, self.url(&account_path(account)), None).await {
-                decode(&mut one, &reply, Top::Object, |doc| {
-                    found = Some(account::account(doc));
-                    None
-                });
-            }
-            read.push(found);
-            merge(&mut whole, one, account.label());
-            // The others would meet the same wall.
-            if whole.unreachable || whole.verdict == Verdict::Failed(ErrorType::RateLimited) {
-                break;
-            }
-        }
-        read.resize(self.target.accounts.len(), None);
-        if whole.lifetime == Duration::MAX {
-            whole.lifetime = Duration::ZERO;
-        }
-        if read.iter().any(Option::is_some) {
-            whole.facts = Some(Facts::Accounts(read.into()));
-            // One account that is gone does not make the endpoint unoffered.
-            if whole.verdict == Verdict::NotOffered {
-                whole.verdict = Verdict::Ok;
-            }
-        }
-        whole
     }
 
     /// Asks, without the token first; with it where the server wants one.
     /// Notes in `answer` what is to be known of the exchange; returns an
     /// answer whose body is to be read.
-    async fn ask(&self, answer: &mut Answer, url: Url, etag: Option<&str>) -> Option<Reply> {
+    async fn ask(&self, answer: &mut Answer, ask: Ask<'_>) -> Option<Reply> {
+        if let Some((verdict, reason)) = self.robots_forbid(&ask.url) {
+            answer.fail(verdict, reason);
+            return None;
+        }
         let token = self.target.token.as_ref();
-        let mut request =
-            Request { target: self.target, url, etag, token: token.filter(|_| answer.with_token) };
+        let mut request = Request {
+            target: self.target,
+            url: ask.url,
+            etag: ask.etag,
+            token: token.filter(|_| answer.with_token),
+            post: ask.post,
+            take: ask.take,
+        };
         let mut exchange = self.client.get(request.clone(), self.unix).await;
         let wants_token = |f: &Failure| {
             matches!(f.status, Some(StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY))
@@ -271,7 +217,7 @@ impl Attempt<'_> {
         match exchange.result {
             Ok(reply) => {
                 answer.status = Some(reply.status.as_u16());
-                answer.size += reply.body.len() as u64;
+                answer.size += reply.size;
                 answer.etag.clone_from(&reply.etag);
                 answer.lifetime = reply.lifetime;
                 if reply.status == StatusCode::NOT_MODIFIED {
@@ -286,7 +232,7 @@ impl Attempt<'_> {
                 answer.retry_after = failure.retry_after;
                 answer.unreachable = failure.unreachable;
                 answer.verdict = verdict(self.endpoint, &failure, request.token.is_some());
-                answer.reason = Some(failure.reason);
+                answer.reason = Some(reason(self.endpoint, failure, answer.verdict));
                 None
             }
         }
@@ -305,6 +251,42 @@ impl Attempt<'_> {
     }
 }
 
+/// A request of an attempt.
+#[derive(Debug, Clone)]
+struct Ask<'a> {
+    url: Url,
+    etag: Option<&'a str>,
+    post: Option<&'a [u8]>,
+    take: Take,
+}
+
+impl<'a> Ask<'a> {
+    fn get(url: Url) -> Ask<'a> {
+        Ask { url, etag: None, post: None, take: Take::Whole }
+    }
+
+    fn known_as(self, etag: Option<&'a str>) -> Ask<'a> {
+        Ask { etag, ..self }
+    }
+
+    fn take(self, take: Take) -> Ask<'a> {
+        Ask { take, ..self }
+    }
+}
+
+/// The words for a failure, with what a token would need where it may not.
+fn reason(endpoint: Endpoint, failure: Failure, verdict: Verdict) -> String {
+    match endpoint.needs() {
+        Some(needs) if verdict == Verdict::NotOffered && failure.status == Some(StatusCode::FORBIDDEN) => {
+            format!(
+                "{}; the token needs the scope {}, and its user's role the permission {}",
+                failure.reason, needs.scope, needs.permission
+            )
+        }
+        _ => failure.reason,
+    }
+}
+
 /// What a failure counts as on this endpoint.
 fn verdict(endpoint: Endpoint, failure: &Failure, with_token: bool) -> Verdict {
     match failure.status.map(|s| s.as_u16()) {
@@ -312,53 +294,8 @@ fn verdict(endpoint: Endpoint, failure: &Failure, with_token: bool) -> Verdict {
         Some(404 | 410 | 501) if !endpoint.shows_up() => Verdict::NotOffered,
         // The token's scopes, or its user's role, do not reach that far.
         Some(403) if with_token => Verdict::NotOffered,
+        // Shown to nobody, or to users only.
+        Some(403) if endpoint == Endpoint::DomainBlocks => Verdict::NotOffered,
         _ => Verdict::Failed(failure.error),
-    }
-}
-
-fn decode(answer: &mut Answer, reply: &Reply, top: Top, read: impl FnOnce(&mut Document) -> Option<Facts>) {
-    match Document::parse(&reply.body, top) {
-        Ok(mut doc) => {
-            answer.facts = read(&mut doc);
-            answer.problems = doc.into_problems();
-        }
-        Err(e) => {
-            answer.etag = None;
-            answer.fail(Verdict::Failed(ErrorType::Decode), e.to_string());
-        }
-    }
-}
-
-/// Adds one of several requests to the endpoint's whole: the worst verdict
-/// stands, in the order failure, not offered, read.
-fn merge(whole: &mut Answer, one: Answer, label: &str) {
-    let rank = |v: Verdict| match v {
-        Verdict::Failed(_) => 2,
-        Verdict::NotOffered | Verdict::Missing => 1,
-        Verdict::Ok | Verdict::NotModified => 0,
-    };
-    whole.elapsed += one.elapsed;
-    whole.size += one.size;
-    whole.with_token = one.with_token;
-    whole.rate_limit = one.rate_limit.or(whole.rate_limit);
-    whole.lifetime = whole.lifetime.min(one.lifetime);
-    whole.unreachable |= one.unreachable;
-    whole.problems.extend(one.problems.into_iter().map(|p| format!("{label}: {p}")));
-    if whole.status.is_none() || rank(one.verdict) >= rank(whole.verdict) {
-        whole.status = one.status;
-    }
-    if rank(one.verdict) > rank(whole.verdict) {
-        whole.verdict = one.verdict;
-        whole.reason = one.reason.map(|r| format!("{label}: {r}"));
-        whole.retry_after = one.retry_after;
-    }
-}
-
-fn account_path(account: &AccountRef) -> String {
-    match account {
-        AccountRef::Id(id) => format!("/api/v1/accounts/{}", utf8_percent_encode(id, SEGMENT)),
-        AccountRef::Acct(acct) => {
-            format!("/api/v1/accounts/lookup?acct={}", utf8_percent_encode(acct, SEGMENT))
-        }
     }
 }

@@ -7,6 +7,7 @@ mod simulator;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, Resettable};
@@ -131,6 +132,11 @@ pub struct TargetArgs {
     #[arg(long = "account", value_name = "ACCT", env = "FEDIMETER_ACCOUNTS", value_delimiter = ',',
           value_parser = values::account)]
     pub accounts: Vec<AccountRef>,
+
+    /// Hashtags to follow
+    #[arg(long = "tag", value_name = "NAME", env = "FEDIMETER_TAGS", value_delimiter = ',',
+          value_parser = values::tag)]
+    pub tags: Vec<Arc<str>>,
 
     /// File with an access token of the one target
     #[arg(long, value_name = "FILE", env = "FEDIMETER_TOKEN_FILE")]
@@ -360,6 +366,7 @@ fn load(common: &CommonArgs, pull: &PullArgs, env: Env<'_>) -> Result<Config, Co
             token: target.token_file.as_ref().map(file).or(target.token_env.as_ref().map(variable)),
             collect: target.collect.clone(),
             accounts: target.accounts.clone(),
+            tags: target.tags.clone(),
             ..TargetSettings::default()
         },
     };

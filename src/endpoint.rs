@@ -13,7 +13,8 @@ pub enum On {
     OptIn,
     /// For targets with a token.
     Token,
-    /// For targets that list what to ask for (`accounts`, `tags`).
+    /// For targets that list what to ask for (`accounts`, `tags`) or say how
+    /// to ask (`robots`).
     Listed,
 }
 
@@ -49,11 +50,14 @@ macro_rules! endpoints {
     };
 }
 
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 endpoints! {
+    /// `GET /robots.txt`, where the target is to be asked only what that allows.
+    Robots "robots" Listed DAY;
     /// `GET /api/v2/instance`: Mastodon 4.0 and later.
     InstanceV2 "instance_v2" Default MINUTE;
     /// `GET /api/v1/instance`: every server that speaks Mastodon's API.
@@ -64,15 +68,98 @@ endpoints! {
     Nodeinfo "nodeinfo" Default MINUTE;
     /// `GET /api/v1/instance/activity`.
     Activity "activity" Default HOUR;
+    /// `GET /health` of the web server, and that of the streaming server.
+    Health "health" OptIn HALF_A_MINUTE;
+    /// The newest posts of `GET /api/v1/timelines/public`.
+    Timelines "timelines" OptIn HALF_A_MINUTE;
+    /// `GET /api/v1/instance/peers`, counted as it streams in.
+    Peers "peers" OptIn HOUR * 6;
+    /// `GET /api/v1/instance/domain_blocks`.
+    DomainBlocks "domain_blocks" OptIn HOUR * 6;
+    /// `GET /api/v1/custom_emojis`.
+    CustomEmojis "custom_emojis" OptIn HOUR * 6;
     /// The accounts that the target lists.
     Accounts "accounts" Listed MINUTE * 5;
+    /// `GET /api/v1/tags/:name` of the hashtags that the target lists.
+    Tags "tags" Listed MINUTE * 5;
+    /// `GET /api/v1/accounts/verify_credentials`: what the token may do.
+    Credentials "credentials" Token HOUR;
+    /// `GET /api/v1/announcements`.
+    Announcements "announcements" Token MINUTE * 5;
+    /// Pages of `GET /api/v1/admin/reports`.
+    AdminReports "admin_reports" Token MINUTE * 5;
+    /// Pages of pending accounts.
+    AdminAccounts "admin_accounts" Token MINUTE * 5;
+    /// `GET /api/v1/admin/trends/{tags,statuses,links}`.
+    AdminTrends "admin_trends" Token MINUTE * 5;
+    /// `POST /api/v1/admin/measures`.
+    AdminMeasures "admin_measures" Token MINUTE * 5;
+    /// `space_usage` of `POST /api/v1/admin/dimensions`, which is slow.
+    AdminStorage "admin_storage" Token HOUR;
+    /// `software_versions` of `POST /api/v1/admin/dimensions`.
+    AdminSoftware "admin_software" Token HOUR;
+    /// `languages` of `POST /api/v1/admin/dimensions`.
+    AdminLanguages "admin_languages" Token HOUR;
+    /// `POST /api/v1/admin/retention`.
+    AdminRetention "admin_retention" Token HOUR * 6;
+    /// Pages of `GET /api/v1/admin/domain_blocks`.
+    AdminDomainBlocks "admin_domain_blocks" Token HOUR * 6;
+    /// Pages of `GET /api/v1/admin/domain_allows`.
+    AdminDomainAllows "admin_domain_allows" Token HOUR * 6;
+    /// Pages of `GET /api/v1/admin/ip_blocks`.
+    AdminIpBlocks "admin_ip_blocks" Token HOUR * 6;
+    /// Pages of `GET /api/v1/admin/email_domain_blocks`.
+    AdminEmailDomainBlocks "admin_email_domain_blocks" Token HOUR * 6;
+    /// Pages of `GET /api/v1/admin/canonical_email_blocks`.
+    AdminCanonicalEmailBlocks "admin_canonical_email_blocks" Token HOUR * 6;
 }
+
+/// What a token needs for an endpoint: an OAuth scope, and a permission of its
+/// user's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The narrowest scope that suffices.
+    pub scope: &'static str,
+    /// The permission as Mastodon's role settings call it.
+    pub permission: &'static str,
+    /// Its bit in `role.permissions` (Mastodon 4.0 and later).
+    pub bit: u64,
+}
+
+const VIEW_DASHBOARD: (&str, u64) = ("View Dashboard", 1 << 3);
+const MANAGE_REPORTS: (&str, u64) = ("Manage Reports", 1 << 4);
+const MANAGE_FEDERATION: (&str, u64) = ("Manage Federation", 1 << 5);
+const MANAGE_BLOCKS: (&str, u64) = ("Manage Blocks", 1 << 7);
+const MANAGE_TAXONOMIES: (&str, u64) = ("Manage Taxonomies", 1 << 8);
+const MANAGE_USERS: (&str, u64) = ("Manage Users", 1 << 10);
 
 impl Endpoint {
     /// The endpoint of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Endpoint> {
         Endpoint::ALL.iter().copied().find(|e| e.name() == name)
+    }
+
+    /// What a token needs for it; `None` where any token will do, or none.
+    #[must_use]
+    pub fn needs(self) -> Option<Needs> {
+        let (scope, (permission, bit)) = match self {
+            Endpoint::AdminReports => ("admin:read:reports", MANAGE_REPORTS),
+            Endpoint::AdminAccounts => ("admin:read:accounts", MANAGE_USERS),
+            Endpoint::AdminTrends => ("admin:read", MANAGE_TAXONOMIES),
+            Endpoint::AdminMeasures
+            | Endpoint::AdminStorage
+            | Endpoint::AdminSoftware
+            | Endpoint::AdminLanguages
+            | Endpoint::AdminRetention => ("admin:read", VIEW_DASHBOARD),
+            Endpoint::AdminDomainBlocks => ("admin:read:domain_blocks", MANAGE_FEDERATION),
+            Endpoint::AdminDomainAllows => ("admin:read:domain_allows", MANAGE_FEDERATION),
+            Endpoint::AdminIpBlocks => ("admin:read:ip_blocks", MANAGE_BLOCKS),
+            Endpoint::AdminEmailDomainBlocks => ("admin:read:email_domain_blocks", MANAGE_BLOCKS),
+            Endpoint::AdminCanonicalEmailBlocks => ("admin:read:canonical_email_blocks", MANAGE_BLOCKS),
+            _ => return None,
+        };
+        Some(Needs { scope, permission, bit })
     }
 
     /// Whether the answer alone shows that the server is there: the three

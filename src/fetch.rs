@@ -12,10 +12,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, ETAG, HOST, IF_NONE_MATCH, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
+use crate::api::document::DocumentError;
+use crate::api::length::ArrayLength;
 use crate::config::Http;
 use crate::outcome::ErrorType;
 use crate::snapshot::RateLimit;
@@ -41,6 +43,22 @@ pub struct Request<'a> {
     pub etag: Option<&'a str>,
     /// The token to show.
     pub token: Option<&'a Token>,
+    /// A JSON body to send with POST, else it is a GET.
+    pub post: Option<&'a [u8]>,
+    /// What of the body is wanted.
+    pub take: Take,
+}
+
+/// What of a body is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// All of it, up to the general cap of decoded bytes.
+    Whole,
+    /// All of it, up to this cap.
+    UpTo(usize),
+    /// The length of the JSON array that it is, counted as it streams in, up
+    /// to this cap of decoded bytes.
+    Length(usize),
 }
 
 /// An answer: 2xx, or 304 to a conditional request.
@@ -50,8 +68,14 @@ pub struct Reply {
     pub status: StatusCode,
     /// Where it came from, after redirects.
     pub url: Url,
-    /// The decoded body; empty with 304.
+    /// The decoded body; empty with 304 and where only the length was wanted.
     pub body: Vec<u8>,
+    /// Decoded bytes that were read.
+    pub size: u64,
+    /// The length of the array, where that was wanted.
+    pub length: Option<i64>,
+    /// `Link` with `rel="next"`.
+    pub next: Option<Url>,
     /// Its `ETag`.
     pub etag: Option<Arc<str>>,
     /// How long it stays fresh by its own headers.
@@ -134,6 +158,10 @@ impl Client {
             drop(turn);
             match hop.unwrap_or_else(|_| Err(failure::timed_out(self.settings.timeout)))? {
                 Hop::Answer(reply) => return Ok(reply),
+                Hop::Redirect(status, _) if request.post.is_some() && !keeps_method(status) => {
+                    let why = "a redirect that would turn POST into GET";
+                    return Err(Failure::new(ErrorType::Redirect, why).with_status(status));
+                }
                 Hop::Redirect(status, to) => {
                     url = follow(request.target, &url, &to)
                         .map_err(|(error, why)| Failure::new(error, why).with_status(status))?;
@@ -170,8 +198,22 @@ impl Client {
             let body = self.body(response, 64 << 10).await.unwrap_or_default();
             return Err(failure::of_status(status, wait, &body));
         }
-        let body = if known { Vec::new() } else { self.body(response, self.settings.max_body).await? };
-        Ok(Hop::Answer(Reply { status, url: url.clone(), body, etag, lifetime }))
+        let next = headers::next_link(response.headers(), url);
+        let mut reply =
+            Reply { status, url: url.clone(), body: Vec::new(), size: 0, length: None, next, etag, lifetime };
+        match request.take {
+            _ if known => {}
+            Take::Whole => reply.body = self.body(response, self.settings.max_body).await?,
+            Take::UpTo(most) => reply.body = self.body(response, most).await?,
+            Take::Length(most) => {
+                let mut length = ArrayLength::default();
+                reply.size = self.read(response, most, |chunk| length.feed(chunk)).await?;
+                let length = length.end();
+                reply.length = Some(length.map_err(|e| failure::undecodable(&e).with_status(status))?);
+            }
+        }
+        reply.size = reply.size.max(reply.body.len() as u64);
+        Ok(Hop::Answer(reply))
     }
 
     async fn send(&self, request: &Request<'_>, url: &Url) -> Result<reqwest::Response, Failure> {
@@ -179,7 +221,11 @@ impl Client {
         let own_host = url.host() == target.url.host();
         let own_place = url.origin() == target.url.origin();
         let client = if own_host { self.direct.clone() } else { self.guarded(target)? };
-        let mut ask = client.request(Method::GET, url.clone()).header(ACCEPT, "application/json");
+        let method = if request.post.is_some() { Method::POST } else { Method::GET };
+        let mut ask = client.request(method, url.clone()).header(ACCEPT, "application/json");
+        if let Some(body) = request.post {
+            ask = ask.header(CONTENT_TYPE, "application/json").body(body.to_vec());
+        }
         if own_place {
             if let Some(host) = &target.host {
                 ask = ask.header(HOST, host);
@@ -201,20 +247,36 @@ impl Client {
         ask.send().await.map_err(|e| failure::of_client(&e))
     }
 
-    /// Reads a body up to a cap of decoded bytes, and not a byte further.
-    async fn body(&self, mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, Failure> {
-        let status = response.status();
+    async fn body(&self, response: reqwest::Response, most: usize) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
+        let keep = |chunk: &[u8]| {
+            body.extend_from_slice(chunk);
+            Ok(())
+        };
+        self.read(response, most, keep).await?;
+        Ok(body)
+    }
+
+    /// Reads a body up to a cap of decoded bytes, and not a byte further.
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        most: usize,
+        mut take: impl FnMut(&[u8]) -> Result<(), DocumentError>,
+    ) -> Result<u64, Failure> {
+        let status = response.status();
+        let mut size = 0;
         while let Some(chunk) =
             response.chunk().await.map_err(|e| failure::of_client(&e).with_status(status))?
         {
-            if body.len() + chunk.len() > most {
+            size += chunk.len();
+            if size > most {
                 let why = format!("the body is larger than {most} bytes");
                 return Err(Failure::new(ErrorType::TooLarge, why).with_status(status));
             }
-            body.extend_from_slice(&chunk);
+            take(&chunk).map_err(|e| failure::undecodable(&e).with_status(status))?;
         }
-        Ok(body)
+        Ok(size as u64)
     }
 
     fn guarded(&self, target: &Target) -> Result<reqwest::Client, Failure> {
@@ -229,6 +291,11 @@ impl Client {
         clients.insert(configured, client.clone());
         Ok(client)
     }
+}
+
+/// 307 and 308; the others make a GET of a POST.
+fn keeps_method(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 enum Hop {

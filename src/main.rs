@@ -193,13 +193,15 @@ mod simulated {
         let config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
         let otel = otel(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
-            let mut text = format!("{DEMO_INSTANCES} simulated Mastodon instances. Look at\n");
+            let mut lines = vec![format!("{DEMO_INSTANCES} simulated Mastodon instances. Look at")];
             for address in addresses {
-                text.push_str(&format!("  http://{address}/          the targets and how they fare\n"));
-                text.push_str(&format!("  http://{address}/metrics   what Prometheus sees\n"));
+                lines.push(format!("  http://{address}/          the targets and how they fare"));
+                lines.push(format!("  http://{address}/metrics   what Prometheus sees"));
             }
-            text.push_str("One instance fails for 90 seconds of every five minutes. Ctrl-C ends it.\n");
-            if let Err((_, message)) = print(text.as_bytes()) {
+            lines.push(
+                "One instance fails for 90 seconds of every five minutes. Ctrl-C ends it.\n".to_owned(),
+            );
+            if let Err((_, message)) = print(lines.join("\n").as_bytes()) {
                 tracing::warn!("{message}");
             }
         };

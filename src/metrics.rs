@@ -2,13 +2,15 @@
 //! where the number comes from, and the pure function that reads it.
 
 mod account;
+mod admin;
 mod instance;
+mod lists;
 mod nodeinfo;
 mod target;
 
 use std::sync::Arc;
 
-use crate::snapshot::Reading;
+use crate::snapshot::{Reading, Tally};
 use crate::target::Target;
 
 pub(crate) use instance::{hides_stats, logins};
@@ -117,13 +119,22 @@ impl Row {
 pub const FAMILIES: &[(&str, &[Row])] = &[
     ("The target", target::ROWS),
     ("The instance", instance::ROWS),
+    ("What else an instance shows", lists::ROWS),
     ("NodeInfo", nodeinfo::ROWS),
-    ("Accounts", account::ROWS),
+    ("Accounts and hashtags", account::ROWS),
+    ("Administration", admin::ROWS),
 ];
 
 /// All rows.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+/// One point a member of a closed set.
+fn emit_tally(tally: Option<&Tally>, attribute: &'static str, emit: Emit<'_, i64>) {
+    for (member, count) in tally.into_iter().flat_map(|tally| &tally.0) {
+        emit(*count, &[(attribute, Label::Static(member))]);
+    }
 }
 
 const fn gauge(

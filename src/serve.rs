@@ -65,6 +65,19 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
         .build()
 }
 
+/// Lets the process have as many connections as the system allows it. Where
+/// that is few for many targets, says so.
+fn raise_open_files(targets: usize) {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    // Two kept connections a target, and some for everything else.
+    if (targets as u64).saturating_mul(2) + 64 > limit {
+        tracing::warn!(
+            "the system allows {limit} open files, and {targets} targets may want two connections each: \
+             requests beyond that will fail; raise it with ulimit -n or LimitNOFILE"
+        );
+    }
+}
+
 /// Serves until `shutdown` ends, then flushes and returns within 5 s.
 /// `ready` is called with the addresses when everything has started.
 ///
@@ -83,6 +96,7 @@ pub async fn serve(
     if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
         return Err(ServeError::NoExporter);
     }
+    raise_open_files(config.targets.len());
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(listen(*address).await?);

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
 use crate::target::Target;
+
+mod facts;
+
+pub use facts::*;
 
 /// What one collection reads: every target as it was when the refresh ended.
 #[derive(Debug)]
@@ -103,126 +105,6 @@ impl Slot {
     }
 }
 
-/// What one endpoint said.
-#[derive(Debug, Clone)]
-pub enum Facts {
-    /// `/api/v2/instance`
-    InstanceV2(Arc<InstanceV2>),
-    /// `/api/v1/instance`
-    InstanceV1(Arc<InstanceV1>),
-    /// `/.well-known/nodeinfo`
-    Discovery(Arc<Url>),
-    /// The NodeInfo document.
-    Nodeinfo(Arc<Nodeinfo>),
-    /// `/api/v1/instance/activity`
-    Activity(Arc<[ActivityWeek]>),
-    /// The listed accounts, in the order of the target's list.
-    Accounts(Arc<[Option<Account>]>),
-}
-
-/// `GET /api/v2/instance` (Mastodon 4.0 and later).
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceV2 {
-    /// `domain`, the account domain.
-    pub domain: Option<Arc<str>>,
-    /// `version`, as the server spells it.
-    pub version: Option<Arc<str>>,
-    /// `source_url`, which names the software.
-    pub source_url: Option<Arc<str>>,
-    /// `usage.users.active_month`: users seen in the 28 UTC days before today.
-    pub active_month: Option<i64>,
-    /// `registrations.enabled`.
-    pub registrations_open: Option<bool>,
-    /// `registrations.approval_required`.
-    pub approval_required: Option<bool>,
-    /// `api_versions.mastodon` (4.3 and later).
-    pub api_version: Option<i64>,
-    /// Length of `rules`.
-    pub rules: Option<i64>,
-    /// `configuration.statuses.max_characters`.
-    pub status_characters: Option<i64>,
-    /// `configuration.statuses.max_media_attachments`.
-    pub media_attachments: Option<i64>,
-    /// `configuration.limited_federation` (4.4 and later).
-    pub limited_federation: Option<bool>,
-}
-
-/// `GET /api/v1/instance` (Mastodon 1.1 and later, and all that speak its API).
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceV1 {
-    /// `uri`: the account domain, or a URL of it on other software.
-    pub uri: Option<Arc<str>>,
-    /// `version`, as the server spells it.
-    pub version: Option<Arc<str>>,
-    /// `stats.user_count`: confirmed local accounts.
-    pub users: Option<i64>,
-    /// `stats.status_count`: posts of local accounts, boosts included.
-    pub statuses: Option<i64>,
-    /// `stats.domain_count`: known domains.
-    pub domains: Option<i64>,
-    /// `registrations` (2.7.2 and later).
-    pub registrations_open: Option<bool>,
-    /// `approval_required` (2.9.2 and later).
-    pub approval_required: Option<bool>,
-    /// Length of `rules` (3.4 and later).
-    pub rules: Option<i64>,
-    /// `configuration.statuses.max_characters`.
-    pub status_characters: Option<i64>,
-    /// `configuration.statuses.max_media_attachments`.
-    pub media_attachments: Option<i64>,
-}
-
-/// A NodeInfo document, 1.0 to 2.2.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Nodeinfo {
-    /// `software.name`, as the server spells it.
-    pub software: Option<Arc<str>>,
-    /// `software.version`.
-    pub version: Option<Arc<str>>,
-    /// `usage.users.total`.
-    pub users: Option<i64>,
-    /// `usage.users.activeMonth`.
-    pub active_month: Option<i64>,
-    /// `usage.users.activeHalfyear`.
-    pub active_half_year: Option<i64>,
-    /// `usage.users.activeWeek` (2.2).
-    pub active_week: Option<i64>,
-    /// `usage.localPosts`.
-    pub local_posts: Option<i64>,
-    /// `usage.localComments`.
-    pub local_comments: Option<i64>,
-    /// `openRegistrations`.
-    pub registrations_open: Option<bool>,
-    /// Whether `usage.users` is there and empty: the admin hides the counts.
-    pub users_hidden: bool,
-}
-
-/// A row of `GET /api/v1/instance/activity`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct ActivityWeek {
-    /// `week`, Unix seconds.
-    pub week: i64,
-    /// `statuses`.
-    pub statuses: Option<i64>,
-    /// `logins`.
-    pub logins: Option<i64>,
-    /// `registrations`.
-    pub registrations: Option<i64>,
-}
-
-/// An account, local or as far as this server knows it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Account {
-    /// `followers_count`; absent where hidden.
-    pub followers: Option<i64>,
-    /// `following_count`.
-    pub following: Option<i64>,
-    /// `statuses_count`.
-    pub statuses: Option<i64>,
-    /// Midnight UTC of the day of `last_status_at`, Unix seconds.
-    pub last_status: Option<i64>,
-}
-
 /// `X-RateLimit-*` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
@@ -273,6 +155,50 @@ facts! {
     activity Activity -> [ActivityWeek];
     /// The listed accounts, while they live.
     accounts Accounts -> [Option<Account>];
+    /// robots.txt, while it lives.
+    robots Robots -> str;
+    /// Which servers answer, while that is known.
+    health Health -> Health;
+    /// The newest posts, while they live.
+    timelines Timelines -> Timelines;
+    /// The number of peers, while it lives.
+    peers Peers -> Count;
+    /// The public domain blocks, while they live.
+    domain_blocks DomainBlocks -> Tally;
+    /// The number of custom emojis, while it lives.
+    custom_emojis CustomEmojis -> Count;
+    /// The listed hashtags, while they live.
+    tags Tags -> [Option<TagUse>];
+    /// What the token may do, while that is known.
+    credentials Credentials -> Credentials;
+    /// The number of announcements, while it lives.
+    announcements Announcements -> Count;
+    /// The open reports, while they live.
+    reports Reports -> Reports;
+    /// The number of accounts that wait for approval, while it lives.
+    pending_accounts PendingAccounts -> Count;
+    /// Trends that wait for review, by kind, while they live.
+    pending_trends PendingTrends -> Tally;
+    /// Figures by day, while they live.
+    measures Measures -> Measures;
+    /// Bytes by kind of storage, while they live.
+    storage Storage -> Tally;
+    /// Versions by component, while they live.
+    components Components -> [(Arc<str>, Arc<str>)];
+    /// Users by language, while they live.
+    languages Languages -> Tally;
+    /// The share of users that came back, while it lives.
+    retention Retention -> Retention;
+    /// Domain blocks as the admin sees them, while they live.
+    admin_domain_blocks AdminDomainBlocks -> Tally;
+    /// The number of allowed domains, while it lives.
+    domain_allows DomainAllows -> Count;
+    /// IP blocks by severity, while they live.
+    ip_blocks IpBlocks -> Tally;
+    /// The number of blocked e-mail domains, while it lives.
+    email_domain_blocks EmailDomainBlocks -> Count;
+    /// The number of blocked e-mail addresses, while it lives.
+    canonical_email_blocks CanonicalEmailBlocks -> Count;
 }
 
 impl<'a> Reading<'a> {

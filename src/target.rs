@@ -37,6 +37,10 @@ pub struct Target {
     pub endpoints: Vec<Endpoint>,
     /// Accounts to follow.
     pub accounts: Vec<AccountRef>,
+    /// Hashtags to follow, without `#`.
+    pub tags: Vec<Arc<str>>,
+    /// Whether robots.txt says what may be asked.
+    pub obey_robots: bool,
     /// Whether `last_success`, `duration` and `size` are reported by endpoint.
     pub endpoint_details: bool,
     /// Intervals that the user set.
@@ -163,6 +167,8 @@ impl Target {
             identity: identity.into(),
             endpoints,
             accounts: Vec::new(),
+            tags: Vec::new(),
+            obey_robots: false,
             endpoint_details: true,
             intervals: BTreeMap::new(),
         }
@@ -175,7 +181,11 @@ impl Target {
             On::Default => true,
             On::OptIn => collect.contains(&e),
             On::Token => self.token.is_some(),
-            On::Listed => e == Endpoint::Accounts && !self.accounts.is_empty(),
+            On::Listed => match e {
+                Endpoint::Accounts => !self.accounts.is_empty(),
+                Endpoint::Tags => !self.tags.is_empty(),
+                _ => self.obey_robots,
+            },
         };
         self.endpoints = Endpoint::ALL.iter().copied().filter(|e| wanted(*e)).collect();
     }

@@ -95,7 +95,7 @@ async fn every_version_says_what_it_has_and_nothing_else() {
     for i in [V46, V42, V34, V24] {
         let truth = simulator.truth(i);
         let is = |name: &str, expected: Option<i64>| {
-            assert_eq!(value(&view, i, name), expected, "{name} of {}", truth.version)
+            assert_eq!(value(&view, i, name), expected, "{name} of {}", truth.version);
         };
         let from = |versions: &[usize], n: i64| versions.contains(&i).then_some(n);
         is("fedimeter.target.up", Some(1));

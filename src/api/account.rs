@@ -1,21 +1,103 @@
-//! `/api/v1/accounts/:id` and `/api/v1/accounts/lookup`.
+//! The accounts that a target lists: `/api/v1/accounts/:id`,
+//! `/api/v1/accounts/lookup`, and 40 at once where the server can.
 
 use jiff::civil::Date;
+use percent_encoding::utf8_percent_encode;
 
-use crate::snapshot::Account;
+use crate::snapshot::{Account, Facts};
+use crate::target::AccountRef;
 
-use super::document::Document;
+use super::document::{Fields, Top};
+use super::{Answer, Ask, Attempt, SEGMENT, Verdict};
+
+/// Accounts in one request of `GET /api/v1/accounts?id[]=` (Mastodon 4.3).
+const BATCH: usize = 40;
+
+impl Attempt<'_> {
+    /// The listed accounts. Those that could be read are reported even where
+    /// others could not.
+    pub(super) async fn accounts(&self) -> Answer {
+        let listed = &self.target.accounts;
+        let mut whole = Answer::new(self);
+        let mut read: Vec<Option<Account>> = vec![None; listed.len()];
+        if listed.len() > 1 && self.mastodon().is_some_and(|version| version >= (4, 3)) {
+            self.accounts_at_once(&mut whole, &mut read).await;
+        }
+        for (account, read) in listed.iter().zip(&mut read).filter(|(_, read)| read.is_none()) {
+            if whole.is_stopped() {
+                break;
+            }
+            let mut one = Answer::new(self);
+            one.with_token = whole.with_token;
+            if let Some(reply) = self.ask(&mut one, Ask::get(self.url(&path(account)))).await {
+                *read = one.decode(&reply, Top::Object, |doc| self::account(&mut doc.fields()));
+            }
+            whole.merge(one, account.label());
+        }
+        if read.iter().any(Option::is_some) {
+            whole.facts = Some(Facts::Accounts(read.into()));
+            // One account that is gone does not make the endpoint unoffered.
+            if whole.verdict == Verdict::NotOffered {
+                whole.verdict = Verdict::Ok;
+            }
+        }
+        whole
+    }
+
+    /// Reads accounts whose ids are known, many in one request. What is
+    /// missing in an answer is left for a request of its own.
+    async fn accounts_at_once(&self, whole: &mut Answer, read: &mut [Option<Account>]) {
+        let before = self.reading();
+        let before = before.snapshot.slots.iter().find_map(|slot| match &slot.facts {
+            Some(Facts::Accounts(known)) => Some(known.clone()),
+            _ => None,
+        });
+        let id = |i: usize| match &self.target.accounts[i] {
+            AccountRef::Id(id) => Some(id.clone()),
+            AccountRef::Acct(_) => before.as_ref()?.get(i)?.as_ref()?.id.clone(),
+        };
+        let ids: Vec<(usize, _)> = (0..read.len()).filter_map(|i| Some((i, id(i)?))).collect();
+        for batch in ids.chunks(BATCH).filter(|batch| batch.len() > 1) {
+            let query: Vec<String> =
+                batch.iter().map(|(_, id)| format!("id[]={}", utf8_percent_encode(id, SEGMENT))).collect();
+            let mut one = Answer::new(self);
+            one.with_token = whole.with_token;
+            let url = self.url(&format!("/api/v1/accounts?{}", query.join("&")));
+            if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
+                let found = one.decode(&reply, Top::Array, |doc| doc.each(account)).unwrap_or_default();
+                for account in found {
+                    if let Some((i, _)) = batch.iter().find(|(_, id)| account.id.as_ref() == Some(id)) {
+                        read[*i] = Some(account);
+                    }
+                }
+            }
+            whole.merge(one, "accounts");
+            if whole.is_stopped() {
+                return;
+            }
+        }
+    }
+}
+
+fn path(account: &AccountRef) -> String {
+    match account {
+        AccountRef::Id(id) => format!("/api/v1/accounts/{}", utf8_percent_encode(id, SEGMENT)),
+        AccountRef::Acct(acct) => {
+            format!("/api/v1/accounts/lookup?acct={}", utf8_percent_encode(acct, SEGMENT))
+        }
+    }
+}
 
 /// Reads an account. −1 followers is how glitch-soc hides them.
-pub fn account(doc: &mut Document) -> Account {
-    let f = &mut doc.fields();
+pub fn account(f: &mut Fields<'_>) -> Account {
     let last_status = f.text("last_status_at").and_then(|day| midnight(&day));
     // A suspended account (3.3 and later) answers with all counts 0: they are
     // not its counts.
     if f.flag("suspended") == Some(true) {
-        return Account::default();
+        return Account { id: f.text("id"), ..Account::default() };
     }
     Account {
+        id: f.text("id"),
         followers: f.count_or_hidden("followers_count"),
         following: f.count_or_hidden("following_count"),
         statuses: f.count_or_hidden("statuses_count"),
@@ -34,16 +116,17 @@ fn midnight(day: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::document::Top;
+    use crate::api::document::Document;
 
     fn read(json: &str) -> Account {
-        account(&mut Document::parse(json.as_bytes(), Top::Object).unwrap())
+        account(&mut Document::parse(json.as_bytes(), Top::Object).unwrap().fields())
     }
 
     #[test]
     fn an_account_as_servers_show_it() {
         let full = r#"{"followers_count":3,"following_count":0,"statuses_count":"12","last_status_at":"2026-08-01"}"#;
         let expected = Account {
+            id: None,
             followers: Some(3),
             following: Some(0),
             statuses: Some(12),

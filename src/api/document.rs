@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::snapshot::OTHER;
+
 /// What stands at the top of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Top {
@@ -70,18 +72,8 @@ impl Document {
     }
 
     /// Calls `read` with the fields of each object in the array at the top.
-    pub fn each<T>(&mut self, mut read: impl FnMut(&mut Fields<'_>) -> T) -> Vec<T> {
-        let Value::Array(items) = &self.root else { return Vec::new() };
-        let mut all = Vec::with_capacity(items.len());
-        for (i, item) in items.iter().enumerate() {
-            let mut fields = Fields { value: item, path: format!("[{i}]."), problems: &mut self.problems };
-            if item.is_object() {
-                all.push(read(&mut fields));
-            } else {
-                fields.wrong("", item);
-            }
-        }
-        all
+    pub fn each<T>(&mut self, read: impl FnMut(&mut Fields<'_>) -> T) -> Vec<T> {
+        each_of(&self.root, "", &mut self.problems, read)
     }
 
     /// What was of a wrong type: paths and kinds, never values.
@@ -89,6 +81,25 @@ impl Document {
     pub fn into_problems(self) -> Vec<String> {
         self.problems
     }
+}
+
+fn each_of<T>(
+    list: &Value,
+    path: &str,
+    problems: &mut Vec<String>,
+    mut read: impl FnMut(&mut Fields<'_>) -> T,
+) -> Vec<T> {
+    let Value::Array(items) = list else { return Vec::new() };
+    let mut all = Vec::with_capacity(items.len());
+    for (i, item) in items.iter().enumerate() {
+        let mut fields = Fields { value: item, path: format!("{path}[{i}]."), problems };
+        if item.is_object() {
+            all.push(read(&mut fields));
+        } else {
+            fields.wrong("", item);
+        }
+    }
+    all
 }
 
 /// The fields below one object of an answer.
@@ -164,6 +175,26 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// Calls `read` with the fields of each object in the array at a path.
+    pub fn each_in<T>(&mut self, path: &str, read: impl FnMut(&mut Fields<'_>) -> T) -> Vec<T> {
+        match self.get(path) {
+            Some(list @ Value::Array(_)) => {
+                each_of(list, &format!("{}{path}", self.path), self.problems, read)
+            }
+            Some(other) => {
+                self.wrong(path, other);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// A text as the member of a closed set that it is, else [`OTHER`].
+    pub fn member(&mut self, path: &str, known: &[&'static str]) -> &'static str {
+        let text = self.text(path);
+        known.iter().find(|member| text.as_deref() == Some(**member)).copied().unwrap_or(OTHER)
     }
 
     /// The length of a list.

@@ -19,6 +19,7 @@ pub fn v2(doc: &mut Document) -> InstanceV2 {
         status_characters: f.count("configuration.statuses.max_characters"),
         media_attachments: f.count("configuration.statuses.max_media_attachments"),
         limited_federation: f.flag("configuration.limited_federation"),
+        streaming: f.text("configuration.urls.streaming"),
     }
 }
 
@@ -36,6 +37,7 @@ pub fn v1(doc: &mut Document) -> InstanceV1 {
         rules: f.length("rules"),
         status_characters: f.count("configuration.statuses.max_characters"),
         media_attachments: f.count("configuration.statuses.max_media_attachments"),
+        streaming: f.text("urls.streaming_api"),
     }
 }
 

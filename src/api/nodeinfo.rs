@@ -1,11 +1,81 @@
-//! NodeInfo: `/.well-known/nodeinfo` and the document that it names.
+//! NodeInfo: `/.well-known/nodeinfo` and the document that it names; where
+//! there is none, its forerunners `x-nodeinfo2` and `statistics.json`.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 use url::Url;
 
-use crate::snapshot::Nodeinfo;
+use crate::fetch;
+use crate::snapshot::{Facts, Nodeinfo};
 
-use super::document::{Document, Fields};
+use super::document::{Document, Fields, Top};
+use super::{Answer, Ask, Attempt, Verdict};
+
+type Reader = fn(&mut Document) -> Nodeinfo;
+
+/// What servers had before NodeInfo, newest first.
+const OLDER: [(&str, Reader); 2] =
+    [("/.well-known/x-nodeinfo2", nodeinfo2), ("/statistics.json", statistics)];
+
+impl Attempt<'_> {
+    /// Looks for the document's place.
+    pub(super) async fn discovery(&self) -> Answer {
+        let mut answer = Answer::new(self);
+        let ask = Ask::get(self.url("/.well-known/nodeinfo")).known_as(self.etag.as_deref());
+        let Some(reply) = self.ask(&mut answer, ask).await else { return answer };
+        // Links are relative to where they stand; the target's own place
+        // stands for its public one.
+        let own = reply.url.origin() == self.target.url.origin();
+        let base = if own { fetch::public_url(self.target) } else { reply.url.clone() };
+        let base = base.join("/.well-known/nodeinfo").unwrap_or_else(|_| reply.url.clone());
+        let Some(link) = answer.decode(&reply, Top::Object, |doc| href(doc, &base)) else { return answer };
+        match link.map(|link| fetch::follow(self.target, &base, &link)) {
+            Some(Ok(url)) => answer.facts = Some(Facts::Discovery(url.into())),
+            Some(Err((error, why))) => {
+                answer.fail(Verdict::Failed(error), format!("the link to the document: {why}"));
+            }
+            None => {
+                let why = "it names no document of a schema from 1.0 to 2.2";
+                answer.fail(Verdict::NotOffered, why.to_owned());
+            }
+        }
+        answer
+    }
+
+    /// Reads the document that was discovered, else the older kinds.
+    pub(super) async fn nodeinfo(&self) -> Answer {
+        let discovered = self.known.slots.iter().find_map(|slot| match &slot.facts {
+            Some(Facts::Discovery(url)) => Some(Url::clone(url)),
+            _ => None,
+        });
+        if let Some(url) = discovered {
+            let mut answer = Answer::new(self);
+            if let Some(reply) = self.ask(&mut answer, Ask::get(url).known_as(self.etag.as_deref())).await {
+                answer.facts =
+                    answer.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(document(doc).into()));
+            }
+            return answer;
+        }
+        let mut answer = Answer::new(self);
+        for (path, read) in OLDER {
+            let mut one = Answer::new(self);
+            if let Some(reply) = self.ask(&mut one, Ask::get(self.url(path))).await {
+                one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into()));
+            }
+            if one.verdict == Verdict::Ok {
+                return one;
+            }
+            answer.merge(one, path);
+        }
+        // Many servers answer any path with a page, or refuse it: whatever
+        // these two say but a document, there is none.
+        if !answer.unreachable {
+            answer.fail(Verdict::Missing, "no document was discovered".to_owned());
+        }
+        answer
+    }
+}
 
 /// Where the newest document of a schema that we understand (1.0 to 2.2) is,
 /// relative to the URL that the links came from. `None` when there is none.
@@ -69,6 +139,32 @@ pub fn document(doc: &mut Document) -> Nodeinfo {
     }
 }
 
+/// Reads `/.well-known/x-nodeinfo2` (NodeInfo2 1.0).
+pub fn nodeinfo2(doc: &mut Document) -> Nodeinfo {
+    let mut read = document(doc);
+    let f = &mut doc.fields();
+    read.software = f.text("server.software");
+    read.version = f.text("server.version");
+    read
+}
+
+/// Reads `/statistics.json`, which diaspora* and Friendica had before NodeInfo.
+pub fn statistics(doc: &mut Document) -> Nodeinfo {
+    let f = &mut doc.fields();
+    Nodeinfo {
+        software: f.text("network").map(|name| Arc::from(name.to_lowercase())),
+        version: f.text("version"),
+        users: f.count("total_users"),
+        active_month: f.count("active_users_monthly"),
+        active_half_year: f.count("active_users_halfyear"),
+        active_week: None,
+        local_posts: f.count("local_posts"),
+        local_comments: f.count("local_comments"),
+        registrations_open: f.flag("registrations_open"),
+        users_hidden: false,
+    }
+}
+
 fn users_hidden(f: &mut Fields<'_>) -> bool {
     match f.get("usage.users") {
         Some(Value::Object(users)) => users.is_empty(),
@@ -80,7 +176,6 @@ fn users_hidden(f: &mut Fields<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::document::Top;
 
     #[test]
     fn the_highest_schema_understood_is_taken() {

@@ -60,6 +60,10 @@ fn target_lines(target: &Target) -> Vec<String> {
     let collect = target.endpoints.iter().filter(|e| e.on() == On::OptIn).map(|e| e.name().to_owned());
     push_list(&mut lines, "collect", collect);
     push_list(&mut lines, "accounts", target.accounts.iter().map(|account| quote(account.label())));
+    push_list(&mut lines, "tags", target.tags.iter().map(|tag| quote(tag)));
+    if target.obey_robots {
+        lines.push("robots: obey".to_owned());
+    }
     let attributes = target.attributes().map(|(name, value)| format!("{name}: {}", quote(value)));
     push_map(&mut lines, "attributes", attributes);
     lines.push(format!("endpoint_details: {}", target.endpoint_details));

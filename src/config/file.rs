@@ -144,6 +144,11 @@ fn target_settings(fields: &Fields<'_>) -> TargetSettings {
             .and_then(|n| n.parse_all("a list of endpoints", values::collect))
             .unwrap_or_default(),
         accounts: fields.get("accounts").and_then(accounts).unwrap_or_default(),
+        tags: fields
+            .get("tags")
+            .and_then(|n| n.parse_all("a list of hashtags", values::tag))
+            .unwrap_or_default(),
+        obey_robots: fields.get("robots").and_then(|n| n.parse("obey or ignore", values::robots)),
         attributes: fields.get("attributes").and_then(attributes).unwrap_or_default(),
         endpoint_details: fields.get("endpoint_details").and_then(Node::boolean),
         intervals: fields.get("intervals").and_then(intervals).unwrap_or_default(),

@@ -84,6 +84,10 @@ pub const TARGET: &[Key] = keys! {
     "Endpoints to collect beside the default ones.";
     "accounts", "list of accounts", "none", "--account", "FEDIMETER_ACCOUNTS", true,
     "Accounts to follow: `Gargron`, `@Gargron@mastodon.social`, or an id.";
+    "tags", "list of hashtags", "none", "--tag", "FEDIMETER_TAGS", true,
+    "Hashtags to follow, with or without `#`.";
+    "robots", "ignore, obey", "ignore", "", "", true,
+    "Whether robots.txt says what may be asked. A target that you name has been asked for by name.";
     "attributes", "map", "none", "", "", true,
     "Static attributes of every point about the target. Names are lowercase, with dots between the parts.";
     "endpoint_details", "boolean", "that of the bridge", "--no-endpoint-details", "FEDIMETER_NO_ENDPOINT_DETAILS", true,

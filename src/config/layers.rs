@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -67,6 +68,8 @@ pub struct TargetSettings {
     pub token: Option<TokenSource>,
     pub collect: Vec<Endpoint>,
     pub accounts: Vec<AccountRef>,
+    pub tags: Vec<Arc<str>>,
+    pub obey_robots: Option<bool>,
     pub attributes: BTreeMap<String, String>,
     pub endpoint_details: Option<bool>,
     pub intervals: BTreeMap<Endpoint, Duration>,
@@ -121,6 +124,8 @@ impl TargetSettings {
     pub fn over(self, defaults: &TargetSettings) -> TargetSettings {
         let mut accounts = defaults.accounts.clone();
         accounts.extend(self.accounts);
+        let mut tags = defaults.tags.clone();
+        tags.extend(self.tags);
         let mut collect = defaults.collect.clone();
         collect.extend(self.collect);
         let mut attributes = defaults.attributes.clone();
@@ -133,6 +138,8 @@ impl TargetSettings {
             token: self.token.or_else(|| defaults.token.clone()),
             collect,
             accounts,
+            tags,
+            obey_robots: self.obey_robots.or(defaults.obey_robots),
             attributes,
             endpoint_details: self.endpoint_details.or(defaults.endpoint_details),
             intervals,

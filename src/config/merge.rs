@@ -135,7 +135,7 @@ fn given_targets(sources: &Sources<'_>, errors: &mut Vec<ConfigError>) -> Vec<Gi
 
 /// Flags about targets need targets to be about, and a token just one.
 fn check_target_flags(sources: &Sources<'_>, targets: usize, errors: &mut Vec<ConfigError>) {
-    let TargetSettings { token, collect, accounts, .. } = &sources.flags.target;
+    let TargetSettings { token, collect, accounts, tags, .. } = &sources.flags.target;
     if token.is_some() && targets > 1 {
         errors.push(Place::outside("--token-file, --token-env").error(format!(
             "a token belongs to one server, and {targets} are given; name it for its target in --config"
@@ -144,6 +144,7 @@ fn check_target_flags(sources: &Sources<'_>, targets: usize, errors: &mut Vec<Co
     let none = [
         ("--collect", collect.is_empty()),
         ("--account", accounts.is_empty()),
+        ("--tag", tags.is_empty()),
         ("--token-…", token.is_none()),
     ];
     if targets == 0 && sources.file.is_some() {
@@ -188,6 +189,12 @@ fn make_target(
             target.accounts.push(account);
         }
     }
+    for tag in settings.tags {
+        if !target.tags.iter().any(|known| known.to_lowercase() == tag.to_lowercase()) {
+            target.tags.push(tag);
+        }
+    }
+    target.obey_robots = settings.obey_robots.unwrap_or(false);
     target.intervals = settings.intervals;
     target.select_endpoints(&settings.collect);
     target

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -227,6 +228,27 @@ pub fn account(text: &str) -> Result<AccountRef, String> {
         parse_host(domain, "https").map_err(|_| wrong())?;
     }
     Ok(AccountRef::Acct(acct.into()))
+}
+
+/// A hashtag, without its `#`: letters of any script, digits and `_`.
+pub fn tag(text: &str) -> Result<Arc<str>, String> {
+    let name = text.trim();
+    let name = name.strip_prefix('#').unwrap_or(name);
+    let plain =
+        |c: char| c.is_alphanumeric() || c == '_' || c == '\u{b7}' || c == '\u{30fb}' || c == '\u{200c}';
+    if name.is_empty() || name.chars().count() > 200 || !name.chars().all(plain) {
+        return Err("is not a hashtag; write its letters and digits, with or without #".to_owned());
+    }
+    Ok(name.into())
+}
+
+/// Whether to obey robots.txt.
+pub fn robots(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "obey" => Ok(true),
+        "ignore" => Ok(false),
+        _ => Err("must be obey or ignore".to_owned()),
+    }
 }
 
 /// The values of an enumeration, by the names that clap knows them by.

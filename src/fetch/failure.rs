@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::api::document::{Document, Top};
+use crate::api::document::{Document, DocumentError, Top};
 use crate::outcome::ErrorType;
 
 use super::guard::ResolveError;
@@ -45,6 +45,11 @@ pub fn timed_out(limit: Duration) -> Failure {
     Failure::new(ErrorType::Timeout, format!("no whole answer within {limit:?}"))
 }
 
+/// A body that is not what it should be.
+pub fn undecodable(error: &DocumentError) -> Failure {
+    Failure::new(ErrorType::Decode, error.to_string())
+}
+
 /// An answer that is neither 2xx nor a redirect. What the server says of the
 /// reason (`error` in a JSON body) is told.
 pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
@@ -60,9 +65,7 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
         Some(phrase) => format!("HTTP {} {phrase}", status.as_u16()),
         None => format!("HTTP {}", status.as_u16()),
     };
-    if let Err(said @ crate::api::document::DocumentError::ErrorObject(_)) =
-        Document::parse(body, Top::Object)
-    {
+    if let Err(said @ DocumentError::ErrorObject(_)) = Document::parse(body, Top::Object) {
         reason = format!("{reason}: {said}");
     }
     let retry_after = retry_after.filter(|_| error == ErrorType::RateLimited);

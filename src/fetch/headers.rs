@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 use jiff::Timestamp;
+use url::Url;
 
 use crate::snapshot::RateLimit;
 
@@ -80,6 +81,38 @@ pub fn retry_after(headers: &HeaderMap, unix: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
 }
 
+/// Where `Link` with `rel="next"` leads (RFC 8288), relative to `base`.
+#[must_use]
+pub fn next_link(headers: &HeaderMap, base: &Url) -> Option<Url> {
+    let mut links = headers.get_all(http::header::LINK).iter().filter_map(|value| value.to_str().ok());
+    let reference = links.find_map(next_reference)?;
+    base.join(reference).ok()
+}
+
+/// The reference of the first link whose `rel` has `next`.
+fn next_reference(mut value: &str) -> Option<&str> {
+    loop {
+        let (_, rest) = value.split_once('<')?;
+        let (reference, rest) = rest.split_once('>')?;
+        // The parameters go up to the next link; quoted ones may hold commas.
+        let mut quoted = false;
+        let end = rest.find(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        let (parameters, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let is_next = parameters.split(';').filter_map(|p| p.split_once('=')).any(|(name, value)| {
+            let relations = value.trim().trim_matches('"').split_ascii_whitespace();
+            name.trim().eq_ignore_ascii_case("rel")
+                && relations.into_iter().any(|r| r.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            return Some(reference.trim());
+        }
+        value = after.strip_prefix(',')?;
+    }
+}
+
 /// An ISO 8601 instant (Mastodon, `2026-08-01T13:55:00.548486Z`) or Unix
 /// seconds (others), as Unix seconds.
 fn instant(text: &str) -> Option<f64> {
@@ -148,6 +181,26 @@ mod tests {
         }
         assert_eq!(rate_limit(&headers(&own), unix + 600.0), None, "a reset in the past");
         assert!(rate_limit(&headers(&[("x-ratelimit-reset", "soon")]), unix).is_none());
+    }
+
+    #[test]
+    fn the_next_page() {
+        for (value, next) in [
+            (
+                r#"<https://a.example/x?max_id=1>; rel="next", <https://a.example/x?min_id=9>; rel="prev""#,
+                Some("max_id=1"),
+            ),
+            (r#"<https://a.example/x?min_id=9>; rel="prev", </x?max_id=2>; rel=next"#, Some("max_id=2")),
+            (r#"<?max_id=3>; title="a, b"; rel="first next""#, Some("max_id=3")),
+            (r#"<https://a.example/x>; rel="prev""#, None),
+            ("<https://a.example/x", None),
+            ("next", None),
+            (r#"<>; rel="next"#, Some("")),
+        ] {
+            let base = Url::parse("https://a.example/x").unwrap();
+            let found = next_link(&headers(&[("link", value)]), &base);
+            assert_eq!(found.map(|u| u.query().unwrap_or_default().to_owned()).as_deref(), next, "{value}");
+        }
     }
 
     #[test]

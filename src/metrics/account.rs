@@ -1,11 +1,13 @@
-//! The accounts that the target lists.
+//! The accounts and hashtags that the target lists.
 
-use crate::snapshot::{Account, Reading};
+use crate::snapshot::{Account, Reading, TagUse};
 use crate::target::Target;
 
 use super::{Emit, Label, Read, Row, gauge};
 
 const ACCT: &str = "mastodon.account.acct";
+const TAG: &str = "mastodon.tag.name";
+const LISTED_TAGS: &str = "listed in `tags`";
 const LISTED: &str = "listed in `accounts`";
 
 pub(super) const ROWS: &[Row] = &[
@@ -45,6 +47,24 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[ACCT])
     .on(LISTED),
+    gauge(
+        "mastodon.tag.uses",
+        "{use}",
+        "Posts with the hashtag on the running UTC day that the server knows.",
+        "the newest day of the hashtag's `history`",
+        Read::Ints(|r, emit| each_tag(r, emit, |t| t.uses), |t| t.tags.len()),
+    )
+    .by(&[TAG])
+    .on(LISTED_TAGS),
+    gauge(
+        "mastodon.tag.accounts",
+        "{account}",
+        "Accounts that used the hashtag on the running UTC day that the server knows.",
+        "the newest day of the hashtag's `history`",
+        Read::Ints(|r, emit| each_tag(r, emit, |t| t.accounts), |t| t.tags.len()),
+    )
+    .by(&[TAG])
+    .on(LISTED_TAGS),
 ];
 
 fn listed(target: &Target) -> usize {
@@ -56,6 +76,19 @@ fn each(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&Account) -> Option<i64>) {
     for (account, label) in known.iter().zip(&r.target.accounts) {
         if let Some(value) = account.as_ref().and_then(of) {
             emit(value, &[(ACCT, Label::Text(label.label().clone()))]);
+        }
+    }
+}
+
+/// Only while the newest day is today: before the first use of a day the
+/// server still has yesterday there.
+fn each_tag(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&TagUse) -> Option<i64>) {
+    const DAY: i64 = 86_400;
+    let today = (r.unix as i64).div_euclid(DAY);
+    let known = r.tags().unwrap_or_default();
+    for (tag, name) in known.iter().zip(&r.target.tags) {
+        if let Some(value) = tag.as_ref().filter(|t| t.day.div_euclid(DAY) == today).and_then(of) {
+            emit(value, &[(TAG, Label::Text(name.clone()))]);
         }
     }
 }

@@ -139,7 +139,7 @@ fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
 /// No time went by where nothing was asked: a connection that had just failed
 /// was not tried again for this endpoint.
 fn duration(slot: &Slot) -> Option<f64> {
-    (!slot.duration.is_zero()).then(|| slot.duration.as_secs_f64())
+    Some(slot.duration.as_secs_f64()).filter(|seconds| *seconds > 0.0)
 }
 
 fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>) {

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use url::Url;
 
-use crate::api::{Answer, Verdict};
+use crate::api::{Answer, Paging, Verdict};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::{Facts, Slot, Snapshot};
+use crate::snapshot::{Slot, Snapshot};
 use crate::target::Target;
 
 use super::said::Said;
@@ -32,6 +31,7 @@ pub struct Polled {
     target: Arc<Target>,
     state: Mutex<State>,
     done: Notify,
+    paging: Paging,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,8 @@ struct State {
     snapshot: Arc<Snapshot>,
     /// In the order of the snapshot's slots.
     work: Vec<Work>,
-    under_way: usize,
+    /// Jobs that are not done with the target.
+    jobs: usize,
     /// Until when nothing below `/api` is asked: the rate limit is spent.
     held_until: Moment,
     /// The last run met a wall: no connection, or no answer in time.
@@ -62,7 +63,7 @@ struct Work {
 pub struct Known {
     pub etag: Option<Arc<str>>,
     pub with_token: bool,
-    pub discovered: Option<Arc<Url>>,
+    pub snapshot: Arc<Snapshot>,
     /// Why the last discovery failed, if it did.
     pub undiscovered: Option<(ErrorType, Arc<str>)>,
 }
@@ -73,15 +74,24 @@ impl Polled {
         let state = State {
             work: slots.iter().map(|_| Work::default()).collect(),
             snapshot: Arc::new(Snapshot { slots, ..Snapshot::default() }),
-            under_way: 0,
+            jobs: 0,
             held_until: Duration::ZERO,
             suspect: false,
         };
-        Polled { target: Arc::new(target), state: Mutex::new(state), done: Notify::new() }
+        Polled {
+            target: Arc::new(target),
+            state: Mutex::new(state),
+            done: Notify::new(),
+            paging: Paging::default(),
+        }
     }
 
     pub fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    pub fn paging(&self) -> &Paging {
+        &self.paging
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -89,7 +99,7 @@ impl Polled {
     }
 
     pub fn is_busy(&self) -> bool {
-        self.lock().under_way > 0
+        self.lock().jobs > 0
     }
 
     pub fn is_suspect(&self) -> bool {
@@ -100,7 +110,7 @@ impl Polled {
         self.lock().suspect = suspect;
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no job has anything left to do.
     pub async fn idle(&self) {
         loop {
             let mut done = std::pin::pin!(self.done.notified());
@@ -112,14 +122,15 @@ impl Polled {
         }
     }
 
-    /// Takes what is due and not under way. Where nothing is due and the last
+    /// Takes what is due and not under way, for a job that calls
+    /// [`Polled::finish`] in the end, whatever happens. Where nothing is due and the last
     /// attempt at a document that shows the server up is older than a minute,
     /// takes one of those.
     pub fn claim(&self, now: Moment) -> Vec<usize> {
         let mut state = self.lock();
         let mut claimed: Vec<usize> =
             (0..state.work.len()).filter(|i| state.may_ask(*i, now) && state.work[*i].due <= now).collect();
-        if claimed.is_empty() && state.under_way == 0 {
+        if claimed.is_empty() && state.jobs == 0 {
             let shows_up = |i: &usize| {
                 let slot = &state.snapshot.slots[*i];
                 slot.endpoint.shows_up() && slot.outcome != Some(Outcome::NotOffered)
@@ -131,6 +142,7 @@ impl Polled {
             }
         }
         state.take(&claimed);
+        state.jobs += usize::from(!claimed.is_empty());
         claimed
     }
 
@@ -168,10 +180,6 @@ impl Polled {
     pub fn known(&self, index: usize) -> Known {
         let state = self.lock();
         let work = &state.work[index];
-        let discovered = state.snapshot.slots.iter().find_map(|slot| match &slot.facts {
-            Some(Facts::Discovery(url)) => Some(url.clone()),
-            _ => None,
-        });
         let undiscovered = state.snapshot.slots.iter().find_map(|slot| match slot.outcome {
             Some(Outcome::Failed(error)) if slot.endpoint == Endpoint::NodeinfoDiscovery => {
                 Some((error, slot.reason.clone().unwrap_or_default()))
@@ -180,7 +188,7 @@ impl Polled {
         });
         // An ETag is of use only while the facts that it stands for are kept.
         let etag = work.etag.clone().filter(|_| state.snapshot.slots[index].facts.is_some());
-        Known { etag, with_token: work.with_token, discovered, undiscovered }
+        Known { etag, with_token: work.with_token, snapshot: state.snapshot.clone(), undiscovered }
     }
 
     /// Enters what came of an attempt that has just ended.
@@ -191,29 +199,23 @@ impl Polled {
         if certificate.is_some() {
             Arc::make_mut(&mut state.snapshot).certificate_expiry = certificate;
         }
-        self.release(&mut state, index);
+        state.work[index].under_way = false;
     }
 
-    /// Gives back what was claimed and not recorded: its task panicked or was
-    /// cut off.
-    pub fn abandon(&self, index: usize, now: Moment) {
+    /// A job is done. What it claimed and did not record, because it panicked
+    /// or was cut off, is given back.
+    pub fn finish(&self, unrecorded: &[usize], now: Moment) {
         let mut state = self.lock();
-        if !state.work[index].under_way {
-            return;
+        for index in unrecorded {
+            state.work[*index].under_way = false;
+            state.work[*index].due = now + FIRST_BACK_OFF;
+            let slot = &mut Arc::make_mut(&mut state.snapshot).slots[*index];
+            slot.outcome = Some(Outcome::Failed(ErrorType::Other));
+            slot.facts = None;
+            slot.count(ErrorType::Other, 1);
         }
-        state.work[index].due = now + FIRST_BACK_OFF;
-        let slot = &mut Arc::make_mut(&mut state.snapshot).slots[index];
-        slot.outcome = Some(Outcome::Failed(ErrorType::Other));
-        slot.facts = None;
-        slot.count(ErrorType::Other, 1);
-        self.release(&mut state, index);
-    }
-
-    fn release(&self, state: &mut State, index: usize) {
-        if std::mem::take(&mut state.work[index].under_way) {
-            state.under_way -= 1;
-        }
-        if state.under_way == 0 {
+        state.jobs = state.jobs.saturating_sub(1);
+        if state.jobs == 0 {
             self.done.notify_waiters();
         }
     }
@@ -228,12 +230,12 @@ impl State {
         for i in claimed {
             self.work[*i].under_way = true;
         }
-        self.under_way += claimed.len();
     }
 
     fn may_ask(&self, index: usize, now: Moment) -> bool {
+        let endpoint = self.snapshot.slots[index].endpoint;
         let outside_api =
-            matches!(self.snapshot.slots[index].endpoint, Endpoint::Nodeinfo | Endpoint::NodeinfoDiscovery);
+            matches!(endpoint, Endpoint::Nodeinfo | Endpoint::NodeinfoDiscovery | Endpoint::Robots);
         !self.work[index].under_way && (outside_api || self.held_until <= now)
     }
 

@@ -1,5 +1,6 @@
-//! One target's run: what was claimed of it is asked for, first the documents
-//! that show whether it is up, then the rest.
+//! One target's run: what was claimed of it is asked for, first what says what
+//! may be asked, then the documents that show whether it is up, then what the
+//! token may do, then the rest.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -50,8 +51,9 @@ impl Job {
     /// Asks, and enters what comes of it.
     pub async fn run(self, client: &Client, clock: &Clock) {
         let claimed = lock(&self.claimed).clone();
-        let (documents, rest): (Vec<usize>, Vec<usize>) =
-            claimed.into_iter().partition(|i| is_document(self.polled.endpoint(*i)));
+        let of_rank =
+            |rank| claimed.iter().copied().filter(|i| self::rank(self.polled.endpoint(*i)) == rank).collect();
+        let [robots, documents, credentials, rest]: [Vec<usize>; 4] = [0, 1, 2, 3].map(of_rank);
         let run = Run {
             job: &self,
             client,
@@ -61,6 +63,7 @@ impl Job {
             lost: AtomicBool::new(false),
             hanging: AtomicBool::new(false),
         };
+        run.each(robots).await;
         run.documents(documents).await;
         if run.lost.load(Relaxed) {
             let more = self.polled.claim_to_confirm_down(clock.now());
@@ -68,6 +71,7 @@ impl Job {
             run.documents(more).await;
         }
         run.settle_missing();
+        run.each(credentials).await;
         run.each(rest).await;
         self.polled.set_suspect(run.hanging.load(Relaxed));
     }
@@ -75,9 +79,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        for index in lock(&self.claimed).iter() {
-            self.polled.abandon(*index, self.began);
-        }
+        self.polled.finish(&lock(&self.claimed), self.began);
     }
 }
 
@@ -120,9 +122,11 @@ impl Run<'_> {
             client: self.client,
             target: self.job.polled.target(),
             endpoint,
-            discovered: known.discovered,
+            known: &known.snapshot,
+            paging: self.job.polled.paging(),
             etag: known.etag,
             with_token: known.with_token,
+            now: self.clock.now(),
             unix: self.clock.unix(),
         };
         let wall = lock(&self.wall).clone();
@@ -163,8 +167,14 @@ impl Run<'_> {
     }
 }
 
-fn is_document(endpoint: Endpoint) -> bool {
-    endpoint.shows_up() || endpoint == Endpoint::NodeinfoDiscovery
+/// When an endpoint's turn is: what others need to know goes first.
+fn rank(endpoint: Endpoint) -> u8 {
+    match endpoint {
+        Endpoint::Robots => 0,
+        Endpoint::InstanceV2 | Endpoint::InstanceV1 | Endpoint::NodeinfoDiscovery | Endpoint::Nodeinfo => 1,
+        Endpoint::Credentials => 2,
+        _ => 3,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,0 +1,50 @@
+//! Public lists of which only the length counts.
+
+use std::sync::Arc;
+
+use crate::fetch::Take;
+use crate::snapshot::{Count, Facts, Tally};
+
+use super::document::{Document, Top};
+use super::{Answer, Ask, Attempt};
+
+/// Decoded bytes of a list that is counted while it streams in.
+const MOST_STREAMED: usize = 32 << 20;
+/// Decoded bytes of a list that is looked into.
+const MOST_READ: usize = 8 << 20;
+
+/// Severities of a domain block that are shown to the public.
+const SHOWN: [&str; 2] = ["silence", "suspend"];
+
+impl Attempt<'_> {
+    /// The length of the list at `path`.
+    pub(super) async fn length(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
+        let mut answer = Answer::new(self);
+        let ask = Ask::get(self.url(path)).known_as(self.etag.as_deref()).take(Take::Length(MOST_STREAMED));
+        if let Some(reply) = self.ask(&mut answer, ask).await {
+            answer.facts = reply.length.map(|length| facts(Count(length).into()));
+        }
+        answer
+    }
+
+    /// Domain blocks by severity.
+    pub(super) async fn domain_blocks(&self) -> Answer {
+        let mut answer = Answer::new(self);
+        let url = self.url("/api/v1/instance/domain_blocks");
+        let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MOST_READ));
+        if let Some(reply) = self.ask(&mut answer, ask).await {
+            let read = |doc: &mut Document| Facts::DomainBlocks(by_severity(doc, &SHOWN).into());
+            answer.facts = answer.decode(&reply, Top::Array, read);
+        }
+        answer
+    }
+}
+
+/// Items by `severity`.
+pub fn by_severity(doc: &mut Document, known: &[&'static str]) -> Tally {
+    let mut tally = Tally::of(known);
+    for member in doc.each(|f| f.member("severity", known)) {
+        tally.add(member, 1);
+    }
+    tally
+}

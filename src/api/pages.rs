@@ -1,0 +1,113 @@
+//! Lists without a total: they are paged through and counted, up to a cap of
+//! pages and within the server's own budget for paging.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::clock::Moment;
+use crate::fetch;
+use crate::outcome::ErrorType;
+
+use super::document::{Document, Top};
+use super::{Answer, Ask, Attempt, Verdict};
+
+/// Pages of one list at most.
+const MOST_PAGES: usize = 20;
+/// Mastodon lets a client turn 300 pages in 15 minutes; a tenth is for us.
+const BUDGET: usize = 30;
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// When pages of a target were turned. First pages are free.
+#[derive(Debug, Default)]
+pub struct Paging(Mutex<VecDeque<Moment>>);
+
+impl Paging {
+    /// Takes one page out of the budget, or says how long there is none.
+    fn take(&self, now: Moment) -> Result<(), Duration> {
+        let mut turned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while turned.front().is_some_and(|at| *at + WINDOW <= now) {
+            turned.pop_front();
+        }
+        match turned.front() {
+            Some(first) if turned.len() >= BUDGET => Err((*first + WINDOW).saturating_sub(now)),
+            _ => {
+                turned.push_back(now);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Reads all pages of a list; true when there are no more. Else what was
+    /// read is no whole and not to be reported.
+    pub(super) async fn pages(
+        &self,
+        answer: &mut Answer,
+        path: &str,
+        mut read: impl FnMut(&mut Document),
+    ) -> bool {
+        let mut url = self.url(path);
+        let mut seen: Vec<Url> = Vec::new();
+        for page in 0.. {
+            if page == MOST_PAGES {
+                let why = format!("it has more than {MOST_PAGES} pages");
+                answer.fail(Verdict::Failed(ErrorType::TooLarge), why);
+                return false;
+            }
+            if page > 0
+                && let Err(wait) = self.paging.take(self.now)
+            {
+                let why =
+                    format!("it has more pages than the {BUDGET} that a target is asked for in 15 minutes");
+                answer.fail(Verdict::Failed(ErrorType::TooLarge), why);
+                answer.retry_after = Some(wait);
+                return false;
+            }
+            let Some(reply) = self.ask(answer, Ask::get(url.clone())).await else { return false };
+            if answer.decode(&reply, Top::Array, &mut read).is_none() {
+                return false;
+            }
+            seen.push(url);
+            let Some(next) = reply.next else { return true };
+            // The server may know itself by its public name.
+            match fetch::follow(self.target, &reply.url, &next) {
+                Ok(next) if next.origin() != self.target.url.origin() => {
+                    let why = "the next page is on another host";
+                    answer.fail(Verdict::Failed(ErrorType::Redirect), why.to_owned());
+                    return false;
+                }
+                Ok(next) if seen.contains(&next) => {
+                    let why = "the next page is one that was read already";
+                    answer.fail(Verdict::Failed(ErrorType::Decode), why.to_owned());
+                    return false;
+                }
+                Ok(next) => url = next,
+                Err((error, why)) => {
+                    answer.fail(Verdict::Failed(error), format!("the next page: {why}"));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_comes_back_as_time_goes_by() {
+        let paging = Paging::default();
+        let at = Duration::from_secs(1000);
+        for _ in 0..BUDGET {
+            assert_eq!(paging.take(at), Ok(()));
+        }
+        assert_eq!(paging.take(at + Duration::from_secs(100)), Err(Duration::from_secs(800)));
+        assert_eq!(paging.take(at + WINDOW), Ok(()));
+    }
+}

@@ -1,0 +1,56 @@
+//! robots.txt, for targets that are to be asked only what it allows
+//! (RFC 9309).
+
+use std::sync::Arc;
+
+use robotxt::Robots;
+use url::Url;
+
+use crate::endpoint::Endpoint;
+use crate::fetch::Take;
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::Facts;
+
+use super::{Answer, Ask, Attempt, Verdict};
+
+/// What the specification wants to be read at least.
+const MOST: usize = 500 << 10;
+/// The name by which robots.txt may single us out.
+const AGENT: &str = "fedimeter";
+
+impl Attempt<'_> {
+    /// Reads robots.txt. A server that has none allows everything.
+    pub(super) async fn robots(&self) -> Answer {
+        let mut answer = Answer::new(self);
+        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MOST));
+        let reply = self.ask(&mut answer, ask).await;
+        let unavailable = answer.status.is_some_and(|status| (400..500).contains(&status) && status != 429);
+        if let Some(reply) = reply {
+            answer.facts = Some(Facts::Robots(Arc::from(String::from_utf8_lossy(&reply.body))));
+        } else if unavailable {
+            answer.verdict = Verdict::Ok;
+            answer.reason = None;
+            answer.facts = Some(Facts::Robots(Arc::from("")));
+        }
+        answer
+    }
+
+    /// Why robots.txt does not let us ask for this; nothing where it does.
+    pub(super) fn robots_forbid(&self, url: &Url) -> Option<(Verdict, String)> {
+        if !self.target.obey_robots || self.endpoint == Endpoint::Robots {
+            return None;
+        }
+        let reading = self.reading();
+        if let Some(text) = reading.robots() {
+            let allowed = Robots::parse(text.as_bytes(), AGENT).is_url_allowed(url);
+            let why = || format!("robots.txt does not allow {AGENT} to ask for {}", url.path());
+            return (!allowed).then(|| (Verdict::NotOffered, why()));
+        }
+        // What cannot be read allows nothing.
+        let error = match reading.outcome(Endpoint::Robots) {
+            Some(Outcome::Failed(error)) => error,
+            _ => ErrorType::Other,
+        };
+        Some((Verdict::Failed(error), "robots.txt could not be read, so nothing may be asked".to_owned()))
+    }
+}
