@@ -168,7 +168,7 @@ fn the_catalogue_in_every_format_has_every_metric() {
 }
 
 /// Everything that prints. They end by themselves but for the last ones.
-fn printing<'a>(url: &'a str) -> Vec<Vec<&'a str>> {
+fn printing(url: &str) -> Vec<Vec<&str>> {
     let once =
         ["table", "prometheus", "openmetrics", "json"].map(|format| vec!["once", "--format", format, url]);
     let mut all = once.to_vec();
