@@ -11,6 +11,7 @@ pub mod length;
 pub mod lists;
 pub mod nodeinfo;
 mod pages;
+pub mod repair;
 mod robots;
 pub mod tag;
 pub mod timeline;

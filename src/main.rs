@@ -193,15 +193,18 @@ mod simulated {
         let config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
         let otel = otel(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
-            let mut lines = vec![format!("{DEMO_INSTANCES} simulated Mastodon instances. Look at")];
-            for address in addresses {
-                lines.push(format!("  http://{address}/          the targets and how they fare"));
-                lines.push(format!("  http://{address}/metrics   what Prometheus sees"));
-            }
-            lines.push(
-                "One instance fails for 90 seconds of every five minutes. Ctrl-C ends it.\n".to_owned(),
+            let places = addresses.iter().flat_map(|address| {
+                [
+                    format!("  http://{address}/          the targets and how they fare\n"),
+                    format!("  http://{address}/metrics   what Prometheus sees\n"),
+                ]
+            });
+            let text = format!(
+                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
+                 every five minutes. Ctrl-C ends it.\n",
+                places.collect::<String>()
             );
-            if let Err((_, message)) = print(lines.join("\n").as_bytes()) {
+            if let Err((_, message)) = print(text.as_bytes()) {
                 tracing::warn!("{message}");
             }
         };

@@ -65,17 +65,19 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
         .build()
 }
 
-/// Lets the process have as many connections as the system allows it. Where
-/// that is few for many targets, says so.
-fn raise_open_files(targets: usize) {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
-    // Two kept connections a target, and some for everything else.
-    if (targets as u64).saturating_mul(2) + 64 > limit {
-        tracing::warn!(
-            "the system allows {limit} open files, and {targets} targets may want two connections each: \
-             requests beyond that will fail; raise it with ulimit -n or LimitNOFILE"
+/// Connections to keep per host between collections, so that all targets
+/// together stay within half of the open files that the system allows.
+fn kept_per_host(config: &Config) -> usize {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let each = usize::try_from(limit / 2).unwrap_or(usize::MAX) / config.targets.len().max(1);
+    if each == 0 {
+        tracing::info!(
+            "{} targets and {limit} open files: no connection is kept between collections; raise the limit with \
+             ulimit -n or LimitNOFILE to keep them",
+            config.targets.len()
         );
     }
+    each.min(config.http.max_requests_per_host)
 }
 
 /// Serves until `shutdown` ends, then flushes and returns within 5 s.
@@ -96,7 +98,7 @@ pub async fn serve(
     if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
         return Err(ServeError::NoExporter);
     }
-    raise_open_files(config.targets.len());
+    config.http.kept_per_host = kept_per_host(&config);
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(listen(*address).await?);
