@@ -194,7 +194,7 @@ impl Client {
         let lifetime = headers::lifetime(status, response.headers(), SystemTime::now());
         let known = status == StatusCode::NOT_MODIFIED && request.etag.is_some();
         if !status.is_success() && !known {
-            let wait = headers::retry_after(response.headers(), unix);
+            let wait = headers::retry_after(status, response.headers(), unix);
             let body = self.body(response, 64 << 10).await.unwrap_or_default();
             return Err(failure::of_status(status, wait, &body));
         }
@@ -324,7 +324,7 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.timeout)
-        .pool_max_idle_per_host(settings.max_requests_per_host)
+        .pool_max_idle_per_host(settings.kept_per_host)
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(resolver))
         .build()?;

@@ -1,6 +1,7 @@
 //! Why a request failed: the type that is counted, and words for people.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -76,10 +77,7 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
 pub fn of_client(error: &reqwest::Error) -> Failure {
     let mut kind = if error.is_timeout() {
         ErrorType::Timeout
-    } else if error.is_decode() {
-        // A body whose Content-Encoding does not hold what it says.
-        ErrorType::Decode
-    } else if error.is_connect() || error.is_request() || error.is_body() {
+    } else if error.is_connect() || error.is_request() || error.is_body() || error.is_decode() {
         ErrorType::Connect
     } else {
         ErrorType::Other
@@ -94,6 +92,8 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
             };
         } else if let Some(kind_of_io) = tls_cause(e) {
             kind = kind_of_io;
+        } else if error.is_decode() && is_garbled(e) {
+            kind = ErrorType::Decode;
         }
         last = Some(e);
         cause = match e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
@@ -112,6 +112,14 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
     };
     let unreachable = error.is_connect() && kind != ErrorType::BlockedAddress;
     Failure { error: kind, status: None, reason, retry_after: None, unreachable }
+}
+
+/// Whether a body's Content-Encoding does not hold what it says. The client
+/// calls every failure to read a body one to decode it, a connection that ends
+/// within it included; the decompressor tells wrong data by its error's kind.
+fn is_garbled(e: &(dyn Error + 'static)) -> bool {
+    e.downcast_ref::<std::io::Error>()
+        .is_some_and(|io| matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput))
 }
 
 fn tls_cause(e: &(dyn Error + 'static)) -> Option<ErrorType> {
