@@ -46,7 +46,7 @@ fn attributes() -> String {
                  display_name: {}\n    brief: {}\n    attributes:\n",
                 stability.name(),
                 quote(&format!("{space} attributes")),
-                quote(&format!("Attributes of fedimeter's points: {space}.")),
+                quote(&format!("What points are told apart by: {space}.")),
             );
         }
         let _ = writeln!(out, "      - id: {}", attribute.name);
