@@ -215,8 +215,9 @@ pub struct LogArgs {
     /// Least severe messages to log: off, error, warn, info, debug or trace
     /// [default: info]
     ///
-    /// Or levels by module, as in info,fedimeter::fetch=debug. When it is given
-    /// nowhere, OTEL_LOG_LEVEL counts.
+    /// debug has each collection and export, trace each request. Or levels by
+    /// module, as in info,fedimeter::fetch=debug. When it is given nowhere,
+    /// OTEL_LOG_LEVEL counts.
     #[arg(long, value_name = "LEVEL", env = "FEDIMETER_LOG_LEVEL", value_parser = LogFilter::parse)]
     pub log_level: Option<LogFilter>,
 

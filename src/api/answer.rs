@@ -29,6 +29,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// What it counts as.
+    #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
             Verdict::Ok | Verdict::NotModified => Outcome::Ok,

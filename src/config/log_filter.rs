@@ -52,11 +52,12 @@ impl LogFilter {
             if !right {
                 let meant = did_you_mean(directive, &LEVELS);
                 let levels = list(&LEVELS);
-                return Err(match text == *directive {
-                    true => format!(
+                return Err(if text == *directive {
+                    format!(
                         "must be one of {levels}, or levels by module such as info,fedimeter::fetch=debug{meant}"
-                    ),
-                    false => format!("`{directive}` is none of {levels}, nor MODULE=LEVEL{meant}"),
+                    )
+                } else {
+                    format!("`{directive}` is none of {levels}, nor MODULE=LEVEL{meant}")
                 });
             }
         }
@@ -99,6 +100,7 @@ impl fmt::Display for LogFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{BridgeSettings, Config, Flags, Sources};
     use tracing_subscriber::filter::EnvFilter;
 
     #[test]
@@ -118,6 +120,29 @@ mod tests {
             ["", ",", "loud", "INFO!", "fedimeter", "info,loud", "=info", "a=b=loud", "fedimeter::fetch="]
         {
             assert!(LogFilter::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn otel_log_level_counts_where_nothing_else_does() {
+        let level = |otel: &str, flag: Option<&str>| {
+            let flag = flag.map(|flag| LogFilter::parse(flag).unwrap());
+            let bridge = BridgeSettings { log_level: flag, ..BridgeSettings::default() };
+            let env = |name: &str| (name == "OTEL_LOG_LEVEL").then(|| otel.to_owned());
+            let targets = ["a.example".to_owned()];
+            let flags = Flags { bridge, ..Flags::default() };
+            let sources = Sources { file: None, targets: &targets, flags, env: &env };
+            Config::load(&sources).unwrap().log.level.to_string()
+        };
+        for (otel, flag, expected) in [
+            ("", None, "info"),
+            ("debug", None, "debug"),
+            ("WARNING", None, "warn"),
+            ("none", None, "off"),
+            ("loud", None, "info"),
+            ("debug", Some("warn,fedimeter::fetch=trace"), "warn,fedimeter::fetch=trace"),
+        ] {
+            assert_eq!(level(otel, flag), expected, "{otel} {flag:?}");
         }
     }
 

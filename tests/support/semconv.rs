@@ -45,7 +45,7 @@ pub struct Emitted {
 
 /// OpenTelemetry's own metrics among ours, as its conventions 1.45 have them:
 /// kind, number, unit, attributes that are required, and the others.
-const UPSTREAM: &[(&str, &str, &str, &str, &[&str], &[&str])] = &[
+const UPSTREAM: &[Upstream] = &[
     (
         "otel.sdk.exporter.metric_data_point.exported",
         "counter",
@@ -60,6 +60,15 @@ const UPSTREAM: &[(&str, &str, &str, &str, &[&str], &[&str])] = &[
     ("process.memory.usage", "updowncounter", "int", "By", &[], &[]),
     ("process.uptime", "gauge", "double", "s", &[], &[]),
 ];
+type Upstream = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
 /// Recommended there; always there here.
 const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
 const OPERATION: &[&str] = &["error.type", "http.response.status_code", "rpc.status_code"];
@@ -94,17 +103,19 @@ impl Registry {
             }
         }
         for group in groups.iter().filter(|group| text(group, "type") == Some("metric")) {
-            let mut metric = Metric::default();
+            let generation = group.as_mapping_get("annotations").unwrap().as_mapping_get("code_generation");
+            let mut metric = Metric {
+                kind: text(group, "instrument").expect("instrument").to_owned(),
+                number: text(generation.unwrap(), "metric_value_type").unwrap().to_owned(),
+                unit: text(group, "unit").expect("unit").to_owned(),
+                ..Metric::default()
+            };
             if let Some(base) = text(group, "extends") {
                 let base =
                     groups.iter().find(|other| text(other, "id") == Some(base)).expect("what it extends");
                 metric.refer(base);
             }
             metric.refer(group);
-            metric.kind = text(group, "instrument").expect("instrument").to_owned();
-            metric.unit = text(group, "unit").expect("unit").to_owned();
-            let generation = group.as_mapping_get("annotations").unwrap().as_mapping_get("code_generation");
-            metric.number = text(generation.unwrap(), "metric_value_type").unwrap().to_owned();
             assert!(text(group, "brief").is_some() && text(group, "stability").is_some());
             registry.metrics.insert(text(group, "metric_name").unwrap().to_owned(), metric);
         }
