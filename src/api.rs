@@ -11,6 +11,7 @@ pub mod length;
 pub mod lists;
 pub mod nodeinfo;
 mod pages;
+pub mod repair;
 mod robots;
 pub mod tag;
 pub mod timeline;
@@ -63,6 +64,14 @@ pub struct Attempt<'a> {
 impl Attempt<'_> {
     /// Makes the attempt.
     pub async fn make(&self) -> Answer {
+        let mut answer = self.asked().await;
+        if let (Some(reason), Some(token)) = (&mut answer.reason, &self.target.token) {
+            *reason = token.hidden_in(reason);
+        }
+        answer
+    }
+
+    async fn asked(&self) -> Answer {
         if let Some(reason) = self.lacks_permission() {
             return self.not_offered(reason);
         }

@@ -143,6 +143,9 @@ pub struct Http {
     pub max_body: usize,
     /// A URL in the User-Agent by which an admin can reach whoever runs this.
     pub contact: String,
+    /// Connections that are kept per host between collections. Not a setting:
+    /// the bridge keeps fewer where there are more targets than open files.
+    pub kept_per_host: usize,
 }
 
 impl Default for Http {
@@ -154,6 +157,7 @@ impl Default for Http {
             timeout: Duration::from_secs(10),
             max_body: 1 << 20,
             contact: "https://crates.io/crates/fedimeter".to_owned(),
+            kept_per_host: 2,
         }
     }
 }

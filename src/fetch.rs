@@ -324,7 +324,7 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.timeout)
-        .pool_max_idle_per_host(settings.max_requests_per_host)
+        .pool_max_idle_per_host(settings.kept_per_host)
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(resolver))
         .build()?;

@@ -51,8 +51,10 @@ async fn run(command: Command) -> ExitCode {
 type Complaint = (u8, String);
 
 fn complain(status: u8, message: &str) -> ExitCode {
+    let mut err = std::io::stderr().lock();
     for line in message.lines() {
-        eprintln!("fedimeter: {line}");
+        // Where even this cannot be written, the exit status has to tell.
+        let _ = writeln!(err, "fedimeter: {line}");
     }
     ExitCode::from(status)
 }
@@ -191,12 +193,20 @@ mod simulated {
         let config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
         let otel = otel(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
-            println!("{DEMO_INSTANCES} simulated Mastodon instances. Look at");
-            for address in addresses {
-                println!("  http://{address}/          the targets and how they fare");
-                println!("  http://{address}/metrics   what Prometheus sees");
+            let places = addresses.iter().flat_map(|address| {
+                [
+                    format!("  http://{address}/          the targets and how they fare\n"),
+                    format!("  http://{address}/metrics   what Prometheus sees\n"),
+                ]
+            });
+            let text = format!(
+                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
+                 every five minutes. Ctrl-C ends it.\n",
+                places.collect::<String>()
+            );
+            if let Err((_, message)) = print(text.as_bytes()) {
+                tracing::warn!("{message}");
             }
-            println!("One instance fails for 90 seconds of every five minutes. Ctrl-C ends it.");
         };
         serve::serve(config, otel, serve::signal(), ready).await.map_err(wrong)?;
         simulator.shutdown().await;

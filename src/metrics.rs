@@ -13,6 +13,8 @@ use std::sync::Arc;
 use crate::snapshot::{Reading, Tally};
 use crate::target::Target;
 
+pub(crate) use instance::{hides_stats, logins};
+
 /// What kind of instrument a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -16,24 +16,18 @@ pub struct Software {
     pub mastodon: Option<(u32, u32)>,
 }
 
-/// Misskey and the software that grew from it.
+/// Software that grew from Misskey, or beside it, beyond what ends in `key`.
 const MISSKEY_FAMILY: &[&str] = &[
-    "misskey",
-    "calckey",
     "firefish",
     "iceshrimp",
     "iceshrimp.net",
-    "sharkey",
     "cherrypick",
-    "foundkey",
     "catodon",
     "magnetar",
-    "meisskey",
     "dolphin",
     "groundpolis",
     "yojo-art",
-    "hajkey",
-    "rumisskey",
+    "qip",
 ];
 
 /// Forks of Mastodon that name themselves in NodeInfo.
@@ -57,7 +51,9 @@ impl Software {
             let name = name.trim().to_lowercase();
             if MASTODON_FAMILY.contains(&name.as_str()) {
                 let own = nodeinfo.version.as_deref().and_then(|v| Software::parse(v).mastodon);
-                found.mastodon = found.mastodon.or(own);
+                // A fork may count its own versions in NodeInfo.
+                found.mastodon =
+                    if name == "mastodon" { own.or(found.mastodon) } else { found.mastodon.or(own) };
             } else {
                 found.mastodon = None;
             }
@@ -73,7 +69,7 @@ impl Software {
     #[must_use]
     pub fn parse(spelt: &str) -> Software {
         let spelt = spelt.trim();
-        if let Some((_, inner)) = spelt.split_once(" (").filter(|(_, i)| i.ends_with(')')) {
+        if let Some((own, inner)) = spelt.split_once(" (").filter(|(_, i)| i.ends_with(')')) {
             let inner = inner.trim_end_matches(')');
             if let Some(named) =
                 inner.strip_prefix("compatible; ").or_else(|| inner.strip_prefix("not true; "))
@@ -85,6 +81,10 @@ impl Software {
                     Some((name, version)) => (name, Some(version.trim())),
                     None => (named, None),
                 };
+                // It only says what it is compatible with: `0.1.0 (compatible; Mastodon/4.2.0)`.
+                if name.eq_ignore_ascii_case("mastodon") {
+                    return Software { version: not_empty(own.trim()), ..Software::default() };
+                }
                 return Software {
                     name: not_empty(&name.to_lowercase()),
                     version: version.and_then(not_empty),
@@ -109,10 +109,11 @@ impl Software {
         }
     }
 
-    /// Whether it is Misskey or grew from it.
+    /// Whether it is Misskey or grew from it. Its forks keep the end of its
+    /// name: Calckey, Foundkey, Sharkey, and some new ones every year.
     #[must_use]
     pub fn is_misskey_family(&self) -> bool {
-        self.name.as_deref().is_some_and(|name| MISSKEY_FAMILY.contains(&name))
+        self.name.as_deref().is_some_and(|name| name.ends_with("key") || MISSKEY_FAMILY.contains(&name))
     }
 
     /// Whether its name is this.
@@ -158,6 +159,13 @@ mod tests {
             ("3.0.0 (compatible; Sharkey 2024.1.0.beta1; like Akkoma)", "sharkey", "2024.1.0.beta1", None),
             ("4.0.0 (not true; really snac/2.52)", "snac", "2.52", None),
             ("takahe/0.11.0", "takahe", "0.11.0", None),
+            ("0.1.0 (compatible; Mastodon/4.2.0)", "", "0.1.0", None),
+            (
+                "4.5.10+-zach (with modifications)",
+                "mastodon",
+                "4.5.10+-zach (with modifications)",
+                Some((4, 5)),
+            ),
             ("0.20.0+git-f1cbf6f", "", "0.20.0+git-f1cbf6f", None),
             ("git-8ab30d0", "", "git-8ab30d0", None),
             ("unknown version", "", "unknown version", None),

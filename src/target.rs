@@ -91,6 +91,18 @@ impl Token {
     pub fn secret(&self) -> &str {
         &self.0
     }
+
+    /// A server's words without the token, which it may repeat: whole, or the
+    /// beginning of it where the words were cut.
+    #[must_use]
+    pub fn hidden_in(&self, words: &str) -> String {
+        let mut words = words.replace(&*self.0, "<secret>");
+        let cut = (6..self.0.len()).rev().find(|n| self.0.get(..*n).is_some_and(|t| words.ends_with(t)));
+        if let Some(cut) = cut {
+            words.replace_range(words.len() - cut.., "<secret>");
+        }
+        words
+    }
 }
 
 impl fmt::Debug for Token {
@@ -374,6 +386,20 @@ mod tests {
             let message = parse_target(text).unwrap_err();
             assert!(message.contains(expected), "{text}: {message}");
             assert!(!message.contains("hunter2") && !message.contains("ter2"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_hidden_in_words_that_repeat_it() {
+        let token = Token::new("abcdefghij");
+        for (words, expected) in [
+            ("no abcdefghij, no entry", "no <secret>, no entry"),
+            ("no abcdefghij", "no <secret>"),
+            ("cut: abcdefgh", "cut: <secret>"),
+            ("cut: abcde", "cut: abcde"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(token.hidden_in(words), expected);
         }
     }
 

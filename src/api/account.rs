@@ -3,6 +3,7 @@
 
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
+use serde_json::Value;
 
 use crate::snapshot::{Account, Facts};
 use crate::target::AccountRef;
@@ -90,7 +91,6 @@ fn path(account: &AccountRef) -> String {
 
 /// Reads an account. −1 followers is how glitch-soc hides them.
 pub fn account(f: &mut Fields<'_>) -> Account {
-    let last_status = f.text("last_status_at").and_then(|day| midnight(&day));
     // A suspended account (3.3 and later) answers with all counts 0: they are
     // not its counts.
     if f.flag("suspended") == Some(true) {
@@ -101,16 +101,25 @@ pub fn account(f: &mut Fields<'_>) -> Account {
         followers: f.count_or_hidden("followers_count"),
         following: f.count_or_hidden("following_count"),
         statuses: f.count_or_hidden("statuses_count"),
-        last_status,
+        last_status: last_status(f),
     }
 }
 
+fn last_status(f: &mut Fields<'_>) -> Option<i64> {
+    let day = f.text("last_status_at")?;
+    let midnight = midnight(&day);
+    if midnight.is_none() {
+        f.wrong("last_status_at", &Value::String(day.to_string()));
+    }
+    midnight
+}
+
 /// Midnight UTC of a day, Unix seconds. Mastodon 3.0 gave a whole instant
-/// where later versions give the day.
+/// where later versions give the day. Nothing was posted before 1970.
 fn midnight(day: &str) -> Option<i64> {
     let date: Date = day.get(..10)?.parse().ok()?;
     let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(zoned.timestamp().as_second())
+    Some(zoned.timestamp().as_second()).filter(|second| *second > 0)
 }
 
 #[cfg(test)]
@@ -137,6 +146,17 @@ mod tests {
         assert_eq!(read(r#"{"suspended":true,"followers_count":0}"#), Account::default());
         let old = read(r#"{"last_status_at":"2019-10-05T12:00:00.000Z"}"#);
         assert_eq!(old.last_status, Some(1_570_233_600));
-        assert_eq!(read(r#"{"last_status_at":"yesterday, ünïcode"}"#), Account::default());
+        for (day, problems) in [
+            (r#""yesterday, ünïcode""#, 1),
+            (r#""1969-12-31""#, 1),
+            (r#""1970-01-01""#, 1),
+            (r#""-009999-01-01""#, 1),
+            ("null", 0),
+        ] {
+            let json = format!(r#"{{"last_status_at":{day}}}"#);
+            let mut doc = Document::parse(json.as_bytes(), Top::Object).unwrap();
+            assert_eq!(account(&mut doc.fields()), Account::default(), "{day}");
+            assert_eq!(doc.into_problems().len(), problems, "{day}");
+        }
     }
 }

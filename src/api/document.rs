@@ -7,6 +7,11 @@ use serde_json::Value;
 
 use crate::snapshot::OTHER;
 
+use super::repair::repaired;
+
+/// So many problems of a document are compared with further ones.
+const COMPARED: usize = 64;
+
 /// What stands at the top of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Top {
@@ -45,7 +50,10 @@ pub struct Document {
 impl Document {
     /// Parses a body whose top level must be of the given shape.
     pub fn parse(body: &[u8], top: Top) -> Result<Document, DocumentError> {
-        let root: Value = serde_json::from_slice(without_bom(body)).map_err(|e| {
+        let body = without_bom(body);
+        let read = serde_json::from_slice(body)
+            .or_else(|e| repaired(body).map_or(Err(e), |body| serde_json::from_slice(&body)));
+        let root: Value = read.map_err(|e| {
             DocumentError::NotJson(match body.trim_ascii_start().first() {
                 None => "it is empty".to_owned(),
                 Some(b'<') => "it looks like a web page".to_owned(),
@@ -217,7 +225,13 @@ impl<'a> Fields<'a> {
             Value::Number(n) => format!("the number {n}"),
             other => kind(other).to_owned(),
         };
-        self.problems.push(format!("{path} is {what}"));
+        let problem = format!("{path} is {what}");
+        // What several fields are below is one problem, not one of each. The
+        // first few are compared, as more of them are those of a long list.
+        let met = self.problems.iter().take(COMPARED).any(|p| *p == problem);
+        if !met {
+            self.problems.push(problem);
+        }
     }
 }
 
@@ -302,6 +316,30 @@ mod tests {
             assert_eq!(n, expected, "{json}");
             assert!(problems.is_empty(), "{json}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn a_field_that_no_program_can_hold_hides_no_other() {
+        for (json, problems) in [
+            (br#"{"a":{"b":7},"c":1e999}"#.as_slice(), 0),
+            (br#"{"a":{"b":7,"c":1e999}}"#, 1),
+            (br#"{"a":{"b":7},"title":"\ud83d"}"#, 0),
+            (b"{\"a\":{\"b\":7},\"title\":\"\xff\"}", 0),
+        ] {
+            let mut doc = Document::parse(json, Top::Object).unwrap();
+            let mut fields = doc.fields();
+            assert_eq!(fields.count("a.b"), Some(7));
+            assert_eq!(fields.count("a.c"), None);
+            assert_eq!(doc.into_problems().len(), problems);
+        }
+    }
+
+    #[test]
+    fn one_wrong_object_is_one_problem() {
+        let mut doc = Document::parse(br#"{"a":"x","d":1.5}"#, Top::Object).unwrap();
+        let mut fields = doc.fields();
+        assert_eq!((fields.count("a.b"), fields.count("d"), fields.flag("a.c")), (None, None, None));
+        assert_eq!(doc.into_problems(), ["a is a string", "d is the number 1.5"]);
     }
 
     #[test]

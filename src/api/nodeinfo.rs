@@ -77,32 +77,59 @@ impl Attempt<'_> {
     }
 }
 
+/// There are five schemas.
+const MOST_BESIDE: usize = 5;
+
 /// Where the newest document of a schema that we understand (1.0 to 2.2) is,
 /// relative to the URL that the links came from. `None` when there is none.
 pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
     let fields = &mut doc.fields();
-    // Hubzilla gives one link as an object where a list is due.
-    let links: Vec<&Value> = match fields.get("links")? {
-        Value::Array(list) => list.iter().collect(),
-        one @ Value::Object(_) => vec![one],
-        other => {
-            fields.wrong("links", other);
-            return None;
+    let mut found = Vec::new();
+    for (path, link) in links(fields) {
+        let mut text = |name: &str| match link.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.trim()),
+            Some(other) => {
+                fields.wrong(&format!("{path}.{name}"), other);
+                None
+            }
+        };
+        let (rel, href) = (text("rel"), text("href"));
+        // Without a `rel` the path is all that tells.
+        let version = rel.or(href).and_then(schema_version);
+        if let (Some(version), Some(href)) = (version, href)
+            && let Ok(url) = base.join(href)
+        {
+            found.push((version, url));
         }
-    };
-    links
-        .into_iter()
-        .filter_map(|link| {
-            let version = match link.get("rel").and_then(Value::as_str) {
-                Some(rel) => schema_version(rel)?,
-                // Without a `rel` the path is all that tells.
-                None => schema_version(link.get("href")?.as_str()?)?,
-            };
-            let url = base.join(link.get("href")?.as_str()?.trim()).ok()?;
-            Some((version, url))
-        })
-        .max_by_key(|(version, _)| *version)
-        .map(|(_, url)| url)
+    }
+    found.into_iter().max_by_key(|(version, _)| *version).map(|(_, url)| url)
+}
+
+/// The links with their paths. Hubzilla gives the first as an object where a
+/// list is due, and the others beside `links`, under numbers.
+fn links<'a>(fields: &mut Fields<'a>) -> Vec<(String, &'a Value)> {
+    match fields.get("links") {
+        Some(Value::Array(list)) => {
+            list.iter().enumerate().map(|(i, link)| (format!("links[{i}]"), link)).collect()
+        }
+        Some(Value::Object(one)) => {
+            let within = one.iter().map(|(key, link)| (format!("links.{key}"), link));
+            let beside = (0..MOST_BESIDE).filter_map(|i| {
+                let key = i.to_string();
+                let link = fields.get(&key)?;
+                Some((key, link))
+            });
+            let beside: Vec<_> = beside.collect();
+            let own = fields.get("links").map(|link| ("links".to_owned(), link));
+            within.filter(|(_, link)| link.is_object()).chain(beside).chain(own).collect()
+        }
+        Some(other) => {
+            fields.wrong("links", other);
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
 }
 
 /// The schema version in the last segment of a `rel`
@@ -197,6 +224,27 @@ mod tests {
             let base = Url::parse("https://a.example/.well-known/nodeinfo").unwrap();
             assert_eq!(href(&mut doc, &base).as_ref().map(Url::as_str), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn links_of_php() {
+        for json in [
+            r#"{"links":{"rel":"x/1.0","href":"/n/1.0"},"0":{"rel":"x/2.0","href":"/n/2.0"}}"#,
+            r#"{"links":{"1":{"rel":"x/1.0","href":"/n/1.0"},"2":{"rel":"x/2.0","href":"/n/2.0"}}}"#,
+        ] {
+            let mut doc = Document::parse(json.as_bytes(), Top::Object).unwrap();
+            let base = Url::parse("https://a.example/").unwrap();
+            assert_eq!(href(&mut doc, &base).unwrap().path(), "/n/2.0", "{json}");
+            assert!(doc.into_problems().is_empty());
+        }
+    }
+
+    #[test]
+    fn links_of_a_wrong_type_are_named() {
+        let json = br#"{"links":[{"rel":["x/2.0"],"href":"/a"},{"rel":"x/2.0","href":5},{"rel":null}]}"#;
+        let mut doc = Document::parse(json, Top::Object).unwrap();
+        assert_eq!(href(&mut doc, &Url::parse("https://a.example/").unwrap()), None);
+        assert_eq!(doc.into_problems(), ["links[0].rel is an array", "links[1].href is the number 5"]);
     }
 
     #[test]

@@ -103,6 +103,7 @@ fn combine(
             timeout: bridge.timeout.unwrap_or(http.timeout),
             max_body: bridge.max_body.unwrap_or(http.max_body),
             contact: bridge.contact.unwrap_or(http.contact),
+            kept_per_host: http.kept_per_host,
         },
         deadline: bridge.deadline.unwrap_or(default.deadline),
         scope_labels: bridge.scope_labels.unwrap_or(default.scope_labels),

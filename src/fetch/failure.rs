@@ -1,6 +1,7 @@
 //! Why a request failed: the type that is counted, and words for people.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -76,10 +77,9 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
 pub fn of_client(error: &reqwest::Error) -> Failure {
     let mut kind = if error.is_timeout() {
         ErrorType::Timeout
-    } else if error.is_decode() {
-        // A body whose Content-Encoding does not hold what it says.
+    } else if is_garbled(error) {
         ErrorType::Decode
-    } else if error.is_connect() || error.is_request() || error.is_body() {
+    } else if error.is_connect() || error.is_request() || error.is_body() || error.is_decode() {
         ErrorType::Connect
     } else {
         ErrorType::Other
@@ -112,6 +112,22 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
     };
     let unreachable = error.is_connect() && kind != ErrorType::BlockedAddress;
     Failure { error: kind, status: None, reason, retry_after: None, unreachable }
+}
+
+/// Whether a body's Content-Encoding does not hold what it says. The client
+/// calls every failure to read a body one to decode it, truncation included;
+/// the decompressor tells data that are wrong by the kind of its error.
+fn is_garbled(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        if let Some(io) = e.downcast_ref::<std::io::Error>()
+            && matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput)
+        {
+            return error.is_decode();
+        }
+        cause = e.source();
+    }
+    false
 }
 
 fn tls_cause(e: &(dyn Error + 'static)) -> Option<ErrorType> {

@@ -188,15 +188,18 @@ fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64
         return v1(instance).filter(|_| !hides_stats(r));
     }
     let gone = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered);
-    let document = r.nodeinfo().filter(|n| gone && n.software.as_deref() == Some("mastodon"))?;
+    let document = r.nodeinfo().filter(|n| {
+        gone && n.software.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case("mastodon"))
+    })?;
     nodeinfo(document)
 }
 
-/// Friendica shows zeros where its admin hides the counts.
-fn hides_stats(r: &Reading<'_>) -> bool {
+/// Friendica shows zeros where its admin hides the counts, which its NodeInfo
+/// tells. While there is none to ask, its zeros count as hidden.
+pub(crate) fn hides_stats(r: &Reading<'_>) -> bool {
     let zero = |n: Option<i64>| n.is_none_or(|n| n == 0);
     r.v1().is_some_and(|v1| zero(v1.users) && zero(v1.statuses) && zero(v1.domains))
-        && r.nodeinfo().is_some_and(|n| n.users_hidden)
+        && r.nodeinfo().map_or_else(|| Software::of(r).is("friendica"), |n| n.users_hidden)
 }
 
 /// Limited federation forces the figure to 0, and GoToSocial never counts it.
@@ -264,6 +267,6 @@ fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
 }
 
 /// Takahe has no log-ins and says 0.
-fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
+pub(crate) fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
     row.logins.filter(|n| *n != 0 || !Software::of(r).is("takahe"))
 }

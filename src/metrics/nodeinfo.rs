@@ -46,10 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         "{comment}",
         "Comments of local users, on software that tells them from posts.",
         "`usage.localComments`",
-        // Misskey and its kin have no comments of their own and say 0.
-        Read::Int(|r| {
-            r.nodeinfo()?.local_comments.filter(|n| *n != 0 || !Software::of(r).is_misskey_family())
-        }),
+        Read::Int(|r| r.nodeinfo()?.local_comments.filter(|n| *n != 0 || tells_comments_from_posts(r))),
     ),
     gauge(
         "nodeinfo.registrations.open",
@@ -59,6 +56,13 @@ pub(super) const ROWS: &[Row] = &[
         Read::Int(|r| r.nodeinfo()?.registrations_open.map(i64::from)),
     ),
 ];
+
+/// Misskey and its kin, and Pixelfed, have no comments of their own and always
+/// say 0.
+fn tells_comments_from_posts(r: &Reading<'_>) -> bool {
+    let software = Software::of(r);
+    !software.is_misskey_family() && !software.is("pixelfed")
+}
 
 /// WriteFreely without public statistics says 0 for every active count.
 fn active(r: &Reading<'_>, of: fn(&Nodeinfo) -> Option<i64>) -> Option<i64> {

@@ -22,7 +22,12 @@ impl Said {
         let endpoint = slot.endpoint.name();
         let reason = slot.reason.as_deref().unwrap_or("no reason given");
         let before = std::mem::replace(&mut self.outcome, slot.outcome);
-        if before != slot.outcome {
+        // What was not tried, because the server had just been found
+        // unreachable, has its reason in the log already.
+        let untried = slot.duration.is_zero() && slot.status.is_none();
+        if untried && matches!(slot.outcome, Some(Outcome::Failed(_))) {
+            self.outcome = before;
+        } else if before != slot.outcome {
             match slot.outcome {
                 Some(Outcome::Failed(error)) => {
                     tracing::warn!("{target}: {endpoint} cannot be read ({}): {reason}", error.name());

@@ -1,0 +1,61 @@
+//! Pages that are generated are as the code has them, and links lead to files
+//! that are there. `UPDATE_GOLDEN=1 cargo test --test docs` writes the pages anew.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_page_of_metrics_is_the_table() {
+    let path = root().join("docs/metrics.md");
+    let page = fedimeter::catalogue::markdown();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        written, page,
+        "docs/metrics.md is out of date: UPDATE_GOLDEN=1 cargo test --test docs, and review the change"
+    );
+}
+
+/// Every link to a file of ours, in every page at the top and in docs/.
+#[test]
+fn links_lead_somewhere() {
+    let pages = [root().to_owned(), root().join("docs")].into_iter().flat_map(|folder| {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<PathBuf>>()
+    });
+    let mut read = 0;
+    for page in pages {
+        read += 1;
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in links(&text) {
+            let file = link.split('#').next().unwrap_or_default();
+            let elsewhere = file.is_empty() || link.contains("://") || link.starts_with("mailto:");
+            let there = page.parent().unwrap().join(file).exists();
+            assert!(elsewhere || there, "{}: {link} leads nowhere", page.display());
+        }
+    }
+    assert!(read >= 3, "{read} pages");
+}
+
+/// The targets of `[text](target)` outside code blocks.
+fn links(text: &str) -> Vec<&str> {
+    let mut code = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    });
+    lines.flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next())).collect()
+}
+
+#[test]
+fn links_are_found() {
+    let text = "[a](b.md), ![c](d.png \"title\") and [e](https://f)\n```\n[g](h)\n```\n[i](#j)";
+    assert_eq!(links(text), ["b.md", "d.png", "https://f", "#j"]);
+}

@@ -1,0 +1,337 @@
+//! The library's door: instruments on an application's own provider, with the
+//! SDK's own reader, on any kind of runtime and on none.
+
+#[path = "support/otlp_sink.rs"]
+mod otlp_sink;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use fedimeter::config::Http;
+use fedimeter::endpoint::Endpoint;
+use fedimeter::metrics::rows;
+use fedimeter::simulator::{Fault, Settings, Simulator};
+use fedimeter::target::Target;
+use fedimeter::{OnDemand, register};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, PeriodicReader, SdkMeterProvider, Stream, Temporality,
+};
+use otlp_sink::{Point, Value, points};
+use tokio::runtime::{Builder, Runtime};
+
+/// Whoever has not ended by now never will.
+const WATCHDOG: Duration = Duration::from_secs(90);
+/// So long that only a flush collects.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Runs a test on a thread of its own: a deadlock fails instead of hanging.
+#[track_caller]
+fn guarded(test: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match ended.recv_timeout(WATCHDOG) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("deadlock"),
+        // What it panicked with is this test's.
+        _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+    }
+}
+
+/// The application's exporter: keeps what each collection brought.
+#[derive(Clone, Default)]
+struct Exports(Arc<(Mutex<Vec<Vec<Point>>>, Condvar)>);
+
+impl PushMetricExporter for Exports {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.0.0.lock().unwrap().push(points(&ExportMetricsServiceRequest::from(metrics)));
+        self.0.1.notify_all();
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+impl Exports {
+    fn all(&self) -> Vec<Vec<Point>> {
+        self.0.0.lock().unwrap().clone()
+    }
+
+    fn last(&self) -> Vec<Point> {
+        self.all().pop().expect("an export")
+    }
+}
+
+/// The values of a metric in an export, by `server.address`.
+fn values(export: &[Point], name: &str) -> BTreeMap<String, i64> {
+    let found = export.iter().filter(|p| p.name == name).map(|p| match &p.value {
+        Value::Int(n) => (p.attributes["server.address"].clone(), *n),
+        other => panic!("{name}: {other:?}"),
+    });
+    found.collect()
+}
+
+/// Servers on threads of their own, and an application that embeds us.
+struct Bench {
+    simulator: Simulator,
+    /// After the simulator: it lives there.
+    _servers: Runtime,
+    exports: Exports,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let settings = Settings {
+            instances: 2,
+            versions: vec!["4.2".to_owned()],
+            cache_headers: false,
+            rate_limit: Some(1_000_000),
+            ..Settings::default()
+        };
+        let simulator = servers.block_on(Simulator::start(settings, ([127, 0, 0, 1], 0).into())).unwrap();
+        for i in 0..2 {
+            simulator.set_truth(i, Some(simulator.truth(i)));
+        }
+        Bench { simulator, _servers: servers, exports: Exports::default() }
+    }
+
+    /// Both servers, whose answers are old at once.
+    fn source(&self, deadline: Duration) -> OnDemand {
+        let target = |i| {
+            let url = self.simulator.url(i).parse().unwrap();
+            let mut target = Target::new(url, None, None, &BTreeMap::new());
+            target.intervals = Endpoint::ALL.iter().map(|e| (*e, Duration::ZERO)).collect();
+            target
+        };
+        OnDemand::new(vec![target(0), target(1)], Http::default(), deadline).unwrap()
+    }
+
+    fn provider(&self, deadline: Duration) -> SdkMeterProvider {
+        self.provider_with(deadline, NEVER, |_| None)
+    }
+
+    fn provider_with(
+        &self,
+        deadline: Duration,
+        interval: Duration,
+        view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
+    ) -> SdkMeterProvider {
+        let reader = PeriodicReader::builder(self.exports.clone()).with_interval(interval).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).with_view(view).build();
+        register(&provider.meter("application"), self.source(deadline));
+        provider
+    }
+
+    /// The last of `collections` brought what the servers say, and each asked
+    /// them once.
+    #[track_caller]
+    fn check(&self, collections: usize) {
+        assert_eq!(self.exports.all().len(), collections);
+        let export = self.exports.last();
+        for i in 0..2 {
+            let (truth, host) = (self.simulator.truth(i), self.simulator.host(i));
+            let host = host.split_once(':').unwrap().0;
+            for (name, value) in [
+                ("fedimeter.target.up", 1),
+                ("mastodon.instance.users", truth.users),
+                ("mastodon.instance.statuses", truth.statuses),
+                ("mastodon.instance.domains", truth.domains),
+                ("mastodon.instance.active_users.month", truth.active_month),
+                ("mastodon.instance.activity.six_days.logins", truth.activity[1].logins as i64),
+                ("nodeinfo.users", truth.users),
+                ("nodeinfo.active_users.half_year", truth.active_half_year),
+            ] {
+                assert_eq!(values(&export, name).get(host), Some(&value), "{name} of {host}");
+            }
+        }
+        self.check_requests(collections);
+    }
+
+    #[track_caller]
+    fn check_requests(&self, collections: usize) {
+        for i in 0..2 {
+            for path in [
+                "/api/v2/instance",
+                "/api/v1/instance",
+                "/.well-known/nodeinfo",
+                "/nodeinfo/2.0",
+                "/api/v1/instance/activity",
+            ] {
+                assert_eq!(self.simulator.requests(i, path), collections, "{path}");
+            }
+        }
+    }
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+const PATIENT: Duration = Duration::from_secs(30);
+
+#[test]
+fn with_no_runtime() {
+    guarded(|| {
+        let bench = Bench::new();
+        let provider = bench.provider(PATIENT);
+        for collections in 1..=3 {
+            provider.force_flush().unwrap();
+            bench.check(collections);
+        }
+        provider.shutdown().unwrap();
+        bench.check(4);
+    });
+}
+
+#[test]
+fn on_a_multi_thread_runtime() {
+    guarded(|| on(&multi_thread()));
+}
+
+#[test]
+fn on_a_current_thread_runtime() {
+    guarded(|| on(&current_thread()));
+}
+
+/// Everything is made, flushed and dropped by async code.
+fn on(runtime: &Runtime) {
+    let bench = Bench::new();
+    runtime.block_on(async {
+        let provider = bench.provider(PATIENT);
+        provider.force_flush().unwrap();
+        bench.check(1);
+        let (flushed, other) = (provider.clone(), provider.clone());
+        tokio::task::spawn_blocking(move || flushed.force_flush()).await.unwrap().unwrap();
+        bench.check(2);
+        tokio::spawn(async move { other.force_flush() }).await.unwrap().unwrap();
+        bench.check(3);
+        drop(provider);
+    });
+}
+
+/// The application's own requests go on while a flush waits elsewhere.
+#[test]
+fn a_flush_on_a_blocking_thread_holds_up_no_task() {
+    guarded(|| {
+        let bench = Bench::new();
+        bench.simulator.set_fault(0, "*", Some(Fault::Hang));
+        let provider = bench.provider(Duration::from_secs(2));
+        current_thread().block_on(async {
+            let flush = tokio::task::spawn_blocking(move || provider.force_flush());
+            let mut turns = 0;
+            while !flush.is_finished() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                turns += 1;
+            }
+            assert!(turns > 20, "{turns}");
+            flush.await.unwrap().unwrap();
+        });
+    });
+}
+
+#[test]
+fn the_wait_for_a_server_that_hangs_is_bounded() {
+    guarded(|| {
+        let bench = Bench::new();
+        bench.simulator.set_fault(0, "*", Some(Fault::Hang));
+        let provider = bench.provider(Duration::from_millis(500));
+        let began = Instant::now();
+        provider.force_flush().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        let export = bench.exports.last();
+        let (host, truth) = (bench.simulator.host(1), bench.simulator.truth(1));
+        let host = host.split_once(':').unwrap().0.to_owned();
+        assert_eq!(values(&export, "mastodon.instance.users"), [(host.clone(), truth.users)].into());
+        assert_eq!(values(&export, "fedimeter.target.up"), [(host, 1)].into());
+    });
+}
+
+/// Nothing relies on one instrument being there.
+#[test]
+fn views_may_drop_any_instrument() {
+    guarded(|| {
+        let names: Vec<&str> = rows().map(|row| row.name).collect();
+        let users = names.iter().position(|name| *name == "mastodon.instance.users").unwrap();
+        for (dropped, kept) in [
+            (&names[..1], "mastodon.instance.users"),
+            (&names[1..], names[0]),
+            (&names[names.len() - 1..], "mastodon.instance.users"),
+            (&names[..users], "mastodon.instance.users"),
+        ] {
+            let bench = Bench::new();
+            let gone: Vec<&str> = dropped.to_vec();
+            let provider = bench.provider_with(PATIENT, NEVER, move |instrument| {
+                let drop = Stream::builder().with_aggregation(Aggregation::Drop);
+                gone.contains(&instrument.name()).then(|| drop.build().unwrap())
+            });
+            for collections in 1..=3 {
+                provider.force_flush().unwrap();
+                bench.check_requests(collections);
+                let export = bench.exports.last();
+                assert!(export.iter().all(|p| !dropped.contains(&p.name.as_str())));
+                assert_eq!(values(&export, kept).len(), 2, "{kept}");
+            }
+        }
+    });
+}
+
+/// The reader's own rhythm, with nobody who flushes.
+#[test]
+fn the_readers_interval_collects() {
+    guarded(|| {
+        let bench = Bench::new();
+        let provider = bench.provider_with(PATIENT, Duration::from_millis(50), |_| None);
+        let (all, news) = &*bench.exports.0;
+        let all = news.wait_while(all.lock().unwrap(), |all| all.len() < 3).unwrap();
+        assert!(all.iter().all(|export| values(export, "mastodon.instance.users").len() == 2));
+        drop(all);
+        provider.shutdown().unwrap();
+        bench.check(bench.exports.all().len());
+    });
+}
+
+/// Runtimes must not be dropped in async code; ours is, and nobody notices.
+#[test]
+fn everything_can_be_dropped_in_async_code() {
+    guarded(|| {
+        for runtime in [multi_thread(), current_thread()] {
+            let bench = Bench::new();
+            bench.simulator.set_fault(0, "*", Some(Fault::Hang));
+            runtime.block_on(async {
+                // Never registered.
+                drop(bench.source(PATIENT));
+                // Registered and never read; its end is its one collection.
+                drop(bench.provider(Duration::from_millis(100)));
+                // With requests under way.
+                let provider = bench.provider(Duration::from_millis(100));
+                provider.force_flush().unwrap();
+                drop(provider);
+                // In a task.
+                let provider = bench.provider(Duration::from_millis(100));
+                tokio::spawn(async move { drop(provider) }).await.unwrap();
+            });
+        }
+    });
+}
