@@ -194,7 +194,7 @@ impl Client {
         let lifetime = headers::lifetime(status, response.headers(), SystemTime::now());
         let known = status == StatusCode::NOT_MODIFIED && request.etag.is_some();
         if !status.is_success() && !known {
-            let wait = headers::retry_after(response.headers(), unix);
+            let wait = headers::retry_after(status, response.headers(), unix);
             let body = self.body(response, 64 << 10).await.unwrap_or_default();
             return Err(failure::of_status(status, wait, &body));
         }

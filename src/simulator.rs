@@ -20,8 +20,9 @@
 //! ```
 //!
 //! In reading order: `server` (the way of a request), `routes` (the table of
-//! endpoints), one file per family of endpoints, `numbers`, `faults` and
-//! `broken` (what they do).
+//! endpoints), one file per family of endpoints, those of the administration
+//! under `admin`, `tokens`, `limits`, `numbers`, `faults` and `broken` (what
+//! they do).
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,23 +36,35 @@ use tokio::task::JoinHandle;
 
 mod accounts;
 mod activity;
+mod admin;
+mod blocks;
 mod broken;
+mod call;
+mod community;
 mod faults;
+mod health;
 mod instance;
+mod limits;
 mod nodeinfo;
 mod numbers;
+mod paging;
+mod peers;
 mod reply;
 mod routes;
 mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timelines;
+mod tokens;
 mod truth;
 mod version;
 
+pub use admin::truth::{AdminTruth, Day, IpBlocks, PRIVATE, Report, Trending};
 pub use faults::{Fault, FaultRule, MAX_BODY, ParseFaultError};
-pub use state::{Request, Switches};
-pub use truth::{Account, ActivityRow, Truth};
+pub use state::{Request, ShowDomainBlocks, Switches};
+pub use tokens::{TokenSpec, permission};
+pub use truth::{Account, ActivityRow, DomainBlocks, Tag, Truth};
 
 use reply::{Content, Reply};
 use state::{Instance, Shared};
@@ -74,8 +87,14 @@ pub struct Settings {
     /// Requests to `/api` that an instance answers in five minutes; `None` for
     /// the limit of its version (300, before 2.9 it was 7500).
     pub rate_limit: Option<u32>,
-    /// The one access token that is valid, with every scope.
+    /// Requests with `page`, `max_id`, `min_id` or `since_id` that an instance
+    /// answers in fifteen minutes; `None` for 300. There is no such limit
+    /// before 2.9.
+    pub paging_rate_limit: Option<u32>,
+    /// An access token that is good for everything.
     pub token: Option<String>,
+    /// More access tokens, until [`Simulator::set_tokens`] replaces them.
+    pub tokens: Vec<TokenSpec>,
     /// Number of requests that [`Simulator::request_log`] remembers, 0 for none.
     pub request_log: usize,
     /// What is wrong from the beginning.
@@ -92,7 +111,9 @@ impl Default for Settings {
             versions: Vec::new(),
             cache_headers: true,
             rate_limit: None,
+            paging_rate_limit: None,
             token: None,
+            tokens: Vec::new(),
             request_log: 1024,
             faults: Vec::new(),
         }
@@ -181,30 +202,14 @@ impl Simulator {
     /// What an instance says right now when it is asked by its own name.
     #[must_use]
     pub fn truth(&self, i: usize) -> Truth {
-        let (instance, now) = (self.instance(i), self.now());
+        let instance = self.instance(i);
         let (pinned, switches) = {
             let state = instance.state();
             (state.pinned.clone(), state.switches)
         };
-        if let Some(truth) = pinned {
-            return Truth::clone(&truth);
-        }
-        let numbers = &instance.numbers;
-        Truth {
-            domain: self.host(i),
-            title: instance.title(),
-            version: instance.version.text.to_string(),
-            api_version: instance.version.api_version(),
-            users: numbers.users(now) as i64,
-            statuses: numbers.statuses(now) as i64,
-            domains: numbers.domains(now) as i64,
-            active_month: numbers.active_month(now) as i64,
-            active_half_year: numbers.active_half_year(now) as i64,
-            registrations_open: switches.registrations_open,
-            approval_required: switches.approval_required,
-            rules: instance::rules_of(instance),
-            activity: activity::rows(instance, now),
-            accounts: accounts::accounts(instance, now),
+        match pinned {
+            Some(truth) => Truth::clone(&truth),
+            None => Truth::of(instance, switches, self.now(), self.host(i)),
         }
     }
 
@@ -214,9 +219,35 @@ impl Simulator {
         self.instance(i).state().pinned = truth.map(Arc::new);
     }
 
+    /// What an instance tells its admins right now.
+    #[must_use]
+    pub fn admin_truth(&self, i: usize) -> AdminTruth {
+        let instance = self.instance(i);
+        let (pinned, switches) = {
+            let state = instance.state();
+            (state.pinned_admin.clone(), state.switches)
+        };
+        match pinned {
+            Some(truth) => AdminTruth::clone(&truth),
+            None => AdminTruth::of(instance, switches, self.now()),
+        }
+    }
+
+    /// Makes an instance tell its admins this from now on, or with `None` its
+    /// own numbers again.
+    pub fn set_admin_truth(&self, i: usize, truth: Option<AdminTruth>) {
+        self.instance(i).state().pinned_admin = truth.map(Arc::new);
+    }
+
     /// Changes what an instance's admin has decided.
     pub fn switch(&self, i: usize, change: impl FnOnce(&mut Switches)) {
         change(&mut self.instance(i).state().switches);
+    }
+
+    /// Makes these the tokens that all instances know; those that they knew
+    /// are dead, [`Settings::token`] included.
+    pub fn set_tokens(&self, tokens: Vec<TokenSpec>) {
+        self.shared.set_tokens(tokens);
     }
 
     /// Sets or removes what goes wrong at a path of an instance: an exact
@@ -248,6 +279,13 @@ impl Simulator {
         let reply = Reply { content: Content::Raw(body.into()), ..Reply::json(serde_json::Value::Null) }
             .with(http::header::CONTENT_TYPE, "application/json; charset=utf-8");
         self.instance(i).state().answers.insert(path.to_owned(), reply);
+    }
+
+    /// [`set_answer`](Simulator::set_answer) for `/robots.txt`.
+    pub fn set_robots(&self, i: usize, body: impl Into<Bytes>) {
+        let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, plain)]);
+        self.set_answer(i, "/robots.txt", StatusCode::OK, headers, body);
     }
 
     /// Gives a path back to the instance's own answer.

@@ -8,6 +8,7 @@ mod program;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::simulator::{Settings, Simulator};
 use program::run;
 use tempfile::TempDir;
@@ -84,6 +85,12 @@ fn a_target_given_twice() {
     );
 }
 
+/// What `collect` may name.
+fn known_endpoints() -> String {
+    let named = Endpoint::ALL.iter().filter(|e| e.on() == On::OptIn);
+    named.map(|e| format!("`{}`", e.name())).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn a_file_says_all_that_is_wrong_with_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,10 +111,11 @@ targets:
     token: s3cret
 ",
     );
+    let known = known_endpoints();
     let message = format!(
         "\
 fedimeter: {file}:1: listn: unknown key; did you mean `listen`?
-fedimeter: {file}:3: defaults.collect[0]: no endpoint `peerz`; known are `instance_v2`, `instance_v1`, `nodeinfo_discovery`, `nodeinfo`, `activity`
+fedimeter: {file}:3: defaults.collect[0]: no endpoint `peerz`; did you mean `peers`? Known are {known}
 fedimeter: {file}:5: targets[0].url: has a scheme that is neither http nor https; write https://a.example
 fedimeter: {file}:7: targets[1].token_file: cannot read /nonexistent/token: No such file or directory (os error 2); create it or correct the path, and let the user that runs fedimeter read it
 fedimeter: {file}:9: targets[2].colect: unknown key; did you mean `collect`?
@@ -172,8 +180,8 @@ fn flags_that_make_no_sense() {
         &["--collect", "peerz", "a.example"],
         &[],
         &format!(
-            "error: invalid value 'peerz' for '--collect <NAME>': no endpoint `peerz`; known are `instance_v2`, \
-             `instance_v1`, `nodeinfo_discovery`, `nodeinfo`, `activity`{help}"
+            "error: invalid value 'peerz' for '--collect <NAME>': no endpoint `peerz`; did you mean `peers`? Known are {}{help}",
+            known_endpoints()
         ),
     );
     wrong(

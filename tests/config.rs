@@ -183,7 +183,7 @@ fn errors_outside_a_file_name_their_place() {
         (&format!("-c {file} --account x"), &[], "--account: is about targets given as arguments"),
         ("-c /no/such.yaml", &[], "/no/such.yaml: cannot read the configuration: No such file"),
         ("--timeout 5 a.example", &[], "is not a duration; write a number with its unit"),
-        ("--collect zebra a.example", &[], "no endpoint `zebra`; known are `instance_v2`"),
+        ("--collect zebra a.example", &[], "no endpoint `zebra`; known are `health`"),
         ("--compat dada a.example b.example", &[], "--compat: dada has no label"),
         ("--nonsense", &[], "unexpected argument '--nonsense'"),
     ] {

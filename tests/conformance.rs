@@ -214,6 +214,8 @@ fn harmless(samples: &[Sample]) -> Result<(), Failed> {
         // The last instance is the one that nothing is wrong with.
         let simulator = simulator(cases.len() + 1, &["4.6.4"]).await;
         let well = cases.len();
+        // Its numbers stand still from here on.
+        simulator.set_truth(well, Some(simulator.truth(well)));
         let mut targets = Vec::new();
         for i in 0..=well {
             let mut target = target(&simulator, i);

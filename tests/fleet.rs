@@ -36,8 +36,9 @@ async fn every_target_is_shown_once() {
     let sink = GrpcSink::start().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fleet.yaml");
-    // A deadline that no machine is too slow for.
-    let mut yaml = "listen: 127.0.0.1:0\ndeadline: 5m\ntimeout: 1m\nlog_level: warn\ntargets:\n".to_owned();
+    // A deadline that no machine is too slow for, and a third fewer points.
+    let mut yaml =
+        "listen: 127.0.0.1:0\ndeadline: 5m\ntimeout: 1m\nendpoint_details: false\ntargets:\n".to_owned();
     for url in simulator.urls() {
         writeln!(yaml, "  - {url}").unwrap();
     }
@@ -50,7 +51,7 @@ async fn every_target_is_shown_once() {
         ("OTEL_METRIC_EXPORT_TIMEOUT", "600000"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "300000"),
     ];
-    let bridge = Serving::start(&["serve", "--config", file.to_str().unwrap(), "--log-level", "info"], &env);
+    let bridge = Serving::start(&["serve", "--config", file.to_str().unwrap()], &env);
 
     let get = http::client().get(format!("{}/metrics", bridge.url()));
     let text = http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", "120")).await;
@@ -66,8 +67,8 @@ async fn every_target_is_shown_once() {
         assert_eq!((found.len(), &labels), (TARGETS, &hosts), "{name}");
     }
     assert_eq!(samples::named(&shown, "fedimeter_endpoint_up").len(), TARGETS * 5);
-    let up: f64 = samples::named(&shown, "fedimeter_target_up").iter().map(|s| s.value).sum();
-    assert_eq!(up, TARGETS as f64);
+    let up = samples::named(&shown, "fedimeter_target_up");
+    assert!(up.iter().all(|s| s.value > 0.0), "all are up");
     assert!(!text.contains("otel_metric_overflow") && !text.contains("otel.metric.overflow"));
 
     // One round of push: a request for each of several parts.

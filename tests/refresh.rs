@@ -2,90 +2,18 @@
 //! reported of it.
 #![cfg(feature = "simulator")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+#[path = "support/poll.rs"]
+#[allow(dead_code)]
+mod poll;
+
 use std::time::Duration;
 
-use fedimeter::clock::Clock;
-use fedimeter::config::Http;
 use fedimeter::endpoint::Endpoint;
-use fedimeter::fetch::Client;
 use fedimeter::metrics::{Number, rows};
-use fedimeter::refresh::Refresher;
-use fedimeter::simulator::{Fault, Settings, Simulator, Switches};
-use fedimeter::snapshot::{Reading, View};
-use fedimeter::target::{AccountRef, Target, Token};
+use fedimeter::simulator::{Fault, Switches};
+use fedimeter::target::{AccountRef, Token};
 
-const WITHIN: Duration = Duration::from_secs(20);
-
-/// Instances by their place: 4.6, 4.2, 3.4, 2.4.
-const V46: usize = 0;
-const V42: usize = 1;
-const V34: usize = 2;
-const V24: usize = 3;
-
-async fn simulator(change: impl FnOnce(&mut Settings)) -> Simulator {
-    let mut settings = Settings { instances: 4, cache_headers: false, ..Settings::default() };
-    change(&mut settings);
-    Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
-}
-
-fn target(simulator: &Simulator, i: usize) -> Target {
-    Target::new(simulator.url(i).parse().unwrap(), None, None, &BTreeMap::new())
-}
-
-fn http() -> Http {
-    Http { timeout: Duration::from_secs(5), ..Http::default() }
-}
-
-struct Bench {
-    refresher: Refresher,
-    clock: Clock,
-}
-
-impl Bench {
-    fn of(targets: Vec<Target>) -> Bench {
-        Bench::with(targets, http())
-    }
-
-    fn with(targets: Vec<Target>, http: Http) -> Bench {
-        let clock = Clock::default();
-        let refresher = Refresher::new(targets, Client::new(http).unwrap(), clock.clone());
-        Bench { refresher, clock }
-    }
-
-    async fn refresh(&self) -> Arc<View> {
-        self.refresher.refresh(WITHIN).await
-    }
-
-    async fn after(&self, seconds: u64) -> Arc<View> {
-        self.clock.advance(Duration::from_secs(seconds));
-        self.refresh().await
-    }
-}
-
-fn reading(view: &View, i: usize) -> Reading<'_> {
-    view.readings().nth(i).unwrap()
-}
-
-/// The value of a row's only point about the i-th target.
-fn value(view: &View, i: usize, name: &str) -> Option<i64> {
-    let row = rows().find(|row| row.name == name).unwrap_or_else(|| panic!("no row {name}"));
-    let mut found = None;
-    row.points(&reading(view, i), &mut |n, labels| {
-        assert!(labels.is_empty(), "{name} has labels");
-        assert!(found.is_none(), "{name} has two points");
-        found = match n {
-            Number::Int(n) => Some(n),
-            Number::Float(f) => Some(f as i64),
-        };
-    });
-    found
-}
-
-fn outcome(view: &View, i: usize, endpoint: Endpoint) -> &'static str {
-    reading(view, i).outcome(endpoint).map_or("none", fedimeter::outcome::Outcome::name)
-}
+use poll::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_version_says_what_it_has_and_nothing_else() {

@@ -187,7 +187,8 @@ pub fn collect(text: &str) -> Result<Endpoint, String> {
         }
         Some(endpoint) => Ok(endpoint),
         None => {
-            let named = Endpoint::ALL.iter().filter(|e| e.on() != On::Listed);
+            // Only these need naming; what comes by itself may be named, too.
+            let named = Endpoint::ALL.iter().filter(|e| e.on() == On::OptIn);
             Err(unknown_endpoint(name, &named.map(|e| e.name()).collect::<Vec<_>>()))
         }
     }

@@ -77,8 +77,6 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
 pub fn of_client(error: &reqwest::Error) -> Failure {
     let mut kind = if error.is_timeout() {
         ErrorType::Timeout
-    } else if is_garbled(error) {
-        ErrorType::Decode
     } else if error.is_connect() || error.is_request() || error.is_body() || error.is_decode() {
         ErrorType::Connect
     } else {
@@ -94,6 +92,8 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
             };
         } else if let Some(kind_of_io) = tls_cause(e) {
             kind = kind_of_io;
+        } else if error.is_decode() && is_garbled(e) {
+            kind = ErrorType::Decode;
         }
         last = Some(e);
         cause = match e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
@@ -115,19 +115,11 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
 }
 
 /// Whether a body's Content-Encoding does not hold what it says. The client
-/// calls every failure to read a body one to decode it, truncation included;
-/// the decompressor tells data that are wrong by the kind of its error.
-fn is_garbled(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        if let Some(io) = e.downcast_ref::<std::io::Error>()
-            && matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput)
-        {
-            return error.is_decode();
-        }
-        cause = e.source();
-    }
-    false
+/// calls every failure to read a body one to decode it, a connection that ends
+/// within it included; the decompressor tells wrong data by its error's kind.
+fn is_garbled(e: &(dyn Error + 'static)) -> bool {
+    e.downcast_ref::<std::io::Error>()
+        .is_some_and(|io| matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput))
 }
 
 fn tls_cause(e: &(dyn Error + 'static)) -> Option<ErrorType> {

@@ -66,16 +66,17 @@ pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
     Some(RateLimit { limit: number("x-ratelimit-limit"), remaining: number("x-ratelimit-remaining"), reset })
 }
 
-/// How long to stay away after 429 or 503: `Retry-After`, else the end of the
-/// rate limit's window; at most an hour.
+/// How long to stay away after 429 or 503: `Retry-After`, with 429 else the end
+/// of the rate limit's window; at most an hour.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, unix: f64) -> Option<Duration> {
+pub fn retry_after(status: StatusCode, headers: &HeaderMap, unix: f64) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
     let seconds = match text("retry-after") {
         Some(value) => match value.parse::<u64>() {
             Ok(seconds) => seconds as f64,
             Err(_) => http_date(value)? - unix,
         },
+        None if status != StatusCode::TOO_MANY_REQUESTS => return None,
         None => instant(text("x-ratelimit-reset")?)? - unix,
     };
     (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
@@ -214,7 +215,10 @@ mod tests {
             (("x-ratelimit-reset", "1994-11-06T08:50:00.000000Z"), Some(30)),
             (("x-ratelimit-reset", "1994-11-06T08:40:00.000000Z"), None),
         ] {
-            assert_eq!(retry_after(&headers(&[line]), unix).map(|d| d.as_secs()), seconds, "{line:?}");
+            let wait = |status| retry_after(status, &headers(&[line]), unix).map(|d| d.as_secs());
+            assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS), seconds, "{line:?}");
+            let unavailable = seconds.filter(|_| line.0 == "retry-after");
+            assert_eq!(wait(StatusCode::SERVICE_UNAVAILABLE), unavailable, "{line:?}");
         }
     }
 }

@@ -4,9 +4,11 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::reply::Reply;
-use super::routes::{Call, needs_user};
 use super::state::Instance;
+use super::tokens::OUTSIDE_SCOPES;
+use super::tokens::permission::INVITE_USERS;
 use super::truth::Account;
 
 /// Their names, the admin first.
@@ -28,10 +30,62 @@ pub(super) fn show(call: &Call<'_>) -> Reply {
     found(call, |account| account.id == call.last_segment())
 }
 
+/// `GET /api/v1/accounts?id[]=`, since 4.3: those that are known, of 40 at most.
+pub(super) fn index(call: &Call<'_>) -> Reply {
+    if let Some(refusal) = call.closed() {
+        return refusal;
+    }
+    let mut ids = call.list("id[]");
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.len() > 40 {
+        return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, "Too many accounts at once");
+    }
+    let mut known = call.say(|truth| truth.accounts.clone(), accounts);
+    known.retain(|account| ids.binary_search(&account.id).is_ok());
+    Reply::json(known.iter().map(|account| entity(call, account)).collect())
+}
+
+/// `GET /api/v1/accounts/verify_credentials`: the account of a token, with
+/// what its role allows from 4.0 on.
+pub(super) fn verify_credentials(call: &Call<'_>) -> Reply {
+    let Some(token) = call.token() else {
+        return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
+    };
+    let version = call.version();
+    let profile = version.since(4, 3) && token.has_scope("profile");
+    if !profile && !token.has_scope("read:accounts") {
+        return Reply::error(StatusCode::FORBIDDEN, OUTSIDE_SCOPES);
+    }
+    let all = call.say(|truth| truth.accounts.clone(), accounts);
+    let Some(account) = all.first() else {
+        return Reply::error(StatusCode::NOT_FOUND, "Record not found");
+    };
+    let mut entity = entity(call, account);
+    entity["source"] = json!({
+        "privacy": "public",
+        "sensitive": false,
+        "language": null,
+        "note": "Lives in a simulator.",
+        "fields": [],
+        "follow_requests_count": 0,
+    });
+    if version.since(4, 0) {
+        let granted = token.granted(version);
+        entity["role"] = json!({
+            "id": "3",
+            "name": if granted == INVITE_USERS { "" } else { "Staff" },
+            "permissions": granted.to_string(),
+            "color": "",
+            "highlighted": granted != INVITE_USERS,
+        });
+    }
+    Reply::json(entity)
+}
+
 fn found(call: &Call<'_>, wanted: impl Fn(&Account) -> bool) -> Reply {
-    let closed = call.switches.authenticated_only || call.switches.limited_federation;
-    if closed && !call.authenticated() {
-        return needs_user();
+    if let Some(refusal) = call.closed() {
+        return refusal;
     }
     match call.say(|truth| truth.accounts.clone(), accounts).iter().find(|account| wanted(account)) {
         Some(account) => Reply::json(entity(call, account)),

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::call::{Call, needs_user};
 use super::reply::Reply;
-use super::routes::{Call, needs_user};
 use super::state::Instance;
 use super::truth::ActivityRow;
 

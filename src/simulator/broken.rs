@@ -102,10 +102,13 @@ pub(super) fn after(fault: &Fault, mut reply: Reply, request: &HeaderMap) -> Res
         Fault::Stall => return half(reply.render(), true),
         _ => {}
     }
-    reply.render().respond(request)
+    reply.respond(request)
 }
 
 fn spoil(reply: &mut Reply, change: impl Fn(&mut Value)) {
+    if let Content::Peers(peers) = reply.content {
+        reply.content = Content::Json(peers.value());
+    }
     if let Content::Json(value) = &mut reply.content {
         change(value);
     }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::accounts;
+use super::call::{Call, needs_user};
 use super::reply::Reply;
-use super::routes::{Call, DEPRECATION, needs_user};
+use super::routes::DEPRECATION;
 use super::state::Instance;
 
 const RULES: [&str; 8] = [
@@ -136,7 +137,9 @@ fn configuration(call: &Call<'_>) -> Value {
     }
     if version.since(4, 5) {
         let public = json!({ "local": "public", "remote": "public" });
-        let access = json!({ "live_feeds": public, "hashtag_feeds": public, "trending_link_feeds": public });
+        let live = if call.switches.timeline_preview { "public" } else { "authenticated" };
+        let live = json!({ "local": live, "remote": live });
+        let access = json!({ "live_feeds": live, "hashtag_feeds": public, "trending_link_feeds": public });
         configuration.insert("timelines_access".to_owned(), access);
     }
     configuration.insert("urls".to_owned(), urls);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::reply::Reply;
-use super::routes::Call;
 
 /// `GET /.well-known/nodeinfo`.
 pub(super) fn discovery(call: &Call<'_>) -> Reply {

@@ -65,6 +65,16 @@ impl Numbers {
         unit(self.seed, 1000 + salt)
     }
 
+    /// Bits that belong to this instance and `salt`.
+    pub fn salted(&self, salt: u64) -> u64 {
+        mix(self.seed ^ mix(1000 + salt))
+    }
+
+    /// Its size when it was given one.
+    pub fn size(&self) -> f64 {
+        self.users_per_second * (REFERENCE - self.founded) as f64
+    }
+
     pub fn founded(&self) -> i64 {
         self.founded
     }

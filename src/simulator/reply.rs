@@ -12,8 +12,12 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::peers::Peers;
+
 /// Smaller bodies are sent as they are, as nginx's `gzip_min_length` does.
 const GZIP_FROM: usize = 1000;
+
+const JSON: &str = "application/json; charset=utf-8";
 
 /// What stands in the body.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub(super) enum Content {
     Empty,
     Json(Value),
     Html(String),
+    /// A list that is made while it is sent.
+    Peers(Peers),
     /// A body whose type, if any, is among the headers.
     Raw(Bytes),
 }
@@ -69,16 +75,30 @@ impl Reply {
         self
     }
 
+    /// The answer to a request with these headers.
+    pub fn respond(self, request: &HeaderMap) -> Response<Body> {
+        let Content::Peers(peers) = self.content else { return self.render().respond(request) };
+        let head = Reply { content: Content::Empty, ..self }.with(CONTENT_TYPE, JSON);
+        let mut rendered = head.render();
+        if rendered.is_known(request) {
+            return rendered.respond(request);
+        }
+        let gzip = accepts_gzip(request);
+        rendered.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        if gzip {
+            rendered.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        rendered.with_body(|_| peers.stream(gzip))
+    }
+
     /// With `Content-Type`, and with a weak `ETag` where the answer is a good
     /// one and has none; the body as bytes.
     pub fn render(self) -> Rendered {
         let (default_type, body) = match self.content {
             Content::Empty => (None, Bytes::new()),
             // A `Value` has nothing that can't be written.
-            Content::Json(value) => (
-                Some("application/json; charset=utf-8"),
-                serde_json::to_vec(&value).unwrap_or_default().into(),
-            ),
+            Content::Json(value) => (Some(JSON), serde_json::to_vec(&value).unwrap_or_default().into()),
+            Content::Peers(peers) => (Some(JSON), peers.text().into()),
             Content::Html(page) => (Some("text/html; charset=utf-8"), page.into()),
             Content::Raw(body) => (None, body),
         };

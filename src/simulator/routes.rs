@@ -1,18 +1,19 @@
 //! The endpoints: one row each, with the version that brought it, how long
-//! its answers may be kept, and who answers. To add an endpoint, add a row and
+//! its answers may be kept, what it asks of a token, and who answers. To add an endpoint, add a row and
 //! a function in the file of its family.
 
-use std::sync::Arc;
-
 use http::header::{CACHE_CONTROL, HeaderName, VARY};
-use http::{HeaderMap, Method, StatusCode};
-use url::form_urlencoded;
+use http::{Method, StatusCode};
 
+use super::admin::{dashboard, lists, people, trends};
+use super::call::{Bearer, Call};
 use super::reply::Reply;
-use super::state::{Instance, Now, Shared, Switches};
-use super::truth::Truth;
+use super::tokens::Needs;
+use super::tokens::permission::{
+    MANAGE_BLOCKS, MANAGE_FEDERATION, MANAGE_REPORTS, MANAGE_USERS, VIEW_DASHBOARD,
+};
 use super::version::Version;
-use super::{accounts, activity, instance, nodeinfo};
+use super::{accounts, activity, blocks, community, health, instance, nodeinfo, peers, timelines};
 
 /// An endpoint.
 pub(super) struct Route {
@@ -20,19 +21,29 @@ pub(super) struct Route {
     /// Segments; one that begins with a colon stands for any.
     path: &'static str,
     /// The release that brought it.
-    since: (u32, u32, u32),
+    since: Release,
     kept: Kept,
+    /// What it asks of those who use it, beyond what its answer does.
+    needs: Option<Needs>,
     answer: fn(&Call<'_>) -> Reply,
 }
 
 /// How long an answer may be kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Instance,
+    /// Like the instance, but only since 4.2.
+    Blocks,
+    /// What changes once a day.
     Activity,
+    /// What changes all the time.
     Accounts,
     Nodeinfo,
     NodeinfoDiscovery,
+    /// What is for one user.
+    Private,
+    /// Nothing is said but what the answer says itself.
+    Unsaid,
 }
 
 #[rustfmt::skip]
@@ -40,76 +51,61 @@ const ROUTES: &[Route] = &[
     get("/api/v1/instance", (1, 1, 0), Kept::Instance, instance::v1),
     get("/api/v2/instance", (4, 0, 0), Kept::Instance, instance::v2),
     get("/api/v1/instance/activity", (2, 1, 2), Kept::Activity, activity::activity),
+    get("/api/v1/instance/peers", (2, 1, 2), Kept::Activity, peers::peers),
+    get("/api/v1/instance/domain_blocks", (4, 0, 0), Kept::Blocks, blocks::domain_blocks),
     get("/.well-known/nodeinfo", (3, 0, 0), Kept::NodeinfoDiscovery, nodeinfo::discovery),
     get("/nodeinfo/2.0", (3, 0, 0), Kept::Nodeinfo, nodeinfo::document),
+    get("/api/v1/accounts", (4, 3, 0), Kept::Accounts, accounts::index),
     get("/api/v1/accounts/lookup", (3, 4, 0), Kept::Accounts, accounts::lookup),
+    get("/api/v1/accounts/verify_credentials", (1, 0, 0), Kept::Private, accounts::verify_credentials),
     get("/api/v1/accounts/:id", (1, 0, 0), Kept::Accounts, accounts::show),
+    get("/api/v1/tags/:name", (4, 0, 0), Kept::Accounts, community::tag),
+    get("/api/v1/custom_emojis", (2, 0, 0), Kept::Instance, community::custom_emojis),
+    get("/api/v1/announcements", (3, 1, 0), Kept::Private, community::announcements),
+    get("/api/v1/timelines/public", (1, 0, 0), Kept::Accounts, timelines::public),
+    get("/health", (3, 0, 0), Kept::Unsaid, health::web),
+    get(STREAMING_HEALTH, (2, 5, 0), Kept::Unsaid, health::streaming),
+    get("/robots.txt", (1, 0, 0), Kept::Unsaid, health::robots),
+    post("/api/v1/admin/measures", (3, 5, 0), DASHBOARD, dashboard::measures),
+    post("/api/v1/admin/dimensions", (3, 5, 0), DASHBOARD, dashboard::dimensions),
+    post("/api/v1/admin/retention", (3, 5, 0), DASHBOARD, dashboard::retention),
+    admin("/api/v1/admin/reports", (2, 9, 1), needs("admin:read:reports", MANAGE_REPORTS), people::reports),
+    admin("/api/v1/admin/accounts", (2, 9, 1), needs("admin:read:accounts", MANAGE_USERS), people::accounts_v1),
+    admin("/api/v2/admin/accounts", (3, 5, 0), needs("admin:read:accounts", MANAGE_USERS), people::accounts_v2),
+    admin("/api/v1/admin/domain_blocks", (4, 0, 0), needs("admin:read:domain_blocks", MANAGE_FEDERATION), lists::domain_blocks),
+    admin("/api/v1/admin/domain_allows", (4, 0, 0), needs("admin:read:domain_allows", MANAGE_FEDERATION), lists::domain_allows),
+    admin("/api/v1/admin/ip_blocks", (4, 0, 0), needs("admin:read:ip_blocks", MANAGE_BLOCKS), lists::ip_blocks),
+    admin("/api/v1/admin/email_domain_blocks", (4, 0, 0), needs("admin:read:email_domain_blocks", MANAGE_BLOCKS), lists::email_domain_blocks),
+    admin("/api/v1/admin/canonical_email_blocks", (4, 0, 0), needs("admin:read:canonical_email_blocks", MANAGE_BLOCKS), lists::canonical_email_blocks),
+    admin("/api/v1/admin/trends/tags", (3, 5, 0), trends::NEEDS, trends::tags),
+    admin("/api/v1/admin/trends/statuses", (3, 5, 0), trends::NEEDS, trends::statuses),
+    admin("/api/v1/admin/trends/links", (3, 5, 0), trends::NEEDS, trends::links),
 ];
 
-const fn get(
-    path: &'static str,
-    since: (u32, u32, u32),
-    kept: Kept,
-    answer: fn(&Call<'_>) -> Reply,
-) -> Route {
-    Route { method: Method::GET, path, since, kept, answer }
+/// Not Mastodon's web server answers here, but its streaming server.
+const STREAMING_HEALTH: &str = "/api/v1/streaming/health";
+
+const DASHBOARD: Needs = needs("admin:read", VIEW_DASHBOARD);
+
+type Handler = fn(&Call<'_>) -> Reply;
+
+/// A release, as its three numbers.
+type Release = (u32, u32, u32);
+
+const fn get(path: &'static str, since: Release, kept: Kept, answer: Handler) -> Route {
+    Route { method: Method::GET, path, since, kept, needs: None, answer }
 }
 
-/// A request as an endpoint sees it.
-pub(super) struct Call<'a> {
-    pub shared: &'a Shared,
-    pub instance: &'a Instance,
-    pub switches: Switches,
-    pub pinned: Option<Arc<Truth>>,
-    pub now: Now,
-    pub method: Method,
-    pub path: &'a str,
-    pub query: &'a str,
-    pub headers: &'a HeaderMap,
-    /// `http` or `https`, by `X-Forwarded-Proto`.
-    pub scheme: &'a str,
-    /// The host and port that the instance calls itself.
-    pub domain: String,
+const fn admin(path: &'static str, since: Release, needs: Needs, answer: Handler) -> Route {
+    Route { method: Method::GET, path, since, kept: Kept::Private, needs: Some(needs), answer }
 }
 
-impl Call<'_> {
-    pub fn version(&self) -> &Version {
-        &self.instance.version
-    }
+const fn post(path: &'static str, since: Release, needs: Needs, answer: Handler) -> Route {
+    Route { method: Method::POST, path, since, kept: Kept::Private, needs: Some(needs), answer }
+}
 
-    /// `http://art.localhost:3000`, without a slash at the end.
-    pub fn base(&self) -> String {
-        format!("{}://{}", self.scheme, self.domain)
-    }
-
-    /// What a test has set, else what the numbers say now.
-    pub fn say<T>(&self, pinned: impl Fn(&Truth) -> T, own: impl Fn(&Instance, i64) -> T) -> T {
-        match &self.pinned {
-            Some(truth) => pinned(truth),
-            None => own(self.instance, self.now.seconds),
-        }
-    }
-
-    /// The value of a query parameter.
-    pub fn parameter(&self, name: &str) -> Option<String> {
-        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
-        pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
-    }
-
-    /// The part of the path behind its last slash.
-    pub fn last_segment(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or_default()
-    }
-
-    /// The bearer token of the request.
-    fn token(&self) -> Option<&str> {
-        self.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
-    }
-
-    /// Whether the request has a token; one that is not known has been refused.
-    pub fn authenticated(&self) -> bool {
-        self.token().is_some()
-    }
+const fn needs(scope: &'static str, permission: u64) -> Needs {
+    Needs { scope, permission, or_public: false }
 }
 
 /// The answer of an instance with nothing wrong.
@@ -121,23 +117,19 @@ pub(super) fn answer(call: &Call<'_>) -> Reply {
     });
     let Some(route) = route else { return unknown(call) };
     // A dead token spoils public endpoints too; NodeInfo does not look at it.
-    if path.starts_with("/api/")
-        && call.token().is_some_and(|token| call.shared.settings.token.as_deref() != Some(token))
-    {
+    if path.starts_with("/api/") && route.path != STREAMING_HEALTH && matches!(call.bearer, Bearer::Dead) {
         return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
     }
+    if let Some(refusal) = route.needs.and_then(|needs| needs.refusal(call)) {
+        return refusal;
+    }
     let reply = (route.answer)(call);
-    if reply.status != StatusCode::OK || !call.shared.settings.cache_headers {
+    if reply.status != StatusCode::OK || !call.cache_headers || route.kept == Kept::Unsaid {
         return reply;
     }
     reply
         .with(VARY, vary(route.kept, call.version()))
         .with(CACHE_CONTROL, cache_control(route.kept, call.version(), call.authenticated()))
-}
-
-/// 401 of an endpoint that wants a user.
-pub(super) fn needs_user() -> Reply {
-    Reply::error(StatusCode::UNAUTHORIZED, "This method requires an authenticated user")
 }
 
 fn leads_to(route: &str, path: &str) -> bool {
@@ -169,7 +161,8 @@ fn cache_control(kept: Kept, version: &Version, authenticated: bool) -> &'static
         Kept::Nodeinfo => "max-age=1800, public",
         Kept::NodeinfoDiscovery => "max-age=259200, public",
         _ if version.since(4, 2) && authenticated => "private, no-store",
-        Kept::Instance | Kept::Activity if version.since(4, 2) => {
+        Kept::Private if version.since(4, 2) => "private, no-store",
+        Kept::Instance | Kept::Blocks | Kept::Activity if version.since(4, 2) => {
             "max-age=300, public, stale-while-revalidate=30, stale-if-error=86400"
         }
         Kept::Accounts if version.since(4, 2) => {
@@ -177,14 +170,16 @@ fn cache_control(kept: Kept, version: &Version, authenticated: bool) -> &'static
         }
         Kept::Instance if version.since(3, 0) => "max-age=180, public",
         Kept::Activity if version.since(3, 0) => "max-age=86400, public",
-        Kept::Accounts if version.since(3, 0) => "no-cache, no-store, max-age=0, must-revalidate",
+        Kept::Accounts | Kept::Private if version.since(3, 0) => {
+            "no-cache, no-store, max-age=0, must-revalidate"
+        }
         _ => "max-age=0, private, must-revalidate",
     }
 }
 
 fn vary(kept: Kept, version: &Version) -> &'static str {
     match kept {
-        Kept::Accounts if version.since(4, 2) => "Authorization, Origin",
+        Kept::Accounts | Kept::Private if version.since(4, 2) => "Authorization, Origin",
         _ if version.since(4, 2) => "Accept, Origin",
         _ => "Accept-Encoding, Origin",
     }

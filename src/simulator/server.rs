@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use http::header::{HOST, HeaderName, HeaderValue, LOCATION};
+use axum::body::{Body, Bytes};
+use http::header::{HOST, HeaderValue, LOCATION};
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -14,12 +14,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::broken::{self, Closed};
+use super::call::{Bearer, Call};
+use super::limits::{self, Limit};
 use super::reply::Reply;
-use super::routes::{Call, answer};
+use super::routes::answer;
 use super::state::{Instance, Now, Request, Shared};
 
-/// Rate limits count in windows of five minutes by the clock on the wall.
-const WINDOW: i64 = 300;
+/// As much as a request's body may hold.
+const MAX_REQUEST: usize = 1 << 16;
 
 /// Accepts connections until it is aborted; they end with it.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
@@ -44,13 +46,17 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { respond(&shared, &request).await }
+        async move { respond(&shared, request).await }
     });
     // What ends a connection early is the peer's business, or a fault on purpose.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Response<Body>, Closed> {
+async fn respond(shared: &Shared, request: HttpRequest<Incoming>) -> Result<Response<Body>, Closed> {
+    let (head, body) = request.into_parts();
+    // Nobody has more to say to the simulator than fits; where one breaks off, so does it.
+    let body = axum::body::to_bytes(Body::new(body), MAX_REQUEST).await.map_err(|_| Closed)?;
+    let request = &HttpRequest::from_parts(head, body);
     let uri = request.uri();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
@@ -60,29 +66,25 @@ async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Res
     shared.record(|| record(request, instance, host));
 
     let fault = instance.state().fault(path, now.seconds);
-    let limit = path.starts_with("/api").then(|| spend(shared, instance, now));
+    let limit = limits::spend(shared, instance, now, path, uri.query().unwrap_or_default());
     if let Some(fault) = &fault
         && let Some(result) = broken::instead(fault, now).await
     {
         return result;
     }
-    let mut reply = match &limit {
-        Some(limit) if limit.exceeded => {
-            limit.tell(Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests"))
-        }
-        _ => {
-            let domain = domain(shared, instance, own_name, host);
-            ask(shared, instance, request, now, domain)
+    let reply = if let Some(refusal) = limit.as_ref().and_then(Limit::refusal) {
+        refusal
+    } else {
+        let domain = domain(shared, instance, own_name, host);
+        let reply = ask(shared, instance, request, now, domain);
+        match &limit {
+            Some(limit) if reply.status == StatusCode::OK => limit.tell(reply),
+            _ => reply,
         }
     };
-    if let Some(limit) = &limit
-        && reply.status == StatusCode::OK
-    {
-        reply = limit.tell(reply);
-    }
     Ok(match &fault {
         Some(fault) => broken::after(fault, reply, request.headers()),
-        None => reply.render().respond(request.headers()),
+        None => reply.respond(request.headers()),
     })
 }
 
@@ -90,18 +92,18 @@ async fn respond(shared: &Shared, request: &HttpRequest<Incoming>) -> Result<Res
 fn ask(
     shared: &Shared,
     instance: &Instance,
-    request: &HttpRequest<Incoming>,
+    request: &HttpRequest<Bytes>,
     now: Now,
     domain: String,
 ) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
     let forwarded = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    let (switches, pinned) = {
+    let (switches, pinned, pinned_admin) = {
         let state = instance.state();
         if let Some(reply) = state.answers.get(uri.path()) {
             return reply.clone();
         }
-        (state.switches, state.pinned.clone())
+        (state.switches, state.pinned.clone(), state.pinned_admin.clone())
     };
     if switches.force_ssl && !forwarded && !uri.path().starts_with("/health") {
         let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -109,15 +111,18 @@ fn ask(
             .with(LOCATION, &format!("https://{domain}{target}"));
     }
     answer(&Call {
-        shared,
         instance,
         switches,
         pinned,
+        pinned_admin,
         now,
         method: request.method().clone(),
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
         headers,
+        cache_headers: shared.settings.cache_headers,
+        bearer: Bearer::of(shared, headers),
+        body: request.body(),
         scheme: if forwarded { "https" } else { "http" },
         domain,
     })
@@ -133,7 +138,7 @@ fn domain(shared: &Shared, instance: &Instance, own_name: bool, host: &str) -> S
     }
 }
 
-fn record(request: &HttpRequest<Incoming>, instance: &Instance, host: &str) -> Request {
+fn record(request: &HttpRequest<Bytes>, instance: &Instance, host: &str) -> Request {
     let mut headers: HeaderMap = request.headers().clone();
     if let Ok(host) = HeaderValue::from_str(host) {
         headers.entry(HOST).or_insert(host);
@@ -145,38 +150,6 @@ fn record(request: &HttpRequest<Incoming>, instance: &Instance, host: &str) -> R
         target: target.to_owned(),
         version: request.version(),
         headers,
-    }
-}
-
-/// Where a client stands with the rate limit.
-struct Limit {
-    allowed: u32,
-    remaining: u32,
-    reset: String,
-    exceeded: bool,
-}
-
-/// Counts a request of `/api`, 304s included. Real servers count by address;
-/// here all clients of an instance share one count.
-fn spend(shared: &Shared, instance: &Instance, now: Now) -> Limit {
-    // 7500 for strangers before 2.9.
-    let limit = shared.settings.rate_limit.unwrap_or(if instance.version.since(2, 9) { 300 } else { 7500 });
-    let end = now.seconds - now.seconds.rem_euclid(WINDOW) + WINDOW;
-    let spent = instance.state().spend(end);
-    Limit {
-        allowed: limit,
-        remaining: limit.saturating_sub(spent),
-        reset: broken::instant(end, now.micros),
-        exceeded: spent > limit,
-    }
-}
-
-impl Limit {
-    fn tell(&self, reply: Reply) -> Reply {
-        let name = HeaderName::from_static;
-        reply
-            .with(name("x-ratelimit-limit"), &self.allowed.to_string())
-            .with(name("x-ratelimit-remaining"), &self.remaining.to_string())
-            .with(name("x-ratelimit-reset"), &self.reset)
+        body: request.body().clone(),
     }
 }

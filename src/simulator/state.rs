@@ -5,12 +5,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 
+use super::admin::truth::AdminTruth;
 use super::faults::Fault;
 use super::numbers::Numbers;
 use super::reply::Reply;
+use super::tokens::TokenSpec;
 use super::truth::Truth;
 use super::version::{GENERATIONS, Version};
 use super::{Clock, Settings};
@@ -27,6 +30,7 @@ pub(super) struct Shared {
     pub settings: Settings,
     pub instances: Vec<Instance>,
     pub port: u16,
+    tokens: Mutex<Vec<Arc<TokenSpec>>>,
     clock: AtomicI64,
     log: Mutex<VecDeque<Request>>,
 }
@@ -49,24 +53,32 @@ pub(super) struct State {
     pub answers: HashMap<String, Reply>,
     /// What the instance says instead of its own numbers.
     pub pinned: Option<Arc<Truth>>,
-    /// The end of the running rate limit window, and the requests in it.
-    window: (i64, u32),
+    pub pinned_admin: Option<Arc<AdminTruth>>,
+    /// By rule: the end of the running rate limit window, and the requests in it.
+    windows: [(i64, u32); 2],
     paths: HashMap<Box<str>, usize>,
 }
 
 /// What an instance's admin has decided.
 ///
-/// By default everything is on and open, and one instance in three asks for
+/// By default everything is on and open but for the list of blocked domains, and one instance in three asks for
 /// approval or is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // Each is a setting of its own on a real server.
 pub struct Switches {
     /// Off: `/api/v1/instance/activity` is an empty 404.
     pub activity_api: bool,
+    /// Off: `/api/v1/instance/peers` is an empty 404.
+    pub peers_api: bool,
+    /// Who sees `/api/v1/instance/domain_blocks`.
+    pub show_domain_blocks: ShowDomainBlocks,
+    /// Off: the public timelines are 422 for those without a token, from 3.0.
+    pub timeline_preview: bool,
     /// `LIMITED_FEDERATION_MODE`: 401 for the instance documents up to 4.3, and
     /// from 4.4 an `active_month` of 0.
     pub limited_federation: bool,
-    /// `DISALLOW_UNAUTHENTICATED_API_ACCESS`: 401 for accounts.
+    /// `DISALLOW_UNAUTHENTICATED_API_ACCESS`: 401 for accounts, timelines,
+    /// emojis, hashtags.
     pub authenticated_only: bool,
     /// Plain requests without `X-Forwarded-Proto: https` are sent to https, as
     /// a production server does.
@@ -77,6 +89,17 @@ pub struct Switches {
     pub approval_required: bool,
     /// Whether a contact account is set.
     pub contact_account: bool,
+}
+
+/// Who sees which domains an instance blocks; for others the list is an empty 404.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShowDomainBlocks {
+    /// Nobody.
+    Disabled,
+    /// Those with a token.
+    Users,
+    /// Everyone.
+    All,
 }
 
 /// A request as it arrived.
@@ -92,6 +115,8 @@ pub struct Request {
     pub version: http::Version,
     /// All of them; over HTTP/2, `host` is made from the authority.
     pub headers: HeaderMap,
+    /// What a form or JSON document has in the body.
+    pub body: Bytes,
 }
 
 /// One moment of the simulator's clock.
@@ -120,7 +145,19 @@ impl Shared {
             Clock::Fixed(seconds) => seconds,
             Clock::System => 0,
         });
-        Shared { settings, instances, port, clock, log: Mutex::default() }
+        let owner = settings.token.as_deref().map(TokenSpec::everything);
+        let tokens = owner.into_iter().chain(settings.tokens.iter().cloned()).map(Arc::new).collect();
+        let (tokens, log) = (Mutex::new(tokens), Mutex::default());
+        Shared { settings, instances, port, tokens, clock, log }
+    }
+
+    /// The token with this secret.
+    pub fn token(&self, secret: &str) -> Option<Arc<TokenSpec>> {
+        lock(&self.tokens).iter().find(|token| token.secret == secret).map(Arc::clone)
+    }
+
+    pub fn set_tokens(&self, tokens: Vec<TokenSpec>) {
+        *lock(&self.tokens) = tokens.into_iter().map(Arc::new).collect();
     }
 
     /// The time; a fixed clock stands until it is moved.
@@ -173,6 +210,9 @@ impl Instance {
         let door = numbers.unit(10);
         let switches = Switches {
             activity_api: true,
+            peers_api: true,
+            show_domain_blocks: ShowDomainBlocks::Disabled,
+            timeline_preview: true,
             limited_federation: false,
             authenticated_only: false,
             force_ssl: false,
@@ -185,7 +225,8 @@ impl Instance {
             faults: Vec::new(),
             answers: HashMap::new(),
             pinned: None,
-            window: (0, 0),
+            pinned_admin: None,
+            windows: [(0, 0); 2],
             paths: HashMap::new(),
         };
         Instance { index, version, numbers, requests: AtomicUsize::new(0), state: Mutex::new(state) }
@@ -237,14 +278,15 @@ impl State {
         rule.1.at(now).cloned()
     }
 
-    /// Counts a request against the limit of a window that ends at `end`:
-    /// how many have come in it, this one included.
-    pub fn spend(&mut self, end: i64) -> u32 {
-        if self.window.0 != end {
-            self.window = (end, 0);
+    /// Counts a request against the limit of a rule's window that ends at
+    /// `end`: how many have come in it, this one included.
+    pub fn spend(&mut self, rule: usize, end: i64) -> u32 {
+        let window = &mut self.windows[rule];
+        if window.0 != end {
+            *window = (end, 0);
         }
-        self.window.1 = self.window.1.saturating_add(1);
-        self.window.1
+        window.1 = window.1.saturating_add(1);
+        window.1
     }
 }
 

@@ -1,6 +1,9 @@
 //! What an instance would say right now, as plain numbers, for tests to
 //! compare with.
 
+use super::state::{Instance, Switches};
+use super::{accounts, activity, blocks, community, instance, peers, timelines};
+
 /// Everything that a simulated instance would answer at one moment.
 ///
 /// Numbers are signed so that a test can make an instance say what none should.
@@ -34,6 +37,51 @@ pub struct Truth {
     pub activity: Vec<ActivityRow>,
     /// Its accounts, the admin's first.
     pub accounts: Vec<Account>,
+    /// Number of domains in `/api/v1/instance/peers`.
+    pub peers: usize,
+    /// Domains that it blocks and shows, from 4.0.
+    pub domain_blocks: DomainBlocks,
+    /// Number of custom emojis.
+    pub custom_emojis: usize,
+    /// Number of published announcements, from 3.1.
+    pub announcements: usize,
+    /// When the newest status on the local timeline was written, Unix time in
+    /// milliseconds.
+    pub newest_local_ms: Option<i64>,
+    /// The same of the federated timeline.
+    pub newest_federated_ms: Option<i64>,
+    /// Hashtags in use; any other has seven days of zeros.
+    pub tags: Vec<Tag>,
+}
+
+impl Truth {
+    /// What an instance's own numbers say.
+    pub(super) fn of(instance: &Instance, switches: Switches, now: i64, domain: String) -> Truth {
+        let numbers = &instance.numbers;
+        Truth {
+            domain,
+            title: instance.title(),
+            version: instance.version.text.to_string(),
+            api_version: instance.version.api_version(),
+            users: numbers.users(now) as i64,
+            statuses: numbers.statuses(now) as i64,
+            domains: numbers.domains(now) as i64,
+            active_month: numbers.active_month(now) as i64,
+            active_half_year: numbers.active_half_year(now) as i64,
+            registrations_open: switches.registrations_open,
+            approval_required: switches.approval_required,
+            rules: instance::rules_of(instance),
+            activity: activity::rows(instance, now),
+            accounts: accounts::accounts(instance, now),
+            peers: peers::count(instance, now),
+            domain_blocks: blocks::blocked(instance),
+            custom_emojis: community::emojis_of(instance),
+            announcements: community::announcements_of(instance),
+            newest_local_ms: timelines::newest_local_ms(instance, now),
+            newest_federated_ms: timelines::newest_federated_ms(instance, now),
+            tags: community::tags(instance, now),
+        }
+    }
 }
 
 /// A row of `/api/v1/instance/activity`.
@@ -48,6 +96,26 @@ pub struct ActivityRow {
     pub logins: u64,
     /// New users.
     pub registrations: u64,
+}
+
+/// Domains by the severity of their block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DomainBlocks {
+    /// Heard only by those who follow.
+    pub silence: usize,
+    /// Not heard at all.
+    pub suspend: usize,
+}
+
+/// A hashtag with its last seven UTC days, the running one first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// Without `#`.
+    pub name: String,
+    /// Statuses with it.
+    pub uses: [i64; 7],
+    /// Accounts that wrote them.
+    pub accounts: [i64; 7],
 }
 
 /// An account of a simulated instance.

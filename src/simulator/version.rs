@@ -36,6 +36,16 @@ impl Version {
         self.number >= number
     }
 
+    /// Whether this has the security fixes of 2026-07-27, which made the
+    /// dashboard's endpoints look at what they are given.
+    pub fn checks_parameters(&self) -> bool {
+        match self.number {
+            (4, 4, patch) => patch >= 21,
+            (4, 5, patch) => patch >= 14,
+            number => number >= (4, 6, 4),
+        }
+    }
+
     /// `api_versions.mastodon`, which counts the changes of the API from 4.3 on.
     pub fn api_version(&self) -> Option<u32> {
         match self.number {
@@ -64,6 +74,11 @@ mod tests {
             ("", (0, 0, 0)),
         ] {
             assert_eq!(Version::new(text).number, number, "{text}");
+        }
+        for (text, checks) in
+            [("4.4.20", false), ("4.4.21", true), ("4.5.13", false), ("4.5.14", true), ("4.6.3", false)]
+        {
+            assert_eq!(Version::new(text).checks_parameters(), checks, "{text}");
         }
         assert_eq!(Version::new("4.2.13").api_version(), None);
         assert_eq!(Version::new("4.6.4").api_version(), Some(10));

@@ -18,6 +18,69 @@ async fn raw(addr: SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test]
+async fn faults_reach_every_path() {
+    let bed = bed(|s| s.token = Some("owner".into())).await;
+    bed.simulator.switch(0, |s| s.show_domain_blocks = super::ShowDomainBlocks::All);
+    let admin = [
+        "reports",
+        "accounts",
+        "domain_blocks",
+        "domain_allows",
+        "ip_blocks",
+        "email_domain_blocks",
+        "canonical_email_blocks",
+        "trends/tags",
+        "trends/statuses",
+        "trends/links",
+        "measures",
+        "dimensions",
+        "retention",
+    ];
+    let public = [
+        "/health",
+        "/robots.txt",
+        "/api/v1/streaming/health",
+        "/api/v1/instance/peers",
+        "/api/v1/instance/domain_blocks",
+        "/api/v1/custom_emojis",
+        "/api/v1/announcements",
+        "/api/v1/timelines/public",
+        "/api/v1/tags/rust",
+        "/api/v1/accounts",
+        "/api/v1/accounts/verify_credentials",
+    ];
+    let admin = admin.iter().map(|name| format!("/api/v1/admin/{name}"));
+    for path in admin.chain(public.iter().map(|path| (*path).to_owned())) {
+        let ask = async || {
+            let url = format!("http://{}{path}", bed.simulator.addr());
+            let posted = ["measures", "dimensions", "retention"].iter().any(|name| path.ends_with(name));
+            let request = if posted { bed.client.post(url) } else { bed.client.get(url) };
+            let request = request.header("content-type", "application/json").bearer_auth("owner");
+            let body = if posted {
+                r#"{"keys":["new_users","space_usage"],"start_at":"2026-07-01","end_at":"2026-08-01"}"#
+            } else {
+                ""
+            };
+            request.body(body).send().await
+        };
+        assert_eq!(ask().await.unwrap().status(), 200, "{path}");
+        for (fault, status) in [("status:503", 503), ("status:404:empty", 404), ("html-challenge", 200)] {
+            bed.simulator.set_fault(0, &path, Some(fault.parse().unwrap()));
+            assert_eq!(ask().await.unwrap().status(), status, "{path} {fault}");
+        }
+        bed.simulator.set_fault(0, &path, Some(Fault::Reset));
+        assert!(ask().await.is_err(), "{path}");
+        bed.simulator.set_fault(0, &path, Some(Fault::WrongTop));
+        let answer = ask().await.unwrap().bytes().await.unwrap();
+        // What is plain text has no top to be wrong.
+        if let Ok(answer) = serde_json::from_slice::<Value>(&answer) {
+            assert!(answer["items"].is_array() || answer[0].is_object(), "{path}");
+        }
+        bed.simulator.set_fault(0, &path, None);
+    }
+}
+
+#[tokio::test]
 async fn faults_do_what_they_say() {
     let bed = bed(|_| {}).await;
     let path = "/api/v1/instance";
