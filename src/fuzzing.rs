@@ -34,8 +34,8 @@ pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
 
 /// How long a server wants to be left alone.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, unix: f64) -> Option<Duration> {
-    headers::retry_after(headers, unix)
+pub fn retry_after(status: StatusCode, headers: &HeaderMap, unix: f64) -> Option<Duration> {
+    headers::retry_after(status, headers, unix)
 }
 
 /// Where the next page is.

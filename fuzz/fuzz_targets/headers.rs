@@ -35,7 +35,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(limit.reset.is_finite() && limit.reset >= unix, "{limit:?}");
         assert!(limit.limit.is_none_or(|n| n >= 0) && limit.remaining.is_none_or(|n| n >= 0), "{limit:?}");
     }
-    assert!(fuzzing::retry_after(&headers, unix).is_none_or(|wait| wait <= Duration::from_secs(3600)));
+    for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
+        let wait = fuzzing::retry_after(status, &headers, unix);
+        assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(3600)), "{wait:?}");
+    }
 
     let url = Url::parse("https://example.com/").unwrap();
     let target = Target::new(url.clone(), None, None, &BTreeMap::new());
