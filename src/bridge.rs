@@ -1,7 +1,7 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
@@ -10,11 +10,12 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::export::exposition::Format;
+use crate::export::own::Own;
 use crate::export::pipeline::Divided;
 use crate::export::prometheus::{Pull, PullError};
 use crate::fetch::{Client, ClientError};
 use crate::refresh::Refresher;
-use crate::snapshot::View;
+use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
 
 /// Everything that serves one configuration. Lives on a Tokio runtime.
@@ -23,6 +24,7 @@ pub struct Bridge {
     refresher: Refresher,
     pull: Option<Pull>,
     push: Option<Divided>,
+    own: Option<Arc<Own>>,
     deadline: Duration,
 }
 
@@ -71,7 +73,16 @@ impl Bridge {
             None
         };
         let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
-        Ok(Bridge { refresher, pull, push, deadline: config.deadline })
+        Ok(Bridge { refresher, pull, push, own: None, deadline: config.deadline })
+    }
+
+    /// Reports the bridge itself beside its targets, from now on.
+    #[must_use]
+    pub fn with_own(mut self, own: Arc<Own>) -> Bridge {
+        let listener = own.clone();
+        self.refresher.listen(move |endpoint, outcome, took| listener.requested(endpoint, outcome, took));
+        self.own = Some(own);
+        self
     }
 
     /// How long a collection may take when nobody sets a shorter time.
@@ -92,29 +103,56 @@ impl Bridge {
     ///
     /// When there is nothing to answer with: no empty page is ever a scrape.
     pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
+        let began = Instant::now();
         let view = self.refresher.refresh(within).await;
-        self.expose(view, format).await
+        let body = self.expose(view, format).await?;
+        self.collected(ExporterName::Prometheus, began);
+        Ok(body)
+    }
+
+    /// One collection for the console.
+    pub async fn look(&self) -> Arc<View> {
+        let began = Instant::now();
+        let view = self.refresher.refresh(self.deadline).await;
+        self.collected(ExporterName::Console, began);
+        view
+    }
+
+    fn collected(&self, exporter: ExporterName, began: Instant) {
+        if let Some(own) = &self.own {
+            own.collected(exporter, began.elapsed());
+        }
     }
 
     /// A view in an exposition format.
     pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Vec<u8>, ScrapeError> {
         let bridge = self.clone();
         let encode = move || match &bridge.pull {
-            Some(pull) => pull.scrape(&view, Vec::new(), format).map_err(ScrapeError::Pull),
+            Some(pull) => {
+                let own = bridge.own.as_ref().map(|own| own.gather()).unwrap_or_default();
+                pull.scrape(&view, own, format).map_err(ScrapeError::Pull)
+            }
             None => Err(ScrapeError::Off),
         };
         tokio::task::spawn_blocking(encode).await.map_err(|_| ScrapeError::Panicked)?
     }
 
-    /// One collection for push, a part a request.
+    /// One collection for push, a part a request; the last is the bridge itself.
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
+        let began = Instant::now();
         let view = self.refresher.refresh(within).await;
         let bridge = self.clone();
-        let collect = move || bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();
-        tokio::task::spawn_blocking(collect).await.unwrap_or_else(|_| {
+        let collect = move || {
+            let mut parts = bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();
+            parts.extend(bridge.own.as_ref().and_then(|own| own.collect()));
+            parts
+        };
+        let parts = tokio::task::spawn_blocking(collect).await.unwrap_or_else(|_| {
             tracing::error!("a collection panicked and lost its points; please report this");
             Vec::new()
-        })
+        });
+        self.collected(ExporterName::Otlp, began);
+        parts
     }
 }
 

@@ -1,5 +1,7 @@
 //! The catalogue of metrics, from the table: for `fedimeter metrics` and
-//! docs/metrics.md.
+//! docs/metrics.md, and as a registry.
+
+pub mod registry;
 
 use std::fmt::Write;
 
@@ -13,6 +15,8 @@ fn kind(row: &Row) -> &'static str {
     match row.kind {
         Kind::Gauge => "gauge",
         Kind::Counter => "counter",
+        Kind::UpDownCounter => "updowncounter",
+        Kind::Histogram => "histogram",
     }
 }
 
@@ -25,11 +29,12 @@ fn number(row: &Row) -> &'static str {
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Metrics\n\n\
-         Every metric that fedimeter reports about its targets. This page is generated from the table in \
+         Every metric that fedimeter reports. This page is generated from the table in \
          `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test docs` writes it anew.\n\n\
          A number that a server did not give, or that is older than its lifetime, is absent: never zero, never \
-         stale. Every point carries `server.address`, `server.port` unless the target is https on 443, and the \
-         attributes that its target has in the configuration. In Prometheus dots become underscores.\n",
+         stale. Every point about a target carries `server.address`, `server.port` unless the target is https on \
+         443, and the attributes that its target has in the configuration; the last family is about no target. \
+         In Prometheus dots become underscores. The same as a registry of semantic conventions is in `semconv/`.\n",
     );
     for (title, family) in FAMILIES {
         let _ = write!(out, "\n## {title}\n");
@@ -70,6 +75,7 @@ pub fn json() -> Value {
             "type": number(row),
             "unit": row.unit,
             "description": row.description,
+            "stability": row.stability.name(),
             "attributes": row.attributes,
             "source": row.source,
             "collected": row.on,

@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    BridgeSettings, Compat, Config, ConfigErrors, Env, Flags, Listen, LogFormat, LogLevel, Place, Sources,
+    BridgeSettings, Compat, Config, ConfigErrors, Env, Flags, Listen, LogFilter, LogFormat, Place, Sources,
     TargetSettings, TokenSource, values,
 };
 use crate::endpoint::Endpoint;
@@ -212,9 +212,13 @@ pub struct PullArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// Least severe messages to log [default: info]
-    #[arg(long, value_name = "LEVEL", env = "FEDIMETER_LOG_LEVEL")]
-    pub log_level: Option<LogLevel>,
+    /// Least severe messages to log: off, error, warn, info, debug or trace
+    /// [default: info]
+    ///
+    /// Or levels by module, as in info,fedimeter::fetch=debug. When it is given
+    /// nowhere, OTEL_LOG_LEVEL counts.
+    #[arg(long, value_name = "LEVEL", env = "FEDIMETER_LOG_LEVEL", value_parser = LogFilter::parse)]
+    pub log_level: Option<LogFilter>,
 
     /// How log lines are written [default: text]
     #[arg(long, value_name = "FORMAT", env = "FEDIMETER_LOG_FORMAT")]
@@ -359,7 +363,7 @@ fn load(common: &CommonArgs, pull: &PullArgs, env: Env<'_>) -> Result<Config, Co
             max_requests_per_host: http.max_requests_per_host,
             max_body: http.max_body,
             contact: http.contact.clone(),
-            log_level: log.log_level,
+            log_level: log.log_level.clone(),
             log_format: log.log_format,
         },
         target: TargetSettings {

@@ -11,6 +11,7 @@ mod error;
 mod file;
 pub mod keys;
 mod layers;
+mod log_filter;
 mod merge;
 pub mod otel;
 mod suggest;
@@ -27,6 +28,7 @@ use crate::target::Target;
 pub use effective::effective_yaml;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use layers::{BridgeSettings, Env, Flags, Sources, TargetSettings};
+pub use log_filter::LogFilter;
 pub use token::TokenSource;
 pub use values::Listen;
 
@@ -92,28 +94,12 @@ pub enum Compat {
 }
 
 /// What is logged, and how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
-    /// The least severe messages that are logged.
-    pub level: LogLevel,
+    /// Which messages are logged.
+    pub level: LogFilter,
     /// How a line is written.
     pub format: LogFormat,
-}
-
-/// The least severe messages that are logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogLevel {
-    /// What needs somebody to act.
-    Error,
-    /// What may soon.
-    Warn,
-    /// What happens once: starts, ends, changes of state.
-    #[default]
-    Info,
-    /// Each collection and export.
-    Debug,
-    /// Each request.
-    Trace,
 }
 
 /// How a log line is written.

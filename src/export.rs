@@ -4,6 +4,7 @@ pub mod compat;
 pub mod exposition;
 pub mod negotiation;
 pub mod otlp;
+pub mod own;
 pub mod pipeline;
 pub mod prometheus;
 pub mod push;

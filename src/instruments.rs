@@ -42,11 +42,13 @@ impl Source for Pinned {
     }
 }
 
-/// Makes the instruments of all rows on `meter`. Their callbacks report the
+/// Makes the instruments of all rows that these targets can have points of on
+/// `meter`. Their callbacks report the
 /// targets in `part` of the view, by its order. Once a meter: instruments never
 /// let go of their callbacks.
-pub fn register(meter: &Meter, source: &Arc<dyn Source>, part: &Range<usize>) {
-    for (index, row) in rows().enumerate() {
+pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>], part: &Range<usize>) {
+    let has_points = |row: &Row| targets[part.clone()].iter().any(|target| row.most(target) > 0);
+    for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
         let call = Call { index, row, source: source.clone(), part: part.clone() };
         match (row.kind, row.read) {
             (Kind::Gauge, Read::Int(_) | Read::Ints(..)) => {
@@ -61,6 +63,8 @@ pub fn register(meter: &Meter, source: &Arc<dyn Source>, part: &Range<usize>) {
                 let builder = meter.u64_observable_counter(row.name).with_unit(row.unit);
                 builder.with_description(row.description).with_callback(move |to| call.tallies(to)).build();
             }
+            // Only the bridge itself has others.
+            _ => {}
         }
     }
 }
@@ -84,7 +88,7 @@ impl Call {
             Read::Ints(read, _) => {
                 read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
             }
-            Read::Float(_) | Read::Floats(..) => {}
+            _ => {}
         });
     }
 
@@ -98,7 +102,7 @@ impl Call {
             Read::Floats(read, _) => {
                 read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
             }
-            Read::Int(_) | Read::Ints(..) => {}
+            _ => {}
         });
     }
 
@@ -149,22 +153,29 @@ impl Attributes {
     }
 
     fn with(&self, labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
-        let value = |label: &Label| match label {
-            Label::Static(text) => Value::from(*text),
-            Label::Text(text) => Value::from(text.clone()),
-        };
         let mut all = Vec::with_capacity(self.0.len() + labels.len());
-        all.extend(labels.iter().map(|(k, v)| KeyValue::new(*k, value(v))));
+        all.extend(labels.iter().map(key_value));
         all.extend_from_slice(&self.0);
         all.sort_by(|a, b| a.key.cmp(&b.key));
         all
     }
 }
 
+/// A row's own attribute.
+pub(crate) fn key_value((key, label): &(&'static str, Label)) -> KeyValue {
+    let value = match label {
+        Label::Static(text) => Value::from(*text),
+        Label::Text(text) => Value::from(text.clone()),
+        Label::Int(n) => Value::I64(*n),
+    };
+    KeyValue::new(*key, value)
+}
+
 /// A view that lets every row have as many points as these targets can give.
 /// The SDK merges what is beyond its limit of 2,000 silently into one point.
 pub fn room_for(targets: &[Arc<Target>]) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + use<> {
     let limits: HashMap<&'static str, usize> = rows()
+        .filter(|row| !row.is_own())
         .map(|row| {
             let most: usize = targets.iter().map(|target| row.most(target)).sum();
             // The SDK keeps one place for what it merges.

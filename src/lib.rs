@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod on_demand;
 pub mod outcome;
+mod process;
 pub mod refresh;
 pub mod serve;
 pub mod server;

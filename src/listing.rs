@@ -1,5 +1,6 @@
 //! One collection, printed: as JSON for programs, as a table for people.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
@@ -49,10 +50,11 @@ fn attributes(r: &Reading<'_>, labels: &[(&'static str, Label)]) -> Map<String, 
     identity.chain(labels.iter().map(|(key, value)| ((*key).to_owned(), json!(label(value))))).collect()
 }
 
-fn label(label: &Label) -> &str {
+fn label(label: &Label) -> Cow<'_, str> {
     match label {
-        Label::Static(text) => text,
-        Label::Text(text) => text,
+        Label::Static(text) => Cow::Borrowed(text),
+        Label::Text(text) => Cow::Borrowed(text),
+        Label::Int(n) => Cow::Owned(n.to_string()),
     }
 }
 
@@ -108,7 +110,7 @@ fn metrics_table(out: &mut String, r: &Reading<'_>, paint: Paint) {
     for row in rows().filter(|row| !is_about_asking(row.name)) {
         row.points(r, &mut |value, labels| {
             let labels: Vec<String> =
-                labels.iter().map(|(k, v)| format!("{k}={}", printable(label(v)))).collect();
+                labels.iter().map(|(k, v)| format!("{k}={}", printable(&label(v)))).collect();
             let name = if labels.is_empty() {
                 row.name.to_owned()
             } else {

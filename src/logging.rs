@@ -7,22 +7,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::config::{Log, LogFormat, LogLevel};
-
-/// What libraries have to say matters from here on; below it, it is theirs.
-const LIBRARIES: &str = "h2=warn,hyper=warn,hyper_util=warn,opentelemetry=warn,opentelemetry_sdk=warn,\
-                         opentelemetry-prometheus=warn,reqwest=warn,rustls=warn,tonic=warn,tower=warn";
+use crate::config::{Log, LogFormat};
 
 /// Begins logging for the whole process. A second call changes nothing.
-pub fn start(log: Log) {
-    let level = match log.level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    };
-    let filter = EnvFilter::new(format!("{level},{LIBRARIES}"));
+pub fn start(log: &Log) {
+    let filter = EnvFilter::new(log.level.directives());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -71,7 +71,7 @@ fn wrong(error: impl std::fmt::Display) -> Complaint {
 fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
     let (otel, warnings) = OtelEnv::read(&env)
         .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
-    logging::start(config.log);
+    logging::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -162,7 +162,7 @@ mod simulated {
     use std::process::ExitCode;
 
     use fedimeter::cli::{CommonArgs, DemoArgs, ServeArgs, SimulateArgs};
-    use fedimeter::config::Log;
+    use fedimeter::config::{Log, LogFilter};
     use fedimeter::simulator::{FaultRule, Settings, Simulator};
     use fedimeter::{logging, serve};
 
@@ -214,8 +214,8 @@ mod simulated {
     }
 
     pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Complaint> {
-        let level = args.log.log_level.unwrap_or_default();
-        logging::start(Log { level, format: args.log.log_format.unwrap_or_default() });
+        let level = args.log.log_level.or_else(|| LogFilter::of_otel(&env)).unwrap_or_default();
+        logging::start(&Log { level, format: args.log.log_format.unwrap_or_default() });
         let faults: Result<Vec<FaultRule>, _> = args.faults.iter().map(|spec| spec.parse()).collect();
         let faults = faults.map_err(|e| (USAGE, format!("--fault: {e}")))?;
         let settings =

@@ -3,6 +3,8 @@
 
 mod account;
 mod admin;
+pub mod attributes;
+pub mod bridge;
 mod instance;
 mod lists;
 mod nodeinfo;
@@ -10,7 +12,8 @@ mod target;
 
 use std::sync::Arc;
 
-use crate::snapshot::{Reading, Tally};
+use crate::endpoint::Endpoint;
+use crate::snapshot::{BridgeFacts, Reading, Tally};
 use crate::target::Target;
 
 pub(crate) use instance::{hides_stats, logins};
@@ -22,6 +25,33 @@ pub enum Kind {
     Gauge,
     /// A tally that only grows while the bridge runs.
     Counter,
+    /// A sum that goes up and down.
+    UpDownCounter,
+    /// A distribution of what was recorded while the bridge runs.
+    Histogram,
+}
+
+/// How much a name can be relied on, in the words of the semantic conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stability {
+    /// May change with any release.
+    Development,
+    /// Will hardly change any more.
+    ReleaseCandidate,
+    /// Does not change.
+    Stable,
+}
+
+impl Stability {
+    /// Its word in a registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stability::Development => "development",
+            Stability::ReleaseCandidate => "release_candidate",
+            Stability::Stable => "stable",
+        }
+    }
 }
 
 /// The value of an attribute that a row adds to the target's identity.
@@ -31,6 +61,8 @@ pub enum Label {
     Static(&'static str),
     /// What the user wrote, or text on an info metric.
     Text(Arc<str>),
+    /// A port.
+    Int(i64),
 }
 
 /// The value of a point.
@@ -57,6 +89,12 @@ pub enum Read {
     Ints(fn(&Reading<'_>, Emit<'_, i64>), fn(&Target) -> usize),
     /// The same, of floats.
     Floats(fn(&Reading<'_>, Emit<'_, f64>), fn(&Target) -> usize),
+    /// Whole numbers about the bridge itself.
+    OwnInts(fn(&BridgeFacts, Emit<'_, i64>)),
+    /// The same, of floats.
+    OwnFloats(fn(&BridgeFacts, Emit<'_, f64>)),
+    /// Seconds about the bridge itself, recorded when they have passed.
+    Recorded,
 }
 
 /// A metric.
@@ -72,10 +110,17 @@ pub struct Row {
     pub source: &'static str,
     /// When it is collected.
     pub on: &'static str,
-    /// Gauge or counter.
+    /// What kind of instrument it is.
     pub kind: Kind,
+    /// How much its name can be relied on.
+    pub stability: Stability,
     /// Attributes beside the target's identity.
     pub attributes: &'static [&'static str],
+    /// Those of the attributes that not every point has.
+    pub optional: &'static [&'static str],
+    /// The endpoint without which there is nothing to read, where there is one
+    /// such and not every target is asked for it.
+    pub from: Option<Endpoint>,
     /// How it is read.
     pub read: Read,
 }
@@ -84,9 +129,13 @@ impl Row {
     /// How many points it can have about this target.
     #[must_use]
     pub fn most(&self, target: &Target) -> usize {
+        if self.from.is_some_and(|endpoint| !target.endpoints.contains(&endpoint)) {
+            return 0;
+        }
         match self.read {
             Read::Int(_) | Read::Float(_) => 1,
             Read::Ints(_, most) | Read::Floats(_, most) => most(target),
+            Read::OwnInts(_) | Read::OwnFloats(_) | Read::Recorded => 0,
         }
     }
 
@@ -105,13 +154,20 @@ impl Row {
             }
             Read::Ints(read, _) => read(reading, &mut |value, labels| with(Number::Int(value), labels)),
             Read::Floats(read, _) => read(reading, &mut |value, labels| with(Number::Float(value), labels)),
+            Read::OwnInts(_) | Read::OwnFloats(_) | Read::Recorded => {}
         }
     }
 
     /// Whether its values are whole numbers.
     #[must_use]
     pub fn is_integer(&self) -> bool {
-        matches!(self.read, Read::Int(_) | Read::Ints(..))
+        matches!(self.read, Read::Int(_) | Read::Ints(..) | Read::OwnInts(_))
+    }
+
+    /// Whether it is about the bridge itself, and so about no target.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self.read, Read::OwnInts(_) | Read::OwnFloats(_) | Read::Recorded)
     }
 }
 
@@ -123,6 +179,7 @@ pub const FAMILIES: &[(&str, &[Row])] = &[
     ("NodeInfo", nodeinfo::ROWS),
     ("Accounts and hashtags", account::ROWS),
     ("Administration", admin::ROWS),
+    ("The bridge itself", bridge::ROWS),
 ];
 
 /// All rows.
@@ -144,7 +201,19 @@ const fn gauge(
     source: &'static str,
     read: Read,
 ) -> Row {
-    Row { name, unit, description, source, on: "default", kind: Kind::Gauge, attributes: &[], read }
+    Row {
+        name,
+        unit,
+        description,
+        source,
+        on: "default",
+        kind: Kind::Gauge,
+        stability: Stability::Development,
+        attributes: &[],
+        optional: &[],
+        from: None,
+        read,
+    }
 }
 
 impl Row {
@@ -156,8 +225,28 @@ impl Row {
         Row { on, ..self }
     }
 
+    const fn from(self, endpoint: Endpoint) -> Row {
+        Row { from: Some(endpoint), ..self }
+    }
+
+    const fn optional(self, optional: &'static [&'static str]) -> Row {
+        Row { optional, ..self }
+    }
+
+    const fn stability(self, stability: Stability) -> Row {
+        Row { stability, ..self }
+    }
+
     const fn counter(self) -> Row {
         Row { kind: Kind::Counter, ..self }
+    }
+
+    const fn up_down_counter(self) -> Row {
+        Row { kind: Kind::UpDownCounter, ..self }
+    }
+
+    const fn histogram(self) -> Row {
+        Row { kind: Kind::Histogram, ..self }
     }
 }
 
@@ -174,7 +263,8 @@ mod tests {
             let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '_';
             assert!(row.name.chars().all(legal), "{}", row.name);
             let space = row.name.split('.').next().unwrap();
-            assert!(["fedimeter", "mastodon", "nodeinfo"].contains(&space), "{}", row.name);
+            let borrowed = row.is_own() && ["otel", "process"].contains(&space);
+            assert!(["fedimeter", "mastodon", "nodeinfo"].contains(&space) || borrowed, "{}", row.name);
             assert!(!row.name.ends_with("total"), "{}", row.name);
             let unit = row.unit;
             let annotation = unit.starts_with('{') && unit.ends_with('}') && !unit.ends_with("s}");
@@ -193,6 +283,11 @@ mod tests {
             assert!(row.description.ends_with('.'), "{}", row.name);
             assert!(!row.source.is_empty() && !row.on.is_empty(), "{}", row.name);
             assert!(row.attributes.is_sorted(), "{}", row.name);
+            assert!(row.optional.iter().all(|a| row.attributes.contains(a)), "{}", row.name);
+            for name in row.attributes {
+                assert!(attributes::find(name).is_some(), "{}: {name}", row.name);
+            }
+            assert_eq!(row.kind == Kind::Histogram, matches!(row.read, Read::Recorded), "{}", row.name);
         }
     }
 }

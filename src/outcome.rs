@@ -93,6 +93,16 @@ impl Outcome {
             Outcome::Failed(error) => error.name(),
         }
     }
+
+    /// The value of `fedimeter.request.outcome`; why it failed is in `error.type`.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::NotOffered => "not_offered",
+            Outcome::Failed(_) => "failed",
+        }
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -5,13 +5,16 @@ mod polled;
 mod run;
 mod said;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock::Clock;
+use crate::endpoint::Endpoint;
 use crate::fetch::Client;
+use crate::outcome::Outcome;
 use crate::snapshot::View;
 use crate::target::Target;
 
@@ -25,7 +28,14 @@ pub struct Refresher {
     targets: Vec<Arc<Polled>>,
     clock: Clock,
     lanes: Lanes,
+    listener: Arc<Listener>,
 }
+
+/// Is told of every attempt at an endpoint that took time.
+#[derive(Default)]
+struct Listener(OnceLock<Box<Listen>>);
+
+type Listen = dyn Fn(Endpoint, Outcome, Duration) + Send + Sync;
 
 /// Targets wait for their turn in two lanes, so that those that hang or
 /// cannot be reached never hold up the others.
@@ -44,14 +54,22 @@ impl Refresher {
     #[must_use]
     pub fn new(targets: Vec<Target>, client: Client, clock: Clock) -> Refresher {
         let client = Arc::new(client);
+        let listener = Arc::<Listener>::default();
         let most = client.settings().max_requests.max(1);
         let lanes = Lanes {
-            usual: lane(client.clone(), clock.clone(), most),
+            usual: lane(client.clone(), clock.clone(), listener.clone(), most),
             // A quarter of all requests at most waits for dead servers.
-            suspect: lane(client, clock.clone(), most.div_ceil(4)),
+            suspect: lane(client, clock.clone(), listener.clone(), most.div_ceil(4)),
         };
         let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t))).collect();
-        Refresher { targets, clock, lanes }
+        Refresher { targets, clock, lanes, listener }
+    }
+
+    /// Calls `listener` with every attempt at an endpoint that took time: how it
+    /// ended and how long it took. The first listener stays; it must not block.
+    pub fn listen(&self, listener: impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static) {
+        // A second one is a mistake of ours that costs nothing.
+        let _ = self.listener.0.set(Box::new(listener));
     }
 
     /// The targets, in the order of the configuration.
@@ -104,17 +122,37 @@ impl Refresher {
     }
 }
 
+impl Listener {
+    fn tell(&self, endpoint: Endpoint, outcome: Outcome, took: Duration) {
+        // Where a connection had just failed, nothing was asked.
+        if let Some(listener) = self.0.get().filter(|_| !took.is_zero()) {
+            listener(endpoint, outcome, took);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.get().is_some()).finish()
+    }
+}
+
 /// A lane: jobs in the order of their arrival, at most `most` at once.
-fn lane(client: Arc<Client>, clock: Clock, most: usize) -> mpsc::UnboundedSender<Job> {
+fn lane(
+    client: Arc<Client>,
+    clock: Clock,
+    listener: Arc<Listener>,
+    most: usize,
+) -> mpsc::UnboundedSender<Job> {
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
     let turns = Arc::new(Semaphore::new(most));
     tokio::spawn(async move {
         while let Some(job) = jobs.recv().await {
             // The semaphore is never closed.
             let Ok(turn) = turns.clone().acquire_owned().await else { return };
-            let (client, clock) = (client.clone(), clock.clone());
+            let (client, clock, listener) = (client.clone(), clock.clone(), listener.clone());
             tokio::spawn(async move {
-                job.run(&client, &clock).await;
+                job.run(&client, &clock, &listener).await;
                 drop(turn);
             });
         }

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::otel::OtelEnv;
 use crate::export::otlp::{Exporter, OtlpError};
+use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
 use crate::{listing, server};
 
@@ -111,7 +112,13 @@ pub async fn serve(
     let exporters =
         Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let resource = resource(&config, &otel);
-    let bridge = Arc::new(Bridge::new(&config, &resource, exporters, Clock::default())?);
+    let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
+    let sides = Sides {
+        pull: exporters.pull.then_some(config.scope_labels),
+        push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
+    };
+    let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
+    let bridge = Arc::new(bridge.with_own(own));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -140,7 +147,11 @@ pub async fn serve(
         parts.spawn(push::run(Pushed(bridge.clone()), exporter, otel.push, end.clone()));
     }
     if otel.exporters.console {
+        tracing::info!("printing metrics on standard output every {:?}", otel.push.interval);
         parts.spawn(console(bridge.clone(), otel.push.interval, end.clone()));
+    }
+    if !exporters.pull {
+        tracing::info!("no /metrics: it listens nowhere");
     }
     ready(&addresses);
     shutdown.await;
@@ -188,7 +199,7 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             () = end.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let view = bridge.refresher().refresh(bridge.deadline()).await;
+        let view = bridge.look().await;
         let table = listing::table(&view, listing::Paint(false));
         if let Err(e) = writeln!(io::stdout(), "{table}") {
             tracing::error!("the console exporter ends, standard output cannot be written: {e}");

@@ -9,8 +9,10 @@ use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
 use crate::target::Target;
 
+mod bridge;
 mod facts;
 
+pub use bridge::*;
 pub use facts::*;
 
 /// What one collection reads: every target as it was when the refresh ended.

@@ -172,6 +172,7 @@ fn judge(documents: &[(Endpoint, &str)]) -> Result<(), TestCaseError> {
             let known = |label: &Label| match label {
                 Label::Static(_) => true,
                 Label::Text(text) => info || &**text == FOLLOWED,
+                Label::Int(_) => false,
             };
             if !labels.iter().all(|(_, label)| known(label)) {
                 wrong.push(format!("{} has the labels {labels:?}", row.name));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::endpoint::On;
 use crate::fetch::Reply;
-use crate::outcome::ErrorType;
+use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{Facts, RateLimit};
 
 use super::Attempt;
@@ -25,6 +25,18 @@ pub enum Verdict {
     Missing,
     /// It could not be read.
     Failed(ErrorType),
+}
+
+impl Verdict {
+    /// What it counts as.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Verdict::Ok | Verdict::NotModified => Outcome::Ok,
+            Verdict::NotOffered | Verdict::Missing => Outcome::NotOffered,
+            Verdict::Failed(error) => Outcome::Failed(error),
+        }
+    }
 }
 
 /// What came of an attempt.

@@ -29,7 +29,7 @@ pub fn effective_yaml(config: &Config) -> String {
     lines.push(format!("max_requests_per_host: {}", config.http.max_requests_per_host));
     lines.push(format!("max_body: {}", config.http.max_body));
     lines.push(format!("contact: {}", quote(&config.http.contact)));
-    lines.push(format!("log_level: {}", name_of(&config.log.level)));
+    lines.push(format!("log_level: {}", quote(&config.log.level.to_string())));
     lines.push(format!("log_format: {}", name_of(&config.log.format)));
     lines.push(if config.targets.is_empty() { "targets: []" } else { "targets:" }.to_owned());
     for target in &config.targets {

@@ -10,6 +10,7 @@ use super::attributes::{MAX_ATTRIBUTES, check_name, collision};
 use super::error::{ConfigError, Place};
 use super::keys;
 use super::layers::{BridgeSettings, FileSettings, GivenTarget, TargetSettings};
+use super::log_filter::LogFilter;
 use super::token::TokenSource;
 use super::values;
 use super::yaml::{Document, Fields, MAX_FILE, Node};
@@ -108,7 +109,7 @@ fn bridge_settings(fields: &Fields<'_>) -> BridgeSettings {
         max_requests_per_host: requests("max_requests_per_host"),
         max_body: fields.get("max_body").and_then(|n| n.parse("a size such as 1MiB", values::size)),
         contact: fields.get("contact").and_then(|n| n.parse("a URL", values::contact)),
-        log_level: fields.get("log_level").and_then(|n| n.parse("a level such as info", values::one_of)),
+        log_level: fields.get("log_level").and_then(|n| n.parse("a level such as info", LogFilter::parse)),
         log_format: fields.get("log_format").and_then(|n| n.parse("a format such as text", values::one_of)),
     }
 }

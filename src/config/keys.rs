@@ -60,8 +60,8 @@ pub const BRIDGE: &[Key] = keys! {
     "The largest answer that is read, decoded. 1KiB to 64MiB.";
     "contact", "URL", "`https://crates.io/crates/fedimeter`", "--contact", "FEDIMETER_CONTACT", false,
     "A URL in the User-Agent by which an admin can reach whoever runs this.";
-    "log_level", "`error`, `warn`, `info`, `debug` or `trace`", "`info`", "--log-level", "FEDIMETER_LOG_LEVEL", false,
-    "The least severe messages that are logged.";
+    "log_level", "`off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module", "that of `OTEL_LOG_LEVEL`, or `info`", "--log-level", "FEDIMETER_LOG_LEVEL", false,
+    "The least severe messages that are logged. By module: `info,fedimeter::fetch=debug`.";
     "log_format", "`text`, `logfmt` or `json`", "`text`", "--log-format", "FEDIMETER_LOG_FORMAT", false,
     "How log lines are written.";
 };

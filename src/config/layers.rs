@@ -11,7 +11,7 @@ use url::Url;
 use super::error::Place;
 use super::token::TokenSource;
 use super::values::Listen;
-use super::{Compat, LogFormat, LogLevel};
+use super::{Compat, LogFilter, LogFormat};
 use crate::endpoint::Endpoint;
 use crate::target::AccountRef;
 
@@ -55,7 +55,7 @@ pub struct BridgeSettings {
     pub max_requests_per_host: Option<usize>,
     pub max_body: Option<usize>,
     pub contact: Option<String>,
-    pub log_level: Option<LogLevel>,
+    pub log_level: Option<LogFilter>,
     pub log_format: Option<LogFormat>,
 }
 

@@ -12,7 +12,7 @@ use super::file;
 use super::layers::{BridgeSettings, Env, FileSettings, GivenTarget, Sources, TargetSettings};
 use super::token;
 use super::values::{Listen, listen};
-use super::{Compat, Config, Http, Log};
+use super::{Compat, Config, Http, Log, LogFilter};
 use crate::target::{AttributeValue, Target, parse_host, parse_target};
 
 /// The port that OpenTelemetry gives to Prometheus exporters.
@@ -108,7 +108,7 @@ fn combine(
         deadline: bridge.deadline.unwrap_or(default.deadline),
         scope_labels: bridge.scope_labels.unwrap_or(default.scope_labels),
         log: Log {
-            level: bridge.log_level.unwrap_or(log.level),
+            level: bridge.log_level.or_else(|| LogFilter::of_otel(sources.env)).unwrap_or(log.level),
             format: bridge.log_format.unwrap_or(log.format),
         },
         warnings,

@@ -153,19 +153,7 @@ impl OtelEnv {
                 "a port from 0 to 65535",
                 |_: u16| true,
             ),
-            log_level: reader.choice(
-                &["OTEL_LOG_LEVEL"],
-                &[
-                    ("none", LevelFilter::OFF),
-                    ("error", LevelFilter::ERROR),
-                    ("warn", LevelFilter::WARN),
-                    ("info", LevelFilter::INFO),
-                    ("debug", LevelFilter::DEBUG),
-                    ("trace", LevelFilter::TRACE),
-                    ("off", LevelFilter::OFF),
-                    ("warning", LevelFilter::WARN),
-                ],
-            ),
+            log_level: level(reader),
             exemplars: reader
                 .choice(
                     &["OTEL_METRICS_EXEMPLAR_FILTER"],
@@ -206,6 +194,28 @@ impl OtelEnv {
         all.sort();
         all
     }
+}
+
+/// `OTEL_LOG_LEVEL` alone, if it is set and right. Reading all variables has a
+/// warning where it is wrong.
+pub(super) fn log_level(environment: &dyn Fn(&str) -> Option<String>) -> Option<LevelFilter> {
+    level(&mut Reader::new(environment))
+}
+
+fn level(reader: &mut Reader<'_>) -> Option<LevelFilter> {
+    reader.choice(
+        &["OTEL_LOG_LEVEL"],
+        &[
+            ("none", LevelFilter::OFF),
+            ("error", LevelFilter::ERROR),
+            ("warn", LevelFilter::WARN),
+            ("info", LevelFilter::INFO),
+            ("debug", LevelFilter::DEBUG),
+            ("trace", LevelFilter::TRACE),
+            ("off", LevelFilter::OFF),
+            ("warning", LevelFilter::WARN),
+        ],
+    )
 }
 
 fn attributes(reader: &mut Reader<'_>) -> Vec<(String, String)> {

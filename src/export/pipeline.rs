@@ -92,7 +92,7 @@ impl Pipeline {
             .build();
         let pinned = Arc::new(Pinned::default());
         let source: Arc<dyn instruments::Source> = pinned.clone();
-        instruments::register(&provider.meter(SCOPE), &source, part);
+        instruments::register(&provider.meter(SCOPE), &source, targets, part);
         Pipeline { pinned, turn: Mutex::default(), _provider: provider }
     }
 

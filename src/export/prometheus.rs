@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
@@ -52,12 +53,8 @@ impl Pull {
         let mut all = Vec::new();
         for part in pipeline::parts(targets, MOST_POINTS) {
             let registry = Registry::new();
-            let exporter = opentelemetry_prometheus::exporter()
-                .with_registry(registry.clone())
-                .scope_info_enabled(scope_labels);
             // Every part has the same resource; it is told once.
-            let exporter = if part.start == 0 { exporter } else { exporter.without_target_info() };
-            let reader = exporter.build().map_err(|e| PullError::Setup(e.to_string()))?;
+            let reader = reader(&registry, scope_labels, part.start == 0)?;
             let pipeline = Pipeline::new(reader, resource.clone(), targets, &part);
             all.push((part, pipeline, registry));
         }
@@ -88,6 +85,20 @@ impl Pull {
         }
         Ok(exposition.finish())
     }
+}
+
+/// A reader through which the registry gathers, `target_info` included or not.
+pub(super) fn reader(
+    registry: &Registry,
+    scope_labels: bool,
+    target_info: bool,
+) -> Result<impl MetricReader + use<>, PullError> {
+    let mut exporter =
+        opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(scope_labels);
+    if !target_info {
+        exporter = exporter.without_target_info();
+    }
+    exporter.build().map_err(|e| PullError::Setup(e.to_string()))
 }
 
 /// Unit words by family name.

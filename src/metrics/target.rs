@@ -27,7 +27,8 @@ pub(super) const ROWS: &[Row] = &[
         "NodeInfo `software`, v2 and v1 `version`; v2 `domain`, v1 `uri`",
         Read::Ints(info, |_| 1),
     )
-    .by(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"]),
+    .by(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"])
+    .optional(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"]),
     gauge(
         "fedimeter.endpoint.up",
         "",

@@ -15,6 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::fetch::Client;
 use crate::outcome::ErrorType;
 
+use super::Listener;
 use super::polled::Polled;
 
 /// What was claimed of a target and not yet entered. Dropped before its end, it
@@ -31,6 +32,7 @@ struct Run<'a> {
     job: &'a Job,
     client: &'a Client,
     clock: &'a Clock,
+    listener: &'a Listener,
     /// Why the server cannot be reached at all, once that is known.
     wall: Mutex<Option<(ErrorType, String)>>,
     /// Documents that are missing, until it is known whether another is there.
@@ -49,7 +51,7 @@ impl Job {
     }
 
     /// Asks, and enters what comes of it.
-    pub async fn run(self, client: &Client, clock: &Clock) {
+    pub async fn run(self, client: &Client, clock: &Clock, listener: &Listener) {
         let claimed = lock(&self.claimed).clone();
         let of_rank =
             |rank| claimed.iter().copied().filter(|i| self::rank(self.polled.endpoint(*i)) == rank).collect();
@@ -58,6 +60,7 @@ impl Job {
             job: &self,
             client,
             clock,
+            listener,
             wall: Mutex::default(),
             missing: Mutex::default(),
             lost: AtomicBool::new(false),
@@ -161,6 +164,7 @@ impl Run<'_> {
             "https" => target.url.host_str().and_then(|host| self.client.certificate_expiry(host)),
             _ => None,
         };
+        self.listener.tell(self.job.polled.endpoint(index), answer.verdict.outcome(), answer.elapsed);
         // No longer this job's to give back: once recorded, another may claim it.
         lock(&self.job.claimed).retain(|claimed| *claimed != index);
         self.job.polled.record(index, answer, self.clock.now(), self.clock.unix(), certificate);

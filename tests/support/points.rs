@@ -44,8 +44,9 @@ fn name(metric: &str, labels: &[(&'static str, Label)]) -> String {
     let mut name = metric.to_owned();
     for (i, (key, label)) in labels.iter().enumerate() {
         let text = match label {
-            Label::Static(text) => text,
-            Label::Text(text) => &**text,
+            Label::Static(text) => (*text).to_owned(),
+            Label::Text(text) => text.to_string(),
+            Label::Int(number) => number.to_string(),
         };
         let _ = write!(name, "{}{key}={text:?}", if i == 0 { '{' } else { ',' });
     }

@@ -37,7 +37,7 @@ variables! {
     "OTEL_RESOURCE_ATTRIBUTES", "list of `key=value`, percent-encoded", "",
         "Attributes of the bridge's resource. With an error in it the whole value is ignored. `service.instance.id` is by default a UUID that stays the same from start to start; `service.version` and `telemetry.sdk.*` cannot be set.";
     "OTEL_LOG_LEVEL", "`none`, `error`, `warn`, `info`, `debug` or `trace`", "`info`",
-        "How much the bridge logs; `--log-level` beats it.";
+        "How much the bridge logs; `--log-level`, its variable and the file beat it.";
     "OTEL_EXPORTER_OTLP_{METRICS_}ENDPOINT", "URL", "`http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP",
         "Where to push; setting it turns push on. For HTTP, `v1/metrics` is appended to the general one; the one for metrics is used as it is. Without a scheme (gRPC only) `OTEL_EXPORTER_OTLP_INSECURE` decides.";
     "OTEL_EXPORTER_OTLP_{METRICS_}PROTOCOL", "`grpc`, `http/protobuf` or `http/json`", "`grpc` where no endpoint is set or its port is 4317, else `http/protobuf`",

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::failure::code_name;
+
 /// The `error.type` of points that a receiver refused while it took others.
 pub const REJECTED: &str = "rejected";
 
@@ -41,6 +43,14 @@ pub struct Operation {
     pub grpc_code: Option<i32>,
     /// The HTTP status that the receiver gave.
     pub http_status: Option<u16>,
+}
+
+impl Operation {
+    /// The gRPC code's name, as in `UNAVAILABLE`.
+    #[must_use]
+    pub fn grpc_code_name(&self) -> Option<&'static str> {
+        self.grpc_code.map(|code| code_name(tonic::Code::from_i32(code)))
+    }
 }
 
 impl PushStats {
@@ -111,12 +121,14 @@ pub(super) struct InFlight<'a> {
 impl InFlight<'_> {
     /// The request has ended; `rejected` of its points were refused by a
     /// receiver that took the others.
-    pub fn end(mut self, operation: Operation, rejected: u64) {
+    pub fn end(mut self, mut operation: Operation, rejected: u64) {
         self.told = true;
         let rejected = rejected.min(self.points);
         self.stats.add(operation.error_type, self.points - rejected, 1);
         if rejected > 0 {
             self.stats.add(Some(REJECTED), rejected, 0);
+            // Anything but a full success has an `error.type`.
+            operation.error_type.get_or_insert(REJECTED);
         }
         if let Some(listener) = self.stats.listener.get() {
             listener(&operation);

@@ -1,0 +1,43 @@
+//! What `fedimeter.build.info` says: the git revision and the compiler.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=RUSTC");
+    println!("cargo::rustc-env=FEDIMETER_REVISION={}", revision().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo::rustc-env=FEDIMETER_RUSTC={}", compiler().unwrap_or_else(|| "unknown".to_owned()));
+}
+
+/// The commit, where this is a checkout of its own and not a copy inside of
+/// another project's.
+fn revision() -> Option<String> {
+    let root = std::env::var_os("CARGO_MANIFEST_DIR")?;
+    let top = run("git", &["rev-parse", "--show-toplevel"])?;
+    if Path::new(&top).canonicalize().ok()? != Path::new(&root).canonicalize().ok()? {
+        return None;
+    }
+    // Cargo runs this anew at every build if it is told to watch a file that is
+    // not there: a branch may be in `packed-refs` alone.
+    let branch = run("git", &["symbolic-ref", "--quiet", "HEAD"]);
+    for name in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+        let file = run("git", &["rev-parse", "--git-path", name]).unwrap_or_default();
+        if Path::new(&file).is_file() {
+            println!("cargo::rerun-if-changed={file}");
+        }
+    }
+    run("git", &["rev-parse", "--short=12", "HEAD"])
+}
+
+/// The compiler's version, as in `1.90.0`.
+fn compiler() -> Option<String> {
+    let rustc = std::env::var("RUSTC").ok()?;
+    run(&rustc, &["--version"])?.split(' ').nth(1).map(str::to_owned)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}

@@ -1,0 +1,64 @@
+//! What this process uses, by Linux' own account. Elsewhere nothing is known.
+
+use std::time::{Duration, Instant};
+
+use crate::snapshot::ProcessFacts;
+
+/// Ticks in a second of `/proc/*/stat`: what the kernel shows to programs is
+/// 100 (`USER_HZ`) on every architecture that Rust has a standard library for.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// What the process uses now, `began` being its start. Reads files: not for an
+/// async thread.
+#[must_use]
+pub fn facts(began: Instant) -> ProcessFacts {
+    let read = |file| std::fs::read_to_string(file).ok();
+    let times = read("/proc/self/stat").as_deref().and_then(cpu_times);
+    ProcessFacts {
+        user: times.map(|(user, _)| user),
+        system: times.map(|(_, system)| system),
+        memory: read("/proc/self/status").as_deref().and_then(resident),
+        uptime: began.elapsed(),
+    }
+}
+
+/// `utime` and `stime`, the 14th and 15th field of proc_pid_stat(5). The second
+/// is the program's name in parentheses, which may have spaces and parentheses.
+fn cpu_times(stat: &str) -> Option<(Duration, Duration)> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut times = after_name.split_ascii_whitespace().skip(11).map(|ticks| {
+        let ticks: u64 = ticks.parse().ok()?;
+        Some(Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND)))
+    });
+    Some((times.next()??, times.next()??))
+}
+
+/// `VmRSS` of proc_pid_status(5), in bytes.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_proc_are_read() {
+        let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 4 0 100 1 2";
+        assert_eq!(cpu_times(stat), Some((Duration::from_millis(1230), Duration::from_millis(450))));
+        assert_eq!(resident("Name:\tx\nVmRSS:\t    2048 kB\nRssAnon: 1 kB\n"), Some(2048 * 1024));
+        for wrong in ["", "42 (x", "42 (x) S 1", "VmRSS: many kB"] {
+            assert_eq!((cpu_times(wrong), resident(wrong)), (None, None), "{wrong}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_uses_something() {
+        let facts = facts(Instant::now());
+        assert!(facts.memory.is_some_and(|bytes| bytes > 1 << 20), "{facts:?}");
+        assert!(facts.user.is_some() && facts.system.is_some(), "{facts:?}");
+    }
+}

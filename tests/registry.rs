@@ -1,0 +1,182 @@
+//! The registry in `semconv/` is as the table has it, and what leaves over OTLP
+//! is as the registry has it: names, units, kinds, attributes, types.
+//! `UPDATE_GOLDEN=1 cargo test --test registry` writes it anew.
+#![cfg(feature = "simulator")]
+
+#[path = "support/otlp_sink.rs"]
+mod otlp_sink;
+#[path = "support/semconv.rs"]
+mod semconv;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fedimeter::catalogue::registry;
+use fedimeter::config::otel::OtelEnv;
+use fedimeter::config::{Config, Http};
+use fedimeter::endpoint::{Endpoint, On};
+use fedimeter::metrics::{attributes, rows};
+use fedimeter::serve;
+use fedimeter::simulator::{Fault, Settings, ShowDomainBlocks, Simulator};
+use fedimeter::target::{AccountRef, Target, Token, parse_target};
+use otlp_sink::{Answer, HttpSink};
+use semconv::{Emitted, Registry, emitted};
+use tokio::sync::oneshot;
+
+/// What the simulator cannot show, and why.
+const BEYOND_THE_SIMULATOR: &[(&str, &str)] = &[
+    ("fedimeter.target.certificate.expiry.timestamp", "it speaks no TLS"),
+    ("nodeinfo.active_users.week", "Mastodon does not say it"),
+    ("nodeinfo.local_comments", "Mastodon does not say it"),
+];
+
+#[test]
+fn the_registry_is_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("semconv");
+    for (name, text) in registry::files() {
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            written, text,
+            "semconv/{name} is out of date: UPDATE_GOLDEN=1 cargo test --test registry, and review the change"
+        );
+    }
+}
+
+#[test]
+fn every_row_and_every_attribute_of_ours_is_in_the_registry() {
+    let registry = Registry::read();
+    let names: BTreeSet<&str> = rows().map(|row| row.name).collect();
+    assert_eq!(registry.metrics.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
+    for attribute in attributes::ATTRIBUTES {
+        let ours = matches!(attribute.origin, attributes::Origin::Ours(_));
+        assert_eq!(registry.attributes.contains_key(attribute.name), ours, "{}", attribute.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leaves_is_in_the_registry_and_all_of_it_leaves() {
+    let registry = Registry::read();
+    let all = all_metrics(&[]).await;
+    let mut wrong: Vec<String> = all.iter().flat_map(|metric| registry.complaints(metric)).collect();
+    wrong.sort();
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    let there: BTreeSet<&str> = all.iter().map(|metric| metric.name.as_str()).collect();
+    let missing: Vec<&str> = registry
+        .metrics
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !there.contains(name) && BEYOND_THE_SIMULATOR.iter().all(|(beyond, _)| beyond != name))
+        .collect();
+    assert!(missing.is_empty(), "never left: {missing:?}");
+    for (name, why) in BEYOND_THE_SIMULATOR {
+        assert!(!there.contains(name), "{name} is there, though {why}");
+    }
+    // Attributes that not every point has were there on some.
+    for (name, metric) in registry.metrics.iter().filter(|(name, _)| there.contains(name.as_str())) {
+        let seen: BTreeSet<&str> = all
+            .iter()
+            .filter(|m| m.name == *name)
+            .flat_map(|m| m.attributes.keys().map(String::as_str))
+            .collect();
+        for attribute in &metric.optional {
+            // OTLP over HTTP has no gRPC code.
+            let absent = attribute == "rpc.status_code";
+            assert_eq!(!absent, seen.contains(attribute.as_str()), "{name}: {attribute}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bridge_itself_is_reported_once_a_round_as_push_prefers() {
+    let all = all_metrics(&[
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+    ])
+    .await;
+    let kinds: BTreeMap<&str, (&str, &str)> =
+        all.iter().map(|m| (m.name.as_str(), (m.kind, m.temporality))).collect();
+    for (name, expected) in [
+        ("fedimeter.request.duration", ("exponential_histogram", "delta")),
+        ("fedimeter.collection.duration", ("exponential_histogram", "delta")),
+        ("otel.sdk.exporter.operation.duration", ("exponential_histogram", "delta")),
+        ("otel.sdk.exporter.metric_data_point.exported", ("counter", "delta")),
+        ("otel.sdk.exporter.metric_data_point.inflight", ("updowncounter", "cumulative")),
+        ("process.cpu.time", ("counter", "delta")),
+        ("process.memory.usage", ("updowncounter", "cumulative")),
+        ("process.uptime", ("gauge", "")),
+        ("fedimeter.endpoint.failures", ("counter", "delta")),
+    ] {
+        assert_eq!(kinds.get(name), Some(&expected), "{name}");
+    }
+}
+
+/// Runs the bridge against simulated servers and a receiver until it has had
+/// occasion to report everything; what it sent.
+async fn all_metrics(env: &[(&str, &str)]) -> Vec<Emitted> {
+    let settings = Settings {
+        instances: 4,
+        versions: vec!["4.6.0".to_owned(), "4.6.0".to_owned(), "4.2.0".to_owned(), "3.4.0".to_owned()],
+        token: Some("secret".to_owned()),
+        rate_limit: Some(100_000),
+        paging_rate_limit: Some(100_000),
+        ..Settings::default()
+    };
+    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    simulator.set_fault(2, "/api/v1/*", Some(Fault::Status(503)));
+    simulator.switch(0, |switches| switches.show_domain_blocks = ShowDomainBlocks::All);
+    let sink = HttpSink::start().await;
+    // One failed export, and one of which a part is refused.
+    sink.answer_next(Answer::Http(400, Vec::new(), Vec::new()));
+    sink.answer_next(Answer::Partial(1, "too old"));
+
+    let config = Config {
+        targets: (0..simulator.len()).map(|i| target(&simulator, i)).collect(),
+        listen: Vec::new(),
+        http: Http { max_requests_per_host: 8, ..Http::default() },
+        ..Config::default()
+    };
+    let endpoint = sink.endpoint();
+    let read = |name: &str| match name {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
+        "OTEL_METRIC_EXPORT_INTERVAL" => Some("300".to_owned()),
+        _ => env.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()),
+    };
+    let (otel, warnings) = OtelEnv::read(&read).unwrap();
+    assert_eq!(warnings, []);
+    let (end, ended) = oneshot::channel::<()>();
+    let bridge = tokio::spawn(async move {
+        let ended = async {
+            let _ = ended.await;
+        };
+        serve::serve(config, otel, ended, |_| {}).await.unwrap();
+    });
+    // Two requests a round, the targets' and the bridge's own.
+    sink.wait_for(8).await;
+    drop(end);
+    bridge.await.unwrap();
+    simulator.shutdown().await;
+
+    let rounds: Vec<Vec<Emitted>> = sink.requests().iter().map(|r| emitted(&r.message)).collect();
+    let with = |name: &str| rounds.iter().filter(|round| round.iter().any(|m| m.name == name)).count();
+    assert_eq!(with("fedimeter.targets"), with("fedimeter.target.up"), "the bridge itself once a round");
+    rounds.into_iter().flatten().collect()
+}
+
+fn target(simulator: &Simulator, i: usize) -> Target {
+    let truth = simulator.truth(i);
+    let url = parse_target(&simulator.url(i)).unwrap();
+    let mut target = Target::new(url, None, None, &BTreeMap::new());
+    target.token = Some(Token::new("secret"));
+    target.accounts = vec![AccountRef::Acct(truth.accounts[0].username.as_str().into())];
+    target.tags = vec![truth.tags[0].name.as_str().into()];
+    let collect: Vec<Endpoint> = Endpoint::ALL.iter().copied().filter(|e| e.on() == On::OptIn).collect();
+    target.select_endpoints(&collect);
+    target
+}
