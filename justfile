@@ -37,3 +37,9 @@ load TARGETS="1 1000 10000":
 # Licences, sources and duplicate versions of dependencies.
 deny:
     cargo deny check licenses bans sources
+
+# Fuzz one target (`cargo fuzz list` names them) for some seconds.
+fuzz TARGET SECONDS="60":
+    mkdir -p fuzz/found/{{TARGET}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} fuzz/found/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
+        -max_total_time={{SECONDS}} -timeout=10 $(test ! -f fuzz/dict/{{TARGET}}.dict || echo -dict=fuzz/dict/{{TARGET}}.dict)

@@ -233,10 +233,20 @@ impl Attempt<'_> {
                 answer.retry_after = failure.retry_after;
                 answer.unreachable = failure.unreachable;
                 answer.verdict = verdict(self.endpoint, &failure, request.token.is_some());
+                if self.hides_peers(&failure) {
+                    answer.verdict = Verdict::NotOffered;
+                }
                 answer.reason = Some(reason(self.endpoint, failure, answer.verdict));
                 None
             }
         }
+    }
+
+    /// GoToSocial shows its peers to its own users only, unless its admin opens them.
+    fn hides_peers(&self, failure: &Failure) -> bool {
+        self.endpoint == Endpoint::Peers
+            && failure.status == Some(StatusCode::UNAUTHORIZED)
+            && Software::of(&self.reading()).is("gotosocial")
     }
 
     fn url(&self, path: &str) -> Url {

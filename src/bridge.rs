@@ -68,7 +68,7 @@ impl Bridge {
         let refresher = Refresher::new(config.targets.clone(), client, clock);
         let targets: Vec<Arc<Target>> = refresher.targets().cloned().collect();
         let pull = if exporters.pull {
-            Some(Pull::new(resource.clone(), &targets, config.scope_labels, config.compat)?)
+            Some(Pull::new(resource, &targets, config.scope_labels, config.compat)?)
         } else {
             None
         };

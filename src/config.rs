@@ -20,6 +20,7 @@ pub(crate) mod values;
 mod yaml;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::target::Target;
@@ -59,6 +60,11 @@ impl Config {
     /// Everything that is wrong, with its place and what to do.
     pub fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         merge::load(sources)
+    }
+
+    /// The same with the contents of a file, for the fuzz targets.
+    pub(crate) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
+        merge::load_text(path, text, sources)
     }
 }
 

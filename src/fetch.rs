@@ -4,7 +4,7 @@
 mod certificates;
 mod failure;
 pub mod guard;
-mod headers;
+pub(crate) mod headers;
 mod limits;
 mod site;
 

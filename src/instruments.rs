@@ -42,11 +42,13 @@ impl Source for Pinned {
     }
 }
 
-/// Makes the instruments of all rows on `meter`. Their callbacks report the
+/// Makes the instruments of all rows that these targets can have points of on
+/// `meter`. Their callbacks report the
 /// targets in `part` of the view, by its order. Once a meter: instruments never
 /// let go of their callbacks.
-pub fn register(meter: &Meter, source: &Arc<dyn Source>, part: &Range<usize>) {
-    for (index, row) in rows().enumerate().filter(|(_, row)| !row.is_own()) {
+pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>], part: &Range<usize>) {
+    let has_points = |row: &Row| targets[part.clone()].iter().any(|target| row.most(target) > 0);
+    for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
         let call = Call { index, row, source: source.clone(), part: part.clone() };
         match (row.kind, row.read) {
             (Kind::Gauge, Read::Int(_) | Read::Ints(..)) => {

@@ -10,6 +10,8 @@ pub mod config;
 pub mod endpoint;
 pub mod export;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod instruments;
 pub mod listing;
 pub mod logging;

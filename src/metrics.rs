@@ -12,6 +12,7 @@ mod target;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::snapshot::{BridgeFacts, Reading, Tally};
 use crate::target::Target;
 
@@ -117,6 +118,9 @@ pub struct Row {
     pub attributes: &'static [&'static str],
     /// Those of the attributes that not every point has.
     pub optional: &'static [&'static str],
+    /// The endpoint without which there is nothing to read, where there is one
+    /// such and not every target is asked for it.
+    pub from: Option<Endpoint>,
     /// How it is read.
     pub read: Read,
 }
@@ -125,6 +129,9 @@ impl Row {
     /// How many points it can have about this target.
     #[must_use]
     pub fn most(&self, target: &Target) -> usize {
+        if self.from.is_some_and(|endpoint| !target.endpoints.contains(&endpoint)) {
+            return 0;
+        }
         match self.read {
             Read::Int(_) | Read::Float(_) => 1,
             Read::Ints(_, most) | Read::Floats(_, most) => most(target),
@@ -204,6 +211,7 @@ const fn gauge(
         stability: Stability::Development,
         attributes: &[],
         optional: &[],
+        from: None,
         read,
     }
 }
@@ -215,6 +223,10 @@ impl Row {
 
     const fn on(self, on: &'static str) -> Row {
         Row { on, ..self }
+    }
+
+    const fn from(self, endpoint: Endpoint) -> Row {
+        Row { from: Some(endpoint), ..self }
     }
 
     const fn optional(self, optional: &'static [&'static str]) -> Row {

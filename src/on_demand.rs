@@ -113,7 +113,7 @@ impl Source for OnDemand {
 /// instruments never let go of their callbacks. With more than 2,000 points a
 /// row, give the provider [`instruments::room_for`] as a view.
 pub fn register(meter: &Meter, source: OnDemand) {
-    let targets = source.refresher.targets().len();
+    let targets: Vec<Arc<Target>> = source.refresher.targets().cloned().collect();
     let source: Arc<dyn Source> = Arc::new(source);
-    instruments::register(meter, &source, &(0..targets));
+    instruments::register(meter, &source, &targets, &(0..targets.len()));
 }

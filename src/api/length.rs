@@ -15,6 +15,8 @@ pub struct ArrayLength {
     parser: LowLevelJsonParser,
     /// What the parser could not use yet: the beginning of a token.
     rest: Vec<u8>,
+    /// How long `rest` was when the parser had last seen all of it.
+    seen: usize,
     depth: usize,
     items: i64,
     begun: bool,
@@ -23,7 +25,7 @@ pub struct ArrayLength {
 impl Default for ArrayLength {
     fn default() -> ArrayLength {
         let parser = LowLevelJsonParser::new().with_max_stack_size(DEEPEST);
-        ArrayLength { parser, rest: Vec::new(), depth: 0, items: 0, begun: false }
+        ArrayLength { parser, rest: Vec::new(), seen: 0, depth: 0, items: 0, begun: false }
     }
 }
 
@@ -31,7 +33,11 @@ impl ArrayLength {
     /// Takes the next bytes.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), DocumentError> {
         self.rest.extend_from_slice(chunk);
-        self.advance(false)?;
+        // The parser begins a cut token anew. Were it asked at each of many small
+        // pieces, a long token would cost the square of its length.
+        if self.rest.len() >= 2 * self.seen || self.rest.len() > LONGEST_TOKEN {
+            self.advance(false)?;
+        }
         if self.rest.len() > LONGEST_TOKEN {
             return Err(DocumentError::NotJson("one value is over a megabyte long".to_owned()));
         }
@@ -83,6 +89,7 @@ impl ArrayLength {
             }
         };
         self.rest.drain(..used);
+        self.seen = self.rest.len();
         done
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::attributes::collision;
@@ -30,8 +31,23 @@ const COMMANDS: [&str; 7] = ["serve", "once", "check", "demo", "metrics", "simul
 /// Reads every source and makes one configuration of them.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
     let mut errors = Vec::new();
-    let mut warnings = Vec::new();
     let file = sources.file.map(|path| file::read(path, &mut errors)).unwrap_or_default();
+    combine(sources, file, errors)
+}
+
+/// The same with the contents of a file in place of [`Sources::file`].
+pub(super) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
+    let mut errors = Vec::new();
+    let file = file::parse(path, text, &mut errors);
+    combine(sources, file, errors)
+}
+
+fn combine(
+    sources: &Sources<'_>,
+    file: FileSettings,
+    mut errors: Vec<ConfigError>,
+) -> Result<Config, ConfigErrors> {
+    let mut warnings = Vec::new();
     let FileSettings { bridge, listen_place, compat_place, defaults, targets: in_file } = file;
     // The flag, where it was given, is what counts.
     let flag = |given: bool, name: &str, place: Option<Place>| {

@@ -37,7 +37,7 @@ impl<'s> Document<'s> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut document = Document {
             file: path.display().to_string().into(),
-            lines: text.lines().collect(),
+            lines: lines(text).collect(),
             directory: path.parent().unwrap_or(Path::new("")),
             errors: RefCell::default(),
             root: None,
@@ -82,6 +82,11 @@ impl<'s> Document<'s> {
     fn fail(&self, line: usize, message: impl Into<String>) {
         self.errors.borrow_mut().push(Place::line(&self.file, line, "").error(message));
     }
+}
+
+/// Lines as YAML has them: a carriage return alone ends one, too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Whether what begins on this line stands too far to the right. Block
@@ -314,12 +319,24 @@ mod tests {
             "[".repeat(100_000),
             "{a: ".repeat(100_000),
             (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\n"),
+            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\r"),
+            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\r\n"),
             "- &a ".repeat(100_000),
             "- !t ".repeat(100_000),
             "- &a !t ".repeat(100_000),
             "a: ".repeat(100_000),
         ] {
             assert!(errors(&text).starts_with("x.yaml:"), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn every_line_break_of_yaml_counts() {
+        for text in ["a: true\nb: 1.10", "a: true\r\nb: 1.10", "a: true\rb: 1.10"] {
+            assert_eq!(errors(text), "x.yaml:2: b: is a number where true or false is due", "{text:?}");
+            let document = Document::parse(Path::new("x.yaml"), text);
+            let entries = document.root().unwrap().entries("a map").unwrap();
+            assert_eq!(entries[1].1.scalar("text").as_deref(), Some("1.10"), "{text:?}");
         }
     }
 

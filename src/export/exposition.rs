@@ -9,6 +9,7 @@ mod family;
 mod text;
 mod unit;
 
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 
 use flate2::Compression;
@@ -83,37 +84,95 @@ pub enum Escaping {
     AllowUtf8,
 }
 
-/// Writes families in a format.
+/// Writes families in a format, batch by batch, so that what was gathered of
+/// one batch is freed before the next is.
 ///
-/// `families` is what one `Registry::gather()` returned, or several one after
-/// the other: families of the same name become one, a family whose type or
-/// sample names contradict an earlier one is left out with a warning, and of
-/// two points of the very same series the first stays. Families are sorted by
-/// name and series by their labels. There are no timestamps: a point is as old
-/// as the scrape.
-///
-/// `unit_of` gives the unit word of a family by its gathered name, with
-/// `_total` where it is a counter; OpenMetrics names the unit where the
-/// family's name ends with it, as it demands.
+/// Families of the same name become one, whose series stand in the order of
+/// the batches and within a batch sorted by their labels. A family whose type
+/// or sample names contradict an earlier one is left out with a warning, and
+/// of two points of the very same series in a batch the first stays; two
+/// batches must not have the same series. Families are sorted by name. There
+/// are no timestamps: a point is as old as the scrape.
 ///
 /// Summaries and untyped families do not come from OpenTelemetry and are left
 /// out with a warning.
+pub struct Exposition<'a> {
+    format: Format,
+    unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
+    /// By the name that the format shows.
+    written: BTreeMap<String, Written>,
+    claimed: HashSet<String>,
+}
+
+/// A family so far: its metadata, then a chunk a batch.
+struct Written {
+    kind: family::Kind,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl<'a> Exposition<'a> {
+    /// Nothing yet. `unit_of` gives the unit word of a family by its gathered
+    /// name, with `_total` where it is a counter; OpenMetrics names the unit
+    /// where the family's name ends with it, as it demands.
+    #[must_use]
+    pub fn new(format: Format, unit_of: &'a dyn Fn(&str) -> Option<&'static str>) -> Exposition<'a> {
+        Exposition { format, unit_of, written: BTreeMap::new(), claimed: HashSet::new() }
+    }
+
+    /// Adds what was gathered.
+    pub fn add(&mut self, gathered: Vec<MetricFamily>) {
+        for family in family::merge(gathered, self.format) {
+            let written = match self.written.get_mut(family.name()) {
+                Some(written) if written.kind == family.kind() => written,
+                Some(_) => {
+                    family.warn("its type differs from that of an earlier family of the same name");
+                    continue;
+                }
+                None => {
+                    let claims = family.claims(self.format);
+                    if claims.iter().any(|name| self.claimed.contains(name)) {
+                        family.warn(family::CLAIMED);
+                        continue;
+                    }
+                    self.claimed.extend(claims);
+                    let mut metadata = Vec::with_capacity(256);
+                    let unit = (self.unit_of)(family.gathered_name());
+                    text::push_metadata(&mut metadata, &family, unit, self.format);
+                    let written = Written { kind: family.kind(), chunks: vec![metadata] };
+                    self.written.entry(family.name().to_owned()).or_insert(written)
+                }
+            };
+            let mut chunk = Vec::with_capacity(text::estimate(&family));
+            text::push_series(&mut chunk, family, self.format);
+            written.chunks.push(chunk);
+        }
+    }
+
+    /// The whole body.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        let size: usize = self.written.values().flat_map(|written| &written.chunks).map(Vec::len).sum();
+        let mut body = Vec::with_capacity(size + 16);
+        for chunk in self.written.into_values().flat_map(|written| written.chunks) {
+            body.extend_from_slice(&chunk);
+        }
+        if self.format.is_openmetrics() {
+            body.extend_from_slice(b"# EOF\n");
+        }
+        body
+    }
+}
+
+/// Writes one batch.
 #[must_use]
 pub fn encode(
     families: Vec<MetricFamily>,
     format: Format,
     unit_of: &dyn Fn(&str) -> Option<&'static str>,
 ) -> Vec<u8> {
-    let families = family::merge(families, format);
-    let mut body = Vec::with_capacity(families.iter().map(text::estimate).sum::<usize>() + 16);
-    for family in families {
-        let unit = unit_of(family.gathered_name());
-        text::push_family(&mut body, family, unit, format);
-    }
-    if format.is_openmetrics() {
-        body.extend_from_slice(b"# EOF\n");
-    }
-    body
+    let mut exposition = Exposition::new(format, unit_of);
+    exposition.add(families);
+    exposition.finish()
 }
 
 /// Compresses a body for `Content-Encoding: gzip`, fast rather than small:

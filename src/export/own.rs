@@ -68,7 +68,8 @@ impl Own {
         let pull = match sides.pull {
             Some(scope_labels) => {
                 let registry = Registry::new();
-                let reader = reader(&registry, scope_labels)?;
+                // The targets' side tells `target_info`.
+                let reader = reader(&registry, scope_labels, false)?;
                 Some((Side::new(reader, resource, HistogramAggregation::Explicit), registry))
             }
             None => None,

@@ -92,7 +92,7 @@ impl Pipeline {
             .build();
         let pinned = Arc::new(Pinned::default());
         let source: Arc<dyn instruments::Source> = pinned.clone();
-        instruments::register(&provider.meter(SCOPE), &source, part);
+        instruments::register(&provider.meter(SCOPE), &source, targets, part);
         Pipeline { pinned, turn: Mutex::default(), _provider: provider }
     }
 
@@ -119,7 +119,7 @@ impl Divided {
             let reader = SharedReader::new(temporality);
             (Pipeline::new(reader.clone(), resource.clone(), targets, part), reader)
         };
-        Divided(parts(targets).iter().map(one).collect())
+        Divided(parts(targets, MOST_POINTS).iter().map(one).collect())
     }
 
     /// Collects what the view has. Blocks: not for an async thread.
@@ -136,14 +136,15 @@ impl Divided {
     }
 }
 
-/// Divides targets into parts whose points fit into one export request each.
+/// Divides targets into parts of so many points at most, each of which fits
+/// into one export request.
 #[must_use]
-pub fn parts(targets: &[Arc<Target>]) -> Vec<Range<usize>> {
+pub fn parts(targets: &[Arc<Target>], most_points: usize) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let (mut start, mut points, mut bytes) = (0, 0, 0);
     for (i, target) in targets.iter().enumerate() {
         let (own_points, own_bytes) = size(target);
-        if i > start && (points + own_points > MOST_POINTS || bytes + own_bytes > MOST_BYTES) {
+        if i > start && (points + own_points > most_points || bytes + own_bytes > MOST_BYTES) {
             parts.push(start..i);
             (start, points, bytes) = (i, 0, 0);
         }
@@ -191,7 +192,7 @@ mod tests {
         let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
         let targets: Vec<Arc<Target>> =
             (0..10_000).map(|i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()))).collect();
-        let parts = parts(&targets);
+        let parts = parts(&targets, MOST_POINTS);
         assert!(parts.len() > 1);
         assert_eq!(parts.iter().map(Range::len).sum::<usize>(), targets.len());
         assert!(parts.windows(2).all(|w| w[0].end == w[1].start));

@@ -2,6 +2,7 @@
 //! the client asked for.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
@@ -15,14 +16,17 @@ use crate::snapshot::View;
 use crate::target::Target;
 
 use super::compat;
-use super::exposition::{self, Format, unit_word};
-use super::pipeline::Pipeline;
+use super::exposition::{Exposition, Format, unit_word};
+use super::pipeline::{self, Pipeline};
 
-/// A provider of its own, read through `opentelemetry-prometheus`.
+/// Points of one part of the targets. What is gathered takes about a kilobyte
+/// a point until it is written: it is gathered and written part by part.
+const MOST_POINTS: usize = 5_000;
+
+/// Providers of its own, read through `opentelemetry-prometheus`.
 #[derive(Debug)]
 pub struct Pull {
-    pipeline: Pipeline,
-    registry: Registry,
+    parts: Vec<(Range<usize>, Pipeline, Registry)>,
     units: HashMap<String, &'static str>,
     compat: Option<Compat>,
 }
@@ -41,15 +45,20 @@ pub enum PullError {
 impl Pull {
     /// Makes the instruments for these targets.
     pub fn new(
-        resource: Resource,
+        resource: &Resource,
         targets: &[Arc<Target>],
         scope_labels: bool,
         compat: Option<Compat>,
     ) -> Result<Pull, PullError> {
-        let registry = Registry::new();
-        let reader = reader(&registry, scope_labels)?;
-        let pipeline = Pipeline::new(reader, resource, targets, &(0..targets.len()));
-        Ok(Pull { pipeline, registry, units: units(), compat })
+        let mut all = Vec::new();
+        for part in pipeline::parts(targets, MOST_POINTS) {
+            let registry = Registry::new();
+            // Every part has the same resource; it is told once.
+            let reader = reader(&registry, scope_labels, part.start == 0)?;
+            let pipeline = Pipeline::new(reader, resource.clone(), targets, &part);
+            all.push((part, pipeline, registry));
+        }
+        Ok(Pull { parts: all, units: units(), compat })
     }
 
     /// What the view has, in a format. Blocks: not for an async thread.
@@ -59,26 +68,35 @@ impl Pull {
         own: Vec<MetricFamily>,
         format: Format,
     ) -> Result<Vec<u8>, PullError> {
-        let mut families = self.pipeline.with_view(view.clone(), || self.registry.gather());
-        if families.is_empty() {
-            return Err(PullError::Nothing);
+        let unit_of = |name: &str| self.units.get(name).copied();
+        let mut exposition = Exposition::new(format, &unit_of);
+        for (part, pipeline, registry) in &self.parts {
+            let families = pipeline.with_view(view.clone(), || registry.gather());
+            // A target that was attempted has at least its `up`.
+            let mut own_readings = view.readings().skip(part.start).take(part.len());
+            if families.is_empty() && own_readings.any(|reading| reading.up().is_some()) {
+                return Err(PullError::Nothing);
+            }
+            exposition.add(families);
         }
-        families.extend(own);
+        exposition.add(own);
         if let Some(compat) = self.compat {
-            families.extend(compat::families(view, compat));
+            exposition.add(compat::families(view, compat));
         }
-        Ok(exposition::encode(families, format, &|name| self.units.get(name).copied()))
+        Ok(exposition.finish())
     }
 }
 
-/// A reader through which the registry gathers.
+/// A reader through which the registry gathers, `target_info` included or not.
 pub(super) fn reader(
     registry: &Registry,
     scope_labels: bool,
+    target_info: bool,
 ) -> Result<impl MetricReader + use<>, PullError> {
-    let mut exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    if !scope_labels {
-        exporter = exporter.scope_info_enabled(false);
+    let mut exporter =
+        opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(scope_labels);
+    if !target_info {
+        exporter = exporter.without_target_info();
     }
     exporter.build().map_err(|e| PullError::Setup(e.to_string()))
 }

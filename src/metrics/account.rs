@@ -1,5 +1,6 @@
 //! The accounts and hashtags that the target lists.
 
+use crate::endpoint::Endpoint;
 use crate::snapshot::{Account, Reading, TagUse};
 use crate::target::Target;
 
@@ -19,7 +20,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each(r, emit, |a| a.followers), listed),
     )
     .by(&[ACCT])
-    .on(LISTED),
+    .on(LISTED)
+    .from(Endpoint::Accounts),
     gauge(
         "mastodon.account.following",
         "{account}",
@@ -28,7 +30,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each(r, emit, |a| a.following), listed),
     )
     .by(&[ACCT])
-    .on(LISTED),
+    .on(LISTED)
+    .from(Endpoint::Accounts),
     gauge(
         "mastodon.account.statuses",
         "{status}",
@@ -37,7 +40,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each(r, emit, |a| a.statuses), listed),
     )
     .by(&[ACCT])
-    .on(LISTED),
+    .on(LISTED)
+    .from(Endpoint::Accounts),
     gauge(
         "mastodon.account.last_status.timestamp",
         "s",
@@ -46,7 +50,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each(r, emit, |a| a.last_status), listed),
     )
     .by(&[ACCT])
-    .on(LISTED),
+    .on(LISTED)
+    .from(Endpoint::Accounts),
     gauge(
         "mastodon.tag.uses",
         "{use}",
@@ -55,7 +60,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each_tag(r, emit, |t| t.uses), |t| t.tags.len()),
     )
     .by(&[TAG])
-    .on(LISTED_TAGS),
+    .on(LISTED_TAGS)
+    .from(Endpoint::Tags),
     gauge(
         "mastodon.tag.accounts",
         "{account}",
@@ -64,7 +70,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| each_tag(r, emit, |t| t.accounts), |t| t.tags.len()),
     )
     .by(&[TAG])
-    .on(LISTED_TAGS),
+    .on(LISTED_TAGS)
+    .from(Endpoint::Tags),
 ];
 
 fn listed(target: &Target) -> usize {

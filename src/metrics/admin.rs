@@ -1,5 +1,6 @@
 //! What an administrator's token lets the bridge see.
 
+use crate::endpoint::Endpoint;
 use crate::snapshot::{Measures, Reading};
 
 use super::{Label, Read, Row, emit_tally, gauge};
@@ -23,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.reports().map(|reports| &reports.open), CATEGORY, emit), |_| 5),
     )
     .by(&[CATEGORY])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminReports),
     gauge(
         "mastodon.admin.reports.unassigned",
         "{report}",
@@ -31,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of unresolved `/api/v1/admin/reports`",
         Read::Int(|r| r.reports().map(|reports| reports.unassigned)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminReports),
     gauge(
         "mastodon.admin.reports.oldest.timestamp",
         "s",
@@ -39,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
         "`created_at` of unresolved `/api/v1/admin/reports`",
         Read::Float(|r| r.reports()?.oldest),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminReports),
     gauge(
         "mastodon.admin.accounts.pending",
         "{account}",
@@ -47,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v2/admin/accounts` (v1 before Mastodon 3.5)",
         Read::Int(|r| r.pending_accounts().map(|n| n.0)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminAccounts),
     gauge(
         "mastodon.admin.trends.pending",
         "{trend}",
@@ -56,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.pending_trends(), TREND, emit), |_| 3),
     )
     .by(&[TREND])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminTrends),
     gauge(
         "mastodon.admin.measures.today.active_users",
         "{user}",
@@ -64,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[0]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.today.new_users",
         "{user}",
@@ -72,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[1]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.today.interactions",
         "{interaction}",
@@ -80,7 +81,7 @@ pub(super) const ROWS: &[Row] = &[
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[2]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.today.opened_reports",
         "{report}",
@@ -88,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[3]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.today.resolved_reports",
         "{report}",
@@ -96,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[4]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.yesterday.active_users",
         "{user}",
@@ -104,7 +105,7 @@ pub(super) const ROWS: &[Row] = &[
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[0]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.yesterday.new_users",
         "{user}",
@@ -112,7 +113,7 @@ pub(super) const ROWS: &[Row] = &[
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[1]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.yesterday.interactions",
         "{interaction}",
@@ -120,7 +121,7 @@ pub(super) const ROWS: &[Row] = &[
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[2]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.yesterday.opened_reports",
         "{report}",
@@ -128,7 +129,7 @@ pub(super) const ROWS: &[Row] = &[
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[3]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.measures.yesterday.resolved_reports",
         "{report}",
@@ -136,7 +137,7 @@ pub(super) const ROWS: &[Row] = &[
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[4]),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminMeasures),
     gauge(
         "mastodon.admin.storage",
         "By",
@@ -145,7 +146,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.storage(), KIND, emit), |_| 5),
     )
     .by(&[KIND])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminStorage),
     gauge(
         "mastodon.admin.software.info",
         "",
@@ -163,7 +164,7 @@ pub(super) const ROWS: &[Row] = &[
         ),
     )
     .by(&[COMPONENT, VERSION])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminSoftware),
     gauge(
         "mastodon.admin.languages",
         "{user}",
@@ -172,7 +173,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.languages(), LANGUAGE, emit), |_| 10),
     )
     .by(&[LANGUAGE])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminLanguages),
     gauge(
         "mastodon.admin.domain_blocks",
         "{domain}",
@@ -181,7 +182,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.admin_domain_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminDomainBlocks),
     gauge(
         "mastodon.admin.ip_blocks",
         "{block}",
@@ -190,7 +191,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.ip_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminIpBlocks),
     gauge(
         "mastodon.admin.domain_allows",
         "{domain}",
@@ -198,7 +199,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/domain_allows`",
         Read::Int(|r| r.domain_allows().map(|n| n.0)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminDomainAllows),
     gauge(
         "mastodon.admin.email_domain_blocks",
         "{domain}",
@@ -206,7 +207,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/email_domain_blocks`",
         Read::Int(|r| r.email_domain_blocks().map(|n| n.0)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminEmailDomainBlocks),
     gauge(
         "mastodon.admin.canonical_email_blocks",
         "{block}",
@@ -214,7 +215,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/canonical_email_blocks`",
         Read::Int(|r| r.canonical_email_blocks().map(|n| n.0)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminCanonicalEmailBlocks),
     gauge(
         "mastodon.admin.retention.rate",
         "",
@@ -222,7 +223,7 @@ pub(super) const ROWS: &[Row] = &[
         "`/api/v1/admin/retention` by month",
         Read::Float(|r| r.retention().map(|retention| retention.rate)),
     )
-    .on(TOKEN),
+    .on(TOKEN).from(Endpoint::AdminRetention),
 ];
 
 /// The measures, while the day on which they were asked for is today.

@@ -100,7 +100,7 @@ pub fn points(view: &View, i: usize, name: &str) -> Vec<(String, f64)> {
             .map(|(_, label)| match label {
                 fedimeter::metrics::Label::Static(text) => (*text).to_owned(),
                 fedimeter::metrics::Label::Text(text) => text.to_string(),
-                fedimeter::metrics::Label::Int(number) => number.to_string(),
+                fedimeter::metrics::Label::Int(n) => n.to_string(),
             })
             .collect();
         let value = match n {

@@ -38,7 +38,7 @@ pub(super) fn merge(gathered: Vec<MetricFamily>, format: Format) -> Vec<Family> 
         let Some(family) = Family::new(family, format) else { continue };
         let claims = family.claims(format);
         if claims.iter().any(|name| claimed.contains(name)) {
-            warn_once(family.gathered_name(), "its samples would bear the names of another family's");
+            family.warn(CLAIMED);
             continue;
         }
         claimed.extend(claims);
@@ -52,6 +52,9 @@ pub(super) fn merge(gathered: Vec<MetricFamily>, format: Format) -> Vec<Family> 
     families.sort_by(|a, b| a.name().cmp(b.name()));
     families
 }
+
+/// Why a family is left out whose samples would be taken for another's.
+pub(super) const CLAIMED: &str = "its samples would bear the names of another family's";
 
 /// One family as a format shows it.
 pub(super) struct Family {
@@ -106,6 +109,11 @@ impl Family {
         &self.gathered.name()[..self.name_len]
     }
 
+    /// Says that it, or a part of it, is left out.
+    pub(super) fn warn(&self, reason: &'static str) {
+        warn_once(self.gathered_name(), reason);
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
@@ -125,7 +133,7 @@ impl Family {
 
     /// The names that no other family's samples may bear. `_created` is never
     /// written, but OpenMetrics reserves it.
-    fn claims(&self, format: Format) -> Vec<String> {
+    pub(super) fn claims(&self, format: Format) -> Vec<String> {
         let suffixes: &[&str] = match self.kind {
             Kind::Counter if format.is_openmetrics() => &["", "_total", "_created"],
             Kind::Histogram if format.is_openmetrics() => &["", "_bucket", "_sum", "_count", "_created"],

@@ -10,9 +10,8 @@ use super::family::{Family, Kind};
 /// Integers up to here are exact in a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Appends a family: its metadata, then its samples.
-pub(super) fn push_family(out: &mut Vec<u8>, mut family: Family, unit: Option<&str>, format: Format) {
-    push_metadata(out, &family, unit, format);
+/// Appends a family's samples.
+pub(super) fn push_series(out: &mut Vec<u8>, mut family: Family, format: Format) {
     let series = family.take_series();
     let name = family.gathered_name();
     for metric in series {
@@ -42,7 +41,8 @@ pub(super) fn estimate(family: &Family) -> usize {
     series.len() * line + family.help().len() + 4 * family.gathered_name().len() + 64
 }
 
-fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&str>, format: Format) {
+/// Appends a family's metadata.
+pub(super) fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&str>, format: Format) {
     let name = family.name().as_bytes();
     if !family.help().is_empty() {
         out.extend_from_slice(b"# HELP ");

@@ -1,0 +1,86 @@
+//! From answers to points: a line of the input is a JSON answer, in the order
+//! v2 instance, v1 instance, NodeInfo, activity, an account, a hashtag,
+//! domain blocks, reports, languages, measures. Every row of the metric table
+//! is read from them: no panic, no negative number, no more points than the
+//! row has room for, no point twice.
+#![no_main]
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedimeter::api::document::{Document, Top};
+use fedimeter::api::{account, admin, instance, lists, nodeinfo, tag};
+use fedimeter::endpoint::Endpoint;
+use fedimeter::metrics::{Number, rows};
+use fedimeter::outcome::Outcome;
+use fedimeter::snapshot::{Facts, Reading, Reports, Slot, Snapshot};
+use fedimeter::target::{AccountRef, Target};
+use jiff::civil::date;
+use libfuzzer_sys::fuzz_target;
+use url::Url;
+
+/// 2026-08-01T13:46:40Z
+const NOW: f64 = 1_785_592_000.0;
+
+fuzz_target!(|data: &[u8]| {
+    let mut target = Target::new(Url::parse("https://a.example/").unwrap(), None, None, &BTreeMap::new());
+    target.accounts = vec![AccountRef::Id("1".into())];
+    target.tags = vec!["x".into()];
+    target.endpoints = Endpoint::ALL.to_vec();
+    let mut snapshot = Snapshot::default();
+    let mut lines = data.split(|b| *b == b'\n');
+    let mut say = |endpoint, top, read: &dyn Fn(&mut Document) -> Option<Facts>| {
+        let mut slot = Slot::new(endpoint);
+        slot.fresh_until = Duration::MAX;
+        slot.outcome = Some(Outcome::NotOffered);
+        if let Some(Ok(mut doc)) = lines.next().map(|line| Document::parse(line, top)) {
+            slot.outcome = Some(Outcome::Ok);
+            slot.status = Some(200);
+            slot.last_success = Some(NOW);
+            slot.facts = read(&mut doc);
+        }
+        snapshot.slots.push(slot);
+    };
+    let today = date(2026, 8, 1);
+    say(Endpoint::InstanceV2, Top::Object, &|d| Some(Facts::InstanceV2(instance::v2(d).into())));
+    say(Endpoint::InstanceV1, Top::Object, &|d| Some(Facts::InstanceV1(instance::v1(d).into())));
+    say(Endpoint::Nodeinfo, Top::Object, &|d| Some(Facts::Nodeinfo(nodeinfo::document(d).into())));
+    say(Endpoint::Activity, Top::Array, &|d| Some(Facts::Activity(instance::activity(d).into())));
+    say(Endpoint::Accounts, Top::Object, &|d| {
+        Some(Facts::Accounts(Arc::from([Some(account::account(&mut d.fields()))])))
+    });
+    say(Endpoint::Tags, Top::Object, &|d| Some(Facts::Tags(Arc::from([tag::newest_day(d)]))));
+    say(Endpoint::DomainBlocks, Top::Array, &|d| {
+        Some(Facts::DomainBlocks(lists::by_severity(d, &["silence", "suspend"]).into()))
+    });
+    say(Endpoint::AdminReports, Top::Array, &|d| {
+        let mut reports = Reports::default();
+        admin::read_reports(d, &mut reports);
+        Some(Facts::Reports(reports.into()))
+    });
+    say(Endpoint::AdminLanguages, Top::Array, &|d| Some(Facts::Languages(admin::read_languages(d).into())));
+    say(Endpoint::AdminMeasures, Top::Array, &|d| {
+        Some(Facts::Measures(admin::read_measures(d, today).into()))
+    });
+
+    let reading = Reading { target: &target, snapshot: &snapshot, started: Duration::ZERO, unix: NOW };
+    for row in rows() {
+        let mut seen = HashSet::new();
+        let mut points = 0;
+        row.points(&reading, &mut |number, labels| {
+            points += 1;
+            match number {
+                // Instants before 1970 are odd, but instants.
+                _ if row.name.ends_with(".timestamp") => {}
+                Number::Int(n) => assert!(n >= 0, "{} is {n}", row.name),
+                Number::Float(n) => assert!(n.is_finite() && n >= 0.0, "{} is {n}", row.name),
+            }
+            assert!(seen.insert(format!("{labels:?}")), "{} {labels:?} stands twice", row.name);
+            for (key, _) in labels {
+                assert!(row.attributes.contains(key), "{} has no attribute {key}", row.name);
+            }
+        });
+        assert!(points <= row.most(&target), "{} has {points} points", row.name);
+    }
+});
