@@ -209,6 +209,7 @@ impl Attempt<'_> {
         };
         if request.token.is_none() && token.is_some() && exchange.result.as_ref().is_err_and(wants_token) {
             answer.elapsed += exchange.elapsed;
+            answer.rate_limit = exchange.rate_limit;
             request.token = token;
             answer.with_token = true;
             exchange = self.client.get(request.clone(), self.unix).await;
@@ -304,7 +305,7 @@ fn verdict(endpoint: Endpoint, failure: &Failure, with_token: bool) -> Verdict {
         Some(404 | 410) if endpoint.shows_up() => Verdict::Missing,
         Some(404 | 410 | 501) if !endpoint.shows_up() => Verdict::NotOffered,
         // The token's scopes, or its user's role, do not reach that far.
-        Some(403) if with_token => Verdict::NotOffered,
+        Some(403) if with_token && failure.explained => Verdict::NotOffered,
         // Shown to nobody, or to users only.
         Some(403) if endpoint == Endpoint::DomainBlocks => Verdict::NotOffered,
         _ => Verdict::Failed(failure.error),

@@ -116,7 +116,7 @@ impl Client {
     pub fn new(settings: Http) -> Result<Client, ClientError> {
         let certificates = Certificates::default();
         let tls = certificates.client_config()?;
-        let direct = build(&settings, tls.clone(), guard::Configured)?;
+        let direct = build(&settings, tls.clone(), guard::Configured, Proxies::OfTheSystem)?;
         let limits = Limits::new(settings.max_requests, settings.max_requests_per_host);
         Ok(Client { settings, direct, guarded: Mutex::default(), tls, certificates, limits })
     }
@@ -125,6 +125,11 @@ impl Client {
     #[must_use]
     pub fn settings(&self) -> &Http {
         &self.settings
+    }
+
+    /// From now on notes when the certificates of this host end.
+    pub fn watch_certificates(&self, host: &str) {
+        self.certificates.watch(host);
     }
 
     /// When the earliest certificate of the chain that a host last served ends.
@@ -156,7 +161,10 @@ impl Client {
             let hop = tokio::time::timeout(left, self.hop(request, &url, unix, rate_limit)).await;
             *elapsed += began.elapsed();
             drop(turn);
-            match hop.unwrap_or_else(|_| Err(failure::timed_out(self.settings.timeout)))? {
+            let hop = hop.unwrap_or_else(|_| Err(failure::timed_out(self.settings.timeout)));
+            // Another host of the site that is away says nothing of the target's own.
+            let own = url.origin() == request.target.url.origin();
+            match hop.map_err(|failure| Failure { unreachable: failure.unreachable && own, ..failure })? {
                 Hop::Answer(reply) => return Ok(reply),
                 Hop::Redirect(status, _) if request.post.is_some() && !keeps_method(status) => {
                     let why = "a redirect that would turn POST into GET";
@@ -286,7 +294,7 @@ impl Client {
             return Ok(client.clone());
         }
         let resolver = guard::Guarded { configured: configured.clone() };
-        let client = build(&self.settings, self.tls.clone(), resolver)
+        let client = build(&self.settings, self.tls.clone(), resolver, Proxies::Never)
             .map_err(|e| Failure::new(ErrorType::Other, e.to_string()))?;
         clients.insert(configured, client.clone());
         Ok(client)
@@ -314,12 +322,25 @@ pub enum ClientError {
     Build(#[from] reqwest::Error),
 }
 
+/// Whether the system's proxies are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proxies {
+    OfTheSystem,
+    /// A proxy would resolve the name itself, out of the guard's sight.
+    Never,
+}
+
 fn build(
     settings: &Http,
     tls: rustls::ClientConfig,
     resolver: impl reqwest::dns::Resolve + 'static,
+    proxies: Proxies,
 ) -> Result<reqwest::Client, ClientError> {
-    let client = reqwest::Client::builder()
+    let mut client = reqwest::Client::builder();
+    if proxies == Proxies::Never {
+        client = client.no_proxy();
+    }
+    let client = client
         .user_agent(format!("fedimeter/{} (+{})", env!("CARGO_PKG_VERSION"), settings.contact))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)

@@ -56,10 +56,14 @@ impl Refresher {
         let client = Arc::new(client);
         let listener = Arc::<Listener>::default();
         let most = client.settings().max_requests.max(1);
+        let per_host = client.settings().max_requests_per_host.max(1);
+        for target in targets.iter().filter(|target| target.url.scheme() == "https") {
+            client.watch_certificates(target.url.host_str().unwrap_or_default());
+        }
         let lanes = Lanes {
             usual: lane(client.clone(), clock.clone(), listener.clone(), most),
             // A quarter of all requests at most waits for dead servers.
-            suspect: lane(client, clock.clone(), listener.clone(), most.div_ceil(4)),
+            suspect: lane(client, clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
         let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t))).collect();
         Refresher { targets, clock, lanes, listener }

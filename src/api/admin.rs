@@ -74,11 +74,12 @@ impl Attempt<'_> {
             let (mut waiting, mut items, mut admin) = (0, 0, 0);
             let path = format!("/api/v1/admin/trends/{kind}?limit=20");
             let read = |doc: &mut Document| {
-                for review in doc.each(|f| f.flag("requires_review")) {
+                for review in doc.each_counted(|f| f.flag("requires_review"))? {
                     items += 1;
                     admin += i64::from(review.is_some());
                     waiting += i64::from(review == Some(true));
                 }
+                Some(())
             };
             if self.pages(&mut one, &path, read).await {
                 // Without the permission the public list comes, with 200. An
@@ -206,7 +207,11 @@ impl Attempt<'_> {
     async fn count_pages(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
         let mut answer = Answer::new(self);
         let mut count = 0;
-        if self.pages(&mut answer, path, |doc| count += doc.each(|_| ()).len() as i64).await {
+        let read = |doc: &mut Document| {
+            count += doc.each_counted(|_| ())?.len() as i64;
+            Some(())
+        };
+        if self.pages(&mut answer, path, read).await {
             answer.facts = Some(facts(Count(count).into()));
         }
         answer
@@ -222,9 +227,10 @@ impl Attempt<'_> {
         let mut answer = Answer::new(self);
         let mut tally = Tally::of(known);
         let read = |doc: &mut Document| {
-            for (member, n) in by_severity(doc, known).0 {
+            for (member, n) in by_severity(doc, known)?.0 {
                 tally.add(member, n);
             }
+            Some(())
         };
         if self.pages(&mut answer, &format!("/api/v1/admin/{list}?limit={limit}"), read).await {
             answer.facts = Some(facts(tally.into()));
@@ -233,16 +239,17 @@ impl Attempt<'_> {
     }
 }
 
-/// Adds a page of reports.
-pub fn read_reports(doc: &mut Document, reports: &mut Reports) {
+/// Adds a page of reports; nothing where it holds what is no report.
+pub fn read_reports(doc: &mut Document, reports: &mut Reports) -> Option<()> {
     let report = |f: &mut Fields<'_>| {
         (f.member("category", &CATEGORIES), f.get("assigned_account").is_none(), instant(f, "created_at"))
     };
-    for (category, unassigned, made) in doc.each(report) {
+    for (category, unassigned, made) in doc.each_counted(report)? {
         reports.open.add(category, 1);
         reports.unassigned += i64::from(unassigned);
         reports.oldest = [reports.oldest, made].into_iter().flatten().reduce(f64::min);
     }
+    Some(())
 }
 
 /// Reads measures: each figure's value of a day is matched by its date.

@@ -124,7 +124,8 @@ impl Answer {
 
     /// Whether the rest of several requests would meet the same wall.
     pub(super) fn is_stopped(&self) -> bool {
-        self.unreachable || self.verdict == Verdict::Failed(ErrorType::RateLimited)
+        let wall = [ErrorType::RateLimited, ErrorType::Timeout].map(Verdict::Failed);
+        self.unreachable || wall.contains(&self.verdict)
     }
 
     pub(super) fn new(attempt: &Attempt<'_>) -> Answer {

@@ -9,8 +9,8 @@ use crate::snapshot::OTHER;
 
 use super::repair::repaired;
 
-/// So many problems of a document are compared with further ones.
-const COMPARED: usize = 64;
+/// Problems of one document that are kept.
+const MOST_PROBLEMS: usize = 64;
 
 /// What stands at the top of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,14 @@ impl Document {
     /// The fields of the object at the top.
     pub fn fields(&mut self) -> Fields<'_> {
         Fields { value: &self.root, path: String::new(), problems: &mut self.problems }
+    }
+
+    /// The same as [`Document::each`], for lists that are counted: nothing
+    /// where one item is no object, because then their number means nothing.
+    pub fn each_counted<T>(&mut self, read: impl FnMut(&mut Fields<'_>) -> T) -> Option<Vec<T>> {
+        let items = self.root.as_array().map_or(0, Vec::len);
+        let read = self.each(read);
+        (read.len() == items).then_some(read)
     }
 
     /// Calls `read` with the fields of each object in the array at the top.
@@ -226,10 +234,9 @@ impl<'a> Fields<'a> {
             other => kind(other).to_owned(),
         };
         let problem = format!("{path} is {what}");
-        // What several fields are below is one problem, not one of each. The
-        // first few are compared, as more of them are those of a long list.
-        let met = self.problems.iter().take(COMPARED).any(|p| *p == problem);
-        if !met {
+        // What several fields are below is one problem, not one of each. More
+        // than a few are those of a long list, and say nothing new.
+        if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }

@@ -79,13 +79,27 @@ impl ArrayLength {
                 break Err(DocumentError::WrongTop { wanted: "an array", found: top(&event) });
             }
             match event {
+                JsonEvent::StartArray if self.depth == 1 => {
+                    break Err(DocumentError::WrongTop {
+                        wanted: "a list of texts or objects",
+                        found: "an array of other things",
+                    });
+                }
                 JsonEvent::StartArray | JsonEvent::StartObject => {
                     self.items += i64::from(self.depth == 1);
                     self.depth += 1;
                 }
                 JsonEvent::EndArray | JsonEvent::EndObject => self.depth = self.depth.saturating_sub(1),
                 JsonEvent::ObjectKey(_) | JsonEvent::Eof => {}
-                _ => self.items += i64::from(self.depth == 1),
+                JsonEvent::String(_) => self.items += i64::from(self.depth == 1),
+                // No list of a server is of these.
+                _ if self.depth == 1 => {
+                    break Err(DocumentError::WrongTop {
+                        wanted: "a list of texts or objects",
+                        found: "an array of other things",
+                    });
+                }
+                _ => {}
             }
         };
         self.rest.drain(..used);
@@ -124,7 +138,7 @@ mod tests {
             ("[]", 0),
             (" [ ] ", 0),
             (r#"["a","b,]","c\"]"]"#, 3),
-            (r#"[{"domain":"a","x":[1,2]},[1,[2]],null,3,true]"#, 5),
+            (r#"[{"domain":"a","x":[1,[2]],"y":null},{"z":true},"b"]"#, 3),
             (big.as_str(), 5000),
         ] {
             for chunk in [1, 2, 7, 4096] {
@@ -141,9 +155,11 @@ mod tests {
             ("{}", "the body is an object where an array is due"),
             (r#"{"error":"Gone"}"#, "the body is an object where an array is due"),
             ("\"x\"", "the body is a string where an array is due"),
-            ("[1,", "the body is not JSON (line 1)"),
-            ("[1 2]", "the body is not JSON (line 1)"),
-            ("[1]]", "the body is not JSON (line 1)"),
+            ("[\"a\",", "the body is not JSON (line 1)"),
+            ("[{} {}]", "the body is not JSON (line 1)"),
+            ("[\"a\"]]", "the body is not JSON (line 1)"),
+            ("[1]", "the body is an array of other things where a list of texts or objects is due"),
+            ("[[\"a\"]]", "the body is an array of other things where a list of texts or objects is due"),
             ("[\"a\"", "the body is not JSON (line 1)"),
         ] {
             for chunk in [1, 3, 4096] {

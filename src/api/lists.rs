@@ -33,18 +33,18 @@ impl Attempt<'_> {
         let url = self.url("/api/v1/instance/domain_blocks");
         let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MOST_READ));
         if let Some(reply) = self.ask(&mut answer, ask).await {
-            let read = |doc: &mut Document| Facts::DomainBlocks(by_severity(doc, &SHOWN).into());
-            answer.facts = answer.decode(&reply, Top::Array, read);
+            let read = |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN)?.into()));
+            answer.facts = answer.decode(&reply, Top::Array, read).flatten();
         }
         answer
     }
 }
 
-/// Items by `severity`.
-pub fn by_severity(doc: &mut Document, known: &[&'static str]) -> Tally {
+/// Items by `severity`; nothing where one is no object.
+pub fn by_severity(doc: &mut Document, known: &[&'static str]) -> Option<Tally> {
     let mut tally = Tally::of(known);
-    for member in doc.each(|f| f.member("severity", known)) {
+    for member in doc.each_counted(|f| f.member("severity", known))? {
         tally.add(member, 1);
     }
-    tally
+    Some(tally)
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::fetch;
+use crate::outcome::ErrorType;
 use crate::snapshot::{Facts, Nodeinfo};
 
 use super::document::{Document, Fields, Top};
@@ -64,13 +65,22 @@ impl Attempt<'_> {
                 one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into()));
             }
             if one.verdict == Verdict::Ok {
+                // Not the ETag of a document that may be discovered later.
+                one.etag = None;
                 return one;
             }
             answer.merge(one, path);
         }
-        // Many servers answer any path with a page, or refuse it: whatever
-        // these two say but a document, there is none.
-        if !answer.unreachable {
+        // Many servers answer any path with a page, or refuse it: then there
+        // is no document. A server that cannot answer has not said so.
+        let tells = [
+            ErrorType::Timeout,
+            ErrorType::RateLimited,
+            ErrorType::Http5xx,
+            ErrorType::Connect,
+            ErrorType::Tls,
+        ];
+        if !tells.map(Verdict::Failed).contains(&answer.verdict) {
             answer.fail(Verdict::Missing, "no document was discovered".to_owned());
         }
         answer

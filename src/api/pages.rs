@@ -48,7 +48,7 @@ impl Attempt<'_> {
         &self,
         answer: &mut Answer,
         path: &str,
-        mut read: impl FnMut(&mut Document),
+        mut read: impl FnMut(&mut Document) -> Option<()>,
     ) -> bool {
         let mut url = self.url(path);
         let mut seen: Vec<Url> = Vec::new();
@@ -68,7 +68,7 @@ impl Attempt<'_> {
                 return false;
             }
             let Some(reply) = self.ask(answer, Ask::get(url.clone())).await else { return false };
-            if answer.decode(&reply, Top::Array, &mut read).is_none() {
+            if answer.decode(&reply, Top::Array, &mut read).flatten().is_none() {
                 return false;
             }
             seen.push(url);

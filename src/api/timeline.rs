@@ -43,6 +43,8 @@ pub fn newest_post(doc: &mut Document) -> Option<f64> {
 pub(super) fn instant(f: &mut Fields<'_>, path: &str) -> Option<f64> {
     let value = f.get(path)?;
     let at = value.as_str().and_then(|text| text.trim().parse::<Timestamp>().ok());
+    // Nothing was posted before 1970.
+    let at = at.filter(|at| at.as_second() > 0);
     if at.is_none() {
         f.wrong(path, value);
     }

@@ -13,15 +13,22 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// The ends of the served chains, by host.
 #[derive(Debug, Default)]
 pub struct Certificates {
-    ends: Arc<Mutex<HashMap<String, i64>>>,
+    ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
 }
 
 impl Certificates {
+    /// Notes the ends of this host's chains. No others: redirects could name
+    /// hosts without end.
+    pub fn watch(&self, host: &str) {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_default();
+    }
+
     /// Unix seconds at which the earliest certificate of the chain that this
     /// host last served ends.
     pub fn expiry(&self, host: &str) -> Option<i64> {
         let host = host.trim_matches(['[', ']']);
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().flatten()
     }
 
     /// A TLS configuration that notes what it sees.
@@ -45,7 +52,7 @@ impl Certificates {
 #[derive(Debug)]
 struct Noting {
     inner: Arc<WebPkiServerVerifier>,
-    ends: Arc<Mutex<HashMap<String, i64>>>,
+    ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
 }
 
 impl ServerCertVerifier for Noting {
@@ -64,7 +71,9 @@ impl ServerCertVerifier for Noting {
             .min();
         if let Some(end) = earliest {
             let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-            ends.insert(server_name.to_str().into_owned(), end);
+            if let Some(noted) = ends.get_mut(&*server_name.to_str()) {
+                *noted = Some(end);
+            }
         }
         self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }

@@ -20,6 +20,8 @@ pub struct Failure {
     pub status: Option<StatusCode>,
     /// What happened, for people; nothing private, on one line.
     pub reason: String,
+    /// Whether the server gave a reason of its own in JSON, as Mastodon does.
+    pub explained: bool,
     /// How long the server wants to be left alone.
     pub retry_after: Option<Duration>,
     /// Whether no connection could be made: what was asked does not matter.
@@ -30,7 +32,14 @@ impl Failure {
     /// A failure of this type.
     #[must_use]
     pub fn new(error: ErrorType, reason: impl Into<String>) -> Failure {
-        Failure { error, status: None, reason: reason.into(), retry_after: None, unreachable: false }
+        Failure {
+            error,
+            status: None,
+            reason: reason.into(),
+            explained: false,
+            retry_after: None,
+            unreachable: false,
+        }
     }
 
     /// The same, with the status of the answer.
@@ -66,11 +75,13 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
         Some(phrase) => format!("HTTP {} {phrase}", status.as_u16()),
         None => format!("HTTP {}", status.as_u16()),
     };
+    let mut explained = false;
     if let Err(said @ DocumentError::ErrorObject(_)) = Document::parse(body, Top::Object) {
         reason = format!("{reason}: {said}");
+        explained = true;
     }
     let retry_after = retry_after.filter(|_| error == ErrorType::RateLimited);
-    Failure { error, status: Some(status), reason, retry_after, unreachable: false }
+    Failure { error, status: Some(status), reason, explained, retry_after, unreachable: false }
 }
 
 /// An error of the HTTP client, told apart by its causes.
@@ -111,7 +122,7 @@ pub fn of_client(error: &reqwest::Error) -> Failure {
         (_, None) => "the request failed".to_owned(),
     };
     let unreachable = error.is_connect() && kind != ErrorType::BlockedAddress;
-    Failure { error: kind, status: None, reason, retry_after: None, unreachable }
+    Failure { error: kind, status: None, reason, explained: false, retry_after: None, unreachable }
 }
 
 /// Whether a body's Content-Encoding does not hold what it says. The client

@@ -2,11 +2,12 @@
 //! special address, and the check stands where the name is resolved for the
 //! connection, so that it cannot resolve differently the second time.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 /// Ranges that are no public unicast addresses: the IANA registries of
 /// special-purpose IPv4 and IPv6 addresses, multicast and the reserved space.
@@ -39,6 +40,10 @@ const SPECIAL: &[&str] = &[
     "fec0::/10",
     "ff00::/8",
 ];
+
+/// Look-ups under way at once: a name server that hangs must not take all of
+/// the threads that other work waits for.
+static LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(128)));
 
 static RANGES: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| SPECIAL.iter().filter_map(|range| range.parse().ok()).collect());
@@ -141,8 +146,15 @@ async fn lookup(name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         return Ok(vec![(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()]);
     }
     let not_found = |cause: String| ResolveError::NotFound { name: bare.to_owned(), cause };
-    let all: Vec<SocketAddr> =
-        tokio::net::lookup_host((bare, 0)).await.map_err(|e| not_found(e.to_string()))?.collect();
+    // The permit lives as long as the look-up, which nobody can interrupt.
+    let permit = LOOKUPS.clone().acquire_owned().await.map_err(|e| not_found(e.to_string()))?;
+    let name = bare.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>)
+    });
+    let found = found.await.map_err(|e| not_found(e.to_string()))?;
+    let all = found.map_err(|e| not_found(e.to_string()))?;
     if all.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(all) }
 }
 

@@ -25,7 +25,8 @@ pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Dur
     let mut fresh = HeaderMap::with_capacity(6);
     for name in ["cache-control", "expires", "date", "age", "pragma"] {
         for value in headers.get_all(name) {
-            fresh.append(http::HeaderName::from_static(name), without_stale(value));
+            let value = if name == "cache-control" { without_stale(value) } else { value.clone() };
+            fresh.append(http::HeaderName::from_static(name), value);
         }
     }
     let mut request = Request::new(());
@@ -44,9 +45,8 @@ pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Dur
 /// what we never do: show an old number as a present one.
 fn without_stale(value: &http::HeaderValue) -> http::HeaderValue {
     let Ok(text) = value.to_str() else { return value.clone() };
-    if !text.contains("stale-") {
-        return value.clone();
-    }
+    // Directives are case-insensitive, which the policy does not know.
+    let text = text.to_ascii_lowercase();
     let kept: Vec<&str> = text.split(',').filter(|d| !d.trim_start().starts_with("stale-")).collect();
     http::HeaderValue::from_str(&kept.join(",")).unwrap_or_else(|_| value.clone())
 }
@@ -156,6 +156,7 @@ mod tests {
             (vec![("cache-control", "max-age=60, private")], 60),
             (vec![("cache-control", "private, no-store")], 0),
             (vec![("cache-control", "no-cache, max-age=60")], 0),
+            (vec![("cache-control", "No-Cache, Max-Age=60")], 0),
             (vec![("cache-control", "max-age=junk")], 0),
             (vec![("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")], 0),
             (vec![], 0),
