@@ -87,6 +87,9 @@ impl Drop for OnDemand {
     }
 }
 
+/// Reading all rows takes no longer; an older view is another collection's.
+const LONGEST_READING: Duration = Duration::from_secs(5);
+
 /// The row that was read last on this thread, and from which view, by source.
 type Last = HashMap<u64, (usize, Arc<View>)>;
 
@@ -101,7 +104,8 @@ impl Source for OnDemand {
     fn view(&self, row: usize) -> Option<Arc<View>> {
         let running = LAST.with_borrow(|last| {
             let (read, view) = last.get(&self.id)?;
-            (row > *read).then(|| view.clone())
+            let age = self.refresher.clock().now().saturating_sub(view.started);
+            (row > *read && age < self.deadline + LONGEST_READING).then(|| view.clone())
         });
         let view = running.unwrap_or_else(|| self.refreshed());
         LAST.with_borrow_mut(|last| last.insert(self.id, (row, view.clone())));

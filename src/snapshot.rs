@@ -43,6 +43,9 @@ impl View {
 pub struct Snapshot {
     /// One slot an endpoint, in the order of [`Target::endpoints`].
     pub slots: Vec<Slot>,
+    /// Where the streaming server is, by the last instance document that named
+    /// it: to be asked also while there is none.
+    pub streaming: Option<Arc<str>>,
     /// From the last uncached anonymous answer.
     pub rate_limit: Option<RateLimit>,
     /// When the earliest certificate of the served chain ends, Unix seconds.

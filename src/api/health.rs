@@ -65,9 +65,7 @@ impl Attempt<'_> {
     /// Where the streaming server is, by v2 or else v1 instance; it has to be
     /// on the target's own site.
     fn streaming(&self) -> Option<Result<Url, (ErrorType, String)>> {
-        let reading = self.reading();
-        let named = reading.v2().and_then(|v| v.streaming.as_deref());
-        let named = named.or_else(|| reading.v1()?.streaming.as_deref())?;
+        let named = self.known.streaming.as_deref()?;
         // wss is https with another name, and ws http.
         let http = named.strip_prefix("ws").map_or_else(|| named.to_owned(), |rest| format!("http{rest}"));
         let mut url = Url::parse(&http).ok()?;

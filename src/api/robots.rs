@@ -40,14 +40,15 @@ impl Attempt<'_> {
         if !self.target.obey_robots || self.endpoint == Endpoint::Robots {
             return None;
         }
-        let reading = self.reading();
-        if let Some(text) = reading.robots() {
+        let slot = self.known.slots.iter().find(|slot| slot.endpoint == Endpoint::Robots);
+        // The copy that is kept holds until it is replaced, whatever its age.
+        if let Some(Facts::Robots(text)) = slot.and_then(|slot| slot.facts.as_ref()) {
             let allowed = Robots::parse(text.as_bytes(), AGENT).is_url_allowed(url);
             let why = || format!("robots.txt does not allow {AGENT} to ask for {}", url.path());
             return (!allowed).then(|| (Verdict::NotOffered, why()));
         }
         // What cannot be read allows nothing.
-        let error = match reading.outcome(Endpoint::Robots) {
+        let error = match slot.and_then(|slot| slot.outcome) {
             Some(Outcome::Failed(error)) => error,
             _ => ErrorType::Other,
         };

@@ -199,7 +199,14 @@ fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64
 pub(crate) fn hides_stats(r: &Reading<'_>) -> bool {
     let zero = |n: Option<i64>| n.is_none_or(|n| n == 0);
     r.v1().is_some_and(|v1| zero(v1.users) && zero(v1.statuses) && zero(v1.domains))
-        && r.nodeinfo().map_or_else(|| Software::of(r).is("friendica"), |n| n.users_hidden)
+        && match r.nodeinfo() {
+            Some(nodeinfo) => nodeinfo.users_hidden,
+            // Old versions of it name only themselves by a date. A server that
+            // offers no NodeInfo at all is another.
+            None => {
+                r.outcome(Endpoint::Nodeinfo) != Some(Outcome::NotOffered) || Software::of(r).is("friendica")
+            }
+        }
 }
 
 /// Limited federation forces the figure to 0, and GoToSocial never counts it.

@@ -10,7 +10,7 @@ use crate::api::{Answer, Paging, Verdict};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::{Slot, Snapshot};
+use crate::snapshot::{Facts, Slot, Snapshot};
 use crate::target::Target;
 
 use super::said::Said;
@@ -22,6 +22,8 @@ const NOT_OFFERED_FOR: Duration = Duration::from_secs(6 * 3600);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(60);
 /// `up` is never older.
 const UP_FOR: Duration = Duration::from_secs(60);
+/// How long robots.txt holds while it cannot be read anew, seconds.
+const ROBOTS_FOR: f64 = 86_400.0;
 /// No server keeps us away longer.
 const LONGEST_HOLD: f64 = 3600.0;
 
@@ -130,11 +132,12 @@ impl Polled {
         let mut state = self.lock();
         let mut claimed: Vec<usize> =
             (0..state.work.len()).filter(|i| state.may_ask(*i, now) && state.work[*i].due <= now).collect();
-        if claimed.is_empty() && state.jobs == 0 {
-            let shows_up = |i: &usize| {
-                let slot = &state.snapshot.slots[*i];
-                slot.endpoint.shows_up() && slot.outcome != Some(Outcome::NotOffered)
-            };
+        let shows_up = |i: &usize| {
+            let slot = &state.snapshot.slots[*i];
+            slot.endpoint.shows_up() && slot.outcome != Some(Outcome::NotOffered)
+        };
+        let asked = |i: usize| state.work[i].under_way || claimed.contains(&i);
+        if !(0..state.work.len()).filter(shows_up).any(asked) {
             let last =
                 (0..state.work.len()).filter(shows_up).map(|i| state.snapshot.slots[i].attempted).max();
             if last.is_some_and(|last| last + less_a_tenth(UP_FOR) <= now) {
@@ -170,6 +173,18 @@ impl Polled {
         let state = self.lock();
         let mut slots = state.snapshot.slots.iter().enumerate();
         slots.any(|(i, s)| s.endpoint.shows_up() && s.outcome == Some(Outcome::Ok) && !missing.contains(&i))
+    }
+
+    /// Gives a claimed endpoint back unasked where the rate limit has been spent
+    /// meanwhile.
+    pub fn give_back_if_held(&self, index: usize, now: Moment) -> bool {
+        let mut state = self.lock();
+        let held = state.held_until > now && is_under_api(self.endpoint(index));
+        if held {
+            state.work[index].under_way = false;
+            state.work[index].due = state.held_until;
+        }
+        held
     }
 
     /// The endpoint in this place.
@@ -234,8 +249,7 @@ impl State {
 
     fn may_ask(&self, index: usize, now: Moment) -> bool {
         let endpoint = self.snapshot.slots[index].endpoint;
-        let outside_api =
-            matches!(endpoint, Endpoint::Nodeinfo | Endpoint::NodeinfoDiscovery | Endpoint::Robots);
+        let outside_api = !is_under_api(endpoint);
         !self.work[index].under_way && (outside_api || self.held_until <= now)
     }
 
@@ -256,8 +270,10 @@ impl State {
         slot.finished = now;
         slot.duration = answer.elapsed;
         slot.status = answer.status;
-        slot.reason = answer.reason.map(Arc::from);
-        work.with_token = answer.with_token;
+        slot.reason = answer.reason.map(|reason| told(&reason));
+        // A token that did not help is not shown again unasked.
+        work.with_token = answer.with_token && matches!(verdict, Verdict::Ok | Verdict::NotModified);
+        let mut moved = false;
         let next = match verdict {
             Verdict::Ok | Verdict::NotModified => {
                 slot.outcome = Some(Outcome::Ok);
@@ -265,6 +281,7 @@ impl State {
                 work.failures_in_row = 0;
                 work.etag = answer.etag;
                 if verdict == Verdict::Ok {
+                    moved = place_of(slot.facts.as_ref()) != place_of(answer.facts.as_ref());
                     slot.facts = answer.facts;
                     slot.size = answer.size;
                 }
@@ -283,11 +300,18 @@ impl State {
                 slot.outcome = Some(Outcome::Failed(error));
                 slot.size = answer.size;
                 slot.count(error, 1);
-                slot.facts = answer.facts;
                 work.etag = None;
                 work.failures_in_row += 1;
+                // robots.txt of a day ago still holds (RFC 9309, 2.3.1.4), and
+                // everything waits for it: it is asked for every minute.
+                let is_robots = slot.endpoint == Endpoint::Robots;
+                let is_recent = slot.last_success.is_some_and(|at| unix - at < ROBOTS_FOR);
+                if !(is_robots && is_recent) {
+                    slot.facts = answer.facts;
+                }
+                let longest = if is_robots { FIRST_BACK_OFF } else { interval.max(FIRST_BACK_OFF) };
                 let longer = FIRST_BACK_OFF * 2u32.saturating_pow((work.failures_in_row - 1).min(10));
-                let usual = slot.attempted + less_a_tenth(longer.min(interval.max(FIRST_BACK_OFF)));
+                let usual = slot.attempted + less_a_tenth(longer.min(longest));
                 answer.retry_after.map_or(usual, |wait| usual.max(now + wait))
             }
         };
@@ -295,16 +319,33 @@ impl State {
             slot.count(ErrorType::Decode, answer.problems.len() as u64);
         }
         work.due = next;
-        slot.fresh_until = next;
+        // What a failed attempt could read lives no longer than usual.
+        slot.fresh_until = match verdict {
+            Verdict::Failed(_) => next.min(slot.attempted + less_a_tenth(interval)),
+            _ => next,
+        };
         work.said.log(target, slot, &answer.problems);
-        if verdict == Verdict::Failed(ErrorType::RateLimited) {
-            self.held_until = self.held_until.max(next);
+        if let Some(url) = streaming_of(slot) {
+            snapshot.streaming = Some(url);
+        }
+        let endpoint = snapshot.slots[index].endpoint;
+        if verdict == Verdict::Failed(ErrorType::RateLimited) && is_under_api(endpoint) {
+            let wait = answer.retry_after.unwrap_or(FIRST_BACK_OFF);
+            self.held_until = self.held_until.max(now + wait);
         }
         if let Some(limit) = answer.rate_limit {
             snapshot.rate_limit = Some(limit);
             if limit.remaining == Some(0) {
                 let wait = (limit.reset - unix).clamp(0.0, LONGEST_HOLD);
                 self.held_until = self.held_until.max(now + Duration::from_secs_f64(wait));
+            }
+        }
+        // The ETag of a document in another place says nothing of this one.
+        if moved {
+            for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
+                if slot.endpoint == Endpoint::Nodeinfo {
+                    work.etag = None;
+                }
             }
         }
         // A document that has moved is looked for again.
@@ -320,6 +361,35 @@ impl State {
             }
         }
     }
+}
+
+/// Whether an endpoint counts against the rate limit of `/api`.
+fn is_under_api(endpoint: Endpoint) -> bool {
+    let outside = [Endpoint::Nodeinfo, Endpoint::NodeinfoDiscovery, Endpoint::Robots, Endpoint::Health];
+    !outside.contains(&endpoint)
+}
+
+/// Where the NodeInfo document is, by a discovery.
+fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
+    match facts {
+        Some(Facts::Discovery(url)) => Some(url),
+        _ => None,
+    }
+}
+
+/// The streaming server that an instance document names.
+fn streaming_of(slot: &Slot) -> Option<Arc<str>> {
+    match &slot.facts {
+        Some(Facts::InstanceV2(v2)) => v2.streaming.clone(),
+        Some(Facts::InstanceV1(v1)) => v1.streaming.clone(),
+        _ => None,
+    }
+}
+
+/// A reason as it is kept and told: on one line, and not without end.
+fn told(reason: &str) -> Arc<str> {
+    const LONGEST: usize = 300;
+    reason.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
 }
 
 fn slot_failed(snapshot: &Snapshot, index: usize) -> bool {
