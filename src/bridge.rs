@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -26,6 +27,7 @@ pub struct Bridge {
     push: Option<Divided>,
     own: Option<Arc<Own>>,
     deadline: Duration,
+    ending: CancellationToken,
 }
 
 /// Which exporters a bridge has.
@@ -73,7 +75,8 @@ impl Bridge {
             None
         };
         let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
-        Ok(Bridge { refresher, pull, push, own: None, deadline: config.deadline })
+        let ending = CancellationToken::new();
+        Ok(Bridge { refresher, pull, push, own: None, deadline: config.deadline, ending })
     }
 
     /// Reports the bridge itself beside its targets, from now on.
@@ -91,6 +94,22 @@ impl Bridge {
         self.deadline
     }
 
+    /// From now on collections take what is known and wait for no server, those
+    /// under way included.
+    pub fn end(&self) {
+        self.ending.cancel();
+    }
+
+    /// What is known when all that was stale has been asked for, at the
+    /// deadline, or when the bridge ends.
+    async fn refreshed(&self, within: Duration) -> Arc<View> {
+        tokio::select! {
+            biased;
+            () = self.ending.cancelled() => self.refresher.known(),
+            view = self.refresher.refresh(within) => view,
+        }
+    }
+
     /// What is kept of the targets.
     #[must_use]
     pub fn refresher(&self) -> &Refresher {
@@ -104,7 +123,7 @@ impl Bridge {
     /// When there is nothing to answer with: no empty page is ever a scrape.
     pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
         let began = Instant::now();
-        let view = self.refresher.refresh(within).await;
+        let view = self.refreshed(within).await;
         let body = self.expose(view, format).await?;
         self.collected(ExporterName::Prometheus, began);
         Ok(body)
@@ -113,7 +132,7 @@ impl Bridge {
     /// One collection for the console.
     pub async fn look(&self) -> Arc<View> {
         let began = Instant::now();
-        let view = self.refresher.refresh(self.deadline).await;
+        let view = self.refreshed(self.deadline).await;
         self.collected(ExporterName::Console, began);
         view
     }
@@ -140,7 +159,7 @@ impl Bridge {
     /// One collection for push, a part a request; the last is the bridge itself.
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
         let began = Instant::now();
-        let view = self.refresher.refresh(within).await;
+        let view = self.refreshed(within).await;
         let bridge = self.clone();
         let collect = move || {
             let mut parts = bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();

@@ -14,6 +14,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::config::suggest::did_you_mean;
 use crate::config::{
     BridgeSettings, Compat, Config, ConfigErrors, Env, Flags, Listen, LogFilter, LogFormat, Place, Sources,
     TargetSettings, TokenSource, values,
@@ -123,7 +124,8 @@ pub struct CommonArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Targets given as arguments or variables")]
 pub struct TargetArgs {
-    /// Endpoints to collect beside the default ones
+    /// Endpoints to collect beside the default ones: health, timelines, peers,
+    /// domain_blocks, custom_emojis
     #[arg(long, value_name = "NAME", env = "FEDIMETER_COLLECT", value_delimiter = ',',
           value_parser = values::collect)]
     pub collect: Vec<Endpoint>,
@@ -151,7 +153,7 @@ pub struct TargetArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Collection")]
 pub struct HttpArgs {
-    /// Time for a collection when the scraper sets no shorter one [default: 10s]
+    /// Time for a collection when the scraper does not say how long it waits [default: 10s]
     #[arg(long, value_name = "DURATION", env = "FEDIMETER_DEADLINE", value_parser = values::request_time)]
     pub deadline: Option<Duration>,
 
@@ -277,6 +279,10 @@ pub enum CatalogueFormat {
 /// Wrong usage, and requests for help or the version: `clap::Error::exit`
 /// prints each where it belongs and ends with the right status.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(error) = misspelt_command(&args) {
+        return Err(error);
+    }
     let matches = command().try_get_matches_from(with_command(args.into_iter().collect()))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     // The variable has more than one target, and its own place in errors:
@@ -311,6 +317,21 @@ pub fn command() -> clap::Command {
         command.mut_subcommands(prepare)
     }
     prepare(Cli::command())
+}
+
+/// `fedimeter chek` means a command, and no server called `chek`.
+fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
+    let word = args.get(1)?.to_str()?;
+    let mut command = Cli::command();
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    if !is_word || names.contains(&word) || ["help", "localhost"].contains(&word) {
+        return None;
+    }
+    let meant = did_you_mean(word, &names);
+    let message = format!("`{word}` is no command{meant} A server called so is https://{word}\n");
+    (!meant.is_empty()).then(|| command.error(clap::error::ErrorKind::InvalidSubcommand, message))
 }
 
 /// Puts `serve` before arguments that begin with no command.

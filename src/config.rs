@@ -14,7 +14,7 @@ mod layers;
 mod log_filter;
 mod merge;
 pub mod otel;
-mod suggest;
+pub(crate) mod suggest;
 mod token;
 pub(crate) mod values;
 mod yaml;

@@ -162,6 +162,13 @@ impl Endpoint {
         Some(Needs { scope, permission, bit })
     }
 
+    /// Whether it counts against the rate limit of `/api`.
+    #[must_use]
+    pub fn is_under_api(self) -> bool {
+        let outside = [Endpoint::Nodeinfo, Endpoint::NodeinfoDiscovery, Endpoint::Robots, Endpoint::Health];
+        !outside.contains(&self)
+    }
+
     /// Whether the answer alone shows that the server is there: the three
     /// documents that `fedimeter.target.up` is made of.
     #[must_use]

@@ -120,7 +120,9 @@ fn metrics_table(out: &mut String, r: &Reading<'_>, paint: Paint) {
             lines.push((name, shown(value, instant), if instant { "" } else { row.unit }));
         });
     }
-    let names = lines.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    // Info rows are long and their value says nothing: they set no width.
+    let is_narrow = |line: &&(String, String, &str)| !line.0.contains(".info{");
+    let names = lines.iter().filter(is_narrow).map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
     let values = lines.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
     for (name, value, unit) in lines {
         let unit = paint.with("2", unit.trim_matches(['{', '}']));

@@ -92,7 +92,8 @@ async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let targets = config.targets.len();
     let ready = |addresses: &[std::net::SocketAddr]| {
         for address in addresses {
-            tracing::info!("{targets} targets on http://{address}/metrics");
+            let targets = if targets == 1 { "1 target".to_owned() } else { format!("{targets} targets") };
+            tracing::info!("{targets} on http://{address}/metrics");
         }
     };
     serve::serve(config, otel, serve::signal(), ready).await.map_err(wrong)?;
@@ -128,7 +129,10 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
 
 fn check(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let config = args.load(&env).map_err(wrong)?;
-    otel(&config)?;
+    let otel = otel(&config)?;
+    if !otel.disabled {
+        serve::prepare(&mut config.clone(), &otel).map_err(wrong)?;
+    }
     print(effective_yaml(&config).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
 use crate::{listing, server};
 
+/// How long all that was started may take to end.
+const LAST_PARTS: Duration = Duration::from_millis(4500);
 /// How long scrapes under way may still take when the bridge ends; push has a
 /// limit of its own. Together they stay within 5 s.
 const LAST_SCRAPES: Duration = Duration::from_secs(4);
@@ -42,11 +45,11 @@ pub enum ServeError {
         advice: &'static str,
     },
     /// Neither pull nor push is on.
-    #[error(
-        "nothing to do: /metrics listens nowhere and no push is set; give --listen ADDR, or set \
-         OTEL_EXPORTER_OTLP_ENDPOINT"
-    )]
-    NoExporter,
+    #[error("nothing to do: {0}")]
+    NoExporter(&'static str),
+    /// All that was started has ended by itself.
+    #[error("every exporter has ended; see the log for why")]
+    Ended,
     /// The bridge.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
@@ -62,6 +65,7 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
     let first = config.targets.first().map(|t| t.name.to_string()).unwrap_or_default();
     let attributes = otel.resource(&format!("{:?} {first}", config.listen));
     Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)))
         .build()
 }
@@ -97,21 +101,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServeError> {
-    if !otel.exporters.prometheus {
-        config.listen.clear();
-    }
-    if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
-        return Err(ServeError::NoExporter);
-    }
+    let resource = resource(&config, &otel);
+    let exporter = prepare(&mut config, &otel)?;
     config.http.kept_per_host = kept_per_host(&config);
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(listen(*address).await?);
     }
-    let exporter = if otel.exporters.otlp { Some(Exporter::build(&otel.otlp)?) } else { None };
     let exporters =
         Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
-    let resource = resource(&config, &otel);
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
     let sides = Sides {
         pull: exporters.pull.then_some(config.scope_labels),
@@ -151,14 +149,42 @@ pub async fn serve(
         parts.spawn(console(bridge.clone(), otel.push.interval, end.clone()));
     }
     if !exporters.pull {
-        tracing::info!("no /metrics: it listens nowhere");
+        tracing::info!("/metrics is off");
     }
     ready(&addresses);
-    shutdown.await;
+    let all_ended = async { while parts.join_next().await.is_some() {} };
+    tokio::select! {
+        () = shutdown => {}
+        () = all_ended => return Err(ServeError::Ended),
+    }
     tracing::info!("ending");
+    bridge.end();
     end.cancel();
-    while parts.join_next().await.is_some() {}
+    // Whatever a part is stuck in, the process ends in time.
+    let all_ended = async { while parts.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_PARTS, all_ended).await;
     Ok(())
+}
+
+/// Decides which exporters there are, and sets up what can be set up without
+/// listening or asking. What `check` lets pass, `serve` can start.
+///
+/// # Errors
+///
+/// When nothing would be exported, or OTLP cannot be set up.
+pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, ServeError> {
+    if !otel.exporters.prometheus && !config.listen.is_empty() {
+        tracing::info!("/metrics stays off, --listen or not: OTEL_METRICS_EXPORTER does not name prometheus");
+        config.listen.clear();
+    }
+    if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
+        return Err(ServeError::NoExporter(if otel.exporters.prometheus {
+            "/metrics listens nowhere and no push is on; give --listen ADDR, or set OTEL_EXPORTER_OTLP_ENDPOINT"
+        } else {
+            "OTEL_METRICS_EXPORTER names no exporter; unset it, or name otlp or prometheus"
+        }));
+    }
+    Ok(if otel.exporters.otlp { Some(Exporter::build(&otel.otlp)?) } else { None })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -200,8 +226,13 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             _ = ticks.tick() => {}
         }
         let view = bridge.look().await;
-        let table = listing::table(&view, listing::Paint(false));
-        if let Err(e) = writeln!(io::stdout(), "{table}") {
+        // A reader that stalls holds up a thread of its own, and no end.
+        let print = move || writeln!(io::stdout(), "{}", listing::table(&view, listing::Paint(false)));
+        let printed = tokio::select! {
+            () = end.cancelled() => return,
+            printed = tokio::task::spawn_blocking(print) => printed,
+        };
+        if let Ok(Err(e)) = printed {
             tracing::error!("the console exporter ends, standard output cannot be written: {e}");
             return;
         }

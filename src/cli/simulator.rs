@@ -38,7 +38,13 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", env = "FEDIMETER_SIMULATE_SEED", default_value_t = 1)]
     pub seed: u64,
 
-    /// What is to go wrong; repeat it for more
+    /// What is to go wrong; repeat it for more: i=3,path=/api/*,kind=status:503,every=5m,for=20s
+    ///
+    /// Instance and path default to all; every and for make it come and go.
+    /// Kinds: status:N, status:N:empty, status:N:html, retry-after:TIME,
+    /// delay:TIME, hang, stall, truncated, reset, wrong-type, odd-numbers,
+    /// wrong-top, not-json, html-challenge, error-object, redirect:N:URL,
+    /// rate-limited:TIME, too-large, header:NAME=VALUE.
     #[arg(long = "fault", value_name = "SPEC", env = "FEDIMETER_SIMULATE_FAULT")]
     pub faults: Vec<String>,
 

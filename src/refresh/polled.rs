@@ -13,7 +13,7 @@ use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{Facts, Slot, Snapshot};
 use crate::target::Target;
 
-use super::said::Said;
+use super::said::{Said, told};
 
 /// What the server does not offer is asked for again after this time.
 const NOT_OFFERED_FOR: Duration = Duration::from_secs(6 * 3600);
@@ -179,7 +179,7 @@ impl Polled {
     /// meanwhile.
     pub fn give_back_if_held(&self, index: usize, now: Moment) -> bool {
         let mut state = self.lock();
-        let held = state.held_until > now && is_under_api(self.endpoint(index));
+        let held = state.held_until > now && self.endpoint(index).is_under_api();
         if held {
             state.work[index].under_way = false;
             state.work[index].due = state.held_until;
@@ -249,7 +249,7 @@ impl State {
 
     fn may_ask(&self, index: usize, now: Moment) -> bool {
         let endpoint = self.snapshot.slots[index].endpoint;
-        let outside_api = !is_under_api(endpoint);
+        let outside_api = !endpoint.is_under_api();
         !self.work[index].under_way && (outside_api || self.held_until <= now)
     }
 
@@ -329,7 +329,7 @@ impl State {
             snapshot.streaming = Some(url);
         }
         let endpoint = snapshot.slots[index].endpoint;
-        if verdict == Verdict::Failed(ErrorType::RateLimited) && is_under_api(endpoint) {
+        if verdict == Verdict::Failed(ErrorType::RateLimited) && endpoint.is_under_api() {
             let wait = answer.retry_after.unwrap_or(FIRST_BACK_OFF);
             self.held_until = self.held_until.max(now + wait);
         }
@@ -363,12 +363,6 @@ impl State {
     }
 }
 
-/// Whether an endpoint counts against the rate limit of `/api`.
-fn is_under_api(endpoint: Endpoint) -> bool {
-    let outside = [Endpoint::Nodeinfo, Endpoint::NodeinfoDiscovery, Endpoint::Robots, Endpoint::Health];
-    !outside.contains(&endpoint)
-}
-
 /// Where the NodeInfo document is, by a discovery.
 fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
     match facts {
@@ -384,12 +378,6 @@ fn streaming_of(slot: &Slot) -> Option<Arc<str>> {
         Some(Facts::InstanceV1(v1)) => v1.streaming.clone(),
         _ => None,
     }
-}
-
-/// A reason as it is kept and told: on one line, and not without end.
-fn told(reason: &str) -> Arc<str> {
-    const LONGEST: usize = 300;
-    reason.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
 }
 
 fn slot_failed(snapshot: &Snapshot, index: usize) -> bool {

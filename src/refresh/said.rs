@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::outcome::Outcome;
+use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::Slot;
 
 /// No more oddities of one endpoint are told than these.
@@ -29,6 +29,10 @@ impl Said {
             self.outcome = before;
         } else if before != slot.outcome {
             match slot.outcome {
+                // A dead token is said once, where it is looked at: `credentials`.
+                Some(Outcome::Failed(ErrorType::Unauthorized)) if slot.endpoint.needs().is_some() => {
+                    tracing::debug!("{target}: {endpoint} cannot be read (unauthorized): {reason}");
+                }
                 Some(Outcome::Failed(error)) => {
                     tracing::warn!("{target}: {endpoint} cannot be read ({}): {reason}", error.name());
                 }
@@ -48,4 +52,10 @@ impl Said {
             }
         }
     }
+}
+
+/// A reason as it is kept and told: on one line, and not without end.
+pub fn told(reason: &str) -> Arc<str> {
+    const LONGEST: usize = 300;
+    reason.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
 }

@@ -66,7 +66,7 @@ variables! {
         "The longest that a push may take, collection and requests together.";
     "OTEL_METRICS_EXEMPLAR_FILTER", "`always_on`, `always_off` or `trace_based`", "`trace_based`",
         "Accepted and without effect: there are no traces here that an exemplar could name.";
-    "OTEL_EXPORTER_PROMETHEUS_HOST", "host name or address", "`localhost`",
+    "OTEL_EXPORTER_PROMETHEUS_HOST", "IP address or `localhost`", "`localhost`",
         "Where `/metrics` listens; `--listen` beats it.";
     "OTEL_EXPORTER_PROMETHEUS_PORT", "port", "`9464`",
         "The port of `/metrics`; `--listen` beats it.";

@@ -139,7 +139,11 @@ impl Failure {
         let words = self.words.to_ascii_lowercase();
         Some(match self.cause {
             // So tonic words an answer without a gRPC status.
-            Cause::Grpc(_) if words.contains("http status code") => {
+            Cause::Grpc(_)
+                if words.contains("http status code")
+                    || words.contains("invalid compression flag")
+                    || words.contains("while receiving response with status") =>
+            {
                 "that port speaks HTTP, but is no gRPC receiver: 4317 usually is, or set \
                  OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf"
             }
