@@ -223,7 +223,7 @@ fn flags_that_make_no_sense() {
     wrong(
         &["--listen", "none", "a.example"],
         &[],
-        "fedimeter: nothing to do: /metrics listens nowhere and no push is set; give --listen ADDR, or set \
+        "fedimeter: nothing to do: /metrics listens nowhere and no push is on; give --listen ADDR, or set \
          OTEL_EXPORTER_OTLP_ENDPOINT",
     );
 }

@@ -160,7 +160,7 @@ fn runtime() -> tokio::runtime::Runtime {
 type Points = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
 fn about_server(name: &str) -> bool {
-    ["mastodon", "nodeinfo", "fedimeter_target", "fedimeter.target"].iter().any(|p| name.starts_with(p))
+    ["mastodon", "nodeinfo", "fedimeter_target_", "fedimeter.target."].iter().any(|p| name.starts_with(p))
 }
 
 fn once_prints_what_the_server_says(mock: &Mock) {

@@ -175,18 +175,6 @@ impl Polled {
         slots.any(|(i, s)| s.endpoint.shows_up() && s.outcome == Some(Outcome::Ok) && !missing.contains(&i))
     }
 
-    /// Gives a claimed endpoint back unasked where the rate limit has been spent
-    /// meanwhile.
-    pub fn give_back_if_held(&self, index: usize, now: Moment) -> bool {
-        let mut state = self.lock();
-        let held = state.held_until > now && self.endpoint(index).is_under_api();
-        if held {
-            state.work[index].under_way = false;
-            state.work[index].due = state.held_until;
-        }
-        held
-    }
-
     /// The endpoint in this place.
     pub fn endpoint(&self, index: usize) -> Endpoint {
         self.target.endpoints[index]

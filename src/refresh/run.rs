@@ -120,10 +120,6 @@ impl Run<'_> {
 
     async fn one(&self, index: usize) {
         let endpoint = self.job.polled.endpoint(index);
-        if self.job.polled.give_back_if_held(index, self.clock.now()) {
-            lock(&self.job.claimed).retain(|claimed| *claimed != index);
-            return;
-        }
         let known = self.job.polled.known(index);
         let attempt = Attempt {
             client: self.client,
