@@ -166,13 +166,13 @@ impl Client {
             let own = url.origin() == request.target.url.origin();
             match hop.map_err(|failure| Failure { unreachable: failure.unreachable && own, ..failure })? {
                 Hop::Answer(reply) => return Ok(reply),
-                Hop::Redirect(status, _) if request.post.is_some() && !keeps_method(status) => {
-                    let why = "a redirect that would turn POST into GET";
-                    return Err(Failure::new(ErrorType::Redirect, why).with_status(status));
-                }
                 Hop::Redirect(status, to) => {
                     url = follow(request.target, &url, &to)
                         .map_err(|(error, why)| Failure::new(error, why).with_status(status))?;
+                    if request.post.is_some() && !keeps_method(status) {
+                        let why = "a redirect that would turn POST into GET";
+                        return Err(Failure::new(ErrorType::Redirect, why).with_status(status));
+                    }
                 }
             }
         }
