@@ -34,6 +34,7 @@ async fn with_tokens(tokens: Vec<TokenSpec>) -> Simulator {
     let simulator = simulator(|s| s.tokens = tokens).await;
     for i in [V46, V42, V34, V24] {
         simulator.switch(i, |s: &mut Switches| s.show_domain_blocks = ShowDomainBlocks::All);
+        simulator.set_admin_truth(i, Some(simulator.admin_truth(i)));
     }
     simulator
 }

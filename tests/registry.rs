@@ -11,13 +11,15 @@ mod semconv;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use std::time::SystemTime;
+
 use fedimeter::catalogue::registry;
 use fedimeter::config::otel::OtelEnv;
 use fedimeter::config::{Config, Http};
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::metrics::{attributes, rows};
 use fedimeter::serve;
-use fedimeter::simulator::{Fault, Settings, ShowDomainBlocks, Simulator};
+use fedimeter::simulator::{Clock, Fault, Settings, ShowDomainBlocks, Simulator};
 use fedimeter::target::{AccountRef, Target, Token, parse_target};
 use otlp_sink::{Answer, HttpSink};
 use semconv::{Emitted, Registry, emitted};
@@ -120,7 +122,10 @@ async fn the_bridge_itself_is_reported_once_a_round_as_push_prefers() {
 /// Runs the bridge against simulated servers and a receiver until it has had
 /// occasion to report everything; what it sent.
 async fn all_metrics(env: &[(&str, &str)]) -> Vec<Emitted> {
+    // Late on the system's day: the day's activity has been worked out by then.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
     let settings = Settings {
+        clock: Clock::Fixed((now / 86_400 + 1) * 86_400 - 1),
         instances: 4,
         versions: vec!["4.6.0".to_owned(), "4.6.0".to_owned(), "4.2.0".to_owned(), "3.4.0".to_owned()],
         token: Some("secret".to_owned()),

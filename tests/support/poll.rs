@@ -111,3 +111,9 @@ pub fn points(view: &View, i: usize, name: &str) -> Vec<(String, f64)> {
     });
     found
 }
+
+/// The last second of the running UTC day, Unix time.
+pub fn end_of_today() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    (now / 86_400 + 1) * 86_400 - 1
+}
