@@ -278,7 +278,9 @@ pub fn read_measures(doc: &mut Document, today: Date) -> Measures {
 /// sign-ups has no rate.
 pub fn read_retention(doc: &mut Document, cohort: Date, seen: Date) -> Option<f64> {
     let read = |f: &mut Fields<'_>| {
-        if date(f, "period")?.first_of_month() != cohort {
+        // Cohorts of days are another thing, whatever was asked for.
+        let monthly = f.text("frequency").is_none_or(|frequency| &*frequency == "month");
+        if !monthly || date(f, "period")?.first_of_month() != cohort {
             return None;
         }
         let months =

@@ -69,6 +69,9 @@ fn retention_is_the_month_after_of_the_month_before_last() {
     let empty = json!([{"period": "2026-06-01", "data": [
         {"date": "2026-06-01", "rate": 0, "value": "0"}, {"date": "2026-07-01", "rate": 0, "value": "0"}]}]);
     assert_eq!(read_retention(&mut doc(&empty), day("2026-06-01"), day("2026-07-01")), None);
+    let daily = json!([{"period": "2026-06-01", "frequency": "day", "data": [
+        {"date": "2026-07-01", "rate": 0.5, "value": "1"}]}]);
+    assert_eq!(read_retention(&mut doc(&daily), day("2026-06-01"), day("2026-07-01")), None);
     let beyond =
         json!([{"period": "2026-06-01", "data": [{"date": "2026-07-01", "rate": 1.5, "value": "0"}]}]);
     assert_eq!(read_retention(&mut doc(&beyond), day("2026-06-01"), day("2026-07-01")), None);
