@@ -52,11 +52,11 @@ fuzz_target!(|data: &[u8]| {
     });
     say(Endpoint::Tags, Top::Object, &|d| Some(Facts::Tags(Arc::from([tag::newest_day(d)]))));
     say(Endpoint::DomainBlocks, Top::Array, &|d| {
-        Some(Facts::DomainBlocks(lists::by_severity(d, &["silence", "suspend"]).into()))
+        Some(Facts::DomainBlocks(lists::by_severity(d, &["silence", "suspend"])?.into()))
     });
     say(Endpoint::AdminReports, Top::Array, &|d| {
         let mut reports = Reports::default();
-        admin::read_reports(d, &mut reports);
+        admin::read_reports(d, &mut reports)?;
         Some(Facts::Reports(reports.into()))
     });
     say(Endpoint::AdminLanguages, Top::Array, &|d| Some(Facts::Languages(admin::read_languages(d).into())));
