@@ -41,6 +41,7 @@ fn main() {
         trial("once_prints_what_the_server_says", &mock, once_prints_what_the_server_says),
         trial("metrics_shows_what_the_server_says", &mock, metrics_shows_what_the_server_says),
         trial("a_receiver_gets_what_the_server_says", &mock, a_receiver_gets_what_the_server_says),
+        trial("a_token_shows_what_the_server_says", &mock, a_token_shows_what_the_server_says),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into());
     // `exit` drops nothing; the server ends with its last owner.
@@ -254,4 +255,74 @@ fn without(
         assert_eq!(attributes.remove(key).as_ref(), Some(value), "{key}");
     }
     attributes
+}
+
+/// The demo's administrator.
+const TOKEN: &str = "ada_token";
+
+/// Asks as the administrator, with nothing of ours: the JSON of the answer.
+fn as_admin(mock: &Mock, method: &str, path: &str, form: &str) -> Value {
+    use std::io::{Read, Write};
+    let address = mock.url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let length = form.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// On a server of its own, because it is changed.
+fn a_token_shows_what_the_server_says(_: &Mock) {
+    let mock = Mock::start().unwrap();
+    for (domain, severity) in [("a.example", "silence"), ("b.example", "suspend"), ("c.example", "suspend")] {
+        let form = format!("domain={domain}&severity={severity}");
+        let blocked = as_admin(&mock, "POST", "/api/v1/admin/domain_blocks", &form);
+        assert_eq!(blocked["severity"], severity, "{blocked}");
+    }
+    let args = [
+        "once",
+        "--format",
+        "json",
+        "--token-env",
+        "MOCK_TOKEN",
+        "--collect",
+        "custom_emojis,health",
+        &mock.url,
+    ];
+    let ran = run(&args, &[("MOCK_TOKEN", TOKEN)]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN));
+    let printed: Value = serde_json::from_str(&ran.out).unwrap();
+    let values = |name: &str| -> Vec<f64> {
+        let metrics = printed["targets"][0]["metrics"].as_array().unwrap();
+        metrics.iter().filter(|m| m["name"] == name).map(|m| m["value"].as_f64().unwrap()).collect()
+    };
+    let length = |path: &str| as_admin(&mock, "GET", path, "").as_array().unwrap().len() as f64;
+    // noop, silence, suspend
+    assert_eq!(values("mastodon.admin.domain_blocks"), [0.0, 1.0, 2.0]);
+    assert_eq!(values("mastodon.instance.announcements"), [length("/api/v1/announcements")]);
+    assert_eq!(values("mastodon.instance.custom_emojis"), [length("/api/v1/custom_emojis")]);
+    let open: f64 = values("mastodon.admin.reports.open").iter().sum();
+    assert_eq!(vec![open], [length("/api/v1/admin/reports")]);
+    let pending = length("/api/v2/admin/accounts?origin=local&status=pending");
+    assert_eq!(values("mastodon.admin.accounts.pending"), [pending]);
+    assert_eq!(values("mastodon.instance.web.up"), [1.0]);
+    assert_eq!(values("mastodon.instance.streaming.up"), [1.0]);
+    // Its figures have no days, and its storage no kinds: nothing to report.
+    assert_eq!(values("mastodon.admin.measures.today.active_users"), [0.0; 0]);
+    assert_eq!(values("mastodon.admin.storage"), [0.0; 0]);
+    let outcomes = printed["targets"][0]["endpoints"].as_array().unwrap();
+    let outcome = |name: &str| outcomes.iter().find(|e| e["endpoint"] == name).unwrap()["outcome"].clone();
+    for endpoint in ["credentials", "announcements", "admin_reports", "admin_measures", "admin_domain_blocks"]
+    {
+        assert_eq!(outcome(endpoint), "ok", "{endpoint}");
+    }
+    // Its trends lack `requires_review`: that is the public list.
+    assert_eq!(outcome("admin_trends"), "not_offered");
 }
