@@ -2,44 +2,13 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
+use fedimeter::export::pipeline::SharedReader;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
-};
-
-/// A reader that can be kept beside the provider that owns it.
-#[derive(Debug, Clone)]
-struct SharedReader(Arc<ManualReader>);
-
-impl MetricReader for SharedReader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
-}
+use opentelemetry_sdk::metrics::{SdkMeterProvider, Stream, Temporality};
 
 /// Users of `targets` servers as an observable gauge and as an observable
 /// up-down counter, and a counter and a histogram of the bridge itself.
@@ -50,7 +19,7 @@ pub struct Meter {
 
 impl Meter {
     pub fn new(targets: u64, temporality: Temporality) -> Meter {
-        let reader = SharedReader(Arc::new(ManualReader::builder().with_temporality(temporality).build()));
+        let reader = SharedReader::new(temporality);
         let provider = SdkMeterProvider::builder()
             .with_reader(reader.clone())
             .with_resource(
