@@ -8,17 +8,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::export::prometheus::family_name;
-use crate::metrics::{FAMILIES, Kind, Row, rows};
+use crate::metrics::{FAMILIES, Row, rows};
 use crate::outcome::ErrorType;
-
-fn kind(row: &Row) -> &'static str {
-    match row.kind {
-        Kind::Gauge => "gauge",
-        Kind::Counter => "counter",
-        Kind::UpDownCounter => "updowncounter",
-        Kind::Histogram => "histogram",
-    }
-}
 
 fn number(row: &Row) -> &'static str {
     if row.is_integer() { "int" } else { "double" }
@@ -46,7 +37,7 @@ pub fn markdown() -> String {
                 row.name,
                 row.description,
                 family_name(row),
-                kind(row),
+                row.kind.name(),
                 number(row),
                 row.source,
                 row.on,
@@ -71,7 +62,7 @@ pub fn json() -> Value {
         json!({
             "name": row.name,
             "prometheus": family_name(row),
-            "kind": kind(row),
+            "kind": row.kind.name(),
             "type": number(row),
             "unit": row.unit,
             "description": row.description,

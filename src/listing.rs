@@ -24,6 +24,7 @@ fn target(r: &Reading<'_>) -> Value {
             metrics.push(json!({
                 "name": row.name,
                 "unit": row.unit,
+                "kind": row.kind.name(),
                 "value": match value { Number::Int(n) => json!(n), Number::Float(f) => json!(f) },
                 "attributes": attributes(r, labels),
             }));

@@ -31,6 +31,19 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// The instrument's name in the semantic conventions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::UpDownCounter => "updowncounter",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
 /// How much a name can be relied on, in the words of the semantic conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stability {

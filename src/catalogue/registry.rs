@@ -105,7 +105,7 @@ fn metrics() -> String {
             stability = row.stability.name(),
             brief = quote(row.description),
             note = quote(&format!("Source: {}. Collected: {}.", row.source, row.on)),
-            instrument = super::kind(row),
+            instrument = row.kind.name(),
             unit = quote(row.unit),
         );
         if !row.is_own() {

@@ -1,0 +1,48 @@
+//! What every scenario needs: free ports, patience, HTTP.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::http;
+
+/// How long something may take that should happen soon. Several programs start
+/// at once here, on few cores.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+const TICK: Duration = Duration::from_millis(100);
+
+/// For clients and receivers of the tests' own.
+pub static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+/// An address that nobody listened on a moment ago.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// Asks again and again until there is something.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(found) => return found,
+            Err(last) if began.elapsed() > PATIENCE => panic!("{what}: {last}"),
+            Err(_) => std::thread::sleep(TICK),
+        }
+    }
+}
+
+/// The body of a 200.
+pub fn get(url: &str) -> Result<String, String> {
+    let get = async { http::client().get(url).send().await?.error_for_status()?.text().await };
+    RUNTIME.block_on(get).map_err(|e: reqwest::Error| format!("{url}: {e}"))
+}
+
+/// The JSON of a 200.
+pub fn get_json(url: &str) -> Result<Value, String> {
+    serde_json::from_str(&get(url)?).map_err(|e| format!("{url}: {e}"))
+}

@@ -1,0 +1,102 @@
+//! The whole way, with real programs: from a Mastodon server through fedimeter
+//! to Collectors, Prometheus and a browser.
+//!
+//! `cargo test --test e2e` runs it, or `just e2e`; `cargo test` alone does not,
+//! because the first run builds the programs (Go, Node.js and Python are needed,
+//! and Debian's Chromium). A program that cannot be had is named, and what needs
+//! it is counted as ignored.
+
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/otlp_sink.rs"]
+mod otlp_sink;
+#[path = "../support/pki.rs"]
+mod pki;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/samples.rs"]
+mod samples;
+#[path = "../support/venv.rs"]
+mod venv;
+
+mod bench;
+mod collector;
+mod configurations;
+mod expected;
+mod fleet;
+mod mock;
+mod outage;
+mod pipeline;
+mod programs;
+mod prometheus;
+mod scrape;
+mod written;
+
+use std::path::PathBuf;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use programs::{Program, Programs};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let programs = if arguments.list { Programs::none() } else { Programs::get() };
+    let Programs { collector, prometheus, mock, .. } = &programs;
+    let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
+    let trials = vec![
+        two("collector_over_grpc", collector, mock, pipeline::over_grpc),
+        two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
+        two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
+        two("prometheus_over_otlp", prometheus, mock, pipeline::into_prometheus),
+        two("prometheus_scrapes", prometheus, mock, scrape::by_prometheus),
+        one("what_went_away_is_stale", prometheus, scrape::what_went_away_is_stale),
+        two("a_dead_server_leaves_no_number", prometheus, mock, scrape::a_dead_server_leaves_no_number),
+        two("collector_scrapes", collector, mock, scrape::by_a_collector),
+        two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
+        two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
+        one("two_thousand_servers", collector, fleet::of_two_thousand),
+        one("configurations_are_valid", collector, configurations::are_valid),
+        two("agent_sends_otlp", collector, mock, configurations::agent_sends_otlp),
+        trial("agent_writes_to_prometheus", all, |(collector, prometheus, mock)| {
+            configurations::agent_writes_to_prometheus(&collector, &prometheus, &mock);
+        }),
+        two("grafana_cloud_gets_its_password", collector, mock, configurations::grafana_cloud_gets_its_password),
+        two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
+        two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A scenario that needs one program.
+fn one(name: &str, program: &Program, scenario: fn(&std::path::Path)) -> Trial {
+    trial(name, program.clone(), move |program: PathBuf| scenario(&program))
+}
+
+/// A scenario that needs two.
+fn two(
+    name: &str,
+    first: &Program,
+    second: &Program,
+    scenario: fn(&std::path::Path, &std::path::Path),
+) -> Trial {
+    let both = first.clone().and_then(|first| Ok((first, second.clone()?)));
+    trial(name, both, move |(first, second): (PathBuf, PathBuf)| scenario(&first, &second))
+}
+
+/// Ignored without what it needs, and failed rather than passed if it is asked
+/// for all the same.
+fn trial<P: Send + 'static>(
+    name: &str,
+    needs: Result<P, String>,
+    scenario: impl FnOnce(P) + Send + 'static,
+) -> Trial {
+    if let Err(reason) = &needs {
+        eprintln!("{name} is ignored: {reason}");
+    }
+    let ignored = needs.is_err();
+    let run = move || {
+        scenario(needs.map_err(Failed::from)?);
+        Ok(())
+    };
+    Trial::test(name, run).with_ignored_flag(ignored)
+}

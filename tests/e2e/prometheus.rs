@@ -1,0 +1,90 @@
+//! A Prometheus, running.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use url::Url;
+
+use crate::bench::{eventually, free_address, get, get_json};
+use crate::program::Serving;
+
+pub type Labels = BTreeMap<String, String>;
+
+/// Values by name and labels. `None` stands for a value that is another at each
+/// collection.
+pub type Series = BTreeMap<(String, Labels), Option<f64>>;
+
+/// One series, without the labels that tell where it came from.
+pub fn series(name: String, mut labels: Labels, value: f64) -> ((String, Labels), Option<f64>) {
+    labels.retain(|label, _| !label.starts_with("otel_scope_") && label != "job" && label != "instance");
+    labels.remove("__name__");
+    let passing = name.ends_with("_duration_seconds") || name.ends_with("last_success_timestamp_seconds");
+    ((name, labels), Some(value).filter(|_| !passing))
+}
+
+pub struct Prometheus {
+    serving: Serving,
+    url: String,
+    _directory: TempDir,
+}
+
+impl Prometheus {
+    /// With this configuration, and more arguments.
+    pub fn start(program: &Path, configuration: &str, args: &[&str]) -> Prometheus {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("prometheus.yml");
+        fs::write(&file, configuration).unwrap();
+        let address = free_address();
+        let mut command = Command::new(program);
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(args)
+            .env_clear();
+        let serving = Serving::with(&mut command);
+        let url = format!("http://{address}");
+        let ready = format!("{url}/-/ready");
+        eventually("Prometheus", || get(&ready).map_err(|e| format!("{e}\n{}", serving.log())));
+        Prometheus { serving, url, _directory: directory }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn log(&self) -> String {
+        self.serving.log()
+    }
+
+    /// The `data` of an answer of its API.
+    pub fn api(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        let url = format!("{}/api/v1/{path}", self.url);
+        let url = Url::parse_with_params(&url, query).unwrap();
+        let mut answer = get_json(url.as_str()).unwrap();
+        assert_eq!(answer["status"], "success", "{answer}");
+        answer["data"].take()
+    }
+
+    /// What it has of a server now, counters aside.
+    pub fn about(&self, server: &str) -> Series {
+        let port = server.rsplit_once(':').unwrap().1;
+        let about = self.query(&format!(r#"{{server_port="{port}",__name__!~".*_total"}}"#));
+        about.into_iter().map(|(labels, value)| series(labels["__name__"].clone(), labels, value)).collect()
+    }
+
+    /// An instant query's series, now.
+    pub fn query(&self, expression: &str) -> Vec<(Labels, f64)> {
+        let data = self.api("query", &[("query", expression)]);
+        let series = data["result"].as_array().unwrap_or_else(|| panic!("no vector: {data}"));
+        let one = |series: &Value| {
+            let labels = serde_json::from_value(series["metric"].clone()).unwrap();
+            (labels, series["value"][1].as_str().unwrap().parse().unwrap())
+        };
+        series.iter().map(one).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! fedimeter's page, scraped by Prometheus and by a Collector.
+
+use std::path::Path;
+
+use fedimeter::simulator::{Settings as Simulated, Simulator};
+
+use crate::bench::{RUNTIME, eventually, free_address};
+use crate::collector::Settings;
+use crate::expected::{ACCOUNT, difference, in_prometheus};
+use crate::otlp_sink::{HttpSink, Value};
+use crate::mock::Mock;
+use crate::program::Serving;
+use crate::prometheus::{Prometheus, series};
+
+/// A bridge with a page at this address.
+fn serving(address: &str, servers: &[&str]) -> Serving {
+    let bridge = Serving::start(&[&["--listen", address], servers].concat(), &[]);
+    bridge.url();
+    bridge
+}
+
+fn scraping(program: &Path, address: &str, seconds: u32) -> Prometheus {
+    let configuration = format!(
+        "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s}}\n\
+         scrape_configs: [{{job_name: fedimeter, static_configs: [{{targets: ['{address}']}}]}}]\n"
+    );
+    Prometheus::start(program, &configuration, &["--log.level=debug"])
+}
+
+pub fn by_prometheus(prometheus: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let address = free_address();
+    let _bridge = serving(&address, &["--account", ACCOUNT, &mock.url]);
+    let prometheus = scraping(prometheus, &address, 2);
+    let stored = eventually("the server's series", || {
+        let stored = prometheus.about(&mock.url);
+        if stored.is_empty() { Err(prometheus.log()) } else { Ok(stored) }
+    });
+    assert_eq!(difference(&stored, &in_prometheus(&mock.url)), [""; 0]);
+
+    let target = &prometheus.api("targets", &[])["activeTargets"][0];
+    assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
+    // Out of order, duplicate, unparsable: Prometheus logs what it drops, and
+    // its own counts say that nothing was.
+    let log = prometheus.log();
+    let complaints: Vec<&str> =
+        log.lines().filter(|l| l.contains("level=WARN") || l.contains("level=ERROR")).collect();
+    assert_eq!(complaints, [""; 0]);
+    assert!(log.contains("level=DEBUG"), "the log that was searched is empty: {log}");
+    assert_eq!(value(&prometheus, "scrape_samples_scraped - scrape_samples_post_metric_relabeling"), Some(0.0));
+    // Kind and unit are what the page says.
+    let metadata = prometheus.api("targets/metadata", &[("metric", "fedimeter_endpoint_size_bytes")]);
+    assert_eq!((&metadata[0]["type"], &metadata[0]["unit"]), (&"gauge".into(), &"bytes".into()), "{metadata}");
+}
+
+/// The value of the only series of an expression.
+fn value(prometheus: &Prometheus, expression: &str) -> Option<f64> {
+    let series = prometheus.query(expression);
+    assert!(series.len() <= 1, "{series:?}");
+    series.first().map(|(_, value)| *value)
+}
+
+/// How often the bridge was scraped.
+fn scrapes(prometheus: &Prometheus) -> f64 {
+    value(prometheus, r#"count_over_time(up{job="fedimeter"}[1h])"#).unwrap_or_default()
+}
+
+pub fn what_went_away_is_stale(prometheus: &Path) {
+    let simulated = Simulated { instances: 2, ..Simulated::default() };
+    let simulator = RUNTIME.block_on(Simulator::start(simulated, ([127, 0, 0, 1], 0).into())).unwrap();
+    let (stays, leaves) = (simulator.url(0), simulator.url(1));
+    let (stays, leaves) = (stays.as_str(), leaves.as_str());
+    let named = |url: &str| url.trim_start_matches("http://").split(':').next().unwrap().to_owned();
+    let count = |prometheus: &Prometheus, url: &str| {
+        let about = format!(r#"count({{server_address="{}"}})"#, named(url));
+        value(prometheus, &about).unwrap_or_default()
+    };
+
+    let address = free_address();
+    let bridge = serving(&address, &[stays, leaves]);
+    let prometheus = scraping(prometheus, &address, 2);
+    eventually("both servers' series", || {
+        let counts = (count(&prometheus, stays), count(&prometheus, leaves));
+        if counts.0 > 20.0 && counts.1 > 20.0 { Ok(()) } else { Err(format!("{counts:?}")) }
+    });
+
+    // The configuration no longer has it.
+    assert_eq!(bridge.end("TERM").0, Some(0));
+    let _bridge = serving(&address, &[stays]);
+    let before = scrapes(&prometheus);
+    let after = eventually("no series of it", || {
+        let left = count(&prometheus, leaves);
+        if left == 0.0 && count(&prometheus, stays) > 20.0 {
+            Ok(scrapes(&prometheus))
+        } else {
+            Err(format!("{left} series, {}", prometheus.log()))
+        }
+    });
+    assert!(after - before <= 2.0, "stale only after {} scrapes", after - before);
+}
+
+/// A server that no longer answers takes its numbers with it, in the scrape that
+/// finds it out. (Those of an endpoint that was not due then would live on until
+/// it is: accounts, for one, five minutes.)
+pub fn a_dead_server_leaves_no_number(prometheus: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let address = free_address();
+    let _bridge = serving(&address, &[&mock.url]);
+    let prometheus = scraping(prometheus, &address, 5);
+    let numbers = r#"{__name__=~"mastodon_.*|nodeinfo_.*"}"#;
+    eventually("the server's numbers", || {
+        if prometheus.query(numbers).is_empty() { Err(prometheus.log()) } else { Ok(()) }
+    });
+    drop(mock);
+    // Asked in one query, so that both are of one moment.
+    let both = format!("fedimeter_target_up == 0 or {numbers}");
+    let found = eventually("the server to be found down", || {
+        let found = prometheus.query(&both);
+        let down = found.iter().any(|(labels, _)| labels["__name__"] == "fedimeter_target_up");
+        if down { Ok(found) } else { Err(format!("{found:?}")) }
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+pub fn by_a_collector(collector: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let address = free_address();
+    let _bridge = serving(&address, &["--account", ACCOUNT, &mock.url]);
+    let sink = RUNTIME.block_on(HttpSink::start());
+    let collector = Settings::new(collector, "otel-collector/scrape.yaml")
+        .set("FEDIMETER", &address)
+        .set("SCRAPE_INTERVAL", "2s")
+        .set("SCRAPE_TIMEOUT", "2s")
+        .set("OTLP_BACKEND", sink.endpoint())
+        .start();
+    let expected = in_prometheus(&mock.url);
+    let port = mock.url.rsplit_once(':').unwrap().1;
+    let stored = eventually("the server's points", || {
+        let points = sink.requests().first().map(|r| crate::otlp_sink::points(&r.message)).unwrap_or_default();
+        let about = points.into_iter().filter(|p| p.kind == "gauge");
+        let about = about.filter(|p| p.attributes.get("server_port").is_some_and(|p| p == port));
+        let stored: crate::prometheus::Series = about
+            .map(|p| {
+                let value = match p.value {
+                    Value::Double(value) => value,
+                    Value::Int(value) => value as f64,
+                    other @ Value::Distribution(..) => panic!("{}: {other:?}", p.name),
+                };
+                series(p.name, p.attributes, value)
+            })
+            .collect();
+        if stored.is_empty() { Err(collector.log()) } else { Ok(stored) }
+    });
+    assert_eq!(difference(&stored, &expected), [""; 0]);
+    let log = collector.log();
+    assert!(!log.contains("\twarn\t") && !log.contains("\terror\t"), "{log}");
+}

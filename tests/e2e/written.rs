@@ -1,0 +1,90 @@
+//! What a Collector's file exporter wrote: OTLP's JSON, read with nothing of
+//! ours.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+pub type Attributes = BTreeMap<String, Value>;
+
+/// One data point with everything that stands around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Which line of the file: one request, for a Collector that batches nothing.
+    pub request: usize,
+    pub resource: Attributes,
+    pub scope: String,
+    pub name: String,
+    pub unit: String,
+    /// `gauge`, `counter`, `updowncounter` or `histogram`.
+    pub kind: &'static str,
+    pub attributes: Attributes,
+    /// A histogram's count.
+    pub value: f64,
+    pub nanos: u64,
+}
+
+/// All points of a file; none while there is no file. A line that is
+/// still being written is left out.
+pub fn points(file: &Path) -> Vec<Point> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut points = Vec::new();
+    for (request, line) in whole.lines().enumerate() {
+        let message: Value = serde_json::from_str(line).unwrap();
+        for resource in list(&message, "resourceMetrics") {
+            for scope in list(resource, "scopeMetrics") {
+                for metric in list(scope, "metrics") {
+                    add(&mut points, request, resource, scope, metric);
+                }
+            }
+        }
+    }
+    points
+}
+
+fn add(points: &mut Vec<Point>, request: usize, resource: &Value, scope: &Value, metric: &Value) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, data) = match metric {
+        metric if metric["gauge"].is_object() => ("gauge", &metric["gauge"]),
+        metric if metric["sum"]["isMonotonic"] == true => ("counter", &metric["sum"]),
+        metric if metric["sum"].is_object() => ("updowncounter", &metric["sum"]),
+        metric if metric["histogram"].is_object() => ("histogram", &metric["histogram"]),
+        metric => panic!("what is this? {metric}"),
+    };
+    // Whole numbers of 64 bits are strings in JSON.
+    let whole = |value: &Value| value.as_str()?.parse::<f64>().ok();
+    let value = |point: &Value| {
+        point["asDouble"].as_f64().or_else(|| whole(&point["asInt"])).or_else(|| whole(&point["count"]))
+    };
+    points.extend(list(data, "dataPoints").iter().map(|point| Point {
+        request,
+        resource: attributes(&resource["resource"]),
+        scope: text(&scope["scope"]["name"]),
+        name: text(&metric["name"]),
+        unit: text(&metric["unit"]),
+        kind,
+        attributes: attributes(point),
+        value: value(point).unwrap_or_else(|| panic!("no value: {point}")),
+        nanos: point["timeUnixNano"].as_str().unwrap().parse().unwrap(),
+    }));
+}
+
+fn attributes(of: &Value) -> Attributes {
+    let one = |attribute: &Value| {
+        let value = &attribute["value"];
+        let value = match &value["intValue"] {
+            Value::String(digits) => serde_json::from_str(digits).unwrap(),
+            _ => value.as_object().unwrap().values().next().unwrap().clone(),
+        };
+        (attribute["key"].as_str().unwrap().to_owned(), value)
+    };
+    list(of, "attributes").iter().map(one).collect()
+}
+
+/// Empty lists are left out in JSON.
+fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    of[name].as_array().map_or(&[], Vec::as_slice)
+}
