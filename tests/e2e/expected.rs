@@ -42,7 +42,7 @@ impl Expected {
         for metric in printed["targets"][0]["metrics"].as_array().unwrap() {
             let text = |of: &str| metric[of].as_str().unwrap().to_owned();
             let attributes: Attributes = serde_json::from_value(metric["attributes"].clone()).unwrap();
-            expected.add(&text("name"), (text("kind"), text("unit")), &attributes, metric["value"].as_f64());
+            expected.add(&text("name"), &(text("kind"), text("unit")), &attributes, metric["value"].as_f64());
         }
         assert!(expected.metrics.len() > 20, "{expected:?}");
         expected
@@ -58,15 +58,15 @@ impl Expected {
             let about = point.attributes.get("server.port").map(ToString::to_string);
             if about.as_deref() == Some(port) && point.kind == "gauge" {
                 let metric = (point.kind.to_owned(), point.unit.clone());
-                expected.add(&point.name, metric, &point.attributes, Some(point.value));
+                expected.add(&point.name, &metric, &point.attributes, Some(point.value));
             }
         }
         expected
     }
 
-    fn add(&mut self, name: &str, metric: Metric, attributes: &Attributes, value: Option<f64>) {
+    fn add(&mut self, name: &str, metric: &Metric, attributes: &Attributes, value: Option<f64>) {
         let before = self.metrics.insert(name.to_owned(), metric.clone());
-        assert!(before.is_none_or(|before| before == metric), "{name} is two metrics");
+        assert!(before.is_none_or(|before| before == *metric), "{name} is two metrics");
         let value = value.filter(|_| !passing(name));
         assert_eq!(self.points.insert(key(name, attributes), value), None, "{name} stands twice");
     }

@@ -39,11 +39,16 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use programs::{Program, Programs};
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of the time they wait.
+    arguments.test_threads.get_or_insert(4);
     let programs = if arguments.list { Programs::none() } else { Programs::get() };
     let Programs { collector, prometheus, mock, .. } = &programs;
     let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
     let trials = vec![
+        // The longest first.
+        two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
+        two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
         two("collector_over_grpc", collector, mock, pipeline::over_grpc),
         two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
         two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
@@ -52,15 +57,18 @@ fn main() {
         one("what_went_away_is_stale", prometheus, scrape::what_went_away_is_stale),
         two("a_dead_server_leaves_no_number", prometheus, mock, scrape::a_dead_server_leaves_no_number),
         two("collector_scrapes", collector, mock, scrape::by_a_collector),
-        two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
-        two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
         one("two_thousand_servers", collector, fleet::of_two_thousand),
         one("configurations_are_valid", collector, configurations::are_valid),
         two("agent_sends_otlp", collector, mock, configurations::agent_sends_otlp),
         trial("agent_writes_to_prometheus", all, |(collector, prometheus, mock)| {
             configurations::agent_writes_to_prometheus(&collector, &prometheus, &mock);
         }),
-        two("grafana_cloud_gets_its_password", collector, mock, configurations::grafana_cloud_gets_its_password),
+        two(
+            "grafana_cloud_gets_its_password",
+            collector,
+            mock,
+            configurations::grafana_cloud_gets_its_password,
+        ),
         two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
         two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
     ];

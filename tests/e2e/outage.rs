@@ -82,11 +82,8 @@ pub fn of_the_collector(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let backend = Settings::to_file(program).start();
     let agent = agent_before(program, &backend).start();
-    let patient = [
-        EVERY_SECOND,
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "110000"),
-        ("OTEL_METRIC_EXPORT_TIMEOUT", "115000"),
-    ];
+    let patient =
+        [EVERY_SECOND, ("OTEL_EXPORTER_OTLP_TIMEOUT", "110000"), ("OTEL_METRIC_EXPORT_TIMEOUT", "115000")];
     let bridge = pushing(&mock.url, &agent.grpc(), "grpc", &patient);
     let before = wait_for_collections(&backend, 2);
 
@@ -109,9 +106,14 @@ fn nothing_is_lost(bridge: Serving, agent: Collector, backend: &Collector, colle
         let points = backend.points();
         let times = collected(&points).len();
         let (counted, arrived) = counted(&points);
-        let counts = format!("{counted:?} by the bridge's count, {arrived} at the back end, {times} collections");
+        let counts =
+            format!("{counted:?} by the bridge's count, {arrived} at the back end, {times} collections");
         let all = counted.get("") == Some(&(arrived as f64));
-        if all && counted.len() == 1 && times >= collections { Ok(counts) } else { Err(format!("{counts}\n{log}\n{}", agent.log())) }
+        if all && counted.len() == 1 && times >= collections {
+            Ok(counts)
+        } else {
+            Err(format!("{counts}\n{log}\n{}", agent.log()))
+        }
     });
     println!("points delivered: {delivered}");
     agent.stop();

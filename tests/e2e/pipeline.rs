@@ -68,7 +68,8 @@ pub fn with_a_client_certificate(collector: &Path, mock: &Path) {
             .start()
     };
     let trust = [("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str()), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
-    let (certificate, key) = (pki.client_certificate.display().to_string(), pki.client_key.display().to_string());
+    let (certificate, key) =
+        (pki.client_certificate.display().to_string(), pki.client_key.display().to_string());
     let identity = [
         ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.as_str()),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str()),

@@ -7,8 +7,8 @@ use fedimeter::simulator::{Settings as Simulated, Simulator};
 use crate::bench::{RUNTIME, eventually, free_address};
 use crate::collector::Settings;
 use crate::expected::{ACCOUNT, difference, in_prometheus};
-use crate::otlp_sink::{HttpSink, Value};
 use crate::mock::Mock;
+use crate::otlp_sink::{HttpSink, Value};
 use crate::program::Serving;
 use crate::prometheus::{Prometheus, series};
 
@@ -47,10 +47,17 @@ pub fn by_prometheus(prometheus: &Path, mock: &Path) {
         log.lines().filter(|l| l.contains("level=WARN") || l.contains("level=ERROR")).collect();
     assert_eq!(complaints, [""; 0]);
     assert!(log.contains("level=DEBUG"), "the log that was searched is empty: {log}");
-    assert_eq!(value(&prometheus, "scrape_samples_scraped - scrape_samples_post_metric_relabeling"), Some(0.0));
+    assert_eq!(
+        value(&prometheus, "scrape_samples_scraped - scrape_samples_post_metric_relabeling"),
+        Some(0.0)
+    );
     // Kind and unit are what the page says.
     let metadata = prometheus.api("targets/metadata", &[("metric", "fedimeter_endpoint_size_bytes")]);
-    assert_eq!((&metadata[0]["type"], &metadata[0]["unit"]), (&"gauge".into(), &"bytes".into()), "{metadata}");
+    assert_eq!(
+        (&metadata[0]["type"], &metadata[0]["unit"]),
+        (&"gauge".into(), &"bytes".into()),
+        "{metadata}"
+    );
 }
 
 /// The value of the only series of an expression.
@@ -136,7 +143,8 @@ pub fn by_a_collector(collector: &Path, mock: &Path) {
     let expected = in_prometheus(&mock.url);
     let port = mock.url.rsplit_once(':').unwrap().1;
     let stored = eventually("the server's points", || {
-        let points = sink.requests().first().map(|r| crate::otlp_sink::points(&r.message)).unwrap_or_default();
+        let points =
+            sink.requests().first().map(|r| crate::otlp_sink::points(&r.message)).unwrap_or_default();
         let about = points.into_iter().filter(|p| p.kind == "gauge");
         let about = about.filter(|p| p.attributes.get("server_port").is_some_and(|p| p == port));
         let stored: crate::prometheus::Series = about
