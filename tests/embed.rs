@@ -155,7 +155,7 @@ impl Bench {
                 ("mastodon.instance.statuses", truth.statuses),
                 ("mastodon.instance.domains", truth.domains),
                 ("mastodon.instance.active_users.month", truth.active_month),
-                ("mastodon.instance.activity.six_days.logins", truth.activity[1].logins as i64),
+                ("mastodon.instance.activity.six_day.logins", truth.activity[1].logins as i64),
                 ("nodeinfo.users", truth.users),
                 ("nodeinfo.active_users.half_year", truth.active_half_year),
             ] {

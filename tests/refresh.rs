@@ -51,9 +51,9 @@ async fn every_version_says_what_it_has_and_nothing_else() {
         is("mastodon.instance.activity.day.statuses", rolling(rows[0].statuses));
         is("mastodon.instance.activity.day.logins", rolling(rows[0].logins));
         is("mastodon.instance.activity.day.registrations", rolling(rows[0].registrations));
-        is("mastodon.instance.activity.six_days.statuses", rolling(rows[1].statuses));
-        is("mastodon.instance.activity.six_days.logins", rolling(rows[1].logins));
-        is("mastodon.instance.activity.six_days.registrations", rolling(rows[1].registrations));
+        is("mastodon.instance.activity.six_day.statuses", rolling(rows[1].statuses));
+        is("mastodon.instance.activity.six_day.logins", rolling(rows[1].logins));
+        is("mastodon.instance.activity.six_day.registrations", rolling(rows[1].registrations));
         is("mastodon.instance.activity.week.statuses", iso(rows[0].statuses));
         is("mastodon.instance.activity.week.logins", iso(rows[0].logins));
         is("mastodon.instance.activity.last_week.registrations", iso(rows[1].registrations));

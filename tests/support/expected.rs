@@ -47,7 +47,7 @@ pub fn expected(
     assert_eq!(int(&newest["week"]) - int(&before["week"]), 7 * DAY);
     is("mastodon.instance.activity.timestamp", int(&newest["week"]));
     for figure in ["statuses", "logins", "registrations"] {
-        is(&format!("mastodon.instance.activity.six_days.{figure}"), int(&before[figure]));
+        is(&format!("mastodon.instance.activity.six_day.{figure}"), int(&before[figure]));
     }
 
     // Active users and comments are not in its NodeInfo.
