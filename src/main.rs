@@ -167,22 +167,46 @@ mod simulated {
 
     use fedimeter::cli::{CommonArgs, DemoArgs, ServeArgs, SimulateArgs};
     use fedimeter::config::{Log, LogFilter};
+    use fedimeter::endpoint::{Endpoint, On};
     use fedimeter::simulator::{FaultRule, Settings, Simulator};
+    use fedimeter::target::{AccountRef, Target, Token};
     use fedimeter::{logging, serve};
 
     use super::{Complaint, USAGE, env, otel, print, wrong};
 
-    /// Instances of the demo: one of each age, and one that fails now and then.
+    /// Instances of the demo: one of each age, one with an endpoint that fails,
+    /// and one that fails whole now and then.
     const DEMO_INSTANCES: usize = 6;
     const DEMO_PORT: u16 = 9465;
-    const DEMO_FAULT: &str = "i=5,path=*,kind=status:503,every=5m,for=90s";
+    const DEMO_FAULTS: [&str; 2] =
+        ["i=4,path=/api/v1/instance/activity,kind=status:500", "i=5,path=*,kind=status:503,every=5m,for=90s"];
+
+    /// The administrator's token of every simulated instance.
+    const DEMO_TOKEN: &str = "demo";
+
+    /// How many generations of servers are simulated in turn, the two newest
+    /// first.
+    const GENERATIONS: usize = 4;
+
+    /// All that can be asked of a target, so that there is something to see in
+    /// every panel of the dashboards.
+    fn everything(target: &mut Target) {
+        target.token = Some(Token::new(DEMO_TOKEN));
+        target.accounts = ["admin", "news"].map(|name| AccountRef::Acct(name.into())).to_vec();
+        target.tags = ["introductions", "photography"].map(Into::into).to_vec();
+        let collect: Vec<Endpoint> =
+            Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.on() == On::OptIn).collect();
+        target.select_endpoints(&collect);
+    }
 
     pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
+        let faults: Result<_, _> = DEMO_FAULTS.iter().map(|fault| fault.parse().map_err(wrong)).collect();
         let settings = Settings {
             instances: DEMO_INSTANCES,
             // So that numbers are seen to move.
             cache_headers: false,
-            faults: vec![DEMO_FAULT.parse().map_err(wrong)?],
+            token: Some(DEMO_TOKEN.to_owned()),
+            faults: faults?,
             ..Settings::default()
         };
         // A port of its own, so that series go on after a restart; any other
@@ -194,7 +218,9 @@ mod simulated {
         let simulator =
             simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
         let common = CommonArgs { targets: simulator.urls(), log: args.log, ..CommonArgs::default() };
-        let config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
+        let mut config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
+        // Older servers would only say of most that they do not have it.
+        config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
         let otel = otel(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
             let places = addresses.iter().flat_map(|address| {
@@ -205,7 +231,7 @@ mod simulated {
             });
             let text = format!(
                 "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
-                 every five minutes. Ctrl-C ends it.\n",
+                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n",
                 places.collect::<String>()
             );
             if let Err((_, message)) = print(text.as_bytes()) {
