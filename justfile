@@ -17,6 +17,10 @@ lint:
 test:
     cargo test
 
+# The whole way with real programs, which the first run builds.
+e2e *FILTER:
+    cargo test --test e2e -- {{FILTER}}
+
 # Write generated pages and golden files anew; review the difference like code.
 golden:
     UPDATE_GOLDEN=1 cargo test
