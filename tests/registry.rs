@@ -21,7 +21,8 @@ use fedimeter::metrics::{attributes, rows};
 use fedimeter::serve;
 use fedimeter::simulator::{Clock, Fault, Settings, ShowDomainBlocks, Simulator};
 use fedimeter::target::{AccountRef, Target, Token, parse_target};
-use otlp_sink::{Answer, HttpSink};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use otlp_sink::{Answer, GrpcSink, HttpSink, Sink};
 use semconv::{Emitted, Registry, emitted};
 use tokio::sync::oneshot;
 
@@ -63,11 +64,8 @@ fn every_row_and_every_attribute_of_ours_is_in_the_registry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_leaves_is_in_the_registry_and_all_of_it_leaves() {
     let registry = Registry::read();
-    let all = all_metrics(&[]).await;
-    let mut wrong: Vec<String> = all.iter().flat_map(|metric| registry.complaints(metric)).collect();
-    wrong.sort();
-    wrong.dedup();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all = over_http(&[]).await;
+    assert_eq!(complaints(&registry, &all), [""; 0]);
 
     let there: BTreeSet<&str> = all.iter().map(|metric| metric.name.as_str()).collect();
     let missing: Vec<&str> = registry
@@ -95,9 +93,36 @@ async fn what_leaves_is_in_the_registry_and_all_of_it_leaves() {
     }
 }
 
+fn complaints(registry: &Registry, all: &[Emitted]) -> Vec<String> {
+    let mut wrong: Vec<String> = all.iter().flat_map(|metric| registry.complaints(metric)).collect();
+    wrong.sort();
+    wrong.dedup();
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_grpc_an_operation_has_its_code() {
+    let sink = GrpcSink::start().await;
+    sink.answer_next(Answer::Status(tonic::Status::invalid_argument("no such tenant")));
+    sink.answer_next(Answer::Partial(1, "too old"));
+    let all = all_metrics(&sink, &sink.endpoint(), &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).await;
+    assert_eq!(complaints(&Registry::read(), &all), [""; 0]);
+    let text = |metric: &Emitted, name: &str| match metric.attributes.get(name) {
+        Some(Value::StringValue(text)) => text.clone(),
+        None => String::new(),
+        other => panic!("{name} is {other:?}"),
+    };
+    let operations = all.iter().filter(|metric| metric.name == "otel.sdk.exporter.operation.duration");
+    let ended: BTreeSet<(String, String)> =
+        operations.map(|metric| (text(metric, "rpc.status_code"), text(metric, "error.type"))).collect();
+    let expected = [("INVALID_ARGUMENT", "INVALID_ARGUMENT"), ("OK", ""), ("OK", "rejected")];
+    assert_eq!(ended, expected.map(|(code, error)| (code.to_owned(), error.to_owned())).into());
+    assert!(all.iter().all(|metric| !metric.attributes.contains_key("http.response.status_code")));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bridge_itself_is_reported_once_a_round_as_push_prefers() {
-    let all = all_metrics(&[
+    let all = over_http(&[
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
     ])
@@ -119,9 +144,18 @@ async fn the_bridge_itself_is_reported_once_a_round_as_push_prefers() {
     }
 }
 
+/// What is pushed over HTTP, with one failed export, and one of which a part is
+/// refused.
+async fn over_http(env: &[(&str, &str)]) -> Vec<Emitted> {
+    let sink = HttpSink::start().await;
+    sink.answer_next(Answer::Http(400, Vec::new(), Vec::new()));
+    sink.answer_next(Answer::Partial(1, "too old"));
+    all_metrics(&sink, &sink.endpoint(), env).await
+}
+
 /// Runs the bridge against simulated servers and a receiver until it has had
 /// occasion to report everything; what it sent.
-async fn all_metrics(env: &[(&str, &str)]) -> Vec<Emitted> {
+async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<Emitted> {
     // Late on the system's day: the day's activity has been worked out by then.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
     let settings = Settings {
@@ -136,10 +170,6 @@ async fn all_metrics(env: &[(&str, &str)]) -> Vec<Emitted> {
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
     simulator.set_fault(2, "/api/v1/*", Some(Fault::Status(503)));
     simulator.switch(0, |switches| switches.show_domain_blocks = ShowDomainBlocks::All);
-    let sink = HttpSink::start().await;
-    // One failed export, and one of which a part is refused.
-    sink.answer_next(Answer::Http(400, Vec::new(), Vec::new()));
-    sink.answer_next(Answer::Partial(1, "too old"));
 
     let config = Config {
         targets: (0..simulator.len()).map(|i| target(&simulator, i)).collect(),
@@ -147,9 +177,8 @@ async fn all_metrics(env: &[(&str, &str)]) -> Vec<Emitted> {
         http: Http { max_requests_per_host: 8, ..Http::default() },
         ..Config::default()
     };
-    let endpoint = sink.endpoint();
     let read = |name: &str| match name {
-        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.to_owned()),
         "OTEL_METRIC_EXPORT_INTERVAL" => Some("300".to_owned()),
         _ => env.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()),
     };
