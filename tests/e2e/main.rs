@@ -43,7 +43,7 @@ fn main() {
     // Most of the time they wait.
     arguments.test_threads.get_or_insert(4);
     let programs = if arguments.list { Programs::none() } else { Programs::get() };
-    let Programs { collector, prometheus, mock, .. } = &programs;
+    let Programs { collector, prometheus, promtool, mock, .. } = &programs;
     let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
     let trials = vec![
         // The longest first.
@@ -56,6 +56,7 @@ fn main() {
         two("prometheus_scrapes", prometheus, mock, scrape::by_prometheus),
         one("what_went_away_is_stale", prometheus, scrape::what_went_away_is_stale),
         two("a_dead_server_leaves_no_number", prometheus, mock, scrape::a_dead_server_leaves_no_number),
+        two("promtool_has_no_advice", prometheus, promtool, scrape::promtool_has_no_advice),
         two("collector_scrapes", collector, mock, scrape::by_a_collector),
         one("two_thousand_servers", collector, fleet::of_two_thousand),
         one("configurations_are_valid", collector, configurations::are_valid),

@@ -1,10 +1,12 @@
 //! fedimeter's page, scraped by Prometheus and by a Collector.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use fedimeter::simulator::{Settings as Simulated, Simulator};
 
-use crate::bench::{RUNTIME, eventually, free_address};
+use crate::bench::{RUNTIME, eventually, free_address, get};
 use crate::collector::Settings;
 use crate::expected::{ACCOUNT, difference, in_prometheus};
 use crate::mock::Mock;
@@ -58,6 +60,30 @@ pub fn by_prometheus(prometheus: &Path, mock: &Path) {
         (&"gauge".into(), &"bytes".into()),
         "{metadata}"
     );
+}
+
+/// Prometheus's own linter has no advice on the page of a bridge that collects
+/// everything and pushes, in any of its families.
+pub fn promtool_has_no_advice(prometheus: &Path, promtool: &Path) {
+    let receiver = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
+    let endpoint = format!("{}/api/v1/otlp", receiver.url());
+    let demo = Serving::start(
+        &["demo", "--listen", "127.0.0.1:0"],
+        &[("OTEL_METRICS_EXPORTER", "prometheus,otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
+    );
+    let url = format!("{}/metrics", demo.url());
+    let page = eventually("the export's metrics", || {
+        let page = get(&url)?;
+        let all = ["mastodon_admin_", "otel_sdk_exporter_operation_duration_seconds_bucket"];
+        if all.iter().all(|name| page.contains(name)) { Ok(page) } else { Err(demo.log()) }
+    });
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = check.spawn().unwrap();
+    check.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let advice = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!((output.status.code(), advice.as_str()), (Some(0), ""));
 }
 
 /// The value of the only series of an expression.
