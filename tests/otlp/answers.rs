@@ -1,0 +1,103 @@
+//! What receivers answer, and what answers that are none.
+
+use std::time::Duration;
+
+use fedimeter::export::otlp::{Cause, Exporter, Protocol};
+use tonic::Code;
+
+use super::otlp_sink::{Answer, Options, SilentPort};
+use super::{Sinks, export, export_with, settings};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partial_success_is_counted_and_told() {
+    let sinks = Sinks::start(Options::default()).await;
+    for protocol in Protocol::ALL {
+        let (sink, settings) = sinks.of(protocol);
+        sink.answer_next(Answer::Partial(3, "too old"));
+        let exporter = Exporter::build(&settings).unwrap();
+        let report = export(&exporter).await;
+        assert_eq!((report.accepted, report.rejected, &*report.words), (1, 3, "too old"), "{protocol}");
+        assert_eq!(report.failure, None);
+        let outcomes = exporter.stats().outcomes();
+        assert_eq!((outcomes[&None].points, outcomes[&Some("rejected")].points), (1, 3));
+    }
+}
+
+/// An answer over which a decoder panics costs this export alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_breaks_a_decoder_costs_its_own_export() {
+    let broken = || async {
+        let headers =
+            [("content-type", "application/grpc"), ("grpc-status", "8"), ("grpc-status-details-bin", "!!!")];
+        (headers, "")
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(broken)).await });
+    let exporter = Exporter::build(&settings(Protocol::Grpc, &endpoint)).unwrap();
+    for _ in 0..2 {
+        let report = export(&exporter).await;
+        assert_eq!((report.lost, report.failure.unwrap().cause), (4, Cause::Internal));
+    }
+    assert_eq!(exporter.stats().in_flight(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receivers_that_are_none_are_named_with_the_way_out() {
+    // A port that nothing listens on any more.
+    let closed = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let http1 = http1_only().await;
+    let silent = SilentPort::start().await;
+    let silent = format!("http://{}", silent.address);
+    let sinks = Sinks::start(Options::default()).await;
+    sinks.http.answer_always(Answer::Http(
+        200,
+        vec![("content-type", "text/html".to_owned())],
+        b"<p>".to_vec(),
+    ));
+    for (protocol, endpoint, cause, hint) in [
+        (Protocol::Grpc, &closed, Cause::Connection, "nothing listens"),
+        (Protocol::HttpProtobuf, &closed, Cause::Connection, "nothing listens"),
+        (Protocol::HttpProtobuf, &silent, Cause::Timeout, "OTEL_EXPORTER_OTLP_TIMEOUT"),
+        (Protocol::HttpProtobuf, &sinks.grpc.endpoint(), Cause::Connection, "4317 gRPC"),
+        (Protocol::HttpProtobuf, &sinks.http.endpoint(), Cause::Http(200), "no OTLP receiver"),
+        (Protocol::Grpc, &sinks.http.endpoint(), Cause::Grpc(Code::Unknown), "that port speaks HTTP"),
+        (Protocol::Grpc, &http1, Cause::Connection, "4318 HTTP"),
+        (Protocol::Grpc, &closed.replace("http", "https"), Cause::Connection, "nothing listens"),
+        (
+            Protocol::HttpProtobuf,
+            &sinks.http.endpoint().replace("http", "https"),
+            Cause::Tls,
+            "http:// in place",
+        ),
+        (Protocol::Grpc, &sinks.http.endpoint().replace("http", "https"), Cause::Tls, "http:// in place"),
+    ] {
+        let mut settings = settings(protocol, endpoint);
+        settings.timeout = Duration::from_millis(600);
+        let report = export_with(&settings).await;
+        let failure = report.failure.unwrap();
+        assert_eq!(failure.cause, cause, "{protocol} {endpoint}: {failure}");
+        assert!(failure.to_string().contains(hint), "{protocol} {endpoint}: {failure}");
+    }
+    let mut settings = settings(Protocol::Grpc, &silent);
+    settings.timeout = Duration::from_millis(600);
+    let report = export_with(&settings).await;
+    assert!(matches!(report.failure.unwrap().cause, Cause::Timeout | Cause::Connection));
+}
+
+/// What a server in Go says to HTTP/2 on a plain port.
+async fn http1_only() -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    endpoint
+}

@@ -1,0 +1,43 @@
+//! Whom the exporter trusts, and who it says it is.
+
+use std::time::Duration;
+
+use fedimeter::export::otlp::{Cause, Exporter, OtlpSettings, Protocol};
+
+use super::otlp_sink::Options;
+use super::{Sinks, export_with, pki};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_trusts_the_given_authority_and_shows_the_client_certificate() {
+    let pki = pki::Pki::new();
+    let with_tls = Options { tls: Some(pki.server.clone()), ..Options::default() };
+    let with_clients = Options { client_ca: Some(pki.ca_pem.clone()), ..with_tls.clone() };
+    let (plain, mutual) = (Sinks::start(with_tls).await, Sinks::start(with_clients).await);
+    for protocol in Protocol::ALL {
+        let (_, stranger) = plain.of(protocol);
+        let failure = export_with(&stranger).await.failure.unwrap();
+        assert_eq!((failure.cause, failure.attempts), (Cause::Tls, 1), "{failure}");
+        assert!(failure.to_string().contains("OTEL_EXPORTER_OTLP_CERTIFICATE"), "{failure}");
+
+        let trusting = OtlpSettings { certificate: Some(pki.ca.clone()), ..stranger };
+        assert_eq!(export_with(&trusting).await.accepted, 4, "{protocol}");
+
+        let (_, nobody) = mutual.of(protocol);
+        let nobody =
+            OtlpSettings { certificate: Some(pki.ca.clone()), timeout: Duration::from_secs(1), ..nobody };
+        let failure = export_with(&nobody).await.failure.unwrap();
+        assert!(failure.to_string().contains("client certificate"), "{protocol}: {failure:?} {failure}");
+
+        let known = OtlpSettings {
+            client_certificate: Some(pki.client_certificate.clone()),
+            client_key: Some(pki.client_key.clone()),
+            ..nobody
+        };
+        let report = export_with(&known).await;
+        assert_eq!(report.accepted, 4, "{protocol}: {report:?}");
+
+        let half = OtlpSettings { client_key: None, ..known };
+        let error = Exporter::build(&half).unwrap_err().to_string();
+        assert!(error.contains("needs both"), "{error}");
+    }
+}
