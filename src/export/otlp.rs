@@ -10,6 +10,7 @@
 //! request that is too large. What is left to do here is one unary call, one
 //! POST, and the specification's retries. A test compares the requests of both.
 
+mod answer;
 mod failure;
 mod grpc;
 mod http;
@@ -23,9 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::time::Instant;
@@ -35,6 +34,7 @@ pub use settings::{Compression, Endpoint, EndpointError, Headers, OtlpSettings, 
 pub use stats::{Operation, Outcome, PushStats, REJECTED};
 
 use crate::tls;
+use answer::Taken;
 use grpc::GrpcTransport;
 use http::HttpTransport;
 use split::{Encoding, MAX_REQUEST, Part};
@@ -184,18 +184,17 @@ impl Exporter {
                 (Some(Cause::Grpc(code)), _) => Some(code as i32),
                 _ => None,
             },
-            http_status: match (failure.map(|f| f.cause), self.settings.protocol) {
-                (None, Protocol::HttpProtobuf | Protocol::HttpJson) => Some(200),
-                (Some(Cause::Http(status)), _) => Some(status),
-                _ => None,
+            http_status: match &result {
+                Ok((_, status)) => *status,
+                Err(Failure { cause: Cause::Http(status), .. }) => Some(*status),
+                Err(_) => None,
             },
         };
         match result {
-            Ok(answer) => {
-                let partial = answer.partial_success.unwrap_or_default();
-                let rejected = u64::try_from(partial.rejected_data_points).unwrap_or(0).min(points);
+            Ok((taken, _)) => {
+                let rejected = taken.rejected.min(points);
                 in_flight.end(operation, rejected);
-                let words = failure::clean(&partial.error_message, self.secrets());
+                let words = failure::clean(&taken.words, self.secrets());
                 Report { accepted: points - rejected, rejected, words, ..Report::default() }
             }
             Err(failure) => {
@@ -206,12 +205,9 @@ impl Exporter {
     }
 
     /// Tries until the receiver has taken the request, refuses it for good, or
-    /// the next attempt would come after `deadline`.
-    async fn deliver(
-        &self,
-        body: &Bytes,
-        deadline: Instant,
-    ) -> Result<ExportMetricsServiceResponse, Failure> {
+    /// the next attempt would come after `deadline`. With what it then said comes
+    /// the HTTP status that it said it with.
+    async fn deliver(&self, body: &Bytes, deadline: Instant) -> Result<(Taken, Option<u16>), Failure> {
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
@@ -258,10 +254,10 @@ impl Exporter {
         }
     }
 
-    async fn attempt(&self, body: Bytes) -> Result<ExportMetricsServiceResponse, Failure> {
+    async fn attempt(&self, body: Bytes) -> Result<(Taken, Option<u16>), Failure> {
         match &self.transport {
-            Transport::Grpc(grpc) => grpc.send(body).await,
-            Transport::Http(http) => http.send(body).await,
+            Transport::Grpc(grpc) => grpc.send(body).await.map(|taken| (taken, None)),
+            Transport::Http(http) => http.send(body).await.map(|(taken, status)| (taken, Some(status))),
         }
     }
 

@@ -42,6 +42,47 @@ async fn an_answer_that_breaks_a_decoder_costs_its_own_export() {
     assert_eq!(exporter.stats().in_flight(), 0);
 }
 
+/// By the specification a 2xx means that the points were taken. One that cannot
+/// be read is told; one that is not of OTLP's making is no success at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_success_that_nobody_understands_is_told() {
+    let answer = |status, kind: &str, body: &[u8]| {
+        let headers = Some(kind).filter(|kind| !kind.is_empty());
+        let headers = headers.map(|kind| ("content-type", kind.to_owned())).into_iter().collect();
+        Answer::Http(status, headers, body.to_vec())
+    };
+    let (json, binary) = ("application/json", "application/x-protobuf");
+    for (answer, accepted, said) in [
+        (answer(200, "", b""), 4, ""),
+        (answer(204, "", b""), 4, ""),
+        (answer(202, json, b"{}"), 4, ""),
+        (answer(200, json, br#"{"partialSuccess":{"rejectedDataPoints":"1"}}"#), 3, ""),
+        (answer(200, json, b"[]"), 4, "cannot be decoded"),
+        (answer(200, binary, b"\xff\xff"), 4, "cannot be decoded"),
+        (
+            answer(200, "text/plain", b"hello, I am a web server"),
+            0,
+            "I am a web server; that is no OTLP receiver",
+        ),
+        (answer(200, "text/css", b"p {}"), 0, "is a web page; that is no OTLP receiver"),
+    ] {
+        for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+            let sinks = Sinks::start(Options::default()).await;
+            let (sink, settings) = sinks.of(protocol);
+            sink.answer_always(answer.clone());
+            let exporter = Exporter::build(&settings).unwrap();
+            let report = export(&exporter).await;
+            assert_eq!((report.accepted, sink.requests().len()), (accepted, 1), "{answer:?}: {report:?}");
+            let failure = report.failure.map(|failure| failure.to_string());
+            assert_eq!(failure.is_some(), accepted == 0, "{answer:?}: {failure:?}");
+            let told = failure.unwrap_or(report.words);
+            assert!(told.contains(said) && told.is_empty() == said.is_empty(), "{answer:?}: {told}");
+            let Answer::Http(status, ..) = answer else { unreachable!() };
+            assert_eq!(exporter.stats().last().unwrap().http_status, Some(status));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receivers_that_are_none_are_named_with_the_way_out() {
     // A port that nothing listens on any more.

@@ -333,8 +333,20 @@ async fn http(sink: Sink, request: axum::extract::Request) -> Response {
         Answer::Hang => std::future::pending().await,
     };
     if json {
-        ([(header::CONTENT_TYPE, "application/json")], serde_json::to_vec(&answer).unwrap()).into_response()
+        ([(header::CONTENT_TYPE, "application/json")], canonical(&answer).to_string()).into_response()
     } else {
         ([(header::CONTENT_TYPE, "application/x-protobuf")], answer.encode_to_vec()).into_response()
+    }
+}
+
+/// The answer in OTLP's JSON, which has 64-bit numbers as strings; the message's
+/// own serialisation does not.
+fn canonical(answer: &ExportMetricsServiceResponse) -> serde_json::Value {
+    match &answer.partial_success {
+        None => serde_json::json!({}),
+        Some(partial) => serde_json::json!({ "partialSuccess": {
+            "rejectedDataPoints": partial.rejected_data_points.to_string(),
+            "errorMessage": partial.error_message,
+        }}),
     }
 }

@@ -13,6 +13,7 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use super::answer::Taken;
 use super::settings::{Compression, OtlpSettings};
 use super::{Failure, OtlpError, USER_AGENT};
 use crate::tls;
@@ -51,7 +52,7 @@ impl GrpcTransport {
         })
     }
 
-    pub async fn send(&self, body: Bytes) -> Result<ExportMetricsServiceResponse, Failure> {
+    pub async fn send(&self, body: Bytes) -> Result<Taken, Failure> {
         let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut client = Grpc::new(channel).accept_compressed(CompressionEncoding::Gzip);
         if self.compression == Compression::Gzip {
@@ -97,7 +98,7 @@ struct BytesCodec;
 
 impl Codec for BytesCodec {
     type Encode = Bytes;
-    type Decode = ExportMetricsServiceResponse;
+    type Decode = Taken;
     type Encoder = BytesCodec;
     type Decoder = BytesCodec;
 
@@ -121,13 +122,13 @@ impl Encoder for BytesCodec {
 }
 
 impl Decoder for BytesCodec {
-    type Item = ExportMetricsServiceResponse;
+    type Item = Taken;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
         let message = ExportMetricsServiceResponse::decode(&mut *buffer);
         buffer.advance(buffer.remaining());
         // The points have arrived; an answer that cannot be read does not undo that.
-        Ok(Some(message.unwrap_or_default()))
+        Ok(Some(message.map_or_else(|_| Taken::unreadable(), Taken::from)))
     }
 }

@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use prost::Message;
 use reqwest::redirect::Policy;
 
+use super::answer::{Answer, Taken};
 use super::failure::Cause;
 use super::settings::{Compression, OtlpSettings, Protocol};
 use super::{Failure, OtlpError, USER_AGENT};
@@ -59,7 +58,7 @@ impl HttpTransport {
         }
     }
 
-    pub async fn send(&self, body: Bytes) -> Result<ExportMetricsServiceResponse, Failure> {
+    pub async fn send(&self, body: Bytes) -> Result<(Taken, u16), Failure> {
         let protocol = self.settings.protocol;
         let content_type = match protocol {
             Protocol::HttpJson => "application/json",
@@ -91,8 +90,12 @@ impl HttpTransport {
         }
         let answer = Answer { kind: &kind, body: &answer };
         if status.is_success() {
-            return answer.message().ok_or_else(|| {
-                Failure::new(protocol, Cause::Http(status.as_u16()), "the answer is a web page")
+            return answer.taken().map(|taken| (taken, status.as_u16())).ok_or_else(|| {
+                let words = match answer.words() {
+                    words if words.trim().is_empty() => "the answer is a web page".to_owned(),
+                    words => words,
+                };
+                Failure::new(protocol, Cause::Http(status.as_u16()), &words)
             });
         }
         let words = if status.is_redirection() {
@@ -105,49 +108,6 @@ impl HttpTransport {
             failure.retry_after = parse_retry_after(&retry_after, SystemTime::now());
         }
         Err(failure)
-    }
-}
-
-struct Answer<'a> {
-    kind: &'a str,
-    body: &'a [u8],
-}
-
-impl Answer<'_> {
-    fn is(&self, kind: &str) -> bool {
-        let essence = self.kind.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(kind)
-    }
-
-    /// What a receiver says that has taken the points; nothing when this is no
-    /// receiver. Many answer with an empty body and no type at all.
-    fn message(&self) -> Option<ExportMetricsServiceResponse> {
-        if self.is("text/html") {
-            return None;
-        }
-        Some(if self.is("application/json") {
-            serde_json::from_slice(self.body).unwrap_or_default()
-        } else {
-            ExportMetricsServiceResponse::decode(self.body).unwrap_or_default()
-        })
-    }
-
-    /// The message of a `google.rpc.Status`, or plain text.
-    fn words(&self) -> String {
-        #[derive(serde::Deserialize)]
-        struct JsonStatus {
-            message: String,
-        }
-        if self.is("application/json") {
-            if let Ok(status) = serde_json::from_slice::<JsonStatus>(self.body) {
-                return status.message;
-            }
-        } else if self.is("application/x-protobuf") {
-            return tonic_types::Status::decode(self.body).map(|status| status.message).unwrap_or_default();
-        } else if !self.is("text/plain") && !self.kind.is_empty() {
-            return String::new();
-        }
-        String::from_utf8_lossy(self.body).into_owned()
     }
 }
 
@@ -182,21 +142,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_retry_after(value, now), expected.map(Duration::from_secs), "{value:?}");
-        }
-    }
-
-    #[test]
-    fn words_come_from_status_messages_and_plain_text_only() {
-        let protobuf = tonic_types::Status { message: "no".to_owned(), ..Default::default() }.encode_to_vec();
-        for (kind, body, expected) in [
-            ("application/x-protobuf", &protobuf[..], "no"),
-            ("application/json; charset=utf-8", br#"{"code":3,"message":"nay"}"#, "nay"),
-            ("application/json", br#"{"detail":"x"}"#, r#"{"detail":"x"}"#),
-            ("text/plain", b"go away", "go away"),
-            ("", b"404 page not found", "404 page not found"),
-            ("text/html", b"<html>", ""),
-        ] {
-            assert_eq!(Answer { kind, body }.words(), expected, "{kind}");
         }
     }
 }

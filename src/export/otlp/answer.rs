@@ -1,0 +1,194 @@
+//! Reading what a receiver answers over HTTP.
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use prost::Message;
+use serde::Deserialize;
+
+/// What a receiver says that has taken a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// How many of its points were refused.
+    pub rejected: u64,
+    /// Why, or a warning.
+    pub words: String,
+}
+
+impl Taken {
+    /// From a success that nobody can read. By the specification its status
+    /// alone says that the points were taken; how many, nobody knows.
+    pub fn unreadable() -> Taken {
+        let words = "its answer cannot be decoded, so points that it refused would not be noticed";
+        Taken { rejected: 0, words: words.to_owned() }
+    }
+}
+
+impl From<ExportMetricsServiceResponse> for Taken {
+    fn from(message: ExportMetricsServiceResponse) -> Taken {
+        let partial = message.partial_success.unwrap_or_default();
+        Taken {
+            rejected: u64::try_from(partial.rejected_data_points).unwrap_or_default(),
+            words: partial.error_message,
+        }
+    }
+}
+
+/// An HTTP answer's body, and what its `Content-Type` calls it.
+pub(super) struct Answer<'a> {
+    pub kind: &'a str,
+    pub body: &'a [u8],
+}
+
+impl Answer<'_> {
+    fn is(&self, kind: &str) -> bool {
+        let essence = self.kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case(kind)
+    }
+
+    /// What a receiver says that has taken the points; nothing when this is no
+    /// receiver.
+    ///
+    /// Many answer with an empty body and no type at all, and some forget the
+    /// type of a good body. What is neither of OTLP's type nor reads like OTLP
+    /// is some other server's page.
+    pub fn taken(&self) -> Option<Taken> {
+        if self.is("text/html") {
+            None
+        } else if self.body.is_empty() {
+            Some(Taken::default())
+        } else if self.is("application/json") {
+            Some(self.json().unwrap_or_else(Taken::unreadable))
+        } else if self.is("application/x-protobuf") {
+            Some(self.protobuf().unwrap_or_else(Taken::unreadable))
+        } else {
+            self.json().or_else(|| self.protobuf())
+        }
+    }
+
+    fn protobuf(&self) -> Option<Taken> {
+        ExportMetricsServiceResponse::decode(self.body).ok().map(Taken::from)
+    }
+
+    /// `opentelemetry-proto` writes and wants 64-bit numbers of this message as
+    /// numbers; OTLP has them as strings, and numbers are to be understood too.
+    fn json(&self) -> Option<Taken> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Response {
+            partial_success: Option<PartialSuccess>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct PartialSuccess {
+            rejected_data_points: Option<Int64>,
+            error_message: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Int64 {
+            Number(i64),
+            Text(String),
+        }
+        // A list would also do for a struct: of one field each.
+        let object: serde_json::Map<_, _> = serde_json::from_slice(self.body).ok()?;
+        let response = Response::deserialize(serde_json::Value::Object(object)).ok()?;
+        let partial = response.partial_success.unwrap_or_default();
+        let rejected = match partial.rejected_data_points {
+            None => 0,
+            Some(Int64::Number(number)) => number,
+            Some(Int64::Text(digits)) => digits.parse().ok()?,
+        };
+        Some(Taken {
+            rejected: u64::try_from(rejected).unwrap_or_default(),
+            words: partial.error_message.unwrap_or_default(),
+        })
+    }
+
+    /// What it says of a failure: the message of a `google.rpc.Status`, or plain
+    /// text.
+    pub fn words(&self) -> String {
+        #[derive(Deserialize)]
+        struct JsonStatus {
+            message: String,
+        }
+        if self.is("application/json") {
+            if let Ok(status) = serde_json::from_slice::<JsonStatus>(self.body) {
+                return status.message;
+            }
+        } else if self.is("application/x-protobuf") {
+            return tonic_types::Status::decode(self.body).map(|status| status.message).unwrap_or_default();
+        } else if !self.is("text/plain") && !self.kind.is_empty() {
+            return String::new();
+        }
+        String::from_utf8_lossy(self.body).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(rejected: u64, words: &str) -> Option<Taken> {
+        Some(Taken { rejected, words: words.to_owned() })
+    }
+
+    #[test]
+    fn a_success_is_read_as_leniently_as_the_protocol_asks() {
+        let protobuf = ExportMetricsServiceResponse {
+            partial_success: Some(
+                opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess {
+                    rejected_data_points: 3,
+                    error_message: "old".to_owned(),
+                },
+            ),
+        }
+        .encode_to_vec();
+        let (json, binary) = ("application/json", "application/x-protobuf");
+        let cases: &[(&str, &[u8], Option<Taken>)] = &[
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"old"}}"#, taken(3, "old")),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":3,"errorMessage":"old"}}"#, taken(3, "old")),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"3","soon":[{}]},"new":1}"#, taken(3, "")),
+            (json, br#"{"partialSuccess":{"errorMessage":"careful"}}"#, taken(0, "careful")),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"-1"}}"#, taken(0, "")),
+            (json, br#"{"partialSuccess":null}"#, taken(0, "")),
+            (json, b"{}", taken(0, "")),
+            (json, b"", taken(0, "")),
+            ("application/json; charset=utf-8", b"{}", taken(0, "")),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"x"}}"#, Some(Taken::unreadable())),
+            (json, br#"{"partialSucc"#, Some(Taken::unreadable())),
+            (json, br#""OK""#, Some(Taken::unreadable())),
+            (json, b"[null]", Some(Taken::unreadable())),
+            (binary, &protobuf, taken(3, "old")),
+            (binary, b"", taken(0, "")),
+            (binary, b"\xff\xff", Some(Taken::unreadable())),
+            // Without a type, or with the one that a server guessed.
+            ("", b"", taken(0, "")),
+            ("", &protobuf, taken(3, "old")),
+            ("application/octet-stream", &protobuf, taken(3, "old")),
+            ("text/plain; charset=utf-8", b"{}", taken(0, "")),
+            ("text/plain", b"", taken(0, "")),
+            ("text/plain", b"hello world, I am a web server", None),
+            ("", b"hello world", None),
+            ("text/html", b"<p>", None),
+            ("text/html; charset=utf-8", b"", None),
+        ];
+        for (kind, body, expected) in cases {
+            let answer = Answer { kind, body };
+            assert_eq!(answer.taken(), *expected, "{kind}: {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn words_come_from_status_messages_and_plain_text_only() {
+        let protobuf = tonic_types::Status { message: "no".to_owned(), ..Default::default() }.encode_to_vec();
+        for (kind, body, expected) in [
+            ("application/x-protobuf", &protobuf[..], "no"),
+            ("application/json; charset=utf-8", br#"{"code":3,"message":"nay"}"#, "nay"),
+            ("application/json", br#"{"detail":"x"}"#, r#"{"detail":"x"}"#),
+            ("text/plain", b"go away", "go away"),
+            ("", b"404 page not found", "404 page not found"),
+            ("text/html", b"<html>", ""),
+        ] {
+            assert_eq!(Answer { kind, body }.words(), expected, "{kind}");
+        }
+    }
+}
