@@ -10,6 +10,7 @@
 //! request that is too large. What is left to do here is one unary call, one
 //! POST, and the specification's retries. A test compares the requests of both.
 
+mod advice;
 mod answer;
 mod failure;
 mod grpc;
@@ -29,7 +30,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::time::Instant;
 
-pub use failure::{Cause, Failure};
+pub use failure::{Cause, Failure, Limit};
 pub use settings::{Compression, Endpoint, EndpointError, Headers, OtlpSettings, Protocol};
 pub use stats::{Operation, Outcome, PushStats, REJECTED};
 
@@ -86,7 +87,8 @@ pub struct Report {
     pub words: String,
     /// Points that did not arrive.
     pub lost: u64,
-    /// Why; the last reason when there are several.
+    /// Why; the first reason when there are several, as others often follow
+    /// from it.
     pub failure: Option<Failure>,
 }
 
@@ -99,7 +101,7 @@ impl Report {
         if !other.words.is_empty() {
             self.words = other.words;
         }
-        self.failure = other.failure.or(self.failure.take());
+        self.failure = self.failure.take().or(other.failure);
     }
 }
 
@@ -166,13 +168,19 @@ impl Exporter {
         tracing::trace!(bytes = body.len(), points, "an OTLP request");
         let in_flight = self.stats.start(points);
         let started = Instant::now();
+        if let Some(failure) = self.unsendable(started, deadline) {
+            in_flight.unsent(failure.error_type());
+            return Report { lost: points, failure: Some(failure), ..Report::default() };
+        }
         let body = match &self.transport {
             Transport::Grpc(_) => body.into(),
             Transport::Http(http) => http.prepare(body),
         };
-        let result = match self.held() {
-            Some(failure) => Err(failure),
-            None => self.deliver(&body, deadline.min(started + self.settings.timeout)).await,
+        let own = started + self.settings.timeout;
+        let result = if own <= deadline {
+            self.deliver(&body, own, Limit::Request).await
+        } else {
+            self.deliver(&body, deadline, Limit::Round).await
         };
         let failure = result.as_ref().err();
         let operation = Operation {
@@ -205,9 +213,14 @@ impl Exporter {
     }
 
     /// Tries until the receiver has taken the request, refuses it for good, or
-    /// the next attempt would come after `deadline`. With what it then said comes
+    /// the next attempt would come after `deadline`, which is that of `limit`. With what it then said comes
     /// the HTTP status that it said it with.
-    async fn deliver(&self, body: &Bytes, deadline: Instant) -> Result<(Taken, Option<u16>), Failure> {
+    async fn deliver(
+        &self,
+        body: &Bytes,
+        deadline: Instant,
+        limit: Limit,
+    ) -> Result<(Taken, Option<u16>), Failure> {
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
@@ -226,7 +239,7 @@ impl Exporter {
                     self.reset();
                     last.take().unwrap_or_else(|| {
                         let words = format!("within {:.1?}", started.elapsed());
-                        self.failure(Cause::Timeout, &words)
+                        Failure { limit: Some(limit), ..self.failure(Cause::Timeout, &words) }
                     })
                 }
             };
@@ -242,6 +255,7 @@ impl Exporter {
             let wait = asked.max(pause.mul_f64(0.5 + random() / 2.0)) + pause.mul_f64(random() / 4.0);
             if now + wait >= deadline {
                 if !asked.is_zero() {
+                    failure.held = Some(asked);
                     *self.hold.lock().unwrap_or_else(PoisonError::into_inner) =
                         Some((now + asked, failure.clone()));
                 }
@@ -269,11 +283,14 @@ impl Exporter {
         }
     }
 
-    /// The failure that came with a wish to be left alone, while that lasts.
-    fn held(&self) -> Option<Failure> {
+    /// Why a request that is about to leave at `now` must not: the receiver has
+    /// asked to be left alone, and that lasts, or the round is over.
+    fn unsendable(&self, now: Instant, deadline: Instant) -> Option<Failure> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        hold.take_if(|(until, _)| *until <= Instant::now());
-        hold.as_ref().map(|(_, failure)| failure.clone())
+        hold.take_if(|(until, _)| *until <= now);
+        let held =
+            hold.as_ref().map(|(until, failure)| Failure { held: Some(*until - now), ..failure.clone() });
+        held.or_else(|| (now >= deadline).then(|| Failure::unsent(self.settings.protocol)))
     }
 
     fn failure(&self, cause: Cause, words: &str) -> Failure {

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::otlp::{Exporter, Report};
-use streak::{Line, Streak};
+use super::otlp::{Exporter, Limit, Report};
+use streak::{Line, NotCollected, Streak};
 
 /// How long a round that is under way may still take when a shutdown begins.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
@@ -63,7 +63,7 @@ pub async fn run(
     settings: PushSettings,
     shutdown: CancellationToken,
 ) {
-    let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default() };
+    let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default(), ending: false };
     let otlp = push.exporter.settings();
     tracing::info!("pushing metrics to {} ({}) every {:?}", otlp.endpoint, otlp.protocol, settings.interval);
     // An interval of nothing would be a loop without a pause.
@@ -88,6 +88,8 @@ pub async fn run(
         let missed = next.elapsed().as_nanos() / interval.as_nanos();
         next += interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1));
     }
+    push.ending = true;
+    push.streak.ends();
     let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout))).await;
 }
 
@@ -95,6 +97,8 @@ struct Push<S> {
     source: Arc<S>,
     exporter: Exporter,
     streak: Streak,
+    /// This is the last round.
+    ending: bool,
 }
 
 impl<S: Collection> Push<S> {
@@ -104,40 +108,55 @@ impl<S: Collection> Push<S> {
         let end = started + budget;
         // The exporter's time is kept back from the collection's, but no more than half.
         let reserved = self.exporter.settings().timeout.min(budget / 2);
-        let Some(collected) = self.collect(end - reserved, end).await else { return };
+        let collected = match self.collect(end - reserved, end, budget).await {
+            Ok(collected) => collected,
+            Err(why) => {
+                log(self.streak.nothing_collected(self.exporter.settings(), &why));
+                return;
+            }
+        };
         let collected_in = started.elapsed();
         let mut report = Report::default();
         for metrics in &collected {
             report.merge(self.exporter.export(metrics, end).await);
         }
-        tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
-        match self.streak.round(self.exporter.settings(), &report) {
-            Some(Line::Trouble(text)) => tracing::warn!("{text}"),
-            Some(Line::Over(text)) => tracing::info!("{text}"),
-            None => {}
+        if let Some(failure) = report.failure.as_mut().filter(|_| self.ending)
+            && failure.limit == Some(Limit::Round)
+        {
+            failure.limit = Some(Limit::Shutdown);
         }
+        tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
+        log(self.streak.round(self.exporter.settings(), &report));
     }
 
-    async fn collect(&self, deadline: Instant, end: Instant) -> Option<Vec<ResourceMetrics>> {
+    /// What was collected, or why there is nothing.
+    async fn collect(
+        &self,
+        deadline: Instant,
+        end: Instant,
+        budget: Duration,
+    ) -> Result<Vec<ResourceMetrics>, NotCollected> {
         let source = Arc::clone(&self.source);
         // A task of its own catches a panic; the set aborts it when it is dropped,
         // because it took too long or because the round was given up.
         let mut task = JoinSet::new();
         task.spawn(async move { source.collect(deadline).await });
         match timeout_at(end, task.join_next()).await {
-            Ok(Some(Ok(collected))) => Some(collected),
-            Ok(Some(Err(error))) => {
-                tracing::error!("a collection for push failed, its points are lost: {error}");
-                None
-            }
-            Ok(None) => None,
-            Err(_elapsed) => {
-                tracing::error!(
-                    "a collection for push did not end in time, its points are lost \
-                     (OTEL_METRIC_EXPORT_TIMEOUT allows more)"
-                );
-                None
-            }
+            Ok(Some(Ok(collected))) => Ok(collected),
+            Ok(Some(Err(panic))) => Err(NotCollected::Panicked(panic.to_string())),
+            // The set holds one task.
+            Ok(None) => Ok(Vec::new()),
+            Err(_elapsed) => Err(NotCollected::Late(budget)),
+        }
+    }
+}
+
+fn log(lines: impl IntoIterator<Item = Line>) {
+    for line in lines {
+        match line {
+            Line::Fault(text) => tracing::error!("{text}"),
+            Line::Trouble(text) => tracing::warn!("{text}"),
+            Line::Over(text) => tracing::info!("{text}"),
         }
     }
 }

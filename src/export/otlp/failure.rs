@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 use super::settings::Protocol;
 
 /// What went wrong with an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The receiver answered with this gRPC code.
     Grpc(tonic::Code),
@@ -26,6 +26,17 @@ pub enum Cause {
     Internal,
 }
 
+/// What sets an end to waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`, of one request.
+    Request,
+    /// `OTEL_METRIC_EXPORT_TIMEOUT`, of a whole round.
+    Round,
+    /// The end of the bridge.
+    Shutdown,
+}
+
 /// An export that failed for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -38,15 +49,35 @@ pub struct Failure {
     pub protocol: Protocol,
     /// Whether the connection was to be encrypted.
     pub encrypted: bool,
-    /// How often it was tried.
+    /// How often it was tried; 0 for what was never sent.
     pub attempts: u32,
     /// How long the receiver asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// How long from now nothing is sent because it asked.
+    pub held: Option<Duration>,
+    /// What ended the waiting, after [`Cause::Timeout`].
+    pub limit: Option<Limit>,
 }
 
 impl Failure {
-    pub(super) fn new(protocol: Protocol, cause: Cause, words: &str) -> Failure {
-        Failure { cause, words: words.to_owned(), protocol, encrypted: false, attempts: 1, retry_after: None }
+    pub(crate) fn new(protocol: Protocol, cause: Cause, words: &str) -> Failure {
+        Failure {
+            cause,
+            words: words.to_owned(),
+            protocol,
+            encrypted: false,
+            attempts: 1,
+            retry_after: None,
+            held: None,
+            limit: None,
+        }
+    }
+
+    /// What is left of a collection when the time of its round is over.
+    pub(super) fn unsent(protocol: Protocol) -> Failure {
+        let words = "the time of the round was over before its turn came";
+        let failure = Failure::new(protocol, Cause::Timeout, words);
+        Failure { attempts: 0, limit: Some(Limit::Round), ..failure }
     }
 
     /// From what tonic made of an answer, or of none.
@@ -132,84 +163,6 @@ impl Failure {
         }
     }
 
-    /// What to do about it, where that is known.
-    fn way_out(&self) -> Option<&'static str> {
-        use tonic::Code;
-        let grpc = self.protocol == Protocol::Grpc;
-        let words = self.words.to_ascii_lowercase();
-        Some(match self.cause {
-            // So tonic words an answer without a gRPC status.
-            Cause::Grpc(_)
-                if words.contains("http status code")
-                    || words.contains("invalid compression flag")
-                    || words.contains("while receiving response with status") =>
-            {
-                "that port speaks HTTP, but is no gRPC receiver: 4317 usually is, or set \
-                 OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf"
-            }
-            Cause::Grpc(Code::Unimplemented) => {
-                "is that a gRPC OTLP port with metrics enabled? 4317 usually is, 4318 speaks HTTP: \
-                 see OTEL_EXPORTER_OTLP_PROTOCOL"
-            }
-            Cause::Grpc(Code::Unauthenticated | Code::PermissionDenied) | Cause::Http(401 | 403) => {
-                "check the credentials in OTEL_EXPORTER_OTLP_HEADERS"
-            }
-            Cause::Grpc(Code::ResourceExhausted | Code::OutOfRange) | Cause::Http(413)
-                if self.retry_after.is_none() =>
-            {
-                "if it finds the message too large: raise the receiver's limit to 4 MiB or more"
-            }
-            Cause::Grpc(Code::ResourceExhausted) | Cause::Http(429) => {
-                "the receiver wants less: raise OTEL_METRIC_EXPORT_INTERVAL or its quota"
-            }
-            Cause::Grpc(Code::Unavailable) | Cause::Http(502..=504) => {
-                "the receiver, or what is behind it, is not ready"
-            }
-            Cause::Http(404 | 405) => {
-                "check the path: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/metrics appended, \
-                 OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is"
-            }
-            Cause::Http(415) => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
-            Cause::Http(200..=299) => {
-                "that is no OTLP receiver: check host, port and path of OTEL_EXPORTER_OTLP_ENDPOINT"
-            }
-            Cause::Http(300..=399) => {
-                "redirects are not followed, as headers may be secret: set the endpoint to the final address"
-            }
-            Cause::Tls if words.contains("unknownissuer") => {
-                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its certificate"
-            }
-            Cause::Tls if words.contains("certificaterequired") || words.contains("handshakefailure") => {
-                "does it want a client certificate? See OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY"
-            }
-            Cause::Tls if words.contains("corrupt message") => {
-                "that port does not speak TLS: http:// in place of https://?"
-            }
-            Cause::Tls => "check the certificate of the receiver and the name in the endpoint",
-            Cause::Connection if words.contains("refused") => {
-                "nothing listens there: is the receiver running, and OTEL_EXPORTER_OTLP_ENDPOINT its address?"
-            }
-            // In TLS 1.3 the client has finished its side of the handshake when the server
-            // looks at its certificate: often all that is seen is the end of the connection.
-            Cause::Connection
-                if self.encrypted
-                    && ["closed", "reset", "broken pipe", "eof"].iter().any(|end| words.contains(end)) =>
-            {
-                "does it want a client certificate? See OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and …_CLIENT_KEY"
-            }
-            Cause::Connection if grpc => {
-                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; https:// where it wants TLS"
-            }
-            Cause::Connection => {
-                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; https:// where it wants TLS"
-            }
-            Cause::Timeout => {
-                "a firewall, or a receiver that is stuck? OTEL_EXPORTER_OTLP_TIMEOUT allows more time"
-            }
-            Cause::Grpc(_) | Cause::Http(_) | Cause::Internal => return None,
-        })
-    }
-
     /// Removes what must not show, and what could forge a line in a log.
     pub(super) fn clean<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Failure {
         self.words = clean(&self.words, secrets);
@@ -235,6 +188,7 @@ impl fmt::Display for Failure {
             Cause::Http(status) => write!(f, "HTTP status {status}")?,
             Cause::Connection => f.write_str("no connection")?,
             Cause::Tls => f.write_str("TLS failed")?,
+            Cause::Timeout if self.attempts == 0 => f.write_str("not sent")?,
             Cause::Timeout => f.write_str("no answer")?,
             Cause::Internal => f.write_str("internal error")?,
         }
@@ -247,10 +201,7 @@ impl fmt::Display for Failure {
         if let Some(wait) = self.retry_after.filter(|wait| !wait.is_zero()) {
             write!(f, " (it asks for a pause of {wait:?})")?;
         }
-        if let Some(way_out) = self.way_out() {
-            write!(f, "; {way_out}")?;
-        }
-        Ok(())
+        write!(f, "; {}", self.way_out())
     }
 }
 
@@ -324,28 +275,5 @@ mod tests {
         let statuses: Vec<u16> = (100..600).filter(|s| retryable(Cause::Http(*s))).collect();
         assert_eq!(statuses, [429, 502, 503, 504]);
         assert!(retryable(Cause::Connection) && !retryable(Cause::Tls) && !retryable(Cause::Timeout));
-    }
-
-    #[test]
-    fn each_failure_names_its_way_out() {
-        for (protocol, cause, words, expected) in [
-            (Protocol::Grpc, Cause::Grpc(tonic::Code::Unimplemented), "no service", "4318 speaks HTTP"),
-            (Protocol::Grpc, Cause::Grpc(tonic::Code::Unauthenticated), "", "OTEL_EXPORTER_OTLP_HEADERS"),
-            (Protocol::Grpc, Cause::Grpc(tonic::Code::ResourceExhausted), "", "message too large"),
-            (Protocol::HttpProtobuf, Cause::Http(404), "", "gets /v1/metrics appended"),
-            (Protocol::HttpProtobuf, Cause::Http(401), "", "OTEL_EXPORTER_OTLP_HEADERS"),
-            (Protocol::HttpJson, Cause::Http(415), "", "OTEL_EXPORTER_OTLP_PROTOCOL"),
-            (Protocol::Grpc, Cause::Connection, "Connection refused (os error 111)", "nothing listens"),
-            (
-                Protocol::Grpc,
-                Cause::Tls,
-                "invalid peer certificate: UnknownIssuer",
-                "OTEL_EXPORTER_OTLP_CERTIFICATE",
-            ),
-            (Protocol::HttpProtobuf, Cause::Timeout, "", "OTEL_EXPORTER_OTLP_TIMEOUT"),
-        ] {
-            let text = Failure::new(protocol, cause, words).to_string();
-            assert!(text.contains(expected) && text.contains(words), "{cause:?}: {text}");
-        }
     }
 }

@@ -26,7 +26,8 @@ type Listener = Box<dyn Fn(&Operation) + Send + Sync>;
 pub struct Outcome {
     /// Points, since the start.
     pub points: u64,
-    /// Requests (retries not counted), since the start.
+    /// Requests (retries not counted), since the start. Points can be lost
+    /// without one: while the receiver wants to be left alone, nothing is sent.
     pub operations: u64,
 }
 
@@ -134,6 +135,12 @@ impl InFlight<'_> {
             listener(&operation);
         }
         *self.stats.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    /// The points were lost without a request.
+    pub fn unsent(mut self, error_type: &'static str) {
+        self.told = true;
+        self.stats.add(Some(error_type), self.points, 0);
     }
 }
 

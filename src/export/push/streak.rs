@@ -1,11 +1,17 @@
 //! Saying once that pushing fails, and once that it works again.
 
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
 use crate::export::otlp::{Cause, OtlpSettings, Report};
 
-/// What the rounds before this one were like.
+/// What the log has been told since all was well.
 #[derive(Debug, Default)]
 pub(super) struct Streak {
-    trouble: Option<Trouble>,
+    said: HashSet<Trouble>,
+    warned: bool,
+    ending: bool,
     rounds: u64,
     lost: u64,
 }
@@ -13,66 +19,121 @@ pub(super) struct Streak {
 /// Two rounds have the same trouble when nothing new is to be said about the
 /// second. The receiver's words are not part of it: they may hold a time or a
 /// number of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Trouble {
+    Late,
+    Panicked,
     Failed(Cause),
     Rejected,
-    Warned,
+}
+
+/// Why a collection brought nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotCollected {
+    /// It was not over when its round was, which had this long.
+    Late(Duration),
+    /// It panicked, with these words.
+    Panicked(String),
+}
+
+impl fmt::Display for NotCollected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotCollected::Late(budget) => write!(f, "the collection did not end within {budget:?}"),
+            NotCollected::Panicked(words) => write!(f, "the collection failed: {words}"),
+        }
+    }
 }
 
 /// A line for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
+    /// A fault of this program.
+    Fault(String),
     Trouble(String),
     Over(String),
 }
 
 impl Streak {
-    /// Takes in a round; the line to log, if it changed anything.
-    pub fn round(&mut self, settings: &OtlpSettings, report: &Report) -> Option<Line> {
-        let Report { accepted, rejected, words, lost, failure } = report;
-        let sent = accepted + rejected + lost;
-        if sent == 0 {
-            // Nothing was sent, so nothing was learned.
+    /// The round that comes is the last.
+    pub fn ends(&mut self) {
+        self.ending = true;
+    }
+
+    /// Takes in a round without anything to send; the line to log, if it is news.
+    pub fn nothing_collected(&mut self, settings: &OtlpSettings, why: &NotCollected) -> Option<Line> {
+        self.rounds += 1;
+        let trouble = match why {
+            NotCollected::Late(_) => Trouble::Late,
+            NotCollected::Panicked(_) => Trouble::Panicked,
+        };
+        if !self.said.insert(trouble) {
             return None;
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
-        let trouble = match failure {
-            Some(failure) => Some(Trouble::Failed(failure.cause)),
-            None if *rejected > 0 => Some(Trouble::Rejected),
-            None if !words.is_empty() => Some(Trouble::Warned),
-            None => None,
-        };
-        let before = std::mem::replace(&mut self.trouble, trouble);
+        let what = format!("cannot push metrics to {endpoint} ({protocol}): {why}, and its points are lost");
+        Some(match why {
+            NotCollected::Panicked(_) => Line::Fault(format!("{what}; please report this")),
+            NotCollected::Late(_) if self.ending => {
+                Line::Trouble(format!("{what}; the bridge is ending and waits no longer"))
+            }
+            NotCollected::Late(_) => {
+                Line::Trouble(format!("{what}; OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"))
+            }
+        })
+    }
+
+    /// Takes in a round; the lines to log, if it brought news.
+    pub fn round(&mut self, settings: &OtlpSettings, report: &Report) -> Vec<Line> {
+        let Report { accepted, rejected, words, lost, failure } = report;
+        let sent = accepted + rejected + lost;
+        let mut lines = Vec::new();
+        if sent == 0 {
+            // Nothing was sent, so nothing was learned.
+            return lines;
+        }
+        let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
         if lost + rejected > 0 {
             self.rounds += 1;
             self.lost += lost + rejected;
+        } else if self.rounds > 0 {
+            let (rounds, lost) = (self.rounds, self.lost);
+            *self = Streak { warned: self.warned, ending: self.ending, ..Streak::default() };
+            // What a collection lost that brought nothing, nobody has counted.
+            let points = if lost > 0 { format!(" and {lost} lost points") } else { String::new() };
+            lines.push(Line::Over(format!(
+                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed rounds{points}"
+            )));
         }
-        if before == trouble {
-            return None;
+        if let Some(failure) = failure
+            && self.said.insert(Trouble::Failed(failure.cause))
+        {
+            let next = match failure.held {
+                Some(held) => {
+                    format!("; nothing is sent for the next {} s, as it asks", held.as_secs_f64().ceil())
+                }
+                None if self.ending => String::new(),
+                None => "; the next round tries again".to_owned(),
+            };
+            lines.push(Line::Trouble(format!(
+                "cannot push metrics to {endpoint} ({protocol}): {failure}. \
+                 {lost} of {sent} points are lost{next}"
+            )));
         }
         let said = if words.is_empty() { "without saying why" } else { words };
-        Some(match (trouble, failure) {
-            (Some(Trouble::Failed(_)), Some(failure)) => Line::Trouble(format!(
-                "cannot push metrics to {endpoint} ({protocol}): {failure}. \
-                 {lost} of {sent} points are lost; the next round tries again"
-            )),
-            (Some(Trouble::Rejected), _) => {
-                Line::Trouble(format!("{endpoint} ({protocol}) rejects {rejected} of {sent} points: {said}"))
-            }
-            (Some(_), _) => {
-                Line::Trouble(format!("{endpoint} ({protocol}) takes all points, but warns: {said}"))
-            }
+        if *rejected > 0 && self.said.insert(Trouble::Rejected) {
+            lines.push(Line::Trouble(format!(
+                "{endpoint} ({protocol}) rejects {rejected} of {sent} points: {said}"
+            )));
+        }
+        let warns = *rejected == 0 && !words.is_empty();
+        if warns && !std::mem::replace(&mut self.warned, true) {
+            lines.push(Line::Trouble(format!("{endpoint} ({protocol}) takes points, but warns: {words}")));
+        } else if lost + rejected == 0 && words.is_empty() {
             // Only a warning has gone: nobody waits for that.
-            (None, _) if self.rounds == 0 => return None,
-            (None, _) => {
-                let (rounds, lost) = (std::mem::take(&mut self.rounds), std::mem::take(&mut self.lost));
-                Line::Over(format!(
-                    "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed \
-                     rounds and {lost} lost points"
-                ))
-            }
-        })
+            self.warned = false;
+        }
+        lines
     }
 }
 
@@ -81,47 +142,113 @@ mod tests {
     use super::*;
     use crate::export::otlp::{Endpoint, Failure, Protocol};
 
+    fn settings() -> OtlpSettings {
+        let endpoint = Endpoint::new("http://u:hush@c:4318/x", Protocol::HttpProtobuf).unwrap();
+        OtlpSettings::new(Protocol::HttpProtobuf, endpoint)
+    }
+
+    fn failed(status: u16, words: &str) -> Report {
+        let failure = Failure::new(Protocol::HttpProtobuf, Cause::Http(status), words);
+        Report { lost: 10, failure: Some(failure), ..Report::default() }
+    }
+
+    fn partial() -> Report {
+        Report { accepted: 7, rejected: 3, words: "too old".to_owned(), ..Report::default() }
+    }
+
+    fn fine() -> Report {
+        Report { accepted: 10, ..Report::default() }
+    }
+
+    fn text(lines: impl IntoIterator<Item = Line>) -> String {
+        let text = |line| match line {
+            Line::Fault(text) => format!("error {text}"),
+            Line::Trouble(text) => format!("warn {text}"),
+            Line::Over(text) => format!("info {text}"),
+        };
+        lines.into_iter().map(text).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn trouble_is_said_once_each_reason_and_its_end_once() {
-        let endpoint = Endpoint::new("http://u:hush@c:4318/x", Protocol::HttpProtobuf).unwrap();
-        let settings = OtlpSettings::new(Protocol::HttpProtobuf, endpoint);
-        let failed = |status, words: &str| Report {
-            lost: 10,
-            failure: Some(Failure {
-                cause: Cause::Http(status),
-                words: words.to_owned(),
-                protocol: Protocol::HttpProtobuf,
-                encrypted: false,
-                attempts: 1,
-                retry_after: None,
-            }),
-            ..Report::default()
-        };
-        let fine = Report { accepted: 10, ..Report::default() };
-        let partial = Report { accepted: 7, rejected: 3, words: "too old".to_owned(), ..Report::default() };
-        let warned = Report { accepted: 10, words: "deprecated".to_owned(), ..Report::default() };
-        let nothing = Report::default();
-
         let mut streak = Streak::default();
-        let mut line = |report: &Report| match streak.round(&settings, report) {
-            None => String::new(),
-            Some(Line::Trouble(text)) => format!("warn {text}"),
-            Some(Line::Over(text)) => format!("info {text}"),
-        };
-        assert_eq!(line(&fine), "");
+        let settings = settings();
+        let mut line = |report: &Report| text(streak.round(&settings, report));
+        assert_eq!(line(&fine()), "");
         let first = line(&failed(503, "at 12:00"));
         assert!(first.starts_with(
             "warn cannot push metrics to http://***@c:4318/x (http/protobuf): HTTP status 503: at 12:00"
         ));
-        assert!(first.contains("10 of 10 points are lost"), "{first}");
+        assert!(first.ends_with("10 of 10 points are lost; the next round tries again"), "{first}");
         assert_eq!(line(&failed(503, "at 12:01")), "", "the same in other words");
         assert!(line(&failed(404, "")).contains("404"), "another reason");
-        assert_eq!(line(&nothing), "");
-        assert!(line(&partial).ends_with("rejects 3 of 10 points: too old"));
-        assert_eq!(line(&partial), "");
-        assert!(line(&fine).contains("works again, after 5 failed rounds and 36 lost points"));
-        assert_eq!(line(&fine), "");
-        assert!(line(&warned).ends_with("takes all points, but warns: deprecated"));
-        assert_eq!(line(&fine), "");
+        for _ in 0..3 {
+            assert_eq!(line(&failed(503, "")), "", "reasons that take turns");
+            assert_eq!(line(&failed(404, "")), "");
+        }
+        assert_eq!(line(&Report::default()), "");
+        assert!(line(&partial()).ends_with("rejects 3 of 10 points: too old"));
+        assert_eq!(line(&partial()), "");
+        let over = line(&fine());
+        assert!(over.ends_with("works again, after 11 failed rounds and 96 lost points"), "{over}");
+        assert_eq!(line(&fine()), "");
+        assert!(line(&failed(503, "")).contains("503"), "after its end it is news");
+    }
+
+    #[test]
+    fn a_failure_and_a_partial_success_in_one_round_are_both_said() {
+        let mut both = failed(503, "busy");
+        both.merge(partial());
+        let said = text(Streak::default().round(&settings(), &both));
+        assert!(said.contains("503: busy") && said.contains("10 of 20 points are lost"), "{said}");
+        assert!(said.ends_with("rejects 3 of 20 points: too old"), "{said}");
+    }
+
+    #[test]
+    fn a_warning_is_no_failure_and_hides_no_end() {
+        let warned = Report { accepted: 10, words: "deprecated".to_owned(), ..Report::default() };
+        let mut streak = Streak::default();
+        let settings = settings();
+        let mut line = |report: &Report| text(streak.round(&settings, report));
+        assert!(line(&warned).ends_with("takes points, but warns: deprecated"));
+        assert_eq!(line(&warned), "");
+        assert!(line(&failed(503, "")).contains("503"));
+        let over = line(&warned);
+        assert!(over.ends_with("works again, after 1 failed rounds and 10 lost points"), "{over}");
+        assert_eq!(line(&fine()), "");
+        assert!(line(&warned).ends_with("deprecated"));
+    }
+
+    #[test]
+    fn a_collection_that_fails_is_said_once_and_its_end_once() {
+        let mut streak = Streak::default();
+        let settings = settings();
+        let late = NotCollected::Late(Duration::from_millis(15));
+        let said = text(streak.nothing_collected(&settings, &late));
+        assert!(
+            said.starts_with(
+                "warn cannot push metrics to http://***@c:4318/x (http/protobuf): the collection"
+            ),
+            "{said}"
+        );
+        assert!(said.contains("within 15ms") && said.contains("OTEL_METRIC_EXPORT_TIMEOUT"), "{said}");
+        assert_eq!(streak.nothing_collected(&settings, &late), None);
+        let said = text(streak.nothing_collected(&settings, &NotCollected::Panicked("of 7".to_owned())));
+        assert!(said.starts_with("error ") && said.contains("failed: of 7"), "{said}");
+        assert_eq!(streak.nothing_collected(&settings, &late), None);
+        let over = text(streak.round(&settings, &fine()));
+        assert!(over.ends_with("works again, after 4 failed rounds"), "{over}");
+    }
+
+    #[test]
+    fn what_comes_next_is_true() {
+        let mut asked = failed(429, "");
+        asked.failure.as_mut().unwrap().held = Some(Duration::from_millis(599_990));
+        let said = text(Streak::default().round(&settings(), &asked));
+        assert!(said.ends_with("are lost; nothing is sent for the next 600 s, as it asks"), "{said}");
+        let mut streak = Streak::default();
+        streak.ends();
+        let said = text(streak.round(&settings(), &failed(503, "")));
+        assert!(said.ends_with("10 of 10 points are lost"), "{said}");
     }
 }

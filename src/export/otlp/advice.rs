@@ -1,0 +1,172 @@
+//! What to do about a failure.
+
+use tonic::Code;
+
+use super::failure::{Cause, Failure, Limit};
+use super::settings::Protocol;
+
+const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE \
+                                  and OTEL_EXPORTER_OTLP_CLIENT_KEY";
+
+impl Failure {
+    /// The way out. It ends a clause that goes on, so it has no full stop and
+    /// no question mark.
+    pub(super) fn way_out(&self) -> &'static str {
+        let words = self.words.to_ascii_lowercase();
+        let has = |any: &[&str]| any.iter().any(|part| words.contains(part));
+        match self.cause {
+            Cause::Grpc(code) => self.after_grpc(code, &has),
+            Cause::Http(status) => self.after_http(status),
+            Cause::Tls if has(&["unknownissuer"]) => {
+                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its certificate"
+            }
+            Cause::Tls if has(&["certificaterequired", "handshakefailure"]) => CLIENT_CERTIFICATE,
+            Cause::Tls if has(&["corrupt message"]) => {
+                "that port does not speak TLS: try http:// in place of https://"
+            }
+            Cause::Tls => "check the certificate of the receiver and the name in the endpoint",
+            Cause::Connection if has(&["refused"]) => {
+                "nothing listens there: start the receiver, or set OTEL_EXPORTER_OTLP_ENDPOINT to its address"
+            }
+            Cause::Connection if has(&["timed out"]) => {
+                "nothing answers there: check host and port, and the firewalls on the way"
+            }
+            // In TLS 1.3 the client has finished its side of the handshake when the server
+            // looks at its certificate: often all that is seen is the end of the connection.
+            Cause::Connection if self.encrypted && has(&["closed", "reset", "broken pipe", "eof"]) => {
+                CLIENT_CERTIFICATE
+            }
+            Cause::Connection if self.protocol == Protocol::Grpc => {
+                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; https:// where it wants TLS"
+            }
+            Cause::Connection => {
+                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; https:// where it wants TLS"
+            }
+            Cause::Timeout => match self.limit {
+                Some(Limit::Shutdown) => "the bridge is ending and waits no longer",
+                Some(Limit::Round) if self.attempts == 0 => {
+                    "OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"
+                }
+                Some(Limit::Round) => {
+                    "a firewall, or a receiver that is stuck; OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"
+                }
+                Some(Limit::Request) | None => {
+                    "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request more time"
+                }
+            },
+            Cause::Internal => "if it stays so, please report this",
+        }
+    }
+
+    fn after_grpc(&self, code: Code, has: &dyn Fn(&[&str]) -> bool) -> &'static str {
+        // So tonic words an answer without a gRPC status.
+        if has(&["http status code", "invalid compression flag", "while receiving response with status"]) {
+            return "that port speaks HTTP, but is no gRPC receiver: 4317 usually is, or set \
+                    OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf";
+        }
+        match code {
+            Code::Unimplemented => {
+                "check that it is a gRPC OTLP port with metrics enabled; 4317 usually is, 4318 speaks HTTP: \
+                 see OTEL_EXPORTER_OTLP_PROTOCOL"
+            }
+            Code::Unauthenticated | Code::PermissionDenied => CREDENTIALS,
+            Code::ResourceExhausted | Code::OutOfRange if self.retry_after.is_none() => TOO_LARGE,
+            Code::ResourceExhausted => LESS,
+            Code::Unavailable => NOT_READY,
+            Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::AlreadyExists => {
+                REFUSED
+            }
+            Code::NotFound => {
+                "check host and port of OTEL_EXPORTER_OTLP_ENDPOINT, and what routes gRPC there"
+            }
+            _ => FAULT,
+        }
+    }
+
+    fn after_http(&self, status: u16) -> &'static str {
+        match status {
+            401 | 403 => CREDENTIALS,
+            404 | 405 => {
+                "check the path: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/metrics appended, \
+                 OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is"
+            }
+            413 if self.retry_after.is_none() => TOO_LARGE,
+            415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
+            429 => LESS,
+            502..=504 => NOT_READY,
+            200..=299 => "that is no OTLP receiver: check host, port and path of OTEL_EXPORTER_OTLP_ENDPOINT",
+            300..=399 => {
+                "redirects are not followed, as headers may be secret: set the endpoint to the final address"
+            }
+            400..=499 => REFUSED,
+            _ => FAULT,
+        }
+    }
+}
+
+const CREDENTIALS: &str = "check the credentials in OTEL_EXPORTER_OTLP_HEADERS";
+const TOO_LARGE: &str = "if it finds the message too large: raise the receiver's limit to 4 MiB or more";
+const LESS: &str = "the receiver wants less: raise OTEL_METRIC_EXPORT_INTERVAL or its quota";
+const NOT_READY: &str = "the receiver, or what is behind it, is not ready";
+const REFUSED: &str = "the receiver does not want what it got: its own log should say why; \
+                       check that it takes OTLP metrics";
+const FAULT: &str = "that is a fault of the receiver: look into its own log";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_names_its_way_out() {
+        use Protocol::{Grpc, HttpJson, HttpProtobuf};
+        for (protocol, cause, words, expected) in [
+            (Grpc, Cause::Grpc(Code::Unimplemented), "no service", "4318 speaks HTTP"),
+            (Grpc, Cause::Grpc(Code::Unauthenticated), "", "OTEL_EXPORTER_OTLP_HEADERS"),
+            (Grpc, Cause::Grpc(Code::ResourceExhausted), "", "message too large"),
+            (Grpc, Cause::Grpc(Code::InvalidArgument), "bad", "its own log"),
+            (Grpc, Cause::Grpc(Code::Internal), "boom", "its own log"),
+            (HttpProtobuf, Cause::Http(404), "", "gets /v1/metrics appended"),
+            (HttpProtobuf, Cause::Http(401), "", "OTEL_EXPORTER_OTLP_HEADERS"),
+            (HttpProtobuf, Cause::Http(400), "bad", "its own log"),
+            (HttpProtobuf, Cause::Http(500), "boom", "its own log"),
+            (HttpJson, Cause::Http(415), "", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+            (Grpc, Cause::Connection, "Connection refused (os error 111)", "nothing listens"),
+            (Grpc, Cause::Connection, "the connection timed out", "firewalls"),
+            (Grpc, Cause::Tls, "invalid peer certificate: UnknownIssuer", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+            (HttpProtobuf, Cause::Timeout, "", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+        ] {
+            let text = Failure::new(protocol, cause, words).to_string();
+            assert!(text.contains(expected) && text.contains(words), "{cause:?}: {text}");
+        }
+    }
+
+    /// Whatever happens, there is something to do, and it fits into a sentence.
+    #[test]
+    fn every_failure_has_a_way_out_that_goes_on() {
+        let codes = (1..=16).map(|code| Cause::Grpc(Code::from(code)));
+        let statuses = (200..600).map(Cause::Http);
+        let others = [Cause::Connection, Cause::Tls, Cause::Timeout, Cause::Internal];
+        for cause in codes.chain(statuses).chain(others) {
+            for protocol in Protocol::ALL {
+                let way_out = Failure::new(protocol, cause, "").way_out();
+                assert!(way_out.ends_with(|c: char| c.is_alphanumeric()), "{cause:?}: {way_out}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_too_short_is_named() {
+        let at = |limit| {
+            let failure = Failure::new(Protocol::Grpc, Cause::Timeout, "within 2.0s");
+            Failure { limit: Some(limit), ..failure }.to_string()
+        };
+        assert!(at(Limit::Request).contains("OTEL_EXPORTER_OTLP_TIMEOUT"));
+        assert!(at(Limit::Round).contains("OTEL_METRIC_EXPORT_TIMEOUT"));
+        assert!(!at(Limit::Shutdown).contains("OTEL_"));
+        let unsent = Failure::unsent(Protocol::Grpc).to_string();
+        assert!(
+            unsent.starts_with("not sent: ") && unsent.contains("OTEL_METRIC_EXPORT_TIMEOUT"),
+            "{unsent}"
+        );
+    }
+}
