@@ -7,6 +7,7 @@ mod meter;
 mod otlp_sink;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fedimeter::export::otlp::{Endpoint, Exporter, OtlpSettings, Protocol};
@@ -59,4 +60,39 @@ async fn a_failing_receiver_is_said_once_and_its_end_once() {
     assert!(!log.contains("hush"), "{log}");
     let basic = sink.requests()[0].headers["authorization"].to_str().unwrap().to_owned();
     assert!(basic.starts_with("Basic "), "the URL's name and password are used");
+}
+
+/// Does not end before its round does, for the first rounds.
+struct Late(AtomicUsize);
+
+impl Collection for Late {
+    async fn collect(&self, _: Instant) -> Vec<ResourceMetrics> {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 3 {
+            std::future::pending::<()>().await;
+        }
+        vec![Meter::new(2, Temporality::Cumulative).collect()]
+    }
+}
+
+#[tokio::test]
+async fn a_collection_that_is_late_is_said_once_and_its_end_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = Arc::new(file.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let sink = HttpSink::start().await;
+    let endpoint = Endpoint::new(&sink.endpoint(), Protocol::HttpProtobuf).unwrap();
+    let exporter = Exporter::build(&OtlpSettings::new(Protocol::HttpProtobuf, endpoint)).unwrap();
+    let settings = PushSettings { interval: Duration::from_millis(50), timeout: Duration::from_millis(150) };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(push::run(Late(AtomicUsize::new(0)), exporter, settings, stop.clone()));
+    sink.wait_for(1).await;
+    stop.cancel();
+    running.await.unwrap();
+    drop(guard);
+
+    let log = std::fs::read_to_string(file.path()).unwrap();
+    let count = |part: &str| log.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(count("the collection did not end within 150ms, and its points are lost"), 1, "{log}");
+    assert_eq!(count("works again, after 3 failed rounds"), 1, "{log}");
 }

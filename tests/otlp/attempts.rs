@@ -1,14 +1,19 @@
 //! What is tried again, when, and until when.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fedimeter::export::otlp::{Cause, Exporter, Protocol};
+use fedimeter::export::otlp::{Cause, Exporter, Limit, Protocol};
 use http::{HeaderName, HeaderValue};
+use opentelemetry_sdk::metrics::Temporality;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::otlp_sink::{Answer, HttpSink, Options};
-use super::{Sinks, export, export_with, settings};
+use super::meter::Meter;
+use super::otlp_sink::{Answer, Options, PATIENCE};
+use super::{Sinks, export, export_with};
 
 /// What is answered first, and the pause that at least follows; then all is well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,12 +26,17 @@ async fn what_may_pass_is_tried_again_after_the_pause_that_was_asked_for() {
         let headers = retry_after.map(|v| ("retry-after", v.to_owned())).into_iter().collect();
         Answer::Http(status, headers, Vec::new())
     };
+    // Dates have whole seconds: this one is between one and two seconds away.
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2));
     for (protocol, answer, pause) in [
+        (Protocol::HttpJson, http(503, Some(&date)), 900),
         (Protocol::Grpc, Answer::Status(tonic::Status::unavailable("starting")), 0),
         (Protocol::Grpc, busy(700, Code::Unavailable), 700),
         (Protocol::Grpc, busy(700, Code::ResourceExhausted), 700),
         (Protocol::HttpProtobuf, http(429, Some("1")), 1000),
         (Protocol::HttpProtobuf, http(503, Some("1")), 1000),
+        (Protocol::HttpJson, http(429, Some("1")), 1000),
+        (Protocol::HttpJson, http(503, Some("1")), 1000),
         (Protocol::HttpJson, http(429, None), 0),
         (Protocol::HttpJson, http(502, None), 0),
     ] {
@@ -53,11 +63,13 @@ async fn what_cannot_pass_is_told_at_once() {
     for (protocol, answer, cause, hint) in [
         (Protocol::Grpc, status(Code::ResourceExhausted), Cause::Grpc(Code::ResourceExhausted), "too large"),
         (Protocol::Grpc, status(Code::Unauthenticated), Cause::Grpc(Code::Unauthenticated), "_HEADERS"),
+        (Protocol::Grpc, status(Code::InvalidArgument), Cause::Grpc(Code::InvalidArgument), "its own log"),
+        (Protocol::Grpc, status(Code::Internal), Cause::Grpc(Code::Internal), "its own log"),
         (Protocol::Grpc, status(Code::Unimplemented), Cause::Grpc(Code::Unimplemented), "4318 speaks HTTP"),
         (Protocol::HttpProtobuf, text(401), Cause::Http(401), "_HEADERS"),
         (Protocol::HttpProtobuf, text(404), Cause::Http(404), "/v1/metrics"),
-        (Protocol::HttpJson, text(400), Cause::Http(400), ""),
-        (Protocol::HttpJson, text(500), Cause::Http(500), ""),
+        (Protocol::HttpJson, text(400), Cause::Http(400), "its own log should say why"),
+        (Protocol::HttpJson, text(500), Cause::Http(500), "a fault of the receiver"),
     ] {
         let sinks = Sinks::start(Options::default()).await;
         let (sink, mut settings) = sinks.of(protocol);
@@ -77,17 +89,68 @@ async fn what_cannot_pass_is_told_at_once() {
     }
 }
 
-/// A pause longer than the export may take ends it, and holds back the next ones.
+/// A pause longer than the export may take ends it, and holds back the next
+/// ones: their points are lost, but nothing is measured that was not sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_pause_is_kept_across_exports() {
-    let sink = HttpSink::start().await;
-    sink.answer_next(Answer::Http(429, vec![("retry-after", "3600".to_owned())], Vec::new()));
-    let exporter = Exporter::build(&settings(Protocol::HttpProtobuf, &sink.endpoint())).unwrap();
-    for _ in 0..3 {
-        let report = export(&exporter).await;
-        assert_eq!((report.lost, report.failure.unwrap().cause), (4, Cause::Http(429)));
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3600));
+    let retry_info = ErrorDetails::with_retry_info(Some(Duration::from_secs(3600)));
+    let busy = tonic::Status::with_error_details(Code::Unavailable, "busy", retry_info);
+    let after = |value: &str| Answer::Http(429, vec![("retry-after", value.to_owned())], Vec::new());
+    for (protocol, answer, error_type) in [
+        (Protocol::HttpProtobuf, after("3600"), "429"),
+        (Protocol::HttpJson, after("3600"), "429"),
+        (Protocol::HttpJson, after(&date), "429"),
+        (Protocol::Grpc, Answer::Status(busy), "UNAVAILABLE"),
+    ] {
+        let sinks = Sinks::start(Options::default()).await;
+        let (sink, settings) = sinks.of(protocol);
+        sink.answer_next(answer);
+        let exporter = Exporter::build(&settings).unwrap();
+        let operations = Arc::new(AtomicUsize::new(0));
+        let count = operations.clone();
+        exporter.stats().listen(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        for _ in 0..3 {
+            let report = export(&exporter).await;
+            let failure = report.failure.unwrap();
+            assert_eq!((report.lost, failure.error_type()), (4, error_type));
+            let held = failure.held.unwrap();
+            let most = Duration::from_secs(600);
+            assert!(held <= most && held > most - PATIENCE, "ten minutes at most: {held:?}");
+        }
+        assert_eq!((sink.requests().len(), operations.load(Ordering::Relaxed)), (1, 1), "{protocol}");
+        let outcome = exporter.stats().outcomes()[&Some(error_type)];
+        assert_eq!((outcome.points, outcome.operations), (12, 1), "{protocol}");
     }
-    assert_eq!(sink.requests().len(), 1);
+}
+
+/// Where the time of the round is what ends the waiting, that is what is said;
+/// and what was not sent any more is not told as if nobody had answered it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_that_ended_an_export_is_named() {
+    for protocol in Protocol::ALL {
+        let sinks = Sinks::start(Options::default()).await;
+        let (sink, settings) = sinks.of(protocol);
+        sink.answer_always(Answer::Hang);
+        let exporter = Exporter::build(&settings).unwrap();
+        let metrics = Meter::new(2, Temporality::Cumulative).collect();
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let mut report = exporter.export(&metrics, deadline).await;
+        report.merge(exporter.export(&metrics, deadline).await);
+        assert_eq!((report.lost, sink.requests().len()), (8, 1), "{protocol}");
+        let failure = report.failure.unwrap();
+        assert_eq!((failure.cause, failure.limit), (Cause::Timeout, Some(Limit::Round)));
+        let text = failure.to_string();
+        assert!(text.starts_with("no answer: within ") && text.contains("ms"), "{text}");
+        assert!(text.contains("OTEL_METRIC_EXPORT_TIMEOUT") && !text.contains("OTLP_TIMEOUT"), "{text}");
+        let outcome = exporter.stats().outcomes()[&Some("timeout")];
+        assert_eq!((outcome.points, outcome.operations), (8, 1), "{protocol}");
+
+        let unsent = exporter.export(&metrics, Instant::now()).await.failure.unwrap().to_string();
+        assert!(unsent.starts_with("not sent: the time of the round was over"), "{unsent}");
+    }
 }
 
 /// After a time without an answer the next export does not wait on the same connection.
