@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 /// A file that TLS needs is missing, or is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +20,17 @@ pub enum TlsError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file has no usable certificate.
+    /// One of the certificates in the file is of no use.
+    #[error("{path}: certificate {number} in it cannot be used: {reason}")]
+    BadCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// The file has no certificate at all.
     #[error("{0}: no certificate in PEM form (`-----BEGIN CERTIFICATE-----`) in it")]
     NoCertificate(PathBuf),
     /// The file has no usable private key.
@@ -30,7 +41,7 @@ pub enum TlsError {
     HalfIdentity(PathBuf),
     /// rustls refuses them: the key is not the certificate's, or of a kind
     /// that it does not know.
-    #[error("the client certificate {certificate} and its key {key} cannot be used: {source}")]
+    #[error("the client certificate {certificate} and its key {key} cannot be used: {}", reason(source))]
     Identity {
         /// The certificate's file.
         certificate: PathBuf,
@@ -42,6 +53,29 @@ pub enum TlsError {
     /// rustls could not be set up at all.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
+}
+
+impl TlsError {
+    /// The file that is wrong, where it is one alone.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            TlsError::Read { path, .. }
+            | TlsError::BadCertificate { path, .. }
+            | TlsError::NoCertificate(path)
+            | TlsError::NoKey(path) => Some(path),
+            TlsError::HalfIdentity(_) | TlsError::Identity { .. } | TlsError::Setup(_) => None,
+        }
+    }
+}
+
+/// rustls's reason without its first words, which call every certificate that
+/// it does not like that of a peer.
+fn reason(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => format!("invalid certificate: {error}"),
+        other => other.to_string(),
+    }
 }
 
 /// A client certificate with its key, both as PEM.
@@ -117,12 +151,15 @@ fn native_or_bundled(native: Vec<CertificateDer<'static>>) -> RootCertStore {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or holds no certificate.
+/// The file cannot be read, holds no certificate, or one that is of no use.
 pub fn roots_from(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(&read(path)?, path)? {
-        // A certificate that rustls can't use as an authority is as good as none.
-        store.add(certificate).map_err(|_| TlsError::NoCertificate(path.to_owned()))?;
+    for (certificate, number) in certificates(&read(path)?, path)?.into_iter().zip(1..) {
+        store.add(certificate).map_err(|error| TlsError::BadCertificate {
+            path: path.to_owned(),
+            number,
+            reason: format!("as an authority it is an {}", reason(&error)),
+        })?;
     }
     Ok(Arc::new(store))
 }
@@ -147,6 +184,15 @@ pub fn client_config(
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(&identity.certificate, &identity.certificate_path)?;
+    if chain.first().is_some_and(is_old) {
+        return Err(TlsError::BadCertificate {
+            path: identity.certificate_path.clone(),
+            number: 1,
+            reason: "it is of X.509 version 1, and TLS needs version 3; \
+                     `openssl x509 -req` makes one if it is given -extfile"
+                .to_owned(),
+        });
+    }
     let key = PrivateKeyDer::from_pem_slice(&identity.key)
         .map_err(|_| TlsError::NoKey(identity.key_path.clone()))?;
     builder.with_client_auth_cert(chain, key).map_err(|source| TlsError::Identity {
@@ -161,10 +207,21 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(TlsError::NoCertificate(path.to_owned())),
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        found.push(certificate.map_err(|error| TlsError::BadCertificate {
+            path: path.to_owned(),
+            number: found.len() + 1,
+            reason: format!("it is no PEM: {error}"),
+        })?);
     }
+    if found.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(found) }
+}
+
+/// Whether it is from before X.509 version 3, whose extensions TLS asks for.
+fn is_old(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, certificate)| certificate.version() != X509Version::V3)
 }
 
 #[cfg(test)]
@@ -211,6 +268,35 @@ mod tests {
         assert!(text(with(&certificate, &empty)).contains("empty.pem: no unencrypted private key"));
         assert!(text(with(&empty, &key)).contains("empty.pem: no certificate"));
         assert!(text(with(&certificate, &key)).contains("cannot be used"), "another one's key");
+    }
+
+    #[test]
+    fn errors_name_the_certificate_that_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let one = rcgen::generate_simple_self_signed(["one.test".to_owned()]).unwrap();
+        let good = one.cert.pem();
+        let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let no_base64 = "-----BEGIN CERTIFICATE-----\n??\n-----END CERTIFICATE-----\n";
+        let text = |r: Result<(), TlsError>| r.unwrap_err().to_string();
+        for bad in [no_der, no_base64] {
+            let bundle = file("bundle.pem", &format!("{good}{bad}{good}"));
+            let text = text(roots_from(&bundle).map(drop));
+            assert!(text.contains("bundle.pem: certificate 2 in it cannot be used: "), "{text}");
+        }
+        let old = file("old.pem", include_str!("../tests/certificates/version-1.pem"));
+        let key = file("old.key", &one.signing_key.serialize_pem());
+        let identity = Identity::read(Some(&old), Some(&key)).unwrap();
+        let text = text(client_config(roots(), identity.as_ref()).map(drop));
+        assert!(
+            text.contains("old.pem: certificate 1 in it cannot be used: it is of X.509 version 1"),
+            "{text}"
+        );
+        assert!(!text.contains("peer"), "{text}");
     }
 
     #[test]

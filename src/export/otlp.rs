@@ -15,11 +15,13 @@ mod answer;
 mod failure;
 mod grpc;
 mod http;
+mod secrets;
 mod settings;
 mod split;
 mod stats;
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +40,7 @@ use crate::tls;
 use answer::Taken;
 use grpc::GrpcTransport;
 use http::HttpTransport;
+use secrets::Secrets;
 use split::{Encoding, MAX_REQUEST, Part};
 
 const USER_AGENT: &str = concat!("fedimeter/", env!("CARGO_PKG_VERSION"));
@@ -55,8 +58,13 @@ const MAX_HOLD: Duration = Duration::from_secs(600);
 pub enum OtlpError {
     /// A file named by `OTEL_EXPORTER_OTLP_CERTIFICATE`, `_CLIENT_KEY` or
     /// `_CLIENT_CERTIFICATE` is not what it should be.
-    #[error("TLS for OTLP: {0}")]
-    Tls(#[from] tls::TlsError),
+    #[error("{variable}: {source}")]
+    Tls {
+        /// The variable, or both where it takes two.
+        variable: &'static str,
+        /// What is wrong with it.
+        source: tls::TlsError,
+    },
     /// The client cannot be set up.
     #[error("the OTLP client cannot be set up: {0}")]
     Client(String),
@@ -66,6 +74,7 @@ pub enum OtlpError {
 pub struct Exporter {
     transport: Transport,
     settings: OtlpSettings,
+    secrets: Secrets,
     stats: Arc<PushStats>,
     /// Until when the receiver has asked to be left alone, and how.
     hold: Mutex<Option<(Instant, Failure)>>,
@@ -124,6 +133,7 @@ impl Exporter {
         Ok(Exporter {
             transport,
             settings: settings.clone(),
+            secrets: Secrets::of(settings),
             stats: Arc::new(PushStats::default()),
             hold: Mutex::new(None),
         })
@@ -139,6 +149,16 @@ impl Exporter {
     #[must_use]
     pub fn temporality(&self) -> Temporality {
         self.settings.temporality
+    }
+
+    /// The proxy that requests go through, without its credentials. gRPC
+    /// knows none.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Arc<str>> {
+        match &self.transport {
+            Transport::Grpc(_) => None,
+            Transport::Http(http) => http.proxy(),
+        }
     }
 
     /// How pushing fares.
@@ -202,7 +222,7 @@ impl Exporter {
             Ok((taken, _)) => {
                 let rejected = taken.rejected.min(points);
                 in_flight.end(operation, rejected);
-                let words = failure::clean(&taken.words, self.secrets());
+                let words = self.secrets.clean(&taken.words);
                 Report { accepted: points - rejected, rejected, words, ..Report::default() }
             }
             Err(failure) => {
@@ -233,7 +253,7 @@ impl Exporter {
             let attempt = AssertUnwindSafe(self.attempt(body.clone())).catch_unwind();
             let mut failure = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
-                Ok(Ok(Err(failure))) => failure.clean(self.secrets()),
+                Ok(Ok(Err(failure))) => failure.clean(&self.secrets),
                 Ok(Err(_panic)) => self.failure(Cause::Internal, "its answer could not be decoded"),
                 Err(_elapsed) => {
                     self.reset();
@@ -245,6 +265,7 @@ impl Exporter {
             };
             failure.attempts = attempts;
             failure.encrypted = self.settings.endpoint.is_https();
+            failure.proxy = self.proxy().cloned();
             let now = Instant::now();
             if !failure.is_retryable() || now >= deadline {
                 return Err(failure);
@@ -296,11 +317,6 @@ impl Exporter {
     fn failure(&self, cause: Cause, words: &str) -> Failure {
         Failure::new(self.settings.protocol, cause, words)
     }
-
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        let url = self.settings.endpoint.url();
-        self.settings.headers.secrets().chain(url.password()).chain(url.query())
-    }
 }
 
 impl std::fmt::Debug for Exporter {
@@ -309,17 +325,35 @@ impl std::fmt::Debug for Exporter {
     }
 }
 
-/// Whom this side trusts with `settings`, and who it says it is.
-fn tls_material(
-    settings: &OtlpSettings,
-) -> Result<(Arc<rustls::RootCertStore>, Option<tls::Identity>), tls::TlsError> {
+/// Whom this side trusts, who it says it is, and both as rustls has it.
+struct TlsMaterial {
+    roots: Arc<rustls::RootCertStore>,
+    identity: Option<tls::Identity>,
+    config: rustls::ClientConfig,
+}
+
+fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
     let roots = match &settings.certificate {
-        Some(path) => tls::roots_from(path)?,
+        Some(path) => tls::roots_from(path)
+            .map_err(|source| OtlpError::Tls { variable: "OTEL_EXPORTER_OTLP_CERTIFICATE", source })?,
         None => tls::roots(),
     };
     let identity =
-        tls::Identity::read(settings.client_certificate.as_deref(), settings.client_key.as_deref())?;
-    Ok((roots, identity))
+        tls::Identity::read(settings.client_certificate.as_deref(), settings.client_key.as_deref());
+    let ours = |source: tls::TlsError| {
+        let of = |file: &Option<PathBuf>| file.is_some() && source.file() == file.as_deref();
+        let variable = if of(&settings.client_key) {
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY"
+        } else if of(&settings.client_certificate) {
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
+        } else {
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
+        };
+        OtlpError::Tls { variable, source }
+    };
+    let identity = identity.map_err(ours)?;
+    let config = tls::client_config(roots.clone(), identity.as_ref()).map_err(ours)?;
+    Ok(TlsMaterial { roots, identity, config })
 }
 
 /// A number from 0 to 1, good enough to spread retries.

@@ -65,7 +65,14 @@ pub async fn run(
 ) {
     let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default(), ending: false };
     let otlp = push.exporter.settings();
-    tracing::info!("pushing metrics to {} ({}) every {:?}", otlp.endpoint, otlp.protocol, settings.interval);
+    let through =
+        push.exporter.proxy().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+    tracing::info!(
+        "pushing metrics to {} ({}){through} every {:?}",
+        otlp.endpoint,
+        otlp.protocol,
+        settings.interval
+    );
     // An interval of nothing would be a loop without a pause.
     let interval = settings.interval.max(Duration::from_millis(1));
     let mut next = Instant::now();

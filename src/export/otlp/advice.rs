@@ -25,6 +25,10 @@ impl Failure {
                 "that port does not speak TLS: try http:// in place of https://"
             }
             Cause::Tls => "check the certificate of the receiver and the name in the endpoint",
+            Cause::Connection if self.proxy.is_some() => {
+                "check the proxy, which HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names; \
+                 NO_PROXY names the hosts that need none"
+            }
             Cause::Connection if has(&["refused"]) => {
                 "nothing listens there: start the receiver, or set OTEL_EXPORTER_OTLP_ENDPOINT to its address"
             }
@@ -91,6 +95,7 @@ impl Failure {
                  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is"
             }
             413 if self.retry_after.is_none() => TOO_LARGE,
+            407 => "give the proxy's name and password in its URL, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
             415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
             429 => LESS,
             502..=504 => NOT_READY,
@@ -152,6 +157,17 @@ mod tests {
                 assert!(way_out.ends_with(|c: char| c.is_alphanumeric()), "{cause:?}: {way_out}");
             }
         }
+    }
+
+    #[test]
+    fn a_proxy_is_named_and_blamed() {
+        let failure = Failure::new(Protocol::HttpProtobuf, Cause::Connection, "Connection refused");
+        let text = Failure { proxy: Some("http://p:3128".into()), ..failure }.to_string();
+        assert!(
+            text.starts_with("no connection through the proxy http://p:3128: Connection refused; "),
+            "{text}"
+        );
+        assert!(text.contains("NO_PROXY") && !text.contains("nothing listens"), "{text}");
     }
 
     #[test]

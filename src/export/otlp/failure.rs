@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic_types::StatusExt;
 
+use super::secrets::Secrets;
 use super::settings::Protocol;
 
 /// What went wrong with an export.
@@ -49,6 +51,8 @@ pub struct Failure {
     pub protocol: Protocol,
     /// Whether the connection was to be encrypted.
     pub encrypted: bool,
+    /// The proxy that stands between, without its credentials.
+    pub proxy: Option<Arc<str>>,
     /// How often it was tried; 0 for what was never sent.
     pub attempts: u32,
     /// How long the receiver asked to be left alone.
@@ -66,6 +70,7 @@ impl Failure {
             words: words.to_owned(),
             protocol,
             encrypted: false,
+            proxy: None,
             attempts: 1,
             retry_after: None,
             held: None,
@@ -164,21 +169,10 @@ impl Failure {
     }
 
     /// Removes what must not show, and what could forge a line in a log.
-    pub(super) fn clean<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Failure {
-        self.words = clean(&self.words, secrets);
+    pub(super) fn clean(mut self, secrets: &Secrets) -> Failure {
+        self.words = secrets.clean(&self.words);
         self
     }
-}
-
-/// The receiver's words without secrets, control characters and excess.
-pub(super) fn clean<'a>(words: &str, secrets: impl Iterator<Item = &'a str>) -> String {
-    let mut words = words.to_owned();
-    // A value this short is no key, and would punch holes into ordinary words.
-    for secret in secrets.filter(|secret| secret.len() >= 4) {
-        words = words.replace(secret, "***");
-    }
-    let printable = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>();
-    printable.trim().to_owned()
 }
 
 impl fmt::Display for Failure {
@@ -191,6 +185,9 @@ impl fmt::Display for Failure {
             Cause::Timeout if self.attempts == 0 => f.write_str("not sent")?,
             Cause::Timeout => f.write_str("no answer")?,
             Cause::Internal => f.write_str("internal error")?,
+        }
+        if let Some(proxy) = &self.proxy {
+            write!(f, " through the proxy {proxy}")?;
         }
         if !self.words.is_empty() {
             write!(f, ": {}", self.words)?;
@@ -245,16 +242,6 @@ pub(super) fn code_name(code: tonic::Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_cleaned() {
-        let secrets = ["Bearer abcdef", "abcdef", "a"];
-        assert_eq!(
-            clean("bad token abcdef\r\n\u{1b}[31mINFO all is well", secrets.into_iter()),
-            "bad token ***   [31mINFO all is well"
-        );
-        assert_eq!(clean(&"x".repeat(1000), std::iter::empty()).len(), 300);
-    }
 
     #[test]
     fn only_what_the_specification_names_is_retried() {

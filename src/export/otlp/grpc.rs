@@ -16,7 +16,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use super::answer::Taken;
 use super::settings::{Compression, OtlpSettings};
 use super::{Failure, OtlpError, USER_AGENT};
-use crate::tls;
 
 const EXPORT: PathAndQuery =
     PathAndQuery::from_static("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
@@ -78,9 +77,7 @@ impl GrpcTransport {
 /// tonic builds its own rustls configuration; it gets the same authorities and
 /// the same identity that every other client of ours has.
 fn tls_config(settings: &OtlpSettings) -> Result<ClientTlsConfig, OtlpError> {
-    let (roots, identity) = super::tls_material(settings)?;
-    // Says what is wrong with a certificate or key better than tonic does.
-    tls::client_config(roots.clone(), identity.as_ref())?;
+    let super::TlsMaterial { roots, identity, .. } = super::tls_material(settings)?;
     let mut config = ClientTlsConfig::new().trust_anchors(roots.roots.iter().cloned());
     if let Some(identity) = identity {
         config = config.identity(tonic::transport::Identity::from_pem(

@@ -1,16 +1,19 @@
 //! OTLP over HTTP: one attempt of one request.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect::Policy;
+use url::Url;
 
 use super::answer::{Answer, Taken};
 use super::failure::Cause;
-use super::settings::{Compression, OtlpSettings, Protocol};
+use super::settings::{Compression, Endpoint, OtlpSettings, Protocol};
 use super::{Failure, OtlpError, USER_AGENT};
 use crate::tls;
 
@@ -22,14 +25,17 @@ const MAX_ANSWER: usize = 64 << 10;
 pub(super) struct HttpTransport {
     client: reqwest::Client,
     settings: OtlpSettings,
+    proxy: Option<Arc<str>>,
 }
 
 impl HttpTransport {
     pub fn build(settings: &OtlpSettings, connect_timeout: Duration) -> Result<HttpTransport, OtlpError> {
-        // Plain HTTP needs no authorities, but reqwest wants some TLS.
-        let (roots, identity) =
-            if settings.endpoint.is_https() { super::tls_material(settings)? } else { (tls::roots(), None) };
-        let mut tls = tls::client_config(roots, identity.as_ref())?;
+        let mut tls = if settings.endpoint.is_https() {
+            super::tls_material(settings)?.config
+        } else {
+            // Plain HTTP needs no authorities, but reqwest wants some TLS.
+            tls::client_config(tls::roots(), None).map_err(|error| OtlpError::Client(error.to_string()))?
+        };
         // HTTP/1.1 alone: one request at a time has nothing from multiplexing, and
         // a connection on which nothing came back is left, not kept in a pool.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -42,7 +48,12 @@ impl HttpTransport {
             .user_agent(USER_AGENT)
             .build()
             .map_err(|error| OtlpError::Client(error.to_string()))?;
-        Ok(HttpTransport { client, settings: settings.clone() })
+        Ok(HttpTransport { client, settings: settings.clone(), proxy: proxy(settings.endpoint.url()) })
+    }
+
+    /// The proxy that requests go through, to be shown.
+    pub fn proxy(&self) -> Option<&Arc<str>> {
+        self.proxy.as_ref()
     }
 
     /// The body as it leaves.
@@ -99,7 +110,10 @@ impl HttpTransport {
             });
         }
         let words = if status.is_redirection() {
-            format!("it redirects to {}", without_query(&location))
+            match self.settings.endpoint.url().join(&location) {
+                Ok(url) => format!("it redirects to {}", Endpoint::named(url)),
+                Err(_) => "it redirects, but not to a URL".to_owned(),
+            }
         } else {
             answer.words()
         };
@@ -121,8 +135,13 @@ fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-fn without_query(location: &str) -> &str {
-    location.split('?').next().unwrap_or_default()
+/// The proxy that reqwest finds for `url`, by the same rules. Without what
+/// proves who we are to it.
+fn proxy(url: &Url) -> Option<Arc<str>> {
+    let through = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
+    let (scheme, authority) = (through.uri().scheme()?, through.uri().authority()?);
+    let address = authority.as_str().rsplit('@').next()?;
+    Some(format!("{scheme}://{address}").into())
 }
 
 #[cfg(test)]
