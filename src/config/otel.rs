@@ -129,6 +129,11 @@ impl OtelEnv {
             }
             OtlpSettings::new(Protocol::Grpc, default_endpoint(Protocol::Grpc))
         });
+        if exporters.otlp && !otlp.endpoint.is_https() {
+            for names in [otlp!("CERTIFICATE"), otlp!("CLIENT_CERTIFICATE"), otlp!("CLIENT_KEY")] {
+                reader.unused(names, "the endpoint is http://, which is not encrypted");
+            }
+        }
         let defaults = PushSettings::default();
         let env = OtelEnv {
             disabled,
@@ -286,7 +291,7 @@ fn otlp_settings(reader: &mut Reader<'_>) -> Result<OtlpSettings, OtelEnvError> 
         ],
     );
     let mut settings = OtlpSettings::new(protocol, endpoint);
-    settings.headers = reader.headers(otlp!("HEADERS"));
+    settings.headers = reader.headers(otlp!("HEADERS"), protocol);
     settings.compression = reader
         .choice(otlp!("COMPRESSION"), &[("none", Compression::None), ("gzip", Compression::Gzip)])
         .unwrap_or(settings.compression);

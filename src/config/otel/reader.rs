@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use crate::export::otlp::Headers;
+use crate::export::otlp::{Headers, Protocol};
 
 /// A value that was ignored, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl<'a> Reader<'a> {
 
     /// `key=value,key=value`; entries that are wrong are left out, and no value
     /// is ever repeated in a warning.
-    pub fn headers(&mut self, names: &[&str]) -> Headers {
+    pub fn headers(&mut self, names: &[&str], protocol: Protocol) -> Headers {
         self.first(names, |reader, name, value| {
             let mut headers = Headers::default();
             for (number, entry) in entries(value) {
@@ -121,6 +122,17 @@ impl<'a> Reader<'a> {
                     Some((key, HeaderValue::from_bytes(&value).ok()?))
                 });
                 match header {
+                    Some((key, _)) if Headers::is_reserved(&key) => reader
+                        .warn(name, format!("entry {number}: the protocol itself sets {key}: left out")),
+                    Some((key, value)) if protocol == Protocol::Grpc && !is_metadata(&key, &value) => {
+                        reader.warn(
+                            name,
+                            format!(
+                                "entry {number}: gRPC wants base64 in a header that ends in -bin, and the value \
+                                 of {key} is none: left out"
+                            ),
+                        );
+                    }
                     Some((key, value)) => headers.insert(key, value),
                     None => reader.warn(
                         name,
@@ -131,6 +143,15 @@ impl<'a> Reader<'a> {
             Some(headers)
         })
         .unwrap_or_default()
+    }
+
+    /// Warns of whichever of `names` is set: it has no effect.
+    pub fn unused(&mut self, names: &[&str], why: &str) {
+        for name in names {
+            if self.text(name).is_some() {
+                self.warn(name, format!("without effect: {why}"));
+            }
+        }
     }
 
     /// `key=value,key=value`, percent-encoded; with one error, nothing.
@@ -164,6 +185,15 @@ impl<'a> Reader<'a> {
 /// is none.
 pub(super) fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
     list.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty()).map(|(i, e)| (i + 1, e))
+}
+
+/// Whether gRPC can carry it: binary metadata is base64, padded or not.
+fn is_metadata(key: &HeaderName, value: &HeaderValue) -> bool {
+    if !key.as_str().ends_with("-bin") {
+        return true;
+    }
+    let digits = value.to_str().unwrap_or_default().trim_end_matches('=');
+    base64::engine::general_purpose::STANDARD_NO_PAD.decode(digits).is_ok()
 }
 
 /// Strict percent-decoding: two hexadecimal digits after each `%`, UTF-8 in all.

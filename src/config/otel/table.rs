@@ -41,9 +41,9 @@ variables! {
     "OTEL_EXPORTER_OTLP_{METRICS_}ENDPOINT", "URL", "`http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP",
         "Where to push; setting it turns push on. For HTTP, `v1/metrics` is appended to the general one; the one for metrics is used as it is. Without a scheme (gRPC only) `OTEL_EXPORTER_OTLP_INSECURE` decides.";
     "OTEL_EXPORTER_OTLP_{METRICS_}PROTOCOL", "`grpc`, `http/protobuf` or `http/json`", "`grpc` where no endpoint is set or its port is 4317, else `http/protobuf`",
-        "What is spoken. A line in the log says what was chosen.";
+        "What is spoken. A line in the log says what was chosen. Requests over HTTP go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names, but for the hosts of `NO_PROXY`; gRPC always connects directly.";
     "OTEL_EXPORTER_OTLP_{METRICS_}HEADERS", "list of `key=value`, percent-encoded", "",
-        "Sent with every request. They are secrets: they show nowhere.";
+        "Sent with every request. They are secrets: they show nowhere. Those that the protocol sets itself, as `content-type`, are left out with a warning.";
     "OTEL_EXPORTER_OTLP_{METRICS_}COMPRESSION", "`none` or `gzip`", "`none`",
         "How requests are compressed.";
     "OTEL_EXPORTER_OTLP_{METRICS_}TIMEOUT", "milliseconds", "`10000`",
@@ -51,7 +51,7 @@ variables! {
     "OTEL_EXPORTER_OTLP_{METRICS_}INSECURE", "boolean", "`false`",
         "For a gRPC endpoint without a scheme: `true` means `http`, otherwise `https`.";
     "OTEL_EXPORTER_OTLP_{METRICS_}CERTIFICATE", "path", "the system's authorities, or bundled ones where it has none",
-        "PEM file with the authorities, and no others, that a receiver's certificate must come from.";
+        "PEM file with the authorities, and no others, that a receiver's certificate must come from. It and the two below are for `https` alone.";
     "OTEL_EXPORTER_OTLP_{METRICS_}CLIENT_CERTIFICATE", "path", "",
         "PEM file with the client certificate and its chain.";
     "OTEL_EXPORTER_OTLP_{METRICS_}CLIENT_KEY", "path", "",

@@ -127,6 +127,8 @@ const CASES: &[(&str, &str, &str, usize)] = &[
     (HEADERS, "Authorization=Basic%20YTpi==, X-Key = 1%2", "authorization: Basic YTpi==; x-key: 1%2", 0),
     (HEADERS, "a=1,hush,b=2,", "a: 1; b: 2", 1),
     (HEADERS, "a b=hush,c=%0Ahush", "", 2),
+    (HEADERS, "content-type=text/hush,Transfer-Encoding=hush,a=1,grpc-timeout=hush", "a: 1", 3),
+    (HEADERS, "data-bin=a%20hush,x-bin=YWJj,y-bin=YWI=", "x-bin: YWJj; y-bin: YWI=", 1),
     (COMPRESSION, "", "None", 0),
     (COMPRESSION, "GZIP", "Gzip", 0),
     (COMPRESSION, "none", "None", 0),
@@ -269,6 +271,26 @@ fn what_cannot_be_started_with_is_an_error() {
     assert_eq!(warnings.len(), 1);
     let errors = read(&[(ENDPOINT, "http://u:hush@c:4317")]).unwrap_err();
     assert!(errors[0].message.contains("as a header") && !errors[0].message.contains("hush"));
+}
+
+/// What a warning says of a header is its name.
+#[test]
+fn headers_that_cannot_leave_are_named() {
+    let (env, warnings) =
+        read(&[(ENDPOINT, "http://c:4318"), (HEADERS, "Content-Type=hush,x-bin=a b")]).unwrap();
+    assert_eq!(env.otlp.headers.map()["x-bin"], "a b", "only gRPC makes something of the name");
+    let text: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(text, [format!("{HEADERS}: entry 1: the protocol itself sets content-type: left out")]);
+}
+
+#[test]
+fn certificates_without_tls_are_told() {
+    let files = [(CERTIFICATE, "/Ca.pem"), ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/k.pem")];
+    for (endpoint, warned) in [("http://c:4317", 2), ("https://c:4317", 0), ("c:4317", 0)] {
+        let (_, warnings) = read(&[&files[..], &[(ENDPOINT, endpoint)]].concat()).unwrap();
+        assert_eq!(warnings.len(), warned, "{endpoint}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.message.contains("not encrypted")));
+    }
 }
 
 #[test]
