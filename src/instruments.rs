@@ -187,3 +187,62 @@ pub fn room_for(targets: &[Arc<Target>]) -> impl Fn(&Instrument) -> Option<Strea
         Stream::builder().with_cardinality_limit(limit).build().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+    use opentelemetry_sdk::metrics::reader::MetricReader;
+    use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
+
+    use super::*;
+    use crate::export::pipeline::SharedReader;
+    use crate::snapshot::Snapshot;
+
+    /// A row like the first that reads whole numbers, but read by `read`.
+    fn row(name: &'static str, read: fn(&Reading<'_>) -> Option<i64>) -> &'static Row {
+        let like = rows().find(|row| matches!(row.read, Read::Int(_))).unwrap();
+        Box::leak(Box::new(Row { name, read: Read::Int(read), ..*like }))
+    }
+
+    /// What the panic does not reach is all there, in this collection and after.
+    #[test]
+    fn a_panic_costs_the_remaining_points_of_its_row() {
+        let target = |host: &str| {
+            let url = format!("https://{host}/").parse().unwrap();
+            (Arc::new(Target::new(url, None, None, &BTreeMap::new())), Arc::new(Snapshot::default()))
+        };
+        let targets: Vec<_> = ["a.example", "b.example", "c.example"].map(target).into();
+        let view = View { started: std::time::Duration::from_secs(1), unix: 0.0, targets };
+        let pinned = Arc::new(Pinned::default());
+        pinned.set(Some(Arc::new(view)));
+        let reader = SharedReader::new(Temporality::Cumulative);
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let meter = provider.meter(SCOPE);
+        let panics = row("test.panics", |reading| {
+            assert!(reading.target.url.host_str() != Some("b.example"), "on purpose");
+            Some(1)
+        });
+        for row in [panics, row("test.works", |_| Some(2))] {
+            let call = Call { index: 0, row, source: pinned.clone(), part: 0..3 };
+            meter.i64_observable_gauge(row.name).with_callback(move |to| call.ints(to)).build();
+        }
+        for _ in 0..2 {
+            let mut metrics = ResourceMetrics::default();
+            reader.collect(&mut metrics).unwrap();
+            let count: BTreeMap<&str, usize> = metrics
+                .scope_metrics()
+                .flat_map(|scope| scope.metrics())
+                .map(|metric| match metric.data() {
+                    AggregatedMetrics::I64(MetricData::Gauge(gauge)) => {
+                        (metric.name(), gauge.data_points().count())
+                    }
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(count, [("test.panics", 1), ("test.works", 3)].into());
+        }
+    }
+}

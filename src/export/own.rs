@@ -288,3 +288,28 @@ fn attributes(labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
     all.sort_by(|a, b| a.key.cmp(&b.key));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_the_remaining_points_of_its_row() {
+        let row = rows().find(|row| row.is_own()).unwrap();
+        let facts =
+            BridgeFacts { build: BUILD, targets: 1, push: None, process: process::facts(Instant::now()) };
+        let call = Call { row, facts: Arc::new(Mutex::new(Some(Arc::new(facts)))) };
+        for _ in 0..2 {
+            let mut seen = Vec::new();
+            let read: Reader<i64> = |facts, to| {
+                to(facts.targets as i64, &[]);
+                panic!("on purpose");
+            };
+            call.run(read, |value, _| seen.push(value));
+            assert_eq!(seen, [1]);
+            let mut after = Vec::new();
+            call.run(|_, to| to(2_i64, &[]), |value, _| after.push(value));
+            assert_eq!(after, [2], "the next row is whole");
+        }
+    }
+}
