@@ -144,6 +144,33 @@ async fn a_collection_that_panics_or_hangs_costs_its_own_points() {
     running.stop().await;
 }
 
+/// A callback that never comes back holds a thread, one of those for blocking
+/// work as in the bridge. It costs its own round; the others go on beside it,
+/// and the end does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_that_blocks_its_thread_costs_its_own_points() {
+    let sink = GrpcSink::start().await;
+    let settings = PushSettings { interval: SHORT, timeout: Duration::from_millis(300) };
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let first = move |n, _| {
+        let blocked = blocked.clone();
+        async move {
+            if n == 0 {
+                let callback = move || blocked.lock().unwrap().recv();
+                let _ = tokio::task::spawn_blocking(callback).await;
+            }
+        }
+    };
+    let running = start(Protocol::Grpc, &sink.endpoint(), settings, first);
+    // Two rounds of two resources, all points of both.
+    sink.wait_for(4).await;
+    assert_eq!(sink.points().len() % 8, 0);
+    assert!(running.stop().await < Duration::from_secs(5));
+    // Until here the thread was held.
+    drop(release);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn collections_are_told_to_leave_time_for_the_export() {
     let sink = GrpcSink::start().await;

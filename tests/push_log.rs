@@ -5,6 +5,8 @@
 mod meter;
 #[path = "support/otlp_sink.rs"]
 mod otlp_sink;
+#[path = "support/program.rs"]
+mod program;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +18,7 @@ use meter::Meter;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use otlp_sink::{Answer, HttpSink, PATIENCE};
+use program::Serving;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -95,4 +98,28 @@ async fn a_collection_that_is_late_is_said_once_and_its_end_once() {
     let count = |part: &str| log.lines().filter(|line| line.contains(part)).count();
     assert_eq!(count("the collection did not end within 150ms, and its points are lost"), 1, "{log}");
     assert_eq!(count("works again, after 3 failed rounds"), 1, "{log}");
+}
+
+/// A proxy that does not answer is blamed, and not the receiver behind it.
+#[test]
+fn a_proxy_is_named_without_its_credentials() {
+    let proxy = "http://me:hush-hush@127.0.0.1:1";
+    let args = ["serve", "--listen", "127.0.0.1:0", "http://127.0.0.1:1"];
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://receiver.example:4318");
+    let line = |env: &[(&str, &str)], start: &str| {
+        let bridge = Serving::start(&args, &[env, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]].concat());
+        let line = bridge.line(|line| line.contains(start).then(|| line.to_owned()));
+        let failed = bridge.line(|line| line.contains("cannot push metrics").then(|| line.to_owned()));
+        assert!(!bridge.log().contains("hush"), "{}", bridge.log());
+        (line, failed)
+    };
+    let (start, failed) = line(&[endpoint, ("HTTP_PROXY", proxy)], "pushing metrics to");
+    assert!(start.contains("through the proxy http://127.0.0.1:1 every"), "{start}");
+    assert!(failed.contains("no connection through the proxy http://127.0.0.1:1: "), "{failed}");
+    assert!(failed.contains("check the proxy") && !failed.contains("nothing listens"), "{failed}");
+
+    let receiver = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let env = [receiver, ("HTTP_PROXY", proxy), ("NO_PROXY", "127.0.0.1")];
+    let (start, failed) = line(&env, "pushing metrics to");
+    assert!(!start.contains("proxy") && failed.contains("nothing listens"), "{start}\n{failed}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fedimeter::export::otlp::{Cause, Exporter, Protocol};
+use fedimeter::export::otlp::{Cause, Endpoint, Exporter, OtlpSettings, Protocol};
 use tonic::Code;
 
 use super::otlp_sink::{Answer, Options, SilentPort};
@@ -81,6 +81,40 @@ async fn a_success_that_nobody_understands_is_told() {
             assert_eq!(exporter.stats().last().unwrap().http_status, Some(status));
         }
     }
+}
+
+/// Where a redirect leads is told, but for what may be secret in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redirects_are_told_without_secrets() {
+    for (location, told) in [
+        ("https://me:hush@x.example/v1?k=hush", "it redirects to https://***@x.example:443/v1?***;"),
+        ("/other", "/other;"),
+        ("https://", "it redirects, but not to a URL;"),
+    ] {
+        let sinks = Sinks::start(Options::default()).await;
+        let (sink, settings) = sinks.of(Protocol::HttpProtobuf);
+        sink.answer_always(Answer::Http(307, vec![("location", location.to_owned())], Vec::new()));
+        let text = export_with(&settings).await.failure.unwrap().to_string();
+        assert!(text.contains(told) && !text.contains("hush"), "{text}");
+    }
+}
+
+/// What a receiver repeats of a request does not show, over any protocol.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_that_a_receiver_repeats_do_not_show() {
+    let words = "invalid key hushkey for hushtoken, password hush pw, Basic aHVzaHRva2VuOmh1c2ggcHc=";
+    let sinks = Sinks::start(Options::default()).await;
+    let url = sinks.http.endpoint().replace("http://", "http://hushtoken:hush%20pw@");
+    let endpoint = Endpoint::new(&format!("{url}/?api-key=hushkey"), Protocol::HttpProtobuf).unwrap();
+    let exporter = Exporter::build(&OtlpSettings::new(Protocol::HttpProtobuf, endpoint)).unwrap();
+    let answer = Answer::Http(401, vec![("content-type", "text/plain".to_owned())], words.into());
+    sinks.http.answer_next(answer);
+    let report = export(&exporter).await;
+    let sent = sinks.http.requests()[0].headers["authorization"].to_str().unwrap().to_owned();
+    assert_eq!(sent, "Basic aHVzaHRva2VuOmh1c2ggcHc=", "the test knows what is sent");
+    let shown = format!("{report:?} {}", report.failure.as_ref().unwrap());
+    assert!(shown.contains("invalid key *** for ***"), "{shown}");
+    assert!(!shown.contains("hush") && !shown.contains("aHVz"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

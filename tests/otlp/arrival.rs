@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fedimeter::config::otel::HistogramAggregation;
 use fedimeter::export::otlp::{Compression, Exporter, Protocol, Report};
+use fedimeter::export::own::{Own, Sides};
 use http::{HeaderName, HeaderValue};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::time::Instant;
 
@@ -18,7 +21,10 @@ async fn values_arrive_over_every_protocol_with_headers_and_gzip() {
             let sinks = Sinks::start(Options::default()).await;
             let (sink, mut settings) = sinks.of(protocol);
             settings.compression = compression;
-            settings.headers.insert(HeaderName::from_static("x-key"), HeaderValue::from_static("hush"));
+            // Those that HTTP sets by itself are not sent twice.
+            for name in ["x-key", "content-type", "content-encoding", "transfer-encoding", "connection"] {
+                settings.headers.insert(HeaderName::from_static(name), HeaderValue::from_static("hush"));
+            }
             let exporter = Exporter::build(&settings).unwrap();
             let report = export(&exporter).await;
             assert_eq!(report, Report { accepted: 4, ..Report::default() }, "{protocol}");
@@ -40,6 +46,11 @@ async fn values_arrive_over_every_protocol_with_headers_and_gzip() {
             let request = &sink.requests()[0];
             assert_eq!(request.headers.get_all("x-key").iter().count(), 1);
             assert_eq!(request.headers["x-key"], "hush");
+            let hushed = request.headers.values().filter(|value| *value == "hush").count();
+            assert_eq!(hushed, 1, "{:?}", request.headers);
+            for name in ["content-type", "content-encoding"] {
+                assert!(request.headers.get_all(name).iter().count() <= 1, "{:?}", request.headers);
+            }
             assert!(request.headers["user-agent"].to_str().unwrap().starts_with("fedimeter/"));
             let encoding = match protocol {
                 Protocol::Grpc => request.headers.get("grpc-encoding"),
@@ -108,12 +119,46 @@ async fn temporality_reaches_counters_and_leaves_non_monotonic_sums_alone() {
     }
 }
 
+/// Each round has what came since the one before, in what is added to and in
+/// what is observed as a total.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deltas_are_differences() {
+    let sink = GrpcSink::start().await;
+    let mut settings = settings(Protocol::Grpc, &sink.endpoint());
+    settings.temporality = Temporality::Delta;
+    let exporter = Exporter::build(&settings).unwrap();
+    let meter = Meter::new(1, exporter.temporality());
+    let resource = Resource::builder_empty().build();
+    let sides = Sides { pull: None, push: Some((&exporter, HistogramAggregation::Explicit)) };
+    let own = Own::new(&resource, 1, sides).unwrap();
+    let mut sent = Vec::new();
+    for round in 0..3 {
+        (0..=round).for_each(|_| meter.record());
+        let before = exporter.stats().exported();
+        exporter.export(&own.collect().unwrap(), Instant::now() + PATIENCE).await;
+        exporter.export(&meter.collect(), Instant::now() + PATIENCE).await;
+        sent.push(exporter.stats().exported() - before);
+    }
+    let values = |name: &str| -> Vec<Value> {
+        sink.points().into_iter().filter(|p| p.name == name).map(|p| p.value).collect()
+    };
+    assert_eq!(values("test.requests"), [Value::Int(1), Value::Int(2), Value::Int(3)]);
+    assert_eq!(
+        values("test.duration"),
+        [Value::Distribution(1, 0.5), Value::Distribution(2, 1.0), Value::Distribution(3, 1.5)]
+    );
+    // The first round has nothing yet that was exported; the last one's own is not told any more.
+    let exported: Vec<Value> = values("otel.sdk.exporter.metric_data_point.exported");
+    let expected: Vec<Value> = sent[..2].iter().map(|&points| Value::Int(points as i64)).collect();
+    assert_eq!(exported[exported.len() - 2..], expected, "{sent:?}: {exported:?}");
+}
+
 /// A receiver with a collector's limit of 4 MiB takes all of it, each point once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_collections_leave_in_requests_that_a_receiver_takes() {
-    let sinks = Sinks::start(Options::default()).await;
     let metrics = Meter::new(40_000, Temporality::Cumulative).collect();
-    for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+    for protocol in Protocol::ALL {
+        let sinks = Sinks::start(Options::default()).await;
         let (sink, settings) = sinks.of(protocol);
         let exporter = Exporter::build(&settings).unwrap();
         let report = exporter.export(&metrics, Instant::now() + PATIENCE).await;
@@ -121,6 +166,7 @@ async fn large_collections_leave_in_requests_that_a_receiver_takes() {
         assert!(sink.requests().len() > 1);
         for request in sink.requests() {
             assert!(prost::Message::encoded_len(&request.message) <= 3 << 20);
+            assert!(request.body.len() <= 3 << 20, "{protocol}: {} bytes", request.body.len());
         }
         let mut seen: Vec<_> =
             sink.points().into_iter().map(|p| (p.name, p.attributes["server.address"].clone())).collect();

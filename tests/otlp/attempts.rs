@@ -12,8 +12,8 @@ use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::meter::Meter;
-use super::otlp_sink::{Answer, Options, PATIENCE};
-use super::{Sinks, export, export_with};
+use super::otlp_sink::{Answer, FullPort, Options, PATIENCE};
+use super::{Sinks, export, export_with, settings};
 
 /// What is answered first, and the pause that at least follows; then all is well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,5 +166,30 @@ async fn an_answer_that_never_comes_costs_its_own_export() {
         assert_eq!((report.lost, report.failure.unwrap().cause), (4, Cause::Timeout));
         assert_eq!(export(&exporter).await.accepted, 4);
         assert_eq!(exporter.stats().in_flight(), 0);
+    }
+}
+
+/// An address that does not even answer a connection: the deadline holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unanswered_connect_ends_in_time() {
+    let full = FullPort::start().await;
+    let endpoint = format!("http://{}", full.address);
+    let metrics = Meter::new(2, Temporality::Cumulative).collect();
+    for protocol in Protocol::ALL {
+        for (timeout, round) in [(800, 30_000), (30_000, 800)] {
+            let mut settings = settings(protocol, &endpoint);
+            settings.timeout = Duration::from_millis(timeout);
+            let exporter = Exporter::build(&settings).unwrap();
+            let began = Instant::now();
+            let report = exporter.export(&metrics, began + Duration::from_millis(round)).await;
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(3), "{protocol}: {took:?}");
+            let failure = report.failure.unwrap();
+            assert_eq!(report.lost, 4);
+            assert!(matches!(failure.cause, Cause::Timeout | Cause::Connection), "{protocol}: {failure}");
+            let text = failure.to_string();
+            assert!(text.contains("firewall"), "{protocol}: {text}");
+            assert_eq!(text.contains("OTEL_METRIC_EXPORT_TIMEOUT"), round == 800, "{protocol}: {text}");
+        }
     }
 }

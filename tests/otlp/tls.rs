@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fedimeter::export::otlp::{Cause, Exporter, OtlpSettings, Protocol};
+use fedimeter::export::otlp::{Cause, Endpoint, Exporter, OtlpSettings, Protocol};
 
 use super::otlp_sink::Options;
 use super::{Sinks, export_with, pki};
@@ -39,5 +39,47 @@ async fn tls_trusts_the_given_authority_and_shows_the_client_certificate() {
         let half = OtlpSettings { client_key: None, ..known };
         let error = Exporter::build(&half).unwrap_err().to_string();
         assert!(error.contains("needs both"), "{error}");
+        assert!(error.starts_with("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "), "{error}");
+    }
+}
+
+/// A file that cannot be used is told with the variable that names it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_a_file_names_its_variable() {
+    let pki = pki::Pki::new();
+    let missing = || Some("/nowhere/x.pem".into());
+    for protocol in Protocol::ALL {
+        let endpoint = Endpoint::new("https://127.0.0.1:1", protocol).unwrap();
+        let ours = OtlpSettings {
+            client_certificate: Some(pki.client_certificate.clone()),
+            client_key: Some(pki.client_key.clone()),
+            ..OtlpSettings::new(protocol, endpoint)
+        };
+        for (settings, told) in [
+            (
+                OtlpSettings { certificate: missing(), ..ours.clone() },
+                "OTEL_EXPORTER_OTLP_CERTIFICATE: /nowhere/x.pem: No such file",
+            ),
+            (
+                OtlpSettings { client_certificate: missing(), ..ours.clone() },
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: /nowhere/x.pem: No such file",
+            ),
+            (
+                OtlpSettings { client_key: missing(), ..ours.clone() },
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY: /nowhere/x.pem: No such file",
+            ),
+            (
+                OtlpSettings {
+                    client_certificate: Some(
+                        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/version-1.pem").into(),
+                    ),
+                    ..ours.clone()
+                },
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: ",
+            ),
+        ] {
+            let error = Exporter::build(&settings).unwrap_err().to_string();
+            assert!(error.starts_with(told) && !error.contains("peer"), "{protocol}: {error}");
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How a sink listens.
@@ -93,5 +95,29 @@ impl SilentPort {
             tokio::select! { () = accept => {}, () = stopped => {} }
         });
         SilentPort { address, _stop: stop.drop_guard() }
+    }
+}
+
+/// A port where connections are not even answered: the listener's queue is
+/// full, so the system drops what comes.
+pub struct FullPort {
+    pub address: SocketAddr,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl FullPort {
+    pub async fn start() -> FullPort {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        // A connection on this machine is made at once, or is not made.
+        while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queued.push(stream.unwrap());
+            assert!(queued.len() < 100, "the queue never fills");
+        }
+        FullPort { address, _listener: listener, _queued: queued }
     }
 }

@@ -30,7 +30,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 pub use flatten::points;
-pub use listen::{Options, SilentPort};
+pub use listen::{FullPort, Options, SilentPort};
 use listen::{TlsListener, acceptor};
 
 /// How long a test waits for something that should happen at once.
