@@ -63,7 +63,7 @@ pub enum OtlpError {
         /// The variable, or both where it takes two.
         variable: &'static str,
         /// What is wrong with it.
-        source: tls::TlsError,
+        source: Box<tls::TlsError>,
     },
     /// The client cannot be set up.
     #[error("the OTLP client cannot be set up: {0}")]
@@ -309,9 +309,10 @@ impl Exporter {
     fn unsendable(&self, now: Instant, deadline: Instant) -> Option<Failure> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         hold.take_if(|(until, _)| *until <= now);
-        let held =
-            hold.as_ref().map(|(until, failure)| Failure { held: Some(*until - now), ..failure.clone() });
-        held.or_else(|| (now >= deadline).then(|| Failure::unsent(self.settings.protocol)))
+        if let Some((until, failure)) = &*hold {
+            return Some(Failure { held: Some(*until - now), ..failure.clone() });
+        }
+        (now >= deadline).then(|| Failure::unsent(self.settings.protocol))
     }
 
     fn failure(&self, cause: Cause, words: &str) -> Failure {
@@ -334,14 +335,16 @@ struct TlsMaterial {
 
 fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
     let roots = match &settings.certificate {
-        Some(path) => tls::roots_from(path)
-            .map_err(|source| OtlpError::Tls { variable: "OTEL_EXPORTER_OTLP_CERTIFICATE", source })?,
+        Some(path) => tls::roots_from(path).map_err(|error| OtlpError::Tls {
+            variable: "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            source: Box::new(error),
+        })?,
         None => tls::roots(),
     };
     let identity =
         tls::Identity::read(settings.client_certificate.as_deref(), settings.client_key.as_deref());
-    let ours = |source: tls::TlsError| {
-        let of = |file: &Option<PathBuf>| file.is_some() && source.file() == file.as_deref();
+    let ours = |error: tls::TlsError| {
+        let of = |file: &Option<PathBuf>| file.is_some() && error.file() == file.as_deref();
         let variable = if of(&settings.client_key) {
             "OTEL_EXPORTER_OTLP_CLIENT_KEY"
         } else if of(&settings.client_certificate) {
@@ -349,7 +352,7 @@ fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
         } else {
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
         };
-        OtlpError::Tls { variable, source }
+        OtlpError::Tls { variable, source: Box::new(error) }
     };
     let identity = identity.map_err(ours)?;
     let config = tls::client_config(roots.clone(), identity.as_ref()).map_err(ours)?;
