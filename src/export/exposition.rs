@@ -6,6 +6,7 @@
 //! the same whatever a scraper negotiates.
 
 mod family;
+mod label;
 mod text;
 mod unit;
 
