@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
+    if let Some(name) = unreadable() {
+        return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
+    }
     // Two workers at least: a single one that waits for itself never ends.
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
@@ -63,6 +66,17 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A variable of ours that cannot be read, which would otherwise be ignored as
+/// if it were not set.
+fn unreadable() -> Option<String> {
+    let (name, _) = std::env::vars_os().find(|(name, value)| {
+        let name = name.to_string_lossy();
+        let ours = ["OTEL_", "FEDIMETER_", "MASTODON_HOST"].iter().any(|ours| name.starts_with(ours));
+        ours && value.to_str().is_none()
+    })?;
+    Some(name.to_string_lossy().into_owned())
+}
+
 fn wrong(error: impl std::fmt::Display) -> Complaint {
     (USAGE, error.to_string())
 }
@@ -84,11 +98,6 @@ fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
 async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let config = args.load(&env).map_err(wrong)?;
     let otel = otel(&config)?;
-    if otel.disabled {
-        tracing::warn!("OTEL_SDK_DISABLED is true: nothing is collected and nothing is served");
-        serve::signal().await;
-        return Ok(ExitCode::SUCCESS);
-    }
     let targets = config.targets.len();
     let ready = |addresses: &[std::net::SocketAddr]| {
         for address in addresses {

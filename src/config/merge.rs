@@ -2,7 +2,7 @@
 //! become one checked [`Config`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use super::attributes::collision;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::file;
 use super::layers::{BridgeSettings, Env, FileSettings, GivenTarget, Sources, TargetSettings};
+use super::otel;
 use super::token;
-use super::values::{Listen, listen};
+use super::values::Listen;
 use super::{Compat, Config, Http, Log, LogFilter};
 use crate::target::{AttributeValue, Target, parse_host, parse_target};
 
@@ -85,7 +86,7 @@ fn combine(
             targets.len()
         )));
     }
-    let listen = listen_addresses(&bridge, &listen_place, sources.env, &mut errors, &mut warnings);
+    let listen = listen_addresses(&bridge, &listen_place, sources.env, &mut errors);
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
     }
@@ -240,12 +241,11 @@ fn listen_addresses(
     place: &Place,
     env: Env<'_>,
     errors: &mut Vec<ConfigError>,
-    warnings: &mut Vec<String>,
 ) -> Vec<SocketAddr> {
     let port = if bridge.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
     let listen = match &bridge.listen {
         Some(listen) => listen.clone(),
-        None => vec![otel_listen(env, warnings)],
+        None => vec![otel_listen(env)],
     };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in listen.iter().filter_map(|listen| listen.socket(port)) {
@@ -261,27 +261,8 @@ fn listen_addresses(
     addresses
 }
 
-/// The address of OpenTelemetry's own variables. As its specification has it,
-/// a value that makes no sense is named and ignored.
-fn otel_listen(env: Env<'_>, warnings: &mut Vec<String>) -> Listen {
-    let set = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|value| !value.is_empty());
-    let mut ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(host) = set("OTEL_EXPORTER_PROMETHEUS_HOST") {
-        match listen(&host) {
-            Ok(Listen::At(address, None)) => ip = address,
-            _ => warnings.push(
-                "OTEL_EXPORTER_PROMETHEUS_HOST: ignored, as it is no IP address; write one such as 0.0.0.0"
-                    .into(),
-            ),
-        }
-    }
-    let port = set("OTEL_EXPORTER_PROMETHEUS_PORT").and_then(|text| {
-        let port = text.parse().ok();
-        if port.is_none() {
-            warnings
-                .push("OTEL_EXPORTER_PROMETHEUS_PORT: ignored, as it is no port; write 0 to 65535".into());
-        }
-        port
-    });
-    Listen::At(ip, port)
+/// The address of OpenTelemetry's own variables.
+fn otel_listen(env: Env<'_>) -> Listen {
+    let (ip, port) = otel::prometheus(env);
+    Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)
 }
