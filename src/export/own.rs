@@ -18,6 +18,7 @@ use prometheus::proto::MetricFamily;
 use crate::config::otel::HistogramAggregation;
 use crate::endpoint::Endpoint;
 use crate::instruments::{SCOPE, key_value};
+use crate::logging::Spell;
 use crate::metrics::bridge::{COLLECTION_DURATION, OPERATION_DURATION, REQUEST_DURATION, of};
 use crate::metrics::{Kind, Label, Read, Row, rows};
 use crate::outcome::Outcome;
@@ -96,7 +97,12 @@ impl Own {
     /// For `/metrics`. Blocks: not for an async thread.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        let gather = |(side, registry): &(Side, Registry)| side.with(self.facts(), || registry.gather());
+        let gather = |(side, registry): &(Side, Registry)| {
+            let families = side.with(self.facts(), || registry.gather());
+            // The build is always there.
+            side.went(&if families.is_empty() { Err("it gave nothing") } else { Ok(()) });
+            families
+        };
         self.pull.as_ref().map(gather).unwrap_or_default()
     }
 
@@ -105,13 +111,7 @@ impl Own {
     pub fn collect(&self) -> Option<ResourceMetrics> {
         let (side, reader) = self.push.as_ref()?;
         let mut metrics = ResourceMetrics::default();
-        match side.with(self.facts(), || reader.collect(&mut metrics)) {
-            Ok(()) => Some(metrics),
-            Err(e) => {
-                tracing::error!("collecting the bridge's own metrics failed in the SDK: {e}");
-                None
-            }
-        }
+        side.went(&side.with(self.facts(), || reader.collect(&mut metrics))).then_some(metrics)
     }
 
     /// A collection took so long.
@@ -186,6 +186,7 @@ struct Side {
     facts: Facts,
     /// One collection at a time.
     turn: Mutex<()>,
+    failing: Spell,
     histograms: HashMap<&'static str, Histogram<f64>>,
     /// Readers know their provider only weakly.
     _provider: SdkMeterProvider,
@@ -212,7 +213,7 @@ impl Side {
                 observe(&meter, row, &facts);
             }
         }
-        Side { facts, turn: Mutex::default(), histograms, _provider: provider }
+        Side { facts, turn: Mutex::default(), failing: Spell::default(), histograms, _provider: provider }
     }
 
     /// Runs `read` with these facts in the callbacks' sight.
@@ -220,6 +221,18 @@ impl Side {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(facts));
         read()
+    }
+
+    /// Says how a collection ended, where that is news; whether it went well.
+    fn went(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
+        match ended {
+            Err(e) if self.failing.begins() => tracing::error!(
+                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, and please report this"
+            ),
+            Ok(()) if self.failing.ends() => tracing::info!("the bridge's own metrics are collected again"),
+            _ => {}
+        }
+        ended.is_ok()
     }
 }
 
@@ -234,7 +247,7 @@ fn exponential(instrument: &Instrument) -> Option<Stream> {
 
 /// Makes a row's observable instrument.
 fn observe(meter: &Meter, row: &'static Row, facts: &Facts) {
-    let call = Call { row, facts: facts.clone() };
+    let call = Call { row, facts: facts.clone(), panics: Spell::default() };
     let (name, unit, says) = (row.name, row.unit, row.description);
     match (row.kind, row.read) {
         (Kind::Gauge, Read::OwnInts(read)) => {
@@ -266,6 +279,7 @@ fn observe(meter: &Meter, row: &'static Row, facts: &Facts) {
 struct Call {
     row: &'static Row,
     facts: Facts,
+    panics: Spell,
 }
 
 type Reader<N> = fn(&BridgeFacts, &mut dyn FnMut(N, &[(&'static str, Label)]));
@@ -276,8 +290,12 @@ impl Call {
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(facts) = facts else { return };
         let walk = AssertUnwindSafe(|| read(&facts, &mut |value, labels| to(value, &attributes(labels))));
-        if catch_unwind(walk).is_err() {
-            tracing::error!("{} lost points: reading it panicked; please report this", self.row.name);
+        match catch_unwind(walk) {
+            Err(_) if self.panics.begins() => {
+                tracing::error!("{} has no points: reading it panicked; please report this", self.row.name);
+            }
+            Ok(()) if self.panics.ends() => tracing::info!("{} is read again", self.row.name),
+            _ => {}
         }
     }
 }
