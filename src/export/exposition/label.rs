@@ -49,6 +49,8 @@ fn legal(name: &str) -> String {
 mod tests {
     use super::*;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     #[test]
     fn names_are_legal_and_differ() {
         let pair = |(name, value): &(&str, &str)| {
@@ -57,7 +59,7 @@ mod tests {
             pair.set_value((*value).to_owned());
             pair
         };
-        let cases: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        let cases: [(Pairs, Pairs); 6] = [
             (&[("a", "1"), ("b_2", "2"), ("_c", "3")], &[("a", "1"), ("b_2", "2"), ("_c", "3")]),
             (&[("1st", "1"), ("a:b", "2"), ("", "3")], &[("_1st", "1"), ("a_b", "2"), ("_", "3")]),
             (&[("a:b", "1"), ("a_b", "2")], &[("a_b", "1;2")]),
