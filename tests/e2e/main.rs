@@ -29,6 +29,7 @@ mod outage;
 mod pipeline;
 mod programs;
 mod prometheus;
+mod rules;
 mod scrape;
 mod written;
 
@@ -71,6 +72,8 @@ fn main() {
             configurations::grafana_cloud_gets_its_password,
         ),
         two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
+        one("rules_hold_by_promtool", promtool, rules::hold_by_promtool),
+        one("rules_are_evaluated", prometheus, rules::are_evaluated),
         two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
     ];
     libtest_mimic::run(&arguments, trials).exit();
