@@ -77,6 +77,7 @@ fn each_format_of_the_log_can_be_read() {
     assert!(text.iter().all(|line| line.contains(" WARN http://127.0.0.1:1: ")), "{text:?}");
 
     let logfmt = log(&["--log-format", "logfmt"], &[]);
+    assert!(!logfmt.is_empty());
     for line in &logfmt {
         let message = line.split_once("message=\"").and_then(|(_, rest)| rest.strip_suffix('"'));
         assert!(line.starts_with("ts=") && line.contains(" level=warn "), "{line}");
@@ -84,12 +85,12 @@ fn each_format_of_the_log_can_be_read() {
     }
 
     let json = log(&[], &[("FEDIMETER_LOG_FORMAT", "json")]);
+    assert!(!json.is_empty());
     for line in &json {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!((&line["level"], &line["target"]), (&"WARN".into(), &"fedimeter::refresh::said".into()));
         assert!(line["fields"]["message"].as_str().unwrap().starts_with("http://127.0.0.1:1: "));
     }
-    assert_eq!((text.len(), text.len()), (logfmt.len(), json.len()));
 }
 
 #[test]
