@@ -33,6 +33,14 @@ Examples:
   fedimeter check --config fedimeter.yaml && systemctl reload fedimeter
   fedimeter check mastodon.social           what holds when nothing else is said";
 
+pub const HEALTHCHECK: &str = "\
+Examples:
+  fedimeter healthcheck                     the bridge on its usual address
+  fedimeter healthcheck --config fedimeter.yaml
+  fedimeter healthcheck --listen :8080 --timeout 1s
+  fedimeter healthcheck --url https://bridge.example/fedimeter/
+  HEALTHCHECK CMD [\"/fedimeter\", \"healthcheck\"]";
+
 #[cfg(feature = "simulator")]
 pub const DEMO: &str = "\
 Examples:
