@@ -30,7 +30,7 @@ Examples:
 pub const CHECK: &str = "\
 Examples:
   fedimeter check --config fedimeter.yaml
-  fedimeter check --config fedimeter.yaml && systemctl reload fedimeter
+  fedimeter check --config fedimeter.yaml && systemctl restart fedimeter
   fedimeter check mastodon.social           what holds when nothing else is said";
 
 pub const HEALTHCHECK: &str = "\
