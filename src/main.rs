@@ -258,10 +258,11 @@ mod simulated {
                     format!("  http://{address}/metrics   what Prometheus sees\n"),
                 ]
             });
+            let places: String = places.collect();
+            let look = if places.is_empty() { "" } else { " Look at" };
             let text = format!(
-                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
-                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n",
-                places.collect::<String>()
+                "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
+                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
             );
             if let Err((_, message)) = print(text.as_bytes()) {
                 tracing::warn!("{message}");
