@@ -45,5 +45,5 @@ EXPOSE 9464 9410
 STOPSIGNAL SIGTERM
 # It sees variables and no arguments: where to listen is best said by
 # FEDIMETER_LISTEN or in the file of FEDIMETER_CONFIG.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --start-interval=1s CMD ["/fedimeter", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/fedimeter", "healthcheck"]
 ENTRYPOINT ["/fedimeter"]
