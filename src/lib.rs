@@ -12,6 +12,7 @@ pub mod export;
 pub mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod healthcheck;
 pub mod instruments;
 pub mod listing;
 pub mod logging;

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fedimeter::bridge::{Bridge, Exporters};
-use fedimeter::cli::{CatalogueFormat, Cli, Command, MetricsArgs, OnceArgs, OnceFormat, ServeArgs};
+use fedimeter::cli::{
+    CatalogueFormat, Cli, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat, ServeArgs,
+};
 use fedimeter::clock::Clock;
-use fedimeter::config::otel::OtelEnv;
+use fedimeter::config::otel::{OtelEnv, Warning};
 use fedimeter::config::{Config, effective_yaml};
 use fedimeter::export::exposition::Format;
+use fedimeter::healthcheck::{self, Place};
 use fedimeter::{catalogue, cli, listing, logging, serve};
 
 /// Wrong usage or configuration.
@@ -41,6 +44,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve(args) => run_serve(&args).await,
         Command::Once(args) => once(&args).await,
         Command::Check(args) => check(&args),
+        Command::Healthcheck(args) => healthcheck(&args).await,
         Command::Metrics(args) => metrics(&args),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => simulated::demo(args).await,
@@ -81,10 +85,14 @@ fn wrong(error: impl std::fmt::Display) -> Complaint {
     (USAGE, error.to_string())
 }
 
+fn otel_env() -> Result<(OtelEnv, Vec<Warning>), Complaint> {
+    OtelEnv::read(&env)
+        .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
 /// Reads OTEL_* and begins logging.
 fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
-    let (otel, warnings) = OtelEnv::read(&env)
-        .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let (otel, warnings) = otel_env()?;
     logging::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -143,6 +151,18 @@ fn check(args: &ServeArgs) -> Result<ExitCode, Complaint> {
         serve::prepare(&mut config.clone(), &otel).map_err(wrong)?;
     }
     print(effective_yaml(&config).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
+    let places = if let Some(url) = &args.url {
+        vec![Place::below(url)]
+    } else {
+        let listen = args.listen(&env).map_err(wrong)?;
+        healthcheck::places(&listen, &otel_env()?.0).map_err(wrong)?
+    };
+    healthcheck::ask(&places, args.timeout).await.map_err(|e| (1, e.to_string()))?;
+    print(b"fedimeter is healthy\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -238,10 +258,11 @@ mod simulated {
                     format!("  http://{address}/metrics   what Prometheus sees\n"),
                 ]
             });
+            let places: String = places.collect();
+            let look = if places.is_empty() { "" } else { " Look at" };
             let text = format!(
-                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
-                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n",
-                places.collect::<String>()
+                "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
+                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
             );
             if let Err((_, message)) = print(text.as_bytes()) {
                 tracing::warn!("{message}");

@@ -27,7 +27,7 @@ const NO_TARGET: &str = "no target: name a server in one of these three ways:
   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
 /// Commands, which are no targets, but for a slip in the order.
-const COMMANDS: [&str; 7] = ["serve", "once", "check", "demo", "metrics", "simulate", "help"];
+const COMMANDS: [&str; 8] = ["serve", "once", "check", "healthcheck", "demo", "metrics", "simulate", "help"];
 
 /// Reads every source and makes one configuration of them.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
@@ -50,12 +50,8 @@ fn combine(
 ) -> Result<Config, ConfigErrors> {
     let mut warnings = Vec::new();
     let FileSettings { bridge, listen_place, compat_place, defaults, targets: in_file } = file;
-    // The flag, where it was given, is what counts.
-    let flag = |given: bool, name: &str, place: Option<Place>| {
-        place.filter(|_| !given).unwrap_or_else(|| Place::outside(name))
-    };
-    let listen_place = flag(sources.flags.bridge.listen.is_some(), "--listen", listen_place);
-    let compat_place = flag(sources.flags.bridge.compat.is_some(), "--compat", compat_place);
+    let listen_place = place_of(sources.flags.bridge.listen.is_some(), "--listen", listen_place);
+    let compat_place = place_of(sources.flags.bridge.compat.is_some(), "--compat", compat_place);
 
     let given = given_targets(sources, &mut errors);
     check_target_flags(sources, given.len(), &mut errors);
@@ -114,6 +110,25 @@ fn combine(
         },
         warnings,
     })
+}
+
+/// Reads where to listen, and nothing else.
+pub(super) fn listen_alone(sources: &Sources<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
+    let mut errors = Vec::new();
+    let file = sources.file.map(|path| file::read(path, &mut errors)).unwrap_or_default();
+    // The bridge that runs has read its targets; what became of the file since
+    // is for its next start.
+    let of_targets = |path: &str| ["targets", "defaults"].iter().any(|key| path.starts_with(key));
+    errors.retain(|error| error.place.file.is_none() || !of_targets(&error.place.path));
+    let place = place_of(sources.flags.bridge.listen.is_some(), "--listen", file.listen_place);
+    let bridge = sources.flags.bridge.clone().or(file.bridge);
+    let listen = listen_addresses(&bridge, &place, sources.env, &mut errors);
+    if errors.is_empty() { Ok(listen) } else { Err(ConfigErrors::new(errors)) }
+}
+
+/// Where a setting stands: the flag, where it was given, is what counts.
+fn place_of(given: bool, flag: &str, in_file: Option<Place>) -> Place {
+    in_file.filter(|_| !given).unwrap_or_else(|| Place::outside(flag))
 }
 
 /// The targets of the command line, or else of the environment.

@@ -62,8 +62,11 @@ fn main() {
         one("two_thousand_servers", collector, fleet::of_two_thousand),
         one("configurations_are_valid", collector, configurations::are_valid),
         two("agent_sends_otlp", collector, mock, configurations::agent_sends_otlp),
-        trial("agent_writes_to_prometheus", all, |(collector, prometheus, mock)| {
+        trial("agent_writes_to_prometheus", all.clone(), |(collector, prometheus, mock)| {
             configurations::agent_writes_to_prometheus(&collector, &prometheus, &mock);
+        }),
+        trial("agent_keeps_the_order", all, |(collector, prometheus, mock)| {
+            configurations::agent_keeps_the_order(&collector, &prometheus, &mock);
         }),
         two(
             "grafana_cloud_gets_its_password",
