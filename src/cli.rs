@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -182,7 +183,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     if let Some(error) = misspelt_command(&args) {
         return Err(error);
     }
-    let matches = command().try_get_matches_from(with_command(args.into_iter().collect()))?;
+    let matches = command().try_get_matches_from(with_command(args.clone()));
+    let matches = matches.map_err(|error| by_its_variable(error, &args))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     // The variable has more than one target, and its own place in errors:
     // `config` reads it itself.
@@ -200,6 +202,27 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
         common.targets.clear();
     }
     Ok(cli)
+}
+
+/// A wrong value that came from a variable, under the variable's name: who set
+/// it may never have seen the flag.
+fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
+    let flag = shown.split(' ').next().unwrap_or_default().to_owned();
+    let command = command();
+    let mut all = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let of_flag = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag == format!("--{long}"));
+    let Some(arg) = all.find(of_flag) else { return error };
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let given = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
+        let long = arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        long || short.as_ref().is_some_and(|short| arg.starts_with(short))
+    });
+    let variable = arg.get_env().filter(|name| std::env::var_os(name).is_some());
+    if let (false, Some(name)) = (given, variable.and_then(OsStr::to_str)) {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(name.to_owned()));
+    }
+    error
 }
 
 /// The commands and flags for help, completions and manual pages. Variables

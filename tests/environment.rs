@@ -36,6 +36,24 @@ fn a_variable_that_cannot_be_read_is_an_error() {
     }
 }
 
+/// Who set a variable may never have seen the flag; who gave both means the flag.
+#[test]
+fn a_wrong_value_stands_under_the_name_that_it_was_given_by() {
+    let deadline = [("FEDIMETER_DEADLINE", "soon")];
+    let listen = [("FEDIMETER_LISTEN", "here")];
+    for (args, env, named) in [
+        (&["check", DEAD][..], &deadline, "'soon' for 'FEDIMETER_DEADLINE': is not a duration"),
+        (&["check", "--deadline", "late", DEAD], &deadline, "'late' for '--deadline <DURATION>'"),
+        (&["check", "--deadline=late", DEAD], &deadline, "'late' for '--deadline <DURATION>'"),
+        (&["check", DEAD], &listen, "'here' for 'FEDIMETER_LISTEN'"),
+        (&["check", "-lthere", DEAD], &listen, "'there' for '--listen <ADDR>'"),
+    ] {
+        let ran = run(args, env);
+        assert_eq!(ran.status, Some(2));
+        assert!(ran.err.contains(named), "{args:?}: {}", ran.err);
+    }
+}
+
 #[test]
 fn a_configuration_file_of_opentelemetry_is_refused() {
     for command in ["serve", "once", "check"] {
