@@ -87,7 +87,7 @@ fn look_at(prometheus: &Prometheus, dashboard: &Dashboard) -> (usize, Vec<String
                 Ok(_) => continue,
                 Err(e) => e,
             };
-            nothing.push(format!("{} {}: {complaint}", panel["title"], target["refId"]));
+            nothing.push(format!("{} {}: {complaint}", text(&panel["title"]), text(&target["refId"])));
         }
     }
     (asked, nothing)
