@@ -1,5 +1,7 @@
 //! What stands around the panels: name, variables, links.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::dashboard::{Dashboard, label_values, list, text};
@@ -126,7 +128,7 @@ fn variables(dashboard: &Dashboard) -> Complaints {
         if known.get(name).is_none_or(|labels| !labels.contains(label)) || variable["name"] != label {
             found.push(format!("variable {} lists {label} of {name}", variable["name"]));
         }
-        found.extend(promql::complaints(metric, &Default::default()));
+        found.extend(promql::complaints(metric, &BTreeMap::new()));
     }
     found
 }

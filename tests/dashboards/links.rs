@@ -52,7 +52,7 @@ fn links_lead_somewhere() {
     is_found(links, "bridge", |json| json["links"][0]["url"] = json!("/d/fleet"), "leads to");
     is_found(links, "bridge", |json| json["links"][0]["keepTime"] = json!(false), "another time");
     let link = |json: &mut Value| {
-        panel(json, "Failures by server")["fieldConfig"]["defaults"]["links"][0]["url"] = json!("/d/x")
+        panel(json, "Failures by server")["fieldConfig"]["defaults"]["links"][0]["url"] = json!("/d/x");
     };
     is_found(links, "bridge", link, "leads to /d/x");
     let fleet = Dashboard::all().into_iter().find(|dashboard| dashboard.name == "fleet").unwrap();

@@ -58,7 +58,8 @@ fn places(dashboard: &Dashboard) -> Complaints {
             found.push(format!("{title}: is not on the grid"));
         }
         let cells = (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y)));
-        if cells.fold(false, |over, cell| !taken.insert(cell) || over) {
+        let taken_before = cells.filter(|cell| !taken.insert(*cell)).count();
+        if taken_before > 0 {
             found.push(format!("{title}: lies over another"));
         }
     }
@@ -97,7 +98,7 @@ fn gaps_are_gaps() {
     none_breaks(gaps);
     let custom = |key: &'static str, value: Value| {
         move |json: &mut Value| {
-            panel(json, "Users, all servers")["fieldConfig"]["defaults"]["custom"][key] = value
+            panel(json, "Users, all servers")["fieldConfig"]["defaults"]["custom"][key] = value;
         }
     };
     is_found(gaps, "fleet", custom("spanNulls", json!(true)), "gaps");

@@ -73,7 +73,7 @@ fn tables_have_their_columns() {
         |json: &mut Value| panel(json, "Versions")["options"]["sortBy"][0]["displayName"] = json!("Value");
     is_found(tables, "fleet", sort, "no column Value");
     let join = |json: &mut Value| {
-        panel(json, "Today and yesterday")["transformations"][0]["options"]["byField"] = json!("x")
+        panel(json, "Today and yesterday")["transformations"][0]["options"]["byField"] = json!("x");
     };
     is_found(tables, "instance", join, "joined by");
 }

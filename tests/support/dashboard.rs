@@ -73,12 +73,12 @@ pub fn filled(expression: &str, values: &BTreeMap<&str, String>) -> Result<Strin
     let mut rest = expression;
     while let Some((before, after)) = rest.split_once('$') {
         filled.push_str(before);
-        let (name, after) = match after.strip_prefix('{').and_then(|after| after.split_once('}')) {
-            Some((inside, after)) => (inside.split(':').next().unwrap_or_default(), after),
-            None => {
-                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                after.split_at(after.find(|c| !word(c)).unwrap_or(after.len()))
-            }
+        let braced = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+        let (name, after) = if let Some((inside, after)) = braced {
+            (inside.split(':').next().unwrap_or_default(), after)
+        } else {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            after.split_at(after.find(|c| !word(c)).unwrap_or(after.len()))
         };
         let value = values.get(name).ok_or_else(|| format!("{expression}: there is no variable ${name}"))?;
         filled.push_str(value);
