@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::{eventually, free_address};
 use crate::dashboard::{Dashboard, filled, label_values, list, text};
@@ -124,4 +125,41 @@ fn points(prometheus: &Prometheus, expression: &str, instant: bool) -> Result<us
         values => values.as_array().map_or(&[][..], Vec::as_slice),
     });
     Ok(values.filter(|value| value[1] != "NaN").count())
+}
+
+/// What a server grew by in seven days is true after seven days, also when the
+/// bridge has moved meanwhile; before that it is what it grew by since there is
+/// data.
+pub fn know_a_week(promtool: &Path) {
+    let series = |bridge: &str, values: &str| {
+        let name = format!("mastodon_instance_users{{server_address=\"a\",instance=\"{bridge}\"}}");
+        json!({"series": name, "values": values})
+    };
+    // A value a minute. 100 more after two days, 150 more after five.
+    let input = [series("old", "1000x2879 1100x1439 stale"), series("new", "_x4320 1100x2879 1250x4320")];
+    let expected = [("5m", 0), ("60h", 100), ("8d", 250)];
+    let values = BTreeMap::from([("server_address", "a".to_owned())]);
+    let mut tests = Vec::new();
+    for dashboard in Dashboard::all() {
+        let targets = dashboard.panels().flat_map(|panel| list(&panel["targets"]));
+        // Of one server, and no part of a graph.
+        let growth = targets.filter(|target| target["instant"] == true).map(|target| text(&target["expr"]));
+        for growth in
+            growth.filter(|e| e.starts_with("max by") && e.contains("users{") && e.contains("offset 7d"))
+        {
+            let expression = filled(growth, &values).unwrap();
+            tests.extend(expected.map(|(time, value)| {
+                let sample = json!({"labels": "{server_address=\"a\"}", "value": value});
+                json!({"expr": expression, "eval_time": time, "exp_samples": [sample]})
+            }));
+        }
+    }
+    assert_eq!(tests.len(), 2 * expected.len(), "of Instance and of Fleet");
+    let test = json!({"interval": "1m", "input_series": input, "promql_expr_test": tests});
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("week.yaml");
+    // JSON is YAML.
+    std::fs::write(&file, json!({"evaluation_interval": "1m", "tests": [test]}).to_string()).unwrap();
+    let output = Command::new(promtool).args(["test", "rules"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
 }

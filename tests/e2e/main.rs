@@ -46,13 +46,14 @@ fn main() {
     // Most of the time they wait.
     arguments.test_threads.get_or_insert(4);
     let programs = if arguments.list { Programs::none() } else { Programs::get() };
-    let Programs { collector, prometheus, mock, .. } = &programs;
+    let Programs { collector, prometheus, promtool, mock, .. } = &programs;
     let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
     let trials = vec![
         // The longest first.
         two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
         two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
         one("dashboards_show_the_demo", prometheus, dashboards::show_the_demo),
+        one("dashboards_know_a_week", promtool, dashboards::know_a_week),
         two("collector_over_grpc", collector, mock, pipeline::over_grpc),
         two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
         two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
