@@ -6,6 +6,8 @@
 //! and Debian's Chromium). A program that cannot be had is named, and what needs
 //! it is counted as ignored.
 
+#[path = "../support/dashboard.rs"]
+mod dashboard;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/otlp_sink.rs"]
@@ -22,6 +24,7 @@ mod venv;
 mod bench;
 mod collector;
 mod configurations;
+mod dashboards;
 mod expected;
 mod fleet;
 mod mock;
@@ -50,6 +53,8 @@ fn main() {
         // The longest first.
         two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
         two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
+        one("dashboards_show_the_demo", prometheus, dashboards::show_the_demo),
+        one("dashboards_know_a_week", promtool, dashboards::know_a_week),
         two("collector_over_grpc", collector, mock, pipeline::over_grpc),
         two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
         two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
