@@ -22,8 +22,8 @@ const USAGE = `Usage: draw.mjs --prometheus URL --dashboard FILE --out DIR [OPTI
   --scrape-interval TIME  what the data source would be told [default: 15s]
   --width PIXELS          of the dashboard [default: 1440]
   --scale FACTOR          pixels of the picture for each of these [default: 1]
-  --crop NAME=TITLE|…     another picture, DIR/NAME.png, of these panels or rows
-                          only; may be repeated
+  --crop NAME=TITLE|…     another picture, DIR/NAME.png, of these panels and rows
+                          (or the header) only; may be repeated
   --chromium PROGRAM      [default: chromium, or another of its names, on PATH]`;
 
 const OPTIONS = {
@@ -66,6 +66,7 @@ async function main() {
   const name = options.name ?? `dashboard-${basename(options.dashboard, '.json')}`;
   const suffix = options.theme === 'light' ? '-light' : '';
   const crops = options.crop.map((pair) => divided('crop', pair));
+  await answers(options.prometheus);
   mkdirSync(options.out, { recursive: true });
 
   const server = await serve(options.prometheus);
@@ -130,6 +131,21 @@ function variables(options, dashboard) {
   const one = list.some(({ name, includeAll }) => name === 'server_address' && !includeAll);
   const server = options.server && one ? { server_address: options.server } : {};
   return { ...server, ...Object.fromEntries(given) };
+}
+
+/** Before anything is overwritten by a picture of errors. */
+async function answers(prometheus) {
+  const url = `${prometheus.replace(/\/$/, '')}/api/v1/query?query=fedimeter_target_up`;
+  const response = await fetch(url).catch((error) => {
+    throw new Told(`Prometheus cannot be asked at ${prometheus}: ${error.cause?.message ?? error.message}`);
+  });
+  const answer = await response.json().catch(() => undefined);
+  if (answer?.status !== 'success') {
+    throw new Told(`${url} answers with HTTP ${response.status}, and not as Prometheus does`);
+  }
+  if (answer.data.result.length === 0) {
+    throw new Told(`Prometheus at ${prometheus} has no fedimeter_target_up: does it scrape fedimeter?`);
+  }
 }
 
 function divided(option, pair) {

@@ -12,6 +12,8 @@ import { DrawnPanel, prepared, type Prepared } from './panel';
 import { resolve, type Values } from './variables';
 
 const PADDING = 16;
+/** By what a crop takes the head in. */
+const HEADER = 'header';
 
 async function main(order: Order): Promise<Report[]> {
   window.__grafana_public_path__ = '/public/';
@@ -71,7 +73,7 @@ function Head({ order, values, range, theme }: HeadProps) {
   };
   const shown = [...values.values()].filter(({ variable }) => variable.hide !== 2 && variable.type !== 'datasource');
   return (
-    <header style={{ display: 'flex', alignItems: 'center', gap: 12, padding: `12px ${PADDING}px 0` }}>
+    <header data-panel={HEADER} style={{ display: 'flex', alignItems: 'center', gap: 12, padding: `12px ${PADDING}px 0` }}>
       <strong style={{ fontSize: theme.typography.h4.fontSize, fontWeight: 500 }}>{order.dashboard.title}</strong>
       {shown.map(({ variable, text }) => (
         <span key={variable.name} style={box}>

@@ -66,14 +66,13 @@ function bands(time: Field, field: Field, { range, options }: Drawing): Band[] {
   let last: { value: unknown; band: Band } | undefined;
   field.values.forEach((value, index) => {
     const from = time.values[index];
-    if (last) {
-      last.band.to = from;
-    }
+    const to = Math.min(from + (time.config.interval ?? 0), range.to.valueOf());
     if (value == null || !field.display) {
       last = undefined;
-    } else if (!last || !options.mergeValues || last.value !== value) {
-      const step = time.config.interval ?? 0;
-      last = { value, band: { from, to: Math.min(from + step, range.to.valueOf()), shown: field.display(value) } };
+    } else if (last && options.mergeValues && last.value === value) {
+      last.band.to = to;
+    } else {
+      last = { value, band: { from, to, shown: field.display(value) } };
       found.push(last.band);
     }
   });
