@@ -4,6 +4,7 @@ import { createTheme, type GrafanaTheme2, rangeUtil, ThemeContext } from '@grafa
 import { initPluginTranslations } from '@grafana/i18n';
 import { GlobalStyles, Icon } from '@grafana/ui';
 import type { ReactNode } from 'react';
+import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
 import type { Surroundings } from './data';
 import { opened, place } from './grid';
@@ -35,8 +36,10 @@ async function main(order: Order): Promise<Report[]> {
       {content}
     </ThemeContext.Provider>
   );
-  root.render(themed());
-  await fonts();
+  // Text is measured before it is drawn: with another font it would not fit.
+  // Grafana's styles, which name the fonts, must be there before these can load.
+  flushSync(() => root.render(themed()));
+  await Promise.all(['400 14px Inter', '500 14px Inter'].map((font) => document.fonts.load(font)));
   root.render(
     themed(
       <>
@@ -91,13 +94,6 @@ function Head({ order, values, range, theme }: HeadProps) {
 
 function bottom(panels: Prepared[]): number {
   return Math.max(0, ...panels.map(({ place }) => place.top + place.height));
-}
-
-/** Text is measured before it is drawn: with another font it would not fit. */
-async function fonts(): Promise<void> {
-  // The styles that name the fonts come with the first thing that is drawn.
-  await new Promise((done) => setTimeout(done, 100));
-  await Promise.all(['400 14px Inter', '500 14px Inter'].map((font) => document.fonts.load(font)));
 }
 
 /** Graphs are drawn in the frames after the one that places them, and icons are fetched. */
