@@ -53,7 +53,7 @@ async function main() {
     console.log(USAGE);
     return 0;
   }
-  const dashboard = JSON.parse(readFileSync(options.dashboard, 'utf8'));
+  const dashboard = parsed(options.dashboard);
   const order = {
     dashboard,
     theme: options.theme,
@@ -72,8 +72,8 @@ async function main() {
   const server = await serve(options.prometheus);
   const browser = await chromium.launch({
     executablePath: options.chromium ?? onPath(['chromium', 'chromium-browser', 'google-chrome']),
-    // A container's root has no user namespaces to make a sandbox of; the page is our own.
-    chromiumSandbox: false,
+    // Chromium refuses to make a sandbox for root; the page is our own.
+    chromiumSandbox: process.getuid?.() !== 0,
     args: ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars'],
   });
   try {
@@ -113,10 +113,15 @@ function read() {
   if (!['dark', 'light'].includes(options.theme)) {
     throw new Told(`--theme is dark or light, not ${options.theme}`);
   }
-  if (!existsSync(options.dashboard)) {
-    throw new Told(`there is no file ${options.dashboard}`);
-  }
   return options;
+}
+
+function parsed(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Told(`the dashboard ${path} cannot be read: ${error.message}`);
+  }
 }
 
 function variables(options, dashboard) {

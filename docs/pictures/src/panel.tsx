@@ -36,6 +36,9 @@ export async function prepared(panel: Panel, place: Place, surroundings: Surroun
     if (type.ours) {
       report.notes.push(type.ours);
     }
+    if (panel.transformations?.some(({ id }) => id === 'timeSeriesTable')) {
+      report.notes.push('transformed by our own Time series to table');
+    }
     const [width, height] = [place.width - INSIDE.width, place.height - INSIDE.height];
     const drawing = await prepare(panel, type, surroundings, width, height);
     if (panel.targets?.length && !hasData(drawing)) {
