@@ -24,6 +24,7 @@ const USAGE = `Usage: draw.mjs --prometheus URL --dashboard FILE --out DIR [OPTI
   --scale FACTOR          pixels of the picture for each of these [default: 1]
   --crop NAME=TITLE|…     another picture, DIR/NAME.png, of these panels and rows
                           (or the header) only; may be repeated
+  --only-crops            not the dashboard as a whole
   --chromium PROGRAM      [default: chromium, or another of its names, on PATH]`;
 
 const OPTIONS = {
@@ -40,6 +41,7 @@ const OPTIONS = {
   width: { type: 'string', default: '1440' },
   scale: { type: 'string', default: '1' },
   crop: { type: 'string', multiple: true, default: [] },
+  'only-crops': { type: 'boolean', default: false },
   chromium: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 };
@@ -83,7 +85,9 @@ async function main() {
       timezoneId: 'UTC',
     });
     const panels = await finished(page, server.url, order);
-    await taken(page, join(options.out, `${name}${suffix}.png`), { fullPage: true });
+    if (!options['only-crops']) {
+      await taken(page, join(options.out, `${name}${suffix}.png`), { fullPage: true });
+    }
     for (const [cropName, titles] of crops) {
       const clip = await around(page, titles.split('|'));
       await taken(page, join(options.out, `${cropName}${suffix}.png`), { fullPage: true, clip });

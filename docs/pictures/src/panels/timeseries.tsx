@@ -1,5 +1,6 @@
+import { applyNullInsertThreshold } from '@grafana/data';
 import { TimeSeries } from '@grafana/ui';
-import type { PanelType } from './panel';
+import type { Drawing, PanelType } from './panel';
 
 export const timeseries: PanelType = {
   color: 'palette-classic',
@@ -29,7 +30,7 @@ export const timeseries: PanelType = {
   },
   draw: ({ frames, options, width, height, range, timeZone, theme }) => (
     <TimeSeries
-      frames={frames}
+      frames={withGaps(frames, range)}
       timeRange={range}
       timeZone={timeZone}
       legend={{ ...timeseries.options.legend as object, ...options.legend }}
@@ -41,3 +42,9 @@ export const timeseries: PanelType = {
     />
   ),
 };
+
+/** The component would do it itself, but forgets it when it is drawn a second time. */
+function withGaps(frames: Drawing['frames'], range: Drawing['range']): Drawing['frames'] {
+  const [refFieldPseudoMin, refFieldPseudoMax] = [range.from.valueOf(), range.to.valueOf()];
+  return frames.map((frame) => applyNullInsertThreshold({ frame, refFieldPseudoMin, refFieldPseudoMax }));
+}
