@@ -17,7 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::snapshot::{BridgeFacts, Reading, Tally};
 use crate::target::Target;
 
-pub use absence::Absence;
+pub use absence::{Absence, in_words};
 pub(crate) use instance::{hides_stats, logins};
 
 /// What kind of instrument a metric is.

@@ -72,6 +72,26 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Why a number is absent, in words; empty without a reason.
+#[must_use]
+pub fn in_words(reasons: &[Absence<'_>]) -> String {
+    let lacking: Vec<&str> = reasons
+        .iter()
+        .filter_map(|absence| match absence {
+            Absence::NotGiven(endpoint) => Some(endpoint.name()),
+            _ => None,
+        })
+        .collect();
+    let others = reasons.iter().filter(|absence| !matches!(absence, Absence::NotGiven(_)));
+    let mut all: Vec<String> = others.map(ToString::to_string).collect();
+    match lacking.as_slice() {
+        [] => {}
+        [one] => all.push(format!("{one} was read, and does not give it")),
+        more => all.push(format!("{} were read, and do not give it", more.join(" and "))),
+    }
+    all.join("; ")
+}
+
 impl fmt::Display for Absence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
@@ -90,7 +110,7 @@ impl fmt::Display for Absence<'_> {
                 write!(f, "{} was not read again before its time was over", endpoint.name())
             }
             Absence::NotGiven(endpoint) => {
-                write!(f, "{} was read, and the server does not give it there", endpoint.name())
+                write!(f, "{} was read, and does not give it", endpoint.name())
             }
             Absence::Withheld(why) => f.write_str(why),
         }
