@@ -1,6 +1,8 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
-use std::sync::Arc;
+mod status;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
@@ -19,6 +21,8 @@ use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
 
+pub use status::{Collected, Push, Status};
+
 /// Everything that serves one configuration. Lives on a Tokio runtime.
 #[derive(Debug)]
 pub struct Bridge {
@@ -28,6 +32,8 @@ pub struct Bridge {
     own: Option<Arc<Own>>,
     deadline: Duration,
     ending: CancellationToken,
+    /// The last collection of each exporter.
+    collected: Mutex<Vec<Collected>>,
 }
 
 /// Which exporters a bridge has.
@@ -76,7 +82,8 @@ impl Bridge {
         };
         let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
         let ending = CancellationToken::new();
-        Ok(Bridge { refresher, pull, push, own: None, deadline: config.deadline, ending })
+        let (own, collected) = (None, Mutex::default());
+        Ok(Bridge { refresher, pull, push, own, deadline: config.deadline, ending, collected })
     }
 
     /// Reports the bridge itself beside its targets, from now on.
@@ -124,8 +131,8 @@ impl Bridge {
     pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
         let began = Instant::now();
         let view = self.refreshed(within).await;
-        let body = self.expose(view, format).await?;
-        self.collected(ExporterName::Prometheus, began);
+        let body = self.expose(view.clone(), format).await?;
+        self.collected(ExporterName::Prometheus, &view, began, Some((format, body.len())));
         Ok(body)
     }
 
@@ -133,13 +140,20 @@ impl Bridge {
     pub async fn look(&self) -> Arc<View> {
         let began = Instant::now();
         let view = self.refreshed(self.deadline).await;
-        self.collected(ExporterName::Console, began);
+        self.collected(ExporterName::Console, &view, began, None);
         view
     }
 
-    fn collected(&self, exporter: ExporterName, began: Instant) {
+    fn collected(&self, exporter: ExporterName, view: &View, began: Instant, page: Option<(Format, usize)>) {
+        let took = began.elapsed();
+        let (started, unix) = (view.started, view.unix);
+        let last = Collected { exporter, started, unix, took, page };
+        let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|collected| collected.exporter != exporter);
+        all.push(last);
+        drop(all);
         if let Some(own) = &self.own {
-            own.collected(exporter, began.elapsed());
+            own.collected(exporter, took);
         }
     }
 
@@ -160,9 +174,9 @@ impl Bridge {
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
         let began = Instant::now();
         let view = self.refreshed(within).await;
-        let bridge = self.clone();
+        let (bridge, seen) = (self.clone(), view.clone());
         let collect = move || {
-            let mut parts = bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();
+            let mut parts = bridge.push.as_ref().map(|push| push.collect(&seen)).unwrap_or_default();
             parts.extend(bridge.own.as_ref().and_then(|own| own.collect()));
             parts
         };
@@ -170,7 +184,7 @@ impl Bridge {
             tracing::error!("a collection panicked and lost its points; please report this");
             Vec::new()
         });
-        self.collected(ExporterName::Otlp, began);
+        self.collected(ExporterName::Otlp, &view, began, None);
         parts
     }
 }

@@ -25,7 +25,7 @@ use crate::outcome::Outcome;
 use crate::process;
 use crate::snapshot::{BridgeFacts, Build, Component, ExporterName, PushFacts};
 
-use super::otlp::{Exporter, Operation, OtlpSettings, Protocol, PushStats};
+use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats};
 use super::pipeline::SharedReader;
 use super::prometheus::{PullError, reader};
 
@@ -45,9 +45,22 @@ const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75
 pub struct Own {
     began: Instant,
     targets: usize,
-    pushing: Option<(Component, Arc<PushStats>)>,
+    pushing: Option<Pushing>,
     pull: Option<(Side, Registry)>,
     push: Option<(Side, SharedReader)>,
+}
+
+/// An exporter that pushes, and how it fares.
+#[derive(Debug)]
+pub struct Pushing {
+    /// As the semantic conventions describe it.
+    pub component: Component,
+    /// Where it sends to; it shows without what may be secret in it.
+    pub endpoint: OtlpEndpoint,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// What became of its points.
+    pub stats: Arc<PushStats>,
 }
 
 /// On which sides the bridge reports itself.
@@ -79,10 +92,14 @@ impl Own {
             let reader = SharedReader::new(exporter.temporality());
             (Side::new(reader.clone(), resource, histograms), reader)
         });
-        let pushing =
-            sides.push.map(|(exporter, _)| (component(exporter.settings()), exporter.stats().clone()));
+        let pushing = sides.push.map(|(exporter, _)| Pushing {
+            component: component(exporter.settings()),
+            endpoint: exporter.settings().endpoint.clone(),
+            protocol: exporter.settings().protocol,
+            stats: exporter.stats().clone(),
+        });
         let own = Arc::new(Own { began: Instant::now(), targets, pushing, pull, push });
-        if let Some((_, stats)) = &own.pushing {
+        if let Some(Pushing { stats, .. }) = &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let listener = Arc::downgrade(&own);
             stats.listen(move |operation| {
@@ -136,7 +153,7 @@ impl Own {
     }
 
     fn exported(&self, operation: &Operation) {
-        let Some((component, _)) = &self.pushing else { return };
+        let Some(Pushing { component, .. }) = &self.pushing else { return };
         let mut labels = of(component).to_vec();
         let text = |key, value: Option<&'static str>| value.map(|value| (key, Label::Static(value)));
         labels.extend(text("error.type", operation.error_type));
@@ -154,11 +171,19 @@ impl Own {
         }
     }
 
-    fn facts(&self) -> BridgeFacts {
+    /// The exporter that pushes, where one does.
+    #[must_use]
+    pub fn pushing(&self) -> Option<&Pushing> {
+        self.pushing.as_ref()
+    }
+
+    /// The bridge as it is now.
+    #[must_use]
+    pub fn facts(&self) -> BridgeFacts {
         BridgeFacts {
             build: BUILD,
             targets: self.targets,
-            push: self.pushing.as_ref().map(|(component, stats)| PushFacts {
+            push: self.pushing.as_ref().map(|Pushing { component, stats, .. }| PushFacts {
                 component: component.clone(),
                 in_flight: stats.in_flight(),
                 points: stats.outcomes().into_iter().map(|(error, o)| (error, o.points)).collect(),

@@ -8,14 +8,14 @@ mod streak;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::otlp::{Exporter, Report};
+use super::otlp::{Exporter, Report, Round};
 use streak::{Line, Streak};
 
 /// How long a round that is under way may still take when a shutdown begins.
@@ -70,6 +70,7 @@ pub async fn run(
     let interval = settings.interval.max(Duration::from_millis(1));
     let mut next = Instant::now();
     loop {
+        push.exporter.stats().schedule(next);
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
@@ -104,40 +105,58 @@ impl<S: Collection> Push<S> {
         let end = started + budget;
         // The exporter's time is kept back from the collection's, but no more than half.
         let reserved = self.exporter.settings().timeout.min(budget / 2);
-        let Some(collected) = self.collect(end - reserved, end).await else { return };
+        let collected = match self.collect(end - reserved, end).await {
+            Ok(collected) => collected,
+            Err(trouble) => {
+                tracing::error!("{trouble}");
+                self.streak.nothing_collected(SystemTime::now());
+                self.tell(started, &Report::default(), Some(trouble));
+                return;
+            }
+        };
         let collected_in = started.elapsed();
         let mut report = Report::default();
         for metrics in &collected {
             report.merge(self.exporter.export(metrics, end).await);
         }
         tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
-        match self.streak.round(self.exporter.settings(), &report) {
+        match self.streak.round(self.exporter.settings(), &report, SystemTime::now()) {
             Some(Line::Trouble(text)) => tracing::warn!("{text}"),
             Some(Line::Over(text)) => tracing::info!("{text}"),
             None => {}
         }
+        self.tell(started, &report, report.trouble());
     }
 
-    async fn collect(&self, deadline: Instant, end: Instant) -> Option<Vec<ResourceMetrics>> {
+    /// Leaves a note of the round for the bridge's page.
+    fn tell(&self, started: Instant, report: &Report, trouble: Option<String>) {
+        self.exporter.stats().ended(Round {
+            at: SystemTime::now(),
+            took: started.elapsed(),
+            accepted: report.accepted,
+            lost: report.rejected + report.lost,
+            trouble,
+            failing_since: self.streak.since(),
+        });
+    }
+
+    /// What was collected, or why there is nothing.
+    async fn collect(&self, deadline: Instant, end: Instant) -> Result<Vec<ResourceMetrics>, String> {
         let source = Arc::clone(&self.source);
         // A task of its own catches a panic; the set aborts it when it is dropped,
         // because it took too long or because the round was given up.
         let mut task = JoinSet::new();
         task.spawn(async move { source.collect(deadline).await });
         match timeout_at(end, task.join_next()).await {
-            Ok(Some(Ok(collected))) => Some(collected),
+            Ok(Some(Ok(collected))) => Ok(collected),
             Ok(Some(Err(error))) => {
-                tracing::error!("a collection for push failed, its points are lost: {error}");
-                None
+                Err(format!("a collection for push failed, its points are lost: {error}"))
             }
-            Ok(None) => None,
-            Err(_elapsed) => {
-                tracing::error!(
-                    "a collection for push did not end in time, its points are lost \
-                     (OTEL_METRIC_EXPORT_TIMEOUT allows more)"
-                );
-                None
-            }
+            // The set holds one task.
+            Ok(None) => Ok(Vec::new()),
+            Err(_elapsed) => Err("a collection for push did not end in time, its points are lost \
+                 (OTEL_METRIC_EXPORT_TIMEOUT allows more)"
+                .to_owned()),
         }
     }
 }

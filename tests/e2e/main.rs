@@ -29,6 +29,7 @@ mod expected;
 mod fleet;
 mod mock;
 mod outage;
+mod page;
 mod pipeline;
 mod programs;
 mod prometheus;
@@ -47,7 +48,7 @@ fn main() {
     // Most of the time they wait.
     arguments.test_threads.get_or_insert(4);
     let programs = if arguments.list { Programs::none() } else { Programs::get() };
-    let Programs { collector, prometheus, promtool, mock, .. } = &programs;
+    let Programs { collector, prometheus, promtool, mock, browser } = &programs;
     let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
     let trials = vec![
         // The longest first.
@@ -82,6 +83,7 @@ fn main() {
         two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
         one("rules_hold_by_promtool", promtool, rules::hold_by_promtool),
         one("rules_are_evaluated", prometheus, rules::are_evaluated),
+        one("pages_in_a_browser", browser, page::in_a_browser),
         two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
     ];
     libtest_mimic::run(&arguments, trials).exit();

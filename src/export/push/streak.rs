@@ -1,11 +1,14 @@
 //! Saying once that pushing fails, and once that it works again.
 
+use std::time::SystemTime;
+
 use crate::export::otlp::{Cause, OtlpSettings, Report};
 
 /// What the rounds before this one were like.
 #[derive(Debug, Default)]
 pub(super) struct Streak {
     trouble: Option<Trouble>,
+    since: Option<SystemTime>,
     rounds: u64,
     lost: u64,
 }
@@ -28,8 +31,18 @@ pub(super) enum Line {
 }
 
 impl Streak {
+    /// When the first of the rounds ended that have gone wrong since.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    /// A round ended without anything to send: its collection went wrong.
+    pub fn nothing_collected(&mut self, at: SystemTime) {
+        self.since.get_or_insert(at);
+    }
+
     /// Takes in a round; the line to log, if it changed anything.
-    pub fn round(&mut self, settings: &OtlpSettings, report: &Report) -> Option<Line> {
+    pub fn round(&mut self, settings: &OtlpSettings, report: &Report, at: SystemTime) -> Option<Line> {
         let Report { accepted, rejected, words, lost, failure } = report;
         let sent = accepted + rejected + lost;
         if sent == 0 {
@@ -44,6 +57,7 @@ impl Streak {
             None => None,
         };
         let before = std::mem::replace(&mut self.trouble, trouble);
+        self.since = trouble.and(self.since.or(Some(at)));
         if lost + rejected > 0 {
             self.rounds += 1;
             self.lost += lost + rejected;
@@ -103,7 +117,7 @@ mod tests {
         let nothing = Report::default();
 
         let mut streak = Streak::default();
-        let mut line = |report: &Report| match streak.round(&settings, report) {
+        let mut line = |report: &Report| match streak.round(&settings, report, SystemTime::now()) {
             None => String::new(),
             Some(Line::Trouble(text)) => format!("warn {text}"),
             Some(Line::Over(text)) => format!("info {text}"),
