@@ -17,6 +17,7 @@ use crate::export::own::Own;
 use crate::export::pipeline::Divided;
 use crate::export::prometheus::{Pull, PullError};
 use crate::fetch::{Client, ClientError};
+use crate::logging::Spell;
 use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
@@ -34,6 +35,8 @@ pub struct Bridge {
     ending: CancellationToken,
     /// The last collection of each exporter.
     collected: Mutex<Vec<Collected>>,
+    unanswered: Spell,
+    panics: Spell,
 }
 
 /// Which exporters a bridge has.
@@ -82,8 +85,17 @@ impl Bridge {
         };
         let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
         let ending = CancellationToken::new();
-        let (own, collected) = (None, Mutex::default());
-        Ok(Bridge { refresher, pull, push, own, deadline: config.deadline, ending, collected })
+        Ok(Bridge {
+            refresher,
+            pull,
+            push,
+            own: None,
+            deadline: config.deadline,
+            ending,
+            collected: Mutex::default(),
+            unanswered: Spell::default(),
+            panics: Spell::default(),
+        })
     }
 
     /// Reports the bridge itself beside its targets, from now on.
@@ -131,7 +143,13 @@ impl Bridge {
     pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
         let began = Instant::now();
         let view = self.refreshed(within).await;
-        let body = self.expose(view.clone(), format).await?;
+        let body = self.expose(view.clone(), format).await;
+        match &body {
+            Err(e) if self.unanswered.begins() => tracing::error!("scrapes cannot be answered: {e}"),
+            Ok(_) if self.unanswered.ends() => tracing::info!("scrapes are answered again"),
+            _ => {}
+        }
+        let body = body?;
         self.collected(ExporterName::Prometheus, &view, began, Some((format, body.len())));
         Ok(body)
     }
@@ -180,10 +198,15 @@ impl Bridge {
             parts.extend(bridge.own.as_ref().and_then(|own| own.collect()));
             parts
         };
-        let parts = tokio::task::spawn_blocking(collect).await.unwrap_or_else(|_| {
-            tracing::error!("a collection panicked and lost its points; please report this");
-            Vec::new()
-        });
+        let parts = tokio::task::spawn_blocking(collect).await;
+        match &parts {
+            Err(_) if self.panics.begins() => {
+                tracing::error!("collections panic and lose their points; please report this");
+            }
+            Ok(_) if self.panics.ends() => tracing::info!("collections no longer panic"),
+            _ => {}
+        }
+        let parts = parts.unwrap_or_default();
         self.collected(ExporterName::Otlp, &view, began, None);
         parts
     }

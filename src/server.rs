@@ -47,10 +47,7 @@ async fn metrics(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> Respo
     let within = scrape_deadline(&headers).unwrap_or(bridge.deadline());
     let body = match bridge.scrape(within, asked.format).await {
         Ok(body) => body,
-        Err(e) => {
-            tracing::error!("a scrape could not be answered: {e}");
-            return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n"));
-        }
+        Err(e) => return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n")),
     };
     let mut answer = HeaderMap::new();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(asked.content_type()));

@@ -252,7 +252,7 @@ fn variables_stand_for_flags() {
     for (name, value, expected) in [
         ("FEDIMETER_LISTEN", "127.0.0.1:1,[::1]:1", "listen: [127.0.0.1:1, \"[::1]:1\"]"),
         ("FEDIMETER_LISTEN", "", "listen: [127.0.0.1:9464]"),
-        ("FEDIMETER_LISTEN", "nowhere", "invalid value 'nowhere' for '--listen <ADDR>'"),
+        ("FEDIMETER_LISTEN", "nowhere", "invalid value 'nowhere' for 'FEDIMETER_LISTEN'"),
         ("FEDIMETER_COMPAT", "", "scope_labels: true"),
         ("FEDIMETER_TIMEOUT", "7s", "\ntimeout: 7s"),
         ("FEDIMETER_CONFIG", "", "url: https://a.example"),
