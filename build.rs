@@ -6,7 +6,9 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC");
-    println!("cargo::rustc-env=FEDIMETER_REVISION={}", revision().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo::rerun-if-env-changed=FEDIMETER_REVISION");
+    let revision = revision().or_else(given_revision).unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=FEDIMETER_REVISION={revision}");
     println!("cargo::rustc-env=FEDIMETER_RUSTC={}", compiler().unwrap_or_else(|| "unknown".to_owned()));
 }
 
@@ -28,6 +30,23 @@ fn revision() -> Option<String> {
         }
     }
     run("git", &["rev-parse", "--short=12", "HEAD"])
+}
+
+/// The commit as whoever builds without a checkout says: an image, a package.
+/// It becomes a label, so it is nothing but a name.
+fn given_revision() -> Option<String> {
+    let given = std::env::var("FEDIMETER_REVISION").ok()?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    if given.is_empty() {
+        return None;
+    }
+    if given.len() > 64 || !given.chars().all(is_name) {
+        println!(
+            "cargo::warning=FEDIMETER_REVISION is ignored: write at most 64 letters, digits, dots, - or _"
+        );
+        return None;
+    }
+    Some(given)
 }
 
 /// The compiler's version, as in `1.90.0`.

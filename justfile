@@ -29,6 +29,11 @@ golden:
 demo:
     cargo run --release -- demo
 
+# The pictures of the dashboards, from a demo that runs for some minutes.
+pictures MINUTES="35":
+    cargo build --release
+    docs/pictures/run --demo {{MINUTES}}
+
 # Criterion benches.
 bench:
     cargo bench

@@ -1,6 +1,9 @@
 //! What a collection costs when everything is fresh: reading the table,
 //! collecting the SDK's instruments, writing the exposition; and decoding an
-//! answer.
+//! answer; and rendering the pages for people.
+
+#[path = "../tests/support/known.rs"]
+mod known;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -14,6 +17,7 @@ use fedimeter::bridge::{Bridge, Exporters};
 use fedimeter::clock::Clock;
 use fedimeter::config::Config;
 use fedimeter::export::exposition::Format;
+use fedimeter::server::page::{self, Question};
 use fedimeter::simulator::{Settings, Simulator};
 use fedimeter::target::Target;
 use opentelemetry_sdk::Resource;
@@ -51,5 +55,17 @@ fn decoding(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, collection, decoding);
+fn pages(c: &mut Criterion) {
+    let fleet = |i: i64| known::mastodon(&format!("m{i:05}.example"), "4.6.4", 100 + i % 977);
+    let status = known::status((0..10_000).map(fleet).collect());
+    for (name, query) in [("", ""), (", sorted", "sort=users"), (", searched", "q=m0999&sort=software")] {
+        let question = Question::parse(query);
+        c.bench_function(&format!("page of 10000{name}"), |b| b.iter(|| page::fleet(&status, &question)));
+    }
+    let reading = status.view.readings().next().unwrap();
+    let plan = known::plan(reading.snapshot);
+    c.bench_function("page of a target", |b| b.iter(|| page::target(&status, &reading, &plan)));
+}
+
+criterion_group!(benches, collection, decoding, pages);
 criterion_main!(benches);

@@ -36,7 +36,7 @@ pub use self::answer::{Answer, Verdict};
 pub use self::pages::Paging;
 
 /// What stays as it is in a path segment.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt to read an endpoint: what is needed for it, and what comes of it.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
-use std::sync::Arc;
+mod status;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::Resource;
@@ -15,9 +17,12 @@ use crate::export::own::Own;
 use crate::export::pipeline::Divided;
 use crate::export::prometheus::{Pull, PullError};
 use crate::fetch::{Client, ClientError};
+use crate::logging::Spell;
 use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
+
+pub use status::{Collected, Push, Status};
 
 /// Everything that serves one configuration. Lives on a Tokio runtime.
 #[derive(Debug)]
@@ -28,6 +33,10 @@ pub struct Bridge {
     own: Option<Arc<Own>>,
     deadline: Duration,
     ending: CancellationToken,
+    /// The last collection of each exporter.
+    collected: Mutex<Vec<Collected>>,
+    unanswered: Spell,
+    panics: Spell,
 }
 
 /// Which exporters a bridge has.
@@ -76,7 +85,17 @@ impl Bridge {
         };
         let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
         let ending = CancellationToken::new();
-        Ok(Bridge { refresher, pull, push, own: None, deadline: config.deadline, ending })
+        Ok(Bridge {
+            refresher,
+            pull,
+            push,
+            own: None,
+            deadline: config.deadline,
+            ending,
+            collected: Mutex::default(),
+            unanswered: Spell::default(),
+            panics: Spell::default(),
+        })
     }
 
     /// Reports the bridge itself beside its targets, from now on.
@@ -124,8 +143,14 @@ impl Bridge {
     pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
         let began = Instant::now();
         let view = self.refreshed(within).await;
-        let body = self.expose(view, format).await?;
-        self.collected(ExporterName::Prometheus, began);
+        let body = self.expose(view.clone(), format).await;
+        match &body {
+            Err(e) if self.unanswered.begins() => tracing::error!("scrapes cannot be answered: {e}"),
+            Ok(_) if self.unanswered.ends() => tracing::info!("scrapes are answered again"),
+            _ => {}
+        }
+        let body = body?;
+        self.collected(ExporterName::Prometheus, &view, began, Some((format, body.len())));
         Ok(body)
     }
 
@@ -133,13 +158,20 @@ impl Bridge {
     pub async fn look(&self) -> Arc<View> {
         let began = Instant::now();
         let view = self.refreshed(self.deadline).await;
-        self.collected(ExporterName::Console, began);
+        self.collected(ExporterName::Console, &view, began, None);
         view
     }
 
-    fn collected(&self, exporter: ExporterName, began: Instant) {
+    fn collected(&self, exporter: ExporterName, view: &View, began: Instant, page: Option<(Format, usize)>) {
+        let took = began.elapsed();
+        let (started, unix) = (view.started, view.unix);
+        let last = Collected { exporter, started, unix, took, page };
+        let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|collected| collected.exporter != exporter);
+        all.push(last);
+        drop(all);
         if let Some(own) = &self.own {
-            own.collected(exporter, began.elapsed());
+            own.collected(exporter, took);
         }
     }
 
@@ -160,17 +192,22 @@ impl Bridge {
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
         let began = Instant::now();
         let view = self.refreshed(within).await;
-        let bridge = self.clone();
+        let (bridge, seen) = (self.clone(), view.clone());
         let collect = move || {
-            let mut parts = bridge.push.as_ref().map(|push| push.collect(&view)).unwrap_or_default();
+            let mut parts = bridge.push.as_ref().map(|push| push.collect(&seen)).unwrap_or_default();
             parts.extend(bridge.own.as_ref().and_then(|own| own.collect()));
             parts
         };
-        let parts = tokio::task::spawn_blocking(collect).await.unwrap_or_else(|_| {
-            tracing::error!("a collection panicked and lost its points; please report this");
-            Vec::new()
-        });
-        self.collected(ExporterName::Otlp, began);
+        let parts = tokio::task::spawn_blocking(collect).await;
+        match &parts {
+            Err(_) if self.panics.begins() => {
+                tracing::error!("collections panic and lose their points; please report this");
+            }
+            Ok(_) if self.panics.ends() => tracing::info!("collections no longer panic"),
+            _ => {}
+        }
+        let parts = parts.unwrap_or_default();
+        self.collected(ExporterName::Otlp, &view, began, None);
         parts
     }
 }

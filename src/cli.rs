@@ -1,27 +1,27 @@
 //! Commands and flags. What they mean together with files and variables is
 //! decided in [`crate::config`].
 
+mod flags;
+mod healthcheck;
 mod help;
 #[cfg(feature = "simulator")]
 mod simulator;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, Resettable};
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::suggest::did_you_mean;
 use crate::config::{
-    BridgeSettings, Compat, Config, ConfigErrors, Env, Flags, Listen, LogFilter, LogFormat, Place, Sources,
-    TargetSettings, TokenSource, values,
+    BridgeSettings, Config, ConfigErrors, Env, Flags, Listen, Place, Sources, TargetSettings, TokenSource,
 };
-use crate::endpoint::Endpoint;
-use crate::target::AccountRef;
 
+pub use flags::{HttpArgs, ListenArgs, LogArgs, PullArgs, TargetArgs};
+pub use healthcheck::HealthcheckArgs;
 #[cfg(feature = "simulator")]
 pub use simulator::{DemoArgs, SimulateArgs};
 
@@ -67,6 +67,14 @@ pub enum Command {
     /// 2 when something is wrong.
     #[command(after_help = help::CHECK)]
     Check(ServeArgs),
+    /// Ask whether the bridge that runs here is healthy
+    ///
+    /// Asks /-/healthy where these flags, variables and file would make a
+    /// bridge listen: for containers, which have no other program that could.
+    /// The exit status is 0 when it is healthy, 1 when it is not, and 2 for
+    /// wrong usage or configuration, and where there is nothing to ask.
+    #[command(after_help = help::HEALTHCHECK)]
+    Healthcheck(HealthcheckArgs),
     /// Run the bridge against a built-in simulator: no server, no network
     #[cfg(feature = "simulator")]
     #[command(after_help = help::DEMO)]
@@ -118,114 +126,6 @@ pub struct CommonArgs {
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
-}
-
-/// Settings of the targets given as arguments or variables.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Targets given as arguments or variables")]
-pub struct TargetArgs {
-    /// Endpoints to collect beside the default ones: health, timelines, peers,
-    /// domain_blocks, custom_emojis
-    #[arg(long, value_name = "NAME", env = "FEDIMETER_COLLECT", value_delimiter = ',',
-          value_parser = values::collect)]
-    pub collect: Vec<Endpoint>,
-
-    /// Accounts to follow: Gargron, @Gargron@mastodon.social, or an id
-    #[arg(long = "account", value_name = "ACCT", env = "FEDIMETER_ACCOUNTS", value_delimiter = ',',
-          value_parser = values::account)]
-    pub accounts: Vec<AccountRef>,
-
-    /// Hashtags to follow
-    #[arg(long = "tag", value_name = "NAME", env = "FEDIMETER_TAGS", value_delimiter = ',',
-          value_parser = values::tag)]
-    pub tags: Vec<Arc<str>>,
-
-    /// File with an access token of the one target
-    #[arg(long, value_name = "FILE", env = "FEDIMETER_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
-
-    /// Name of the environment variable with an access token of the one target
-    #[arg(long, value_name = "VARIABLE", env = "FEDIMETER_TOKEN_ENV", conflicts_with = "token_file")]
-    pub token_env: Option<String>,
-}
-
-/// How servers are asked.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Collection")]
-pub struct HttpArgs {
-    /// Time for a collection when the scraper does not say how long it waits [default: 10s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_DEADLINE", value_parser = values::request_time)]
-    pub deadline: Option<Duration>,
-
-    /// Time for a request [default: 10s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_TIMEOUT", value_parser = values::request_time)]
-    pub timeout: Option<Duration>,
-
-    /// Time to connect, TLS included [default: 5s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_CONNECT_TIMEOUT", value_parser = values::request_time)]
-    pub connect_timeout: Option<Duration>,
-
-    /// Requests under way in all [default: 256]
-    #[arg(long, value_name = "N", env = "FEDIMETER_MAX_REQUESTS", value_parser = values::requests)]
-    pub max_requests: Option<usize>,
-
-    /// Requests under way per host [default: 2]
-    #[arg(long, value_name = "N", env = "FEDIMETER_MAX_REQUESTS_PER_HOST", value_parser = values::requests)]
-    pub max_requests_per_host: Option<usize>,
-
-    /// The largest answer that is read, decoded [default: 1MiB]
-    #[arg(long, value_name = "SIZE", env = "FEDIMETER_MAX_BODY", value_parser = values::size)]
-    pub max_body: Option<usize>,
-
-    /// URL in the User-Agent by which an admin can reach you
-    #[arg(long, value_name = "URL", env = "FEDIMETER_CONTACT", value_parser = values::contact)]
-    pub contact: Option<String>,
-
-    /// Report no last success, duration and size by endpoint, for any target
-    #[arg(long, env = "FEDIMETER_NO_ENDPOINT_DETAILS", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new())]
-    pub no_endpoint_details: bool,
-}
-
-/// Where and how `/metrics` is served.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Prometheus")]
-pub struct PullArgs {
-    /// Where /metrics listens: an IP address or localhost, port optional;
-    /// :PORT for all IPv4 addresses; none for no pull [default: 127.0.0.1:9464]
-    ///
-    /// Repeat it, or separate several with commas. When it is given nowhere,
-    /// OTEL_EXPORTER_PROMETHEUS_HOST and OTEL_EXPORTER_PROMETHEUS_PORT count.
-    #[arg(short, long, value_name = "ADDR", env = "FEDIMETER_LISTEN", value_delimiter = ',',
-          value_parser = values::listen)]
-    pub listen: Vec<Listen>,
-
-    /// Also serve the names of an older exporter; dada makes 9410 the default port
-    #[arg(long, value_name = "NAMES", env = "FEDIMETER_COMPAT")]
-    pub compat: Option<Compat>,
-
-    /// Leave otel_scope_* labels out of /metrics
-    #[arg(long, env = "FEDIMETER_WITHOUT_SCOPE_LABELS", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new())]
-    pub without_scope_labels: bool,
-}
-
-/// Logging.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Logging")]
-pub struct LogArgs {
-    /// Least severe messages to log: off, error, warn, info, debug or trace
-    /// [default: info]
-    ///
-    /// debug has each collection and export, trace each request. Or levels by
-    /// module, as in info,fedimeter::fetch=debug. When it is given nowhere,
-    /// OTEL_LOG_LEVEL counts.
-    #[arg(long, value_name = "LEVEL", env = "FEDIMETER_LOG_LEVEL", value_parser = LogFilter::parse)]
-    pub log_level: Option<LogFilter>,
-
-    /// How log lines are written [default: text]
-    #[arg(long, value_name = "FORMAT", env = "FEDIMETER_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
 }
 
 /// Arguments of `once`.
@@ -283,7 +183,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     if let Some(error) = misspelt_command(&args) {
         return Err(error);
     }
-    let matches = command().try_get_matches_from(with_command(args.into_iter().collect()))?;
+    let matches = command().try_get_matches_from(with_command(args.clone()));
+    let matches = matches.map_err(|error| by_its_variable(error, &args))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     // The variable has more than one target, and its own place in errors:
     // `config` reads it itself.
@@ -301,6 +202,27 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
         common.targets.clear();
     }
     Ok(cli)
+}
+
+/// A wrong value that came from a variable, under the variable's name: who set
+/// it may never have seen the flag.
+fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
+    let flag = shown.split(' ').next().unwrap_or_default().to_owned();
+    let command = command();
+    let mut all = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let of_flag = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag == format!("--{long}"));
+    let Some(arg) = all.find(of_flag) else { return error };
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let given = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
+        let long = arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        long || short.as_ref().is_some_and(|short| arg.starts_with(short))
+    });
+    let variable = arg.get_env().filter(|name| std::env::var_os(name).is_some());
+    if let (false, Some(name)) = (given, variable.and_then(OsStr::to_str)) {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(name.to_owned()));
+    }
+    error
 }
 
 /// The commands and flags for help, completions and manual pages. Variables
@@ -364,7 +286,8 @@ impl CommonArgs {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn load(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
-        load(self, &PullArgs { listen: vec![Listen::Off], ..PullArgs::default() }, env)
+        let nowhere = ListenArgs { listen: vec![Listen::Off], ..ListenArgs::default() };
+        load(self, &PullArgs { address: nowhere, ..PullArgs::default() }, env)
     }
 }
 
@@ -374,8 +297,6 @@ fn load(common: &CommonArgs, pull: &PullArgs, env: Env<'_>) -> Result<Config, Co
     let variable = |name: &String| TokenSource::Env(name.clone(), Place::outside("--token-env"));
     let flags = Flags {
         bridge: BridgeSettings {
-            listen: (!pull.listen.is_empty()).then(|| pull.listen.clone()),
-            compat: pull.compat,
             scope_labels: pull.without_scope_labels.then_some(false),
             endpoint_details: http.no_endpoint_details.then_some(false),
             deadline: http.deadline,
@@ -387,6 +308,7 @@ fn load(common: &CommonArgs, pull: &PullArgs, env: Env<'_>) -> Result<Config, Co
             contact: http.contact.clone(),
             log_level: log.log_level.clone(),
             log_format: log.log_format,
+            ..pull.address.settings()
         },
         target: TargetSettings {
             token: target.token_file.as_ref().map(file).or(target.token_env.as_ref().map(variable)),

@@ -62,7 +62,16 @@ impl Config {
         merge::load(sources)
     }
 
-    /// The same with the contents of a file, for the fuzz targets.
+    /// Where a bridge with this configuration listens. Its targets are not
+    /// read, and may be wrong.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rest.
+    pub fn listen(sources: &Sources<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
+        merge::listen_alone(sources)
+    }
+
+    /// The same as [`Config::load`] with the contents of a file, for the fuzz targets.
     pub(crate) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         merge::load_text(path, text, sources)
     }

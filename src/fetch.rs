@@ -114,9 +114,23 @@ impl Client {
     /// When the machine's TLS set-up cannot be used, or the contact is no
     /// header value.
     pub fn new(settings: Http) -> Result<Client, ClientError> {
+        Client::with(settings, Proxies::OfTheSystem)
+    }
+
+    /// The same past every proxy that the environment names: for what is on
+    /// this machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub fn without_proxy(settings: Http) -> Result<Client, ClientError> {
+        Client::with(settings, Proxies::Never)
+    }
+
+    fn with(settings: Http, proxies: Proxies) -> Result<Client, ClientError> {
         let certificates = Certificates::default();
         let tls = certificates.client_config()?;
-        let direct = build(&settings, tls.clone(), guard::Configured, Proxies::OfTheSystem)?;
+        let direct = build(&settings, tls.clone(), guard::Configured, proxies)?;
         let limits = Limits::new(settings.max_requests, settings.max_requests_per_host);
         Ok(Client { settings, direct, guarded: Mutex::default(), tls, certificates, limits })
     }
@@ -326,7 +340,8 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proxies {
     OfTheSystem,
-    /// A proxy would resolve the name itself, out of the guard's sight.
+    /// Where a proxy would resolve a name itself, out of the guard's sight, or
+    /// stand between this machine and itself.
     Never,
 }
 

@@ -10,6 +10,7 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::metrics::{Instrument, Stream};
 
+use crate::logging::Spell;
 use crate::metrics::{Kind, Label, Read, Row, rows};
 use crate::snapshot::{Reading, View};
 use crate::target::{AttributeValue, Target};
@@ -49,7 +50,8 @@ impl Source for Pinned {
 pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>], part: &Range<usize>) {
     let has_points = |row: &Row| targets[part.clone()].iter().any(|target| row.most(target) > 0);
     for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
-        let call = Call { index, row, source: source.clone(), part: part.clone() };
+        let panics = Spell::default();
+        let call = Call { index, row, source: source.clone(), part: part.clone(), panics };
         match (row.kind, row.read) {
             (Kind::Gauge, Read::Int(_) | Read::Ints(..)) => {
                 let builder = meter.i64_observable_gauge(row.name).with_unit(row.unit);
@@ -75,6 +77,7 @@ struct Call {
     row: &'static Row,
     source: Arc<dyn Source>,
     part: Range<usize>,
+    panics: Spell,
 }
 
 impl Call {
@@ -124,11 +127,13 @@ impl Call {
                 with(&reading, &Attributes::of(reading.target));
             }
         });
-        if catch_unwind(walk).is_err() {
-            tracing::error!(
-                "{} lost points of this collection: reading it panicked; please report this",
+        match catch_unwind(walk) {
+            Err(_) if self.panics.begins() => tracing::error!(
+                "{} loses points of every collection: reading it panicked; please report this",
                 self.row.name
-            );
+            ),
+            Ok(()) if self.panics.ends() => tracing::info!("{} is read again", self.row.name),
+            _ => {}
         }
     }
 }
@@ -226,7 +231,7 @@ mod tests {
             Some(1)
         });
         for row in [panics, row("test.works", |_| Some(2))] {
-            let call = Call { index: 0, row, source: pinned.clone(), part: 0..3 };
+            let call = Call { index: 0, row, source: pinned.clone(), part: 0..3, panics: Spell::default() };
             meter.i64_observable_gauge(row.name).with_callback(move |to| call.ints(to)).build();
         }
         for _ in 0..2 {
@@ -234,7 +239,7 @@ mod tests {
             reader.collect(&mut metrics).unwrap();
             let count: BTreeMap<&str, usize> = metrics
                 .scope_metrics()
-                .flat_map(|scope| scope.metrics())
+                .flat_map(opentelemetry_sdk::metrics::data::ScopeMetrics::metrics)
                 .map(|metric| match metric.data() {
                     AggregatedMetrics::I64(MetricData::Gauge(gauge)) => {
                         (metric.name(), gauge.data_points().count())

@@ -12,6 +12,7 @@ pub mod export;
 pub mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod healthcheck;
 pub mod instruments;
 pub mod listing;
 pub mod logging;
@@ -29,3 +30,9 @@ pub mod software;
 pub mod target;
 pub mod tls;
 pub use on_demand::{OnDemand, register};
+
+// So that the `runbook_url` of an alert leads to a page that can be read, at the
+// alert's own heading.
+#[cfg(doc)]
+#[doc = include_str!("../docs/runbook.md")]
+pub mod runbook {}

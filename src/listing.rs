@@ -51,7 +51,8 @@ fn attributes(r: &Reading<'_>, labels: &[(&'static str, Label)]) -> Map<String, 
     identity.chain(labels.iter().map(|(key, value)| ((*key).to_owned(), json!(label(value))))).collect()
 }
 
-fn label(label: &Label) -> Cow<'_, str> {
+/// The value of an attribute as text.
+pub(crate) fn label(label: &Label) -> Cow<'_, str> {
     match label {
         Label::Static(text) => Cow::Borrowed(text),
         Label::Text(text) => Cow::Borrowed(text),
@@ -102,7 +103,7 @@ pub fn table(view: &View, paint: Paint) -> String {
 }
 
 /// Metrics about the asking itself: in the table the endpoints' lines say the same.
-fn is_about_asking(name: &str) -> bool {
+pub(crate) fn is_about_asking(name: &str) -> bool {
     name.starts_with("fedimeter.endpoint.") || name == "fedimeter.target.up"
 }
 
@@ -165,7 +166,19 @@ fn shown(value: Number, instant: bool) -> String {
     }
 }
 
-/// What a server says, without what could steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// What a server says, without what could steer a terminal or turn text
+/// around.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
+
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || TURNS.contains(&c)
+}
+
+/// Characters that set the direction of the text after them: a name must not
+/// look like another (Unicode, `Bidi_Control`, and the line separators).
+const TURNS: [char; 14] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}',
+    '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];

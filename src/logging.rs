@@ -1,6 +1,7 @@
 //! Log lines, on standard error: text for people, logfmt or JSON for programs.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,4 +26,37 @@ pub fn start(log: &Log) {
         LogFormat::Json => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).json().boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+/// A failure that may come back at every collection: the log hears of it when
+/// it begins, and when it is over.
+#[derive(Debug, Default)]
+pub struct Spell(AtomicBool);
+
+impl Spell {
+    /// It failed; whether that is to be said.
+    pub fn begins(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// It went well; whether that is to be said.
+    pub fn ends(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spell_is_said_at_both_its_ends() {
+        let spell = Spell::default();
+        assert!(!spell.ends(), "it never began");
+        assert!(spell.begins());
+        assert!(!spell.begins());
+        assert!(spell.ends());
+        assert!(!spell.ends());
+        assert!(spell.begins());
+    }
 }

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fedimeter::bridge::{Bridge, Exporters};
-use fedimeter::cli::{CatalogueFormat, Cli, Command, MetricsArgs, OnceArgs, OnceFormat, ServeArgs};
+use fedimeter::cli::{
+    CatalogueFormat, Cli, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat, ServeArgs,
+};
 use fedimeter::clock::Clock;
-use fedimeter::config::otel::OtelEnv;
+use fedimeter::config::otel::{OtelEnv, Warning};
 use fedimeter::config::{Config, effective_yaml};
 use fedimeter::export::exposition::Format;
+use fedimeter::healthcheck::{self, Place};
 use fedimeter::{catalogue, cli, listing, logging, serve};
 
 /// Wrong usage or configuration.
@@ -20,6 +23,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
+    if let Some(name) = unreadable() {
+        return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
+    }
     // Two workers at least: a single one that waits for itself never ends.
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
@@ -38,6 +44,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve(args) => run_serve(&args).await,
         Command::Once(args) => once(&args).await,
         Command::Check(args) => check(&args),
+        Command::Healthcheck(args) => healthcheck(&args).await,
         Command::Metrics(args) => metrics(&args),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => simulated::demo(args).await,
@@ -63,14 +70,29 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A variable of ours that cannot be read, which would otherwise be ignored as
+/// if it were not set.
+fn unreadable() -> Option<String> {
+    let (name, _) = std::env::vars_os().find(|(name, value)| {
+        let name = name.to_string_lossy();
+        let ours = ["OTEL_", "FEDIMETER_", "MASTODON_HOST"].iter().any(|ours| name.starts_with(ours));
+        ours && value.to_str().is_none()
+    })?;
+    Some(name.to_string_lossy().into_owned())
+}
+
 fn wrong(error: impl std::fmt::Display) -> Complaint {
     (USAGE, error.to_string())
 }
 
+fn otel_env() -> Result<(OtelEnv, Vec<Warning>), Complaint> {
+    OtelEnv::read(&env)
+        .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
 /// Reads OTEL_* and begins logging.
 fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
-    let (otel, warnings) = OtelEnv::read(&env)
-        .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let (otel, warnings) = otel_env()?;
     logging::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -84,11 +106,6 @@ fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
 async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let config = args.load(&env).map_err(wrong)?;
     let otel = otel(&config)?;
-    if otel.disabled {
-        tracing::warn!("OTEL_SDK_DISABLED is true: nothing is collected and nothing is served");
-        serve::signal().await;
-        return Ok(ExitCode::SUCCESS);
-    }
     let targets = config.targets.len();
     let ready = |addresses: &[std::net::SocketAddr]| {
         for address in addresses {
@@ -134,6 +151,18 @@ fn check(args: &ServeArgs) -> Result<ExitCode, Complaint> {
         serve::prepare(&mut config.clone(), &otel).map_err(wrong)?;
     }
     print(effective_yaml(&config).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
+    let places = if let Some(url) = &args.url {
+        vec![Place::below(url)]
+    } else {
+        let listen = args.listen(&env).map_err(wrong)?;
+        healthcheck::places(&listen, &otel_env()?.0).map_err(wrong)?
+    };
+    healthcheck::ask(&places, args.timeout).await.map_err(|e| (1, e.to_string()))?;
+    print(b"fedimeter is healthy\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -229,10 +258,11 @@ mod simulated {
                     format!("  http://{address}/metrics   what Prometheus sees\n"),
                 ]
             });
+            let places: String = places.collect();
+            let look = if places.is_empty() { "" } else { " Look at" };
             let text = format!(
-                "{DEMO_INSTANCES} simulated Mastodon instances. Look at\n{}One instance fails for 90 seconds of \
-                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n",
-                places.collect::<String>()
+                "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
+                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
             );
             if let Err((_, message)) = print(text.as_bytes()) {
                 tracing::warn!("{message}");

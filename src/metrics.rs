@@ -1,6 +1,7 @@
 //! THE TABLE: one row a metric. What it is called, its unit, what it says,
 //! where the number comes from, and the pure function that reads it.
 
+mod absence;
 mod account;
 mod admin;
 pub mod attributes;
@@ -16,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::snapshot::{BridgeFacts, Reading, Tally};
 use crate::target::Target;
 
+pub use absence::{Absence, in_words};
 pub(crate) use instance::{hides_stats, logins};
 
 /// What kind of instrument a metric is.
@@ -91,6 +93,10 @@ pub enum Number {
 /// that the row adds.
 pub type Emit<'a, N> = &'a mut dyn FnMut(N, &[(&'static str, Label)]);
 
+/// Says why a number is not told that was asked for and read: what the server
+/// says is known to mean something else, or nothing.
+pub type Unless = fn(&Reading<'_>) -> Option<&'static str>;
+
 /// How a row is read from what is known of a target.
 #[derive(Clone, Copy)]
 pub enum Read {
@@ -131,9 +137,11 @@ pub struct Row {
     pub attributes: &'static [&'static str],
     /// Those of the attributes that not every point has.
     pub optional: &'static [&'static str],
-    /// The endpoint without which there is nothing to read, where there is one
-    /// such and not every target is asked for it.
-    pub from: Option<Endpoint>,
+    /// The endpoints that it is read from, the preferred one first; none where
+    /// it tells how the asking went.
+    pub from: &'static [Endpoint],
+    /// Why it has no point although all was read, where the row knows that.
+    pub unless: Option<Unless>,
     /// How it is read.
     pub read: Read,
 }
@@ -142,7 +150,8 @@ impl Row {
     /// How many points it can have about this target.
     #[must_use]
     pub fn most(&self, target: &Target) -> usize {
-        if self.from.is_some_and(|endpoint| !target.endpoints.contains(&endpoint)) {
+        let asked = |endpoint| target.endpoints.contains(endpoint);
+        if !self.from.is_empty() && !self.from.iter().any(asked) {
             return 0;
         }
         match self.read {
@@ -224,7 +233,8 @@ const fn gauge(
         stability: Stability::Development,
         attributes: &[],
         optional: &[],
-        from: None,
+        from: &[],
+        unless: None,
         read,
     }
 }
@@ -238,8 +248,12 @@ impl Row {
         Row { on, ..self }
     }
 
-    const fn from(self, endpoint: Endpoint) -> Row {
-        Row { from: Some(endpoint), ..self }
+    const fn from(self, from: &'static [Endpoint]) -> Row {
+        Row { from, ..self }
+    }
+
+    const fn unless(self, why: Unless) -> Row {
+        Row { unless: Some(why), ..self }
     }
 
     const fn optional(self, optional: &'static [&'static str]) -> Row {

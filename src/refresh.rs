@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::endpoint::Endpoint;
 use crate::fetch::Client;
 use crate::outcome::Outcome;
-use crate::snapshot::View;
+use crate::snapshot::{Snapshot, View};
 use crate::target::Target;
 
 use self::polled::Polled;
 use self::run::Job;
+
+pub use self::polled::{Next, Plan};
 
 /// Keeps what is known of all targets, and refreshes it when a collection
 /// asks. Requests run on the Tokio runtime that it was made on.
@@ -120,7 +122,21 @@ impl Refresher {
         Arc::new(self.view(self.clock.now(), self.clock.unix()))
     }
 
-    fn view(&self, started: Duration, unix: f64) -> View {
+    /// What is known now, read as the collection reads it that began then:
+    /// what was alive at that time still shows.
+    #[must_use]
+    pub fn known_since(&self, started: Moment, unix: f64) -> Arc<View> {
+        Arc::new(self.view(started, unix))
+    }
+
+    /// When the endpoints of a target are asked for again, beside what is known
+    /// of it; nothing where there is no such target.
+    #[must_use]
+    pub fn planned(&self, index: usize) -> Option<(Arc<Snapshot>, Plan)> {
+        Some(self.targets.get(index)?.planned())
+    }
+
+    fn view(&self, started: Moment, unix: f64) -> View {
         let targets = self.targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
         View { started, unix, targets }
     }

@@ -59,11 +59,13 @@ pub enum ServeError {
 }
 
 /// The attributes of the bridge's own resource. The same configuration has
-/// the same `service.instance.id` from start to start.
+/// the same `service.instance.id` from start to start on the same machine.
 #[must_use]
 pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
     let first = config.targets.first().map(|t| t.name.to_string()).unwrap_or_default();
-    let attributes = otel.resource(&format!("{:?} {first}", config.listen));
+    // Hashed, it does not tell which machine. A container may have none.
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let attributes = otel.resource(&format!("{:?} {first} {}", config.listen, machine.trim()));
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)))
@@ -101,6 +103,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServeError> {
+    if otel.disabled {
+        tracing::warn!("OTEL_SDK_DISABLED is true: nothing is collected and nothing is served");
+        shutdown.await;
+        return Ok(());
+    }
     let resource = resource(&config, &otel);
     let exporter = prepare(&mut config, &otel)?;
     config.http.kept_per_host = kept_per_host(&config);

@@ -1,21 +1,25 @@
-//! What the bridge serves over HTTP: `/metrics`, a small page, its health.
+//! What the bridge serves over HTTP: `/metrics`, pages for people, its health.
 
-mod page;
+pub mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::bridge::Bridge;
 use crate::export::exposition::gzip;
 use crate::export::negotiation::negotiate;
+use crate::snapshot::{Reading, View};
+
+use page::Question;
 
 /// How long before Prometheus gives up an answer is to be there.
 const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
@@ -25,7 +29,11 @@ const LONGEST_SCRAPE: Duration = Duration::from_secs(120);
 /// The routes of a bridge.
 pub fn router(bridge: Arc<Bridge>) -> Router {
     Router::new()
-        .route("/", get(index))
+        .route("/", get(fleet))
+        // A proxy may have decoded the slashes of a name that is a URL.
+        .route("/targets/{*name}", get(target))
+        .route("/style.css", get(|| async { page::asset("text/css; charset=utf-8", page::STYLE) }))
+        .route("/icon.svg", get(|| async { page::asset("image/svg+xml", page::ICON) }))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { text(StatusCode::OK, "fedimeter is healthy\n") }))
         .route("/-/ready", get(|| async { text(StatusCode::OK, "fedimeter is ready\n") }))
@@ -39,10 +47,7 @@ async fn metrics(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> Respo
     let within = scrape_deadline(&headers).unwrap_or(bridge.deadline());
     let body = match bridge.scrape(within, asked.format).await {
         Ok(body) => body,
-        Err(e) => {
-            tracing::error!("a scrape could not be answered: {e}");
-            return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n"));
-        }
+        Err(e) => return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n")),
     };
     let mut answer = HeaderMap::new();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(asked.content_type()));
@@ -68,25 +73,47 @@ fn scrape_deadline(headers: &HeaderMap) -> Option<Duration> {
     Some(patience.checked_sub(SCRAPE_MARGIN).filter(|d| !d.is_zero()).unwrap_or(patience / 2))
 }
 
-async fn index(State(bridge): State<Arc<Bridge>>) -> Response {
-    let html = page::render(&bridge.refresher().known());
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(
-                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            ),
-        ),
-    ];
-    (headers, html).into_response()
+async fn fleet(State(bridge): State<Arc<Bridge>>, RawQuery(query): RawQuery) -> Response {
+    rendered(move || {
+        let question = Question::parse(query.as_deref().unwrap_or_default());
+        (StatusCode::OK, page::fleet(&bridge.status(), &question))
+    })
+    .await
+}
+
+async fn target(State(bridge): State<Arc<Bridge>>, name: Result<Path<String>, PathRejection>) -> Response {
+    rendered(move || {
+        // What is no UTF-8 is no target's name.
+        let name = name.map(|Path(name)| name).unwrap_or_default();
+        let status = bridge.status();
+        let index = status.view.targets.iter().position(|(target, _)| *target.name == name);
+        let found = index.and_then(|index| Some((index, bridge.refresher().planned(index)?)));
+        let Some((index, (snapshot, plan))) = found else {
+            return (StatusCode::NOT_FOUND, page::no_target(&status, &name));
+        };
+        let View { started, unix, ref targets } = *status.view;
+        let reading = Reading { target: &targets[index].0, snapshot: &snapshot, started, unix };
+        (StatusCode::OK, page::target(&status, &reading, &plan))
+    })
+    .await
+}
+
+/// Thousands of targets take milliseconds: not on an async thread.
+async fn rendered(render: impl FnOnce() -> (StatusCode, String) + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(render).await {
+        Ok((status, html)) => page::answer(status, html),
+        Err(_) => {
+            text(StatusCode::INTERNAL_SERVER_ERROR, "no page: making it panicked; please report this\n")
+        }
+    }
 }
 
 fn text(status: StatusCode, body: &str) -> Response {
     let mut response = Response::new(Body::from(body.to_owned()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

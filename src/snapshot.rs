@@ -209,7 +209,7 @@ facts! {
 impl<'a> Reading<'a> {
     /// A value lives until its lifetime ends. What was alive when the
     /// collection began, or came in since, is reported.
-    fn alive(&self, slot: &Slot) -> bool {
+    pub(crate) fn alive(&self, slot: &Slot) -> bool {
         slot.fresh_until > self.started || slot.finished >= self.started
     }
 

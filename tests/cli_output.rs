@@ -308,7 +308,8 @@ fn secrets_are_never_shown() {
             continue;
         }
         let bridge = Serving::start(&[&["serve", "--listen", "127.0.0.1:0"], &common[..]].concat(), &env);
-        for path in ["/metrics", "/", "/nothing"] {
+        let own = format!("/targets/{}", url.replace(':', "%3A").replace('/', "%2F"));
+        for path in ["/metrics", "/", &own, "/targets/nothing", "/nothing"] {
             let get = http::client().get(format!("{}{path}", bridge.url()));
             let text = runtime.block_on(async { get.send().await.unwrap().text().await.unwrap() });
             assert!(!text.contains(SECRET), "{path}: {text}");

@@ -14,6 +14,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use fedimeter::export::exposition::{Format, encode};
 use libtest_mimic::{Arguments, Failed, Trial};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::{Deserialize, Serialize};
@@ -32,9 +36,10 @@ fn main() {
         trial("prometheus_client_reads_what_we_wrote", python.clone(), |python| {
             read_back(&python, CASES, &models())
         }),
-        trial("prometheus_client_reads_the_catalogue", python, |python| {
+        trial("prometheus_client_reads_the_catalogue", python.clone(), |python| {
             read_back(&python, 1, &Just(catalogue()).boxed())
         }),
+        trial("prometheus_client_reads_any_resource", python, |python| any_resource(&python)),
         trial("promtool_finds_nothing_wrong", promtool.clone(), |()| promtool_finds_nothing_wrong()),
         trial("promtool_parses_what_we_wrote", promtool, |()| promtool_parses_what_we_wrote()),
     ];
@@ -67,6 +72,42 @@ fn read_back(python: &Path, cases: u32, models: &BoxedStrategy<Model>) -> Result
             let parsed = parsed.map_err(|error| TestCaseError::fail(format!("{error}\n{body}")))?;
             let expected = model.expected(format.is_openmetrics());
             prop_assert_eq!(normal(parsed), normal(expected), "{}", body);
+        }
+        Ok(())
+    });
+    outcome.map_err(|error| Failed::from(error.to_string()))
+}
+
+/// Whatever the environment calls the attributes of the resource, through the
+/// SDK's exporter, both parsers take the page and find every value.
+fn any_resource(python: &Path) -> Result<(), Failed> {
+    let peer = RefCell::new(Parsers::start(python)?);
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    // Of few letters, so that names often become the same.
+    let names = || "[a1_:.\u{65e5} ]{0,4}|__[a-z]{1,4}__|[a-z.:_0-9]{1,12}";
+    let attributes = proptest::collection::btree_map(names(), "[a-z]{1,3}", 0..6);
+    let outcome = runner.run(&attributes, |attributes| {
+        let registry = prometheus::Registry::new();
+        let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build();
+        let pairs = attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+        let resource = Resource::builder_empty().with_attributes(pairs).build();
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(exporter.map_err(|e| TestCaseError::fail(e.to_string()))?)
+            .build();
+        provider.meter("m").u64_gauge("g").build().record(1, &[]);
+        for format in [Format::Text004, Format::OpenMetrics100] {
+            let body = String::from_utf8(encode(registry.gather(), format, &|_| None)).expect("UTF-8");
+            let parsed = peer.borrow_mut().parse(&body, format.is_openmetrics());
+            let parsed = parsed.map_err(|error| TestCaseError::fail(format!("{error}\n{body}")))?;
+            let info =
+                parsed.iter().flat_map(|family| &family.samples).find(|(name, ..)| name == "target_info");
+            let found = info.map(|(_, labels, _)| labels.values().flat_map(|v| v.split(';')).collect());
+            let mut found: Vec<&str> = found.unwrap_or_default();
+            found.sort_unstable();
+            let mut given: Vec<&str> = attributes.values().map(String::as_str).collect();
+            given.sort_unstable();
+            prop_assert_eq!(found, given, "{}", body);
         }
         Ok(())
     });

@@ -145,6 +145,6 @@ async fn each_fails_in_its_own_way_and_alone() {
 
 /// The points that come from an endpoint.
 fn left(view: &View, i: usize, endpoint: Endpoint) -> Vec<(&'static str, f64)> {
-    let own = rows().filter(|row| row.from == Some(endpoint));
+    let own = rows().filter(|row| row.from == [endpoint]);
     own.flat_map(|row| points(view, i, row.name).into_iter().map(|(_, value)| (row.name, value))).collect()
 }

@@ -1,6 +1,9 @@
 //! What `/metrics` says about the bridge itself.
 #![cfg(feature = "simulator")]
 
+#[path = "support/http.rs"]
+mod http;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,4 +78,21 @@ async fn scope_labels_are_left_out_there_too() {
     let lines = second_scrape(false).await;
     assert!(lines.iter().all(|line| !line.contains("otel_scope_")));
     assert!(lines.contains(&"fedimeter_targets 3".to_owned()));
+}
+
+/// A bridge without the exporter stands for one whose exporter has died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_that_cannot_be_produced_is_an_error_with_its_reason() {
+    let config = Config::default();
+    let resource = Resource::builder_empty().build();
+    let bridge = Bridge::new(&config, &resource, Exporters::default(), Clock::default()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    let routes = fedimeter::server::router(Arc::new(bridge));
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    let answer = http::client().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 500);
+    assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+    let body = answer.text().await.unwrap();
+    assert!(body.starts_with("no metrics: the Prometheus exporter is off"), "{body}");
 }

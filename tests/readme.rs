@@ -10,7 +10,7 @@ use fedimeter::metrics::rows;
 use fedimeter::outcome::ErrorType;
 use fedimeter::{catalogue, cli};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -18,12 +18,37 @@ const PAGES: [&str; 7] = [
     "docs/servers.md",
     "docs/tokens.md",
     "docs/troubleshooting.md",
+    "docs/guides/prometheus.md",
+    "docs/guides/collector.md",
+    "docs/guides/grafana-cloud.md",
+    "docs/guides/otlp-backends.md",
+    "docs/guides/managed-host.md",
+    "docs/guides/coming-from.md",
+    "deploy/README.md",
 ];
 
-/// Flags of other programs: cargo's.
-const FOREIGN: [&str; 6] = ["--release", "--locked", "--path", "--bench", "--test", "--sanitizer"];
-/// A variable that only the user's own set-up gives a meaning.
-const OTHER_VARIABLES: [&str; 1] = ["MASTODON_HOST"];
+/// Flags of other programs: cargo's, docker's, and Prometheus's.
+const FOREIGN: [&str; 16] = [
+    "--release",
+    "--locked",
+    "--path",
+    "--bench",
+    "--test",
+    "--sanitizer",
+    "--build",
+    "--build-arg",
+    "--cap-drop",
+    "--no-healthcheck",
+    "--read-only",
+    "--security-opt",
+    "--short",
+    "--volumes",
+    "--wait",
+    "--web",
+];
+/// Variables that no flag stands for: of the exporter of 2018, of the build,
+/// and of compose.yaml.
+const OTHER_VARIABLES: [&str; 3] = ["MASTODON_HOST", "FEDIMETER_REVISION", "FEDIMETER_PORT"];
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

@@ -110,7 +110,7 @@ async fn pages_and_methods() {
     let asked = simulator.requests(0, "*");
 
     let page = text("/").await;
-    for link in ["/metrics", "/-/healthy", "/-/ready"] {
+    for link in ["metrics", "-/healthy", "-/ready"] {
         assert!(page.contains(&format!("href=\"{link}\"")), "{link}: {page}");
     }
     for target in [&a, &b] {

@@ -30,8 +30,16 @@ Examples:
 pub const CHECK: &str = "\
 Examples:
   fedimeter check --config fedimeter.yaml
-  fedimeter check --config fedimeter.yaml && systemctl reload fedimeter
+  fedimeter check --config fedimeter.yaml && systemctl restart fedimeter
   fedimeter check mastodon.social           what holds when nothing else is said";
+
+pub const HEALTHCHECK: &str = "\
+Examples:
+  fedimeter healthcheck                     the bridge on its usual address
+  fedimeter healthcheck --config fedimeter.yaml
+  fedimeter healthcheck --listen :8080 --timeout 1s
+  fedimeter healthcheck --url https://bridge.example/fedimeter/
+  HEALTHCHECK CMD [\"/fedimeter\", \"healthcheck\"]";
 
 #[cfg(feature = "simulator")]
 pub const DEMO: &str = "\

@@ -2,7 +2,7 @@
 //! become one checked [`Config`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use super::attributes::collision;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::file;
 use super::layers::{BridgeSettings, Env, FileSettings, GivenTarget, Sources, TargetSettings};
+use super::otel;
 use super::token;
-use super::values::{Listen, listen};
+use super::values::Listen;
 use super::{Compat, Config, Http, Log, LogFilter};
 use crate::target::{AttributeValue, Target, parse_host, parse_target};
 
@@ -26,7 +27,7 @@ const NO_TARGET: &str = "no target: name a server in one of these three ways:
   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
 /// Commands, which are no targets, but for a slip in the order.
-const COMMANDS: [&str; 7] = ["serve", "once", "check", "demo", "metrics", "simulate", "help"];
+const COMMANDS: [&str; 8] = ["serve", "once", "check", "healthcheck", "demo", "metrics", "simulate", "help"];
 
 /// Reads every source and makes one configuration of them.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
@@ -49,12 +50,8 @@ fn combine(
 ) -> Result<Config, ConfigErrors> {
     let mut warnings = Vec::new();
     let FileSettings { bridge, listen_place, compat_place, defaults, targets: in_file } = file;
-    // The flag, where it was given, is what counts.
-    let flag = |given: bool, name: &str, place: Option<Place>| {
-        place.filter(|_| !given).unwrap_or_else(|| Place::outside(name))
-    };
-    let listen_place = flag(sources.flags.bridge.listen.is_some(), "--listen", listen_place);
-    let compat_place = flag(sources.flags.bridge.compat.is_some(), "--compat", compat_place);
+    let listen_place = place_of(sources.flags.bridge.listen.is_some(), "--listen", listen_place);
+    let compat_place = place_of(sources.flags.bridge.compat.is_some(), "--compat", compat_place);
 
     let given = given_targets(sources, &mut errors);
     check_target_flags(sources, given.len(), &mut errors);
@@ -85,7 +82,7 @@ fn combine(
             targets.len()
         )));
     }
-    let listen = listen_addresses(&bridge, &listen_place, sources.env, &mut errors, &mut warnings);
+    let listen = listen_addresses(&bridge, &listen_place, sources.env, &mut errors);
     if !errors.is_empty() {
         return Err(ConfigErrors::new(errors));
     }
@@ -113,6 +110,25 @@ fn combine(
         },
         warnings,
     })
+}
+
+/// Reads where to listen, and nothing else.
+pub(super) fn listen_alone(sources: &Sources<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
+    let mut errors = Vec::new();
+    let file = sources.file.map(|path| file::read(path, &mut errors)).unwrap_or_default();
+    // The bridge that runs has read its targets; what became of the file since
+    // is for its next start.
+    let of_targets = |path: &str| ["targets", "defaults"].iter().any(|key| path.starts_with(key));
+    errors.retain(|error| error.place.file.is_none() || !of_targets(&error.place.path));
+    let place = place_of(sources.flags.bridge.listen.is_some(), "--listen", file.listen_place);
+    let bridge = sources.flags.bridge.clone().or(file.bridge);
+    let listen = listen_addresses(&bridge, &place, sources.env, &mut errors);
+    if errors.is_empty() { Ok(listen) } else { Err(ConfigErrors::new(errors)) }
+}
+
+/// Where a setting stands: the flag, where it was given, is what counts.
+fn place_of(given: bool, flag: &str, in_file: Option<Place>) -> Place {
+    in_file.filter(|_| !given).unwrap_or_else(|| Place::outside(flag))
 }
 
 /// The targets of the command line, or else of the environment.
@@ -240,12 +256,11 @@ fn listen_addresses(
     place: &Place,
     env: Env<'_>,
     errors: &mut Vec<ConfigError>,
-    warnings: &mut Vec<String>,
 ) -> Vec<SocketAddr> {
     let port = if bridge.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
     let listen = match &bridge.listen {
         Some(listen) => listen.clone(),
-        None => vec![otel_listen(env, warnings)],
+        None => vec![otel_listen(env)],
     };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in listen.iter().filter_map(|listen| listen.socket(port)) {
@@ -261,27 +276,8 @@ fn listen_addresses(
     addresses
 }
 
-/// The address of OpenTelemetry's own variables. As its specification has it,
-/// a value that makes no sense is named and ignored.
-fn otel_listen(env: Env<'_>, warnings: &mut Vec<String>) -> Listen {
-    let set = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|value| !value.is_empty());
-    let mut ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(host) = set("OTEL_EXPORTER_PROMETHEUS_HOST") {
-        match listen(&host) {
-            Ok(Listen::At(address, None)) => ip = address,
-            _ => warnings.push(
-                "OTEL_EXPORTER_PROMETHEUS_HOST: ignored, as it is no IP address; write one such as 0.0.0.0"
-                    .into(),
-            ),
-        }
-    }
-    let port = set("OTEL_EXPORTER_PROMETHEUS_PORT").and_then(|text| {
-        let port = text.parse().ok();
-        if port.is_none() {
-            warnings
-                .push("OTEL_EXPORTER_PROMETHEUS_PORT: ignored, as it is no port; write 0 to 65535".into());
-        }
-        port
-    });
-    Listen::At(ip, port)
+/// The address of OpenTelemetry's own variables.
+fn otel_listen(env: Env<'_>) -> Listen {
+    let (ip, port) = otel::prometheus(env);
+    Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)
 }

@@ -8,6 +8,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use opentelemetry_sdk::metrics::Temporality;
 use tracing::level_filters::LevelFilter;
 use url::Url;
@@ -33,9 +35,9 @@ pub struct OtelEnv {
     pub push: PushSettings,
     /// The kind of pushed histograms.
     pub histograms: HistogramAggregation,
-    /// `OTEL_EXPORTER_PROMETHEUS_HOST`, if set.
-    pub prometheus_host: Option<String>,
-    /// `OTEL_EXPORTER_PROMETHEUS_PORT`, if set.
+    /// `OTEL_EXPORTER_PROMETHEUS_HOST`, if set and right.
+    pub prometheus_host: Option<IpAddr>,
+    /// `OTEL_EXPORTER_PROMETHEUS_PORT`, if set and right.
     pub prometheus_port: Option<u16>,
     /// `OTEL_LOG_LEVEL`, if set.
     pub log_level: Option<LevelFilter>,
@@ -152,12 +154,8 @@ impl OtelEnv {
                     ],
                 )
                 .unwrap_or(HistogramAggregation::Explicit),
-            prometheus_host: reader.string(&["OTEL_EXPORTER_PROMETHEUS_HOST"]),
-            prometheus_port: reader.number(
-                &["OTEL_EXPORTER_PROMETHEUS_PORT"],
-                "a port from 0 to 65535",
-                |_: u16| true,
-            ),
+            prometheus_host: prometheus_host(reader),
+            prometheus_port: prometheus_port(reader),
             log_level: level(reader),
             exemplars: reader
                 .choice(
@@ -205,6 +203,32 @@ impl OtelEnv {
 /// warning where it is wrong.
 pub(super) fn log_level(environment: &dyn Fn(&str) -> Option<String>) -> Option<LevelFilter> {
     level(&mut Reader::new(environment))
+}
+
+/// Where `OTEL_EXPORTER_PROMETHEUS_*` say that `/metrics` listens. Reading all
+/// variables has a warning where they are wrong.
+pub(super) fn prometheus(environment: &dyn Fn(&str) -> Option<String>) -> (Option<IpAddr>, Option<u16>) {
+    let mut reader = Reader::new(environment);
+    (prometheus_host(&mut reader), prometheus_port(&mut reader))
+}
+
+/// No other names: reading the variables touches no network.
+fn prometheus_host(reader: &mut Reader<'_>) -> Option<IpAddr> {
+    const NAME: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+    let host = reader.text(NAME)?;
+    if host.eq_ignore_ascii_case("localhost") {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    if ip.is_none() {
+        reader
+            .warn(NAME, format!("{host:?} is neither an IP address such as 0.0.0.0 nor localhost: ignored"));
+    }
+    ip
+}
+
+fn prometheus_port(reader: &mut Reader<'_>) -> Option<u16> {
+    reader.number(&["OTEL_EXPORTER_PROMETHEUS_PORT"], "a port from 0 to 65535", |_: u16| true)
 }
 
 fn level(reader: &mut Reader<'_>) -> Option<LevelFilter> {
@@ -271,7 +295,7 @@ fn otlp_settings(reader: &mut Reader<'_>) -> Result<OtlpSettings, OtelEnvError> 
     let endpoint = names.iter().find_map(|name| Some((*name, reader.text(name)?)));
     let (protocol, endpoint) = match endpoint {
         None => {
-            let protocol = protocol.unwrap_or(Protocol::Grpc);
+            let protocol = protocol.unwrap_or(Protocol::HttpProtobuf);
             (protocol, default_endpoint(protocol))
         }
         Some((name, text)) => {
@@ -303,8 +327,8 @@ fn otlp_settings(reader: &mut Reader<'_>) -> Result<OtlpSettings, OtelEnvError> 
     Ok(settings)
 }
 
-/// The specification leaves it to the program; port 4317 is gRPC's by
-/// registration, and everything else more often speaks HTTP.
+/// The specification's default is `http/protobuf`, and port 4317 is gRPC's by
+/// registration: nothing would ever answer HTTP there.
 fn default_protocol(endpoint: &str) -> Protocol {
     let with_scheme =
         if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };

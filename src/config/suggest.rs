@@ -3,18 +3,20 @@
 /// `; did you mean …?` when one of `names` is close to `word`, else nothing.
 #[must_use]
 pub fn did_you_mean(word: &str, names: &[&str]) -> String {
-    let word: Vec<char> = word.to_lowercase().replace('-', "_").chars().collect();
+    let word = word.to_lowercase().replace('-', "_");
+    closest(&word, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// The one of `names` that `word`, in small letters, is a misspelling of.
+#[must_use]
+pub fn closest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let word: Vec<char> = word.chars().collect();
     // Nothing so long is a misspelt name, and comparing costs its square.
     if word.len() > 64 {
-        return String::new();
+        return None;
     }
-    let closest = names.iter().map(|name| (distance(&word, name), *name)).min();
-    match closest {
-        Some((distance, name)) if distance <= (name.len() / 3).max(1) => {
-            format!("; did you mean `{name}`?")
-        }
-        _ => String::new(),
-    }
+    let (distance, name) = names.iter().map(|name| (distance(&word, name), *name)).min()?;
+    (distance <= (name.len() / 3).max(1)).then_some(name)
 }
 
 /// `a`, `b`, `c`.

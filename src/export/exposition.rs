@@ -6,6 +6,7 @@
 //! the same whatever a scraper negotiates.
 
 mod family;
+mod label;
 mod text;
 mod unit;
 
@@ -34,6 +35,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text004 => "Prometheus text 0.0.4",
+            Self::Text100 => "Prometheus text 1.0.0",
+            Self::OpenMetrics001 => "OpenMetrics 0.0.1",
+            Self::OpenMetrics100 => "OpenMetrics 1.0.0",
+        }
+    }
+
     /// The `Content-Type` of a body in this format. Only the 1.0.0 formats
     /// know of escaping schemes; for the others `escaping` says nothing.
     #[must_use]

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 
 pub use failure::{Cause, Failure, Limit};
 pub use settings::{Compression, Endpoint, EndpointError, Headers, OtlpSettings, Protocol};
-pub use stats::{Operation, Outcome, PushStats, REJECTED};
+pub use stats::{Operation, Outcome, PushStats, REJECTED, Round, Rounds};
 
 use crate::tls;
 use answer::Taken;
@@ -102,6 +102,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// What went wrong, in words; nothing when all points arrived and the
+    /// receiver had nothing to say.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let said = if self.words.is_empty() { "without saying why" } else { &self.words };
+        match &self.failure {
+            Some(failure) => Some(failure.to_string()),
+            None if self.rejected > 0 => Some(format!("{} points are refused: {said}", self.rejected)),
+            None if !self.words.is_empty() => Some(format!("all points are taken, with a warning: {said}")),
+            None => None,
+        }
+    }
+
     /// Adds what became of another batch.
     pub fn merge(&mut self, other: Report) {
         self.accepted += other.accepted;

@@ -18,13 +18,14 @@ use prometheus::proto::MetricFamily;
 use crate::config::otel::HistogramAggregation;
 use crate::endpoint::Endpoint;
 use crate::instruments::{SCOPE, key_value};
+use crate::logging::Spell;
 use crate::metrics::bridge::{COLLECTION_DURATION, OPERATION_DURATION, REQUEST_DURATION, of};
 use crate::metrics::{Kind, Label, Read, Row, rows};
 use crate::outcome::Outcome;
 use crate::process;
 use crate::snapshot::{BridgeFacts, Build, Component, ExporterName, PushFacts};
 
-use super::otlp::{Exporter, Operation, OtlpSettings, Protocol, PushStats};
+use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats};
 use super::pipeline::SharedReader;
 use super::prometheus::{PullError, reader};
 
@@ -44,9 +45,22 @@ const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75
 pub struct Own {
     began: Instant,
     targets: usize,
-    pushing: Option<(Component, Arc<PushStats>)>,
+    pushing: Option<Pushing>,
     pull: Option<(Side, Registry)>,
     push: Option<(Side, SharedReader)>,
+}
+
+/// An exporter that pushes, and how it fares.
+#[derive(Debug)]
+pub struct Pushing {
+    /// As the semantic conventions describe it.
+    pub component: Component,
+    /// Where it sends to; it shows without what may be secret in it.
+    pub endpoint: OtlpEndpoint,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// What became of its points.
+    pub stats: Arc<PushStats>,
 }
 
 /// On which sides the bridge reports itself.
@@ -78,10 +92,14 @@ impl Own {
             let reader = SharedReader::new(exporter.temporality());
             (Side::new(reader.clone(), resource, histograms), reader)
         });
-        let pushing =
-            sides.push.map(|(exporter, _)| (component(exporter.settings()), exporter.stats().clone()));
+        let pushing = sides.push.map(|(exporter, _)| Pushing {
+            component: component(exporter.settings()),
+            endpoint: exporter.settings().endpoint.clone(),
+            protocol: exporter.settings().protocol,
+            stats: exporter.stats().clone(),
+        });
         let own = Arc::new(Own { began: Instant::now(), targets, pushing, pull, push });
-        if let Some((_, stats)) = &own.pushing {
+        if let Some(Pushing { stats, .. }) = &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let listener = Arc::downgrade(&own);
             stats.listen(move |operation| {
@@ -96,7 +114,12 @@ impl Own {
     /// For `/metrics`. Blocks: not for an async thread.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        let gather = |(side, registry): &(Side, Registry)| side.with(self.facts(), || registry.gather());
+        let gather = |(side, registry): &(Side, Registry)| {
+            let families = side.with(self.facts(), || registry.gather());
+            // The build is always there.
+            side.went(&if families.is_empty() { Err("it gave nothing") } else { Ok(()) });
+            families
+        };
         self.pull.as_ref().map(gather).unwrap_or_default()
     }
 
@@ -105,13 +128,7 @@ impl Own {
     pub fn collect(&self) -> Option<ResourceMetrics> {
         let (side, reader) = self.push.as_ref()?;
         let mut metrics = ResourceMetrics::default();
-        match side.with(self.facts(), || reader.collect(&mut metrics)) {
-            Ok(()) => Some(metrics),
-            Err(e) => {
-                tracing::error!("collecting the bridge's own metrics failed in the SDK: {e}");
-                None
-            }
-        }
+        side.went(&side.with(self.facts(), || reader.collect(&mut metrics))).then_some(metrics)
     }
 
     /// A collection took so long.
@@ -136,7 +153,7 @@ impl Own {
     }
 
     fn exported(&self, operation: &Operation) {
-        let Some((component, _)) = &self.pushing else { return };
+        let Some(Pushing { component, .. }) = &self.pushing else { return };
         let mut labels = of(component).to_vec();
         let text = |key, value: Option<&'static str>| value.map(|value| (key, Label::Static(value)));
         labels.extend(text("error.type", operation.error_type));
@@ -154,11 +171,19 @@ impl Own {
         }
     }
 
-    fn facts(&self) -> BridgeFacts {
+    /// The exporter that pushes, where one does.
+    #[must_use]
+    pub fn pushing(&self) -> Option<&Pushing> {
+        self.pushing.as_ref()
+    }
+
+    /// The bridge as it is now.
+    #[must_use]
+    pub fn facts(&self) -> BridgeFacts {
         BridgeFacts {
             build: BUILD,
             targets: self.targets,
-            push: self.pushing.as_ref().map(|(component, stats)| PushFacts {
+            push: self.pushing.as_ref().map(|Pushing { component, stats, .. }| PushFacts {
                 component: component.clone(),
                 in_flight: stats.in_flight(),
                 points: stats.outcomes().into_iter().map(|(error, o)| (error, o.points)).collect(),
@@ -186,6 +211,7 @@ struct Side {
     facts: Facts,
     /// One collection at a time.
     turn: Mutex<()>,
+    failing: Spell,
     histograms: HashMap<&'static str, Histogram<f64>>,
     /// Readers know their provider only weakly.
     _provider: SdkMeterProvider,
@@ -212,7 +238,7 @@ impl Side {
                 observe(&meter, row, &facts);
             }
         }
-        Side { facts, turn: Mutex::default(), histograms, _provider: provider }
+        Side { facts, turn: Mutex::default(), failing: Spell::default(), histograms, _provider: provider }
     }
 
     /// Runs `read` with these facts in the callbacks' sight.
@@ -220,6 +246,18 @@ impl Side {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(facts));
         read()
+    }
+
+    /// Says how a collection ended, where that is news; whether it went well.
+    fn went(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
+        match ended {
+            Err(e) if self.failing.begins() => tracing::error!(
+                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, and please report this"
+            ),
+            Ok(()) if self.failing.ends() => tracing::info!("the bridge's own metrics are collected again"),
+            _ => {}
+        }
+        ended.is_ok()
     }
 }
 
@@ -234,7 +272,7 @@ fn exponential(instrument: &Instrument) -> Option<Stream> {
 
 /// Makes a row's observable instrument.
 fn observe(meter: &Meter, row: &'static Row, facts: &Facts) {
-    let call = Call { row, facts: facts.clone() };
+    let call = Call { row, facts: facts.clone(), panics: Spell::default() };
     let (name, unit, says) = (row.name, row.unit, row.description);
     match (row.kind, row.read) {
         (Kind::Gauge, Read::OwnInts(read)) => {
@@ -266,6 +304,7 @@ fn observe(meter: &Meter, row: &'static Row, facts: &Facts) {
 struct Call {
     row: &'static Row,
     facts: Facts,
+    panics: Spell,
 }
 
 type Reader<N> = fn(&BridgeFacts, &mut dyn FnMut(N, &[(&'static str, Label)]));
@@ -276,8 +315,12 @@ impl Call {
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(facts) = facts else { return };
         let walk = AssertUnwindSafe(|| read(&facts, &mut |value, labels| to(value, &attributes(labels))));
-        if catch_unwind(walk).is_err() {
-            tracing::error!("{} lost points: reading it panicked; please report this", self.row.name);
+        match catch_unwind(walk) {
+            Err(_) if self.panics.begins() => {
+                tracing::error!("{} has no points: reading it panicked; please report this", self.row.name);
+            }
+            Ok(()) if self.panics.ends() => tracing::info!("{} is read again", self.row.name),
+            _ => {}
         }
     }
 }
@@ -298,7 +341,7 @@ mod tests {
         let row = rows().find(|row| row.is_own()).unwrap();
         let facts =
             BridgeFacts { build: BUILD, targets: 1, push: None, process: process::facts(Instant::now()) };
-        let call = Call { row, facts: Arc::new(Mutex::new(Some(Arc::new(facts)))) };
+        let call = Call { row, facts: Arc::new(Mutex::new(Some(Arc::new(facts)))), panics: Spell::default() };
         for _ in 0..2 {
             let mut seen = Vec::new();
             let read: Reader<i64> = |facts, to| {

@@ -16,6 +16,7 @@ use opentelemetry_sdk::metrics::{
 };
 
 use crate::instruments::{self, Pinned, SCOPE};
+use crate::logging::Spell;
 use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::Target;
@@ -73,7 +74,8 @@ pub struct Pipeline {
     /// One collection at a time sees one view.
     turn: Mutex<()>,
     /// Readers know their provider only weakly.
-    _provider: SdkMeterProvider,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is kept, not read"))]
+    provider: SdkMeterProvider,
 }
 
 impl Pipeline {
@@ -93,7 +95,7 @@ impl Pipeline {
         let pinned = Arc::new(Pinned::default());
         let source: Arc<dyn instruments::Source> = pinned.clone();
         instruments::register(&provider.meter(SCOPE), &source, targets, part);
-        Pipeline { pinned, turn: Mutex::default(), _provider: provider }
+        Pipeline { pinned, turn: Mutex::default(), provider }
     }
 
     /// Runs `read` with this view in the callbacks' sight. Blocks while they
@@ -105,11 +107,17 @@ impl Pipeline {
         self.pinned.set(None);
         read
     }
+
+    /// As good as poisoned: it collects nothing from now on.
+    #[cfg(test)]
+    pub fn shutdown(&self) {
+        let _ = self.provider.shutdown();
+    }
 }
 
 /// The pipelines of an exporter that pushes: each fits into one request.
 #[derive(Debug)]
-pub struct Divided(Vec<(Pipeline, SharedReader)>);
+pub struct Divided(Vec<(Pipeline, SharedReader, Spell)>);
 
 impl Divided {
     /// Divides the targets.
@@ -117,7 +125,7 @@ impl Divided {
     pub fn new(temporality: Temporality, resource: &Resource, targets: &[Arc<Target>]) -> Divided {
         let one = |part: &Range<usize>| {
             let reader = SharedReader::new(temporality);
-            (Pipeline::new(reader.clone(), resource.clone(), targets, part), reader)
+            (Pipeline::new(reader.clone(), resource.clone(), targets, part), reader, Spell::default())
         };
         Divided(parts(targets, MOST_POINTS).iter().map(one).collect())
     }
@@ -125,10 +133,16 @@ impl Divided {
     /// Collects what the view has. Blocks: not for an async thread.
     #[must_use]
     pub fn collect(&self, view: &Arc<View>) -> Vec<ResourceMetrics> {
-        let one = |(pipeline, reader): &(Pipeline, SharedReader)| {
+        let one = |(pipeline, reader, failing): &(Pipeline, SharedReader, Spell)| {
             let mut metrics = ResourceMetrics::default();
-            if let Err(e) = pipeline.with_view(view.clone(), || reader.collect(&mut metrics)) {
-                tracing::error!("a collection failed in the SDK: {e}");
+            match pipeline.with_view(view.clone(), || reader.collect(&mut metrics)) {
+                Err(e) if failing.begins() => {
+                    tracing::error!(
+                        "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report this"
+                    );
+                }
+                Ok(()) if failing.ends() => tracing::info!("collections no longer fail in the SDK"),
+                _ => {}
             }
             metrics
         };

@@ -115,3 +115,37 @@ pub fn family_name(row: &Row) -> String {
     }
     if row.kind == Kind::Counter { format!("{name}_total") } else { name }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::endpoint::Endpoint;
+    use crate::outcome::{ErrorType, Outcome};
+    use crate::snapshot::{Slot, Snapshot};
+
+    /// A pipeline of the SDK that is poisoned or shut down gathers nothing. A
+    /// page without the target would look like a scrape that went well.
+    #[test]
+    fn a_dead_pipeline_is_no_empty_page() {
+        let url = url::Url::parse("https://a.example").unwrap();
+        let target = Arc::new(Target::new(url, None, None, &BTreeMap::new()));
+        let resource = Resource::builder_empty().build();
+        let pull = Pull::new(&resource, std::slice::from_ref(&target), true, None).unwrap();
+        let mut slot = Slot::new(Endpoint::InstanceV2);
+        slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
+        let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
+        let started: Moment = Duration::from_secs(1);
+        let view = Arc::new(View { started, unix: 1.0, targets: vec![(target, snapshot)] });
+
+        let page = pull.scrape(&view, Vec::new(), Format::Text004).unwrap();
+        assert!(
+            String::from_utf8(page).unwrap().contains("fedimeter_target_up{server_address=\"a.example\"")
+        );
+        pull.parts[0].1.shutdown();
+        assert!(matches!(pull.scrape(&view, Vec::new(), Format::Text004), Err(PullError::Nothing)));
+    }
+}

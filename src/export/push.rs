@@ -8,14 +8,14 @@ mod streak;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::otlp::{Exporter, Limit, Report};
+use super::otlp::{Exporter, Limit, Report, Round};
 use streak::{Line, NotCollected, Streak};
 
 /// How long a round that is under way may still take when a shutdown begins.
@@ -77,6 +77,7 @@ pub async fn run(
     let interval = settings.interval.max(Duration::from_millis(1));
     let mut next = Instant::now();
     loop {
+        push.exporter.stats().schedule(next);
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
@@ -118,7 +119,8 @@ impl<S: Collection> Push<S> {
         let collected = match self.collect(end - reserved, end, budget).await {
             Ok(collected) => collected,
             Err(why) => {
-                log(self.streak.nothing_collected(self.exporter.settings(), &why));
+                log(self.streak.nothing_collected(self.exporter.settings(), &why, SystemTime::now()));
+                self.tell(started, &Report::default(), Some(format!("{why}, and its points are lost")));
                 return;
             }
         };
@@ -133,7 +135,20 @@ impl<S: Collection> Push<S> {
             failure.limit = Some(Limit::Shutdown);
         }
         tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
-        log(self.streak.round(self.exporter.settings(), &report));
+        log(self.streak.round(self.exporter.settings(), &report, SystemTime::now()));
+        self.tell(started, &report, report.trouble());
+    }
+
+    /// Leaves a note of the round for the bridge's page.
+    fn tell(&self, started: Instant, report: &Report, trouble: Option<String>) {
+        self.exporter.stats().ended(Round {
+            at: SystemTime::now(),
+            took: started.elapsed(),
+            accepted: report.accepted,
+            lost: report.rejected + report.lost,
+            trouble,
+            failing_since: self.streak.since(),
+        });
     }
 
     /// What was collected, or why there is nothing.

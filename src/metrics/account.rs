@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[ACCT])
     .on(LISTED)
-    .from(Endpoint::Accounts),
+    .from(&[Endpoint::Accounts]),
     gauge(
         "mastodon.account.following",
         "{account}",
@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[ACCT])
     .on(LISTED)
-    .from(Endpoint::Accounts),
+    .from(&[Endpoint::Accounts]),
     gauge(
         "mastodon.account.statuses",
         "{status}",
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[ACCT])
     .on(LISTED)
-    .from(Endpoint::Accounts),
+    .from(&[Endpoint::Accounts]),
     gauge(
         "mastodon.account.last_status.timestamp",
         "s",
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[ACCT])
     .on(LISTED)
-    .from(Endpoint::Accounts),
+    .from(&[Endpoint::Accounts]),
     gauge(
         "mastodon.tag.uses",
         "{use}",
@@ -61,7 +61,8 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[TAG])
     .on(LISTED_TAGS)
-    .from(Endpoint::Tags),
+    .from(&[Endpoint::Tags])
+    .unless(not_used_today),
     gauge(
         "mastodon.tag.accounts",
         "{account}",
@@ -71,7 +72,8 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&[TAG])
     .on(LISTED_TAGS)
-    .from(Endpoint::Tags),
+    .from(&[Endpoint::Tags])
+    .unless(not_used_today),
 ];
 
 fn listed(target: &Target) -> usize {
@@ -87,15 +89,25 @@ fn each(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&Account) -> Option<i64>) {
     }
 }
 
+const DAY: i64 = 86_400;
+
 /// Only while the newest day is today: before the first use of a day the
 /// server still has yesterday there.
+fn is_of_today(r: &Reading<'_>, tag: &TagUse) -> bool {
+    tag.day.div_euclid(DAY) == (r.unix as i64).div_euclid(DAY)
+}
+
 fn each_tag(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&TagUse) -> Option<i64>) {
-    const DAY: i64 = 86_400;
-    let today = (r.unix as i64).div_euclid(DAY);
     let known = r.tags().unwrap_or_default();
     for (tag, name) in known.iter().zip(&r.target.tags) {
-        if let Some(value) = tag.as_ref().filter(|t| t.day.div_euclid(DAY) == today).and_then(of) {
+        if let Some(value) = tag.as_ref().filter(|t| is_of_today(r, t)).and_then(of) {
             emit(value, &[(TAG, Label::Text(name.clone()))]);
         }
     }
+}
+
+fn not_used_today(r: &Reading<'_>) -> Option<&'static str> {
+    let known = r.tags()?;
+    let used = known.iter().flatten().any(|tag| is_of_today(r, tag));
+    (!used && known.iter().any(Option::is_some)).then_some("nobody has used a listed hashtag today (UTC)")
 }

@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.reports().map(|reports| &reports.open), CATEGORY, emit), |_| 5),
     )
     .by(&[CATEGORY])
-    .on(TOKEN).from(Endpoint::AdminReports),
+    .on(TOKEN).from(&[Endpoint::AdminReports]),
     gauge(
         "mastodon.admin.reports.unassigned",
         "{report}",
@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of unresolved `/api/v1/admin/reports`",
         Read::Int(|r| r.reports().map(|reports| reports.unassigned)),
     )
-    .on(TOKEN).from(Endpoint::AdminReports),
+    .on(TOKEN).from(&[Endpoint::AdminReports]),
     gauge(
         "mastodon.admin.reports.oldest.timestamp",
         "s",
@@ -40,7 +40,8 @@ pub(super) const ROWS: &[Row] = &[
         "`created_at` of unresolved `/api/v1/admin/reports`",
         Read::Float(|r| r.reports()?.oldest),
     )
-    .on(TOKEN).from(Endpoint::AdminReports),
+    .on(TOKEN).from(&[Endpoint::AdminReports])
+    .unless(no_report),
     gauge(
         "mastodon.admin.accounts.pending",
         "{account}",
@@ -48,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v2/admin/accounts` (v1 before Mastodon 3.5)",
         Read::Int(|r| r.pending_accounts().map(|n| n.0)),
     )
-    .on(TOKEN).from(Endpoint::AdminAccounts),
+    .on(TOKEN).from(&[Endpoint::AdminAccounts]),
     gauge(
         "mastodon.admin.trends.pending",
         "{trend}",
@@ -57,7 +58,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.pending_trends(), TREND, emit), |_| 3),
     )
     .by(&[TREND])
-    .on(TOKEN).from(Endpoint::AdminTrends),
+    .on(TOKEN).from(&[Endpoint::AdminTrends]),
     gauge(
         "mastodon.admin.measures.today.active_users",
         "{user}",
@@ -65,7 +66,8 @@ pub(super) const ROWS: &[Row] = &[
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[0]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.new_users",
         "{user}",
@@ -73,7 +75,8 @@ pub(super) const ROWS: &[Row] = &[
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[1]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.interactions",
         "{interaction}",
@@ -81,7 +84,8 @@ pub(super) const ROWS: &[Row] = &[
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[2]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.opened_reports",
         "{report}",
@@ -89,7 +93,8 @@ pub(super) const ROWS: &[Row] = &[
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[3]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.resolved_reports",
         "{report}",
@@ -97,7 +102,8 @@ pub(super) const ROWS: &[Row] = &[
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[4]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.active_users",
         "{user}",
@@ -105,7 +111,8 @@ pub(super) const ROWS: &[Row] = &[
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[0]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.new_users",
         "{user}",
@@ -113,7 +120,8 @@ pub(super) const ROWS: &[Row] = &[
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[1]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.interactions",
         "{interaction}",
@@ -121,7 +129,8 @@ pub(super) const ROWS: &[Row] = &[
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[2]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.opened_reports",
         "{report}",
@@ -129,7 +138,8 @@ pub(super) const ROWS: &[Row] = &[
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[3]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.resolved_reports",
         "{report}",
@@ -137,7 +147,8 @@ pub(super) const ROWS: &[Row] = &[
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[4]),
     )
-    .on(TOKEN).from(Endpoint::AdminMeasures),
+    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .unless(of_another_day),
     gauge(
         "mastodon.admin.storage",
         "By",
@@ -146,7 +157,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.storage(), KIND, emit), |_| 5),
     )
     .by(&[KIND])
-    .on(TOKEN).from(Endpoint::AdminStorage),
+    .on(TOKEN).from(&[Endpoint::AdminStorage]),
     gauge(
         "mastodon.admin.software.info",
         "",
@@ -164,7 +175,7 @@ pub(super) const ROWS: &[Row] = &[
         ),
     )
     .by(&[COMPONENT, VERSION])
-    .on(TOKEN).from(Endpoint::AdminSoftware),
+    .on(TOKEN).from(&[Endpoint::AdminSoftware]),
     gauge(
         "mastodon.admin.languages",
         "{user}",
@@ -173,7 +184,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.languages(), LANGUAGE, emit), |_| 10),
     )
     .by(&[LANGUAGE])
-    .on(TOKEN).from(Endpoint::AdminLanguages),
+    .on(TOKEN).from(&[Endpoint::AdminLanguages]),
     gauge(
         "mastodon.admin.domain_blocks",
         "{domain}",
@@ -182,7 +193,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.admin_domain_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN).from(Endpoint::AdminDomainBlocks),
+    .on(TOKEN).from(&[Endpoint::AdminDomainBlocks]),
     gauge(
         "mastodon.admin.ip_blocks",
         "{block}",
@@ -191,7 +202,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.ip_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN).from(Endpoint::AdminIpBlocks),
+    .on(TOKEN).from(&[Endpoint::AdminIpBlocks]),
     gauge(
         "mastodon.admin.domain_allows",
         "{domain}",
@@ -199,7 +210,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/domain_allows`",
         Read::Int(|r| r.domain_allows().map(|n| n.0)),
     )
-    .on(TOKEN).from(Endpoint::AdminDomainAllows),
+    .on(TOKEN).from(&[Endpoint::AdminDomainAllows]),
     gauge(
         "mastodon.admin.email_domain_blocks",
         "{domain}",
@@ -207,7 +218,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/email_domain_blocks`",
         Read::Int(|r| r.email_domain_blocks().map(|n| n.0)),
     )
-    .on(TOKEN).from(Endpoint::AdminEmailDomainBlocks),
+    .on(TOKEN).from(&[Endpoint::AdminEmailDomainBlocks]),
     gauge(
         "mastodon.admin.canonical_email_blocks",
         "{block}",
@@ -215,7 +226,7 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/canonical_email_blocks`",
         Read::Int(|r| r.canonical_email_blocks().map(|n| n.0)),
     )
-    .on(TOKEN).from(Endpoint::AdminCanonicalEmailBlocks),
+    .on(TOKEN).from(&[Endpoint::AdminCanonicalEmailBlocks]),
     gauge(
         "mastodon.admin.retention.rate",
         "",
@@ -223,11 +234,20 @@ pub(super) const ROWS: &[Row] = &[
         "`/api/v1/admin/retention` by month",
         Read::Float(|r| r.retention().map(|retention| retention.rate)),
     )
-    .on(TOKEN).from(Endpoint::AdminRetention),
+    .on(TOKEN).from(&[Endpoint::AdminRetention]),
 ];
+
+fn no_report(r: &Reading<'_>) -> Option<&'static str> {
+    let none = r.reports()?.open.0.iter().all(|(_, open)| *open == 0);
+    none.then_some("no report is open")
+}
 
 /// The measures, while the day on which they were asked for is today.
 fn measures<'a>(r: &Reading<'a>) -> Option<&'a Measures> {
+    r.measures().filter(|_| of_another_day(r).is_none())
+}
+
+fn of_another_day(r: &Reading<'_>) -> Option<&'static str> {
     let today = (r.unix as i64).div_euclid(86_400);
-    r.measures().filter(|measures| measures.day == today)
+    (r.measures()?.day != today).then_some("the figures were asked for before midnight (UTC)")
 }

@@ -9,6 +9,7 @@ use super::{Read, Row, gauge};
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
+const EITHER: &[Endpoint] = &[Endpoint::InstanceV2, Endpoint::InstanceV1];
 
 pub(super) const ROWS: &[Row] = &[
     gauge(
@@ -17,161 +18,201 @@ pub(super) const ROWS: &[Row] = &[
         "Confirmed local accounts.",
         "v1 `stats.user_count`; NodeInfo `usage.users.total` of a Mastodon without v1",
         Read::Int(|r| total(r, |v1| v1.users, |n| n.users)),
-    ),
+    )
+    .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
+    .unless(no_total),
     gauge(
         "mastodon.instance.statuses",
         "{status}",
         "Posts of local accounts, boosts included.",
         "v1 `stats.status_count`; NodeInfo `usage.localPosts` of a Mastodon without v1",
         Read::Int(|r| total(r, |v1| v1.statuses, |n| n.local_posts)),
-    ),
+    )
+    .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
+    .unless(no_total),
     gauge(
         "mastodon.instance.domains",
         "{domain}",
         "Domains that the server knows, blocked ones included; not the ones that it talks to.",
         "v1 `stats.domain_count`",
         Read::Int(|r| r.v1()?.domains.filter(|_| !hides_stats(r))),
-    ),
+    )
+    .from(&[Endpoint::InstanceV1])
+    .unless(hidden),
     gauge(
         "mastodon.instance.active_users.month",
         "{user}",
         "Users seen in the 28 whole UTC days before today.",
         "v2 `usage.users.active_month`",
         Read::Int(active_month),
-    ),
+    )
+    .from(&[Endpoint::InstanceV2])
+    .unless(not_counted),
     gauge(
         "mastodon.instance.activity.six_day.statuses",
         "{status}",
         "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
         "activity, row 1 `statuses`",
         Read::Int(|r| six_days(r)?.statuses),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_six_days),
     gauge(
         "mastodon.instance.activity.six_day.logins",
         "{user}",
         "Users seen in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
         "activity, row 1 `logins`",
         Read::Int(|r| six_days(r)?.logins),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_six_days),
     gauge(
         "mastodon.instance.activity.six_day.registrations",
         "{user}",
         "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
         "activity, row 1 `registrations`",
         Read::Int(|r| six_days(r)?.registrations),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_six_days),
     gauge(
         "mastodon.instance.activity.day.statuses",
         "{status}",
         "Local posts created on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
         "activity, row 0 `statuses`",
         Read::Int(|r| today(r)?.statuses),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_day),
     gauge(
         "mastodon.instance.activity.day.logins",
         "{user}",
         "Users seen on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
         "activity, row 0 `logins`",
         Read::Int(|r| today(r)?.logins),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_day),
     gauge(
         "mastodon.instance.activity.day.registrations",
         "{user}",
         "Users confirmed on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
         "activity, row 0 `registrations`",
         Read::Int(|r| today(r)?.registrations),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_day),
     gauge(
         "mastodon.instance.activity.week.statuses",
         "{status}",
         "Local posts created in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
         "activity, row 0 `statuses`",
         Read::Int(|r| this_week(r)?.statuses),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_week),
     gauge(
         "mastodon.instance.activity.week.logins",
         "{user}",
         "Users seen in the running ISO week, as far as the server has counted (Mastodon up to 3.4).",
         "activity, row 0 `logins`",
         Read::Int(|r| logins(r, this_week(r)?)),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_week_of_logins),
     gauge(
         "mastodon.instance.activity.week.registrations",
         "{user}",
         "Users confirmed in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
         "activity, row 0 `registrations`",
         Read::Int(|r| this_week(r)?.registrations),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_week),
     gauge(
         "mastodon.instance.activity.last_week.statuses",
         "{status}",
         "Local posts created in the last whole ISO week (Mastodon up to 3.4, Takahe).",
         "activity, row 1 `statuses`",
         Read::Int(|r| last_week(r)?.statuses),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_last_week),
     gauge(
         "mastodon.instance.activity.last_week.logins",
         "{user}",
         "Users seen in the last whole ISO week (Mastodon up to 3.4).",
         "activity, row 1 `logins`",
         Read::Int(|r| logins(r, last_week(r)?)),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_last_week_of_logins),
     gauge(
         "mastodon.instance.activity.last_week.registrations",
         "{user}",
         "Users confirmed in the last whole ISO week (Mastodon up to 3.4, Takahe).",
         "activity, row 1 `registrations`",
         Read::Int(|r| last_week(r)?.registrations),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(no_last_week),
     gauge(
         "mastodon.instance.activity.timestamp",
         "s",
         "Start of the newest week of activity; from Mastodon 3.5, when the server worked the figures out.",
         "activity, row 0 `week`",
         Read::Int(|r| weeks(r).map(|(_, rows)| rows.first())?.map(|row| row.week)),
-    ),
+    )
+    .from(&[Endpoint::Activity])
+    .unless(unknown_weeks),
     gauge(
         "mastodon.instance.registrations.open",
         "",
         "Whether new users can sign up, 1 or 0.",
         "v2 `registrations.enabled`, else v1 `registrations`",
         Read::Int(|r| either(r, |v2| v2.registrations_open, |v1| v1.registrations_open).map(i64::from)),
-    ),
+    )
+    .from(EITHER),
     gauge(
         "mastodon.instance.registrations.approval_required",
         "",
         "Whether sign-ups wait for approval, 1 or 0.",
         "v2 `registrations.approval_required`, else v1 `approval_required`",
         Read::Int(|r| either(r, |v2| v2.approval_required, |v1| v1.approval_required).map(i64::from)),
-    ),
+    )
+    .from(EITHER),
     gauge(
         "mastodon.instance.api_version",
         "",
         "Version of Mastodon's API that the server speaks (Mastodon 4.3 and later).",
         "v2 `api_versions.mastodon`",
         Read::Int(|r| r.v2()?.api_version),
-    ),
+    )
+    .from(&[Endpoint::InstanceV2]),
     gauge(
         "mastodon.instance.rules",
         "{rule}",
         "Rules that the server shows to its users.",
         "length of `rules` in v2, else v1",
         Read::Int(|r| either(r, |v2| v2.rules, |v1| v1.rules)),
-    ),
+    )
+    .from(EITHER),
     gauge(
         "mastodon.instance.limits.status_characters",
         "{character}",
         "Characters that a post may have.",
         "`configuration.statuses.max_characters` in v2, else v1",
         Read::Int(|r| either(r, |v2| v2.status_characters, |v1| v1.status_characters)),
-    ),
+    )
+    .from(EITHER),
     gauge(
         "mastodon.instance.limits.media_attachments",
         "{attachment}",
         "Media files that a post may have.",
         "`configuration.statuses.max_media_attachments` in v2, else v1",
         Read::Int(|r| either(r, |v2| v2.media_attachments, |v1| v1.media_attachments)),
-    ),
+    )
+    .from(EITHER),
 ];
 
 type FromV1<T> = fn(&crate::snapshot::InstanceV1) -> Option<T>;
@@ -188,9 +229,7 @@ fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64
         return v1(instance).filter(|_| !hides_stats(r));
     }
     let gone = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered);
-    let document = r.nodeinfo().filter(|n| {
-        gone && n.software.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case("mastodon"))
-    })?;
+    let document = r.nodeinfo().filter(|n| gone && names_mastodon(n))?;
     nodeinfo(document)
 }
 
@@ -209,11 +248,34 @@ pub(crate) fn hides_stats(r: &Reading<'_>) -> bool {
         }
 }
 
-/// Limited federation forces the figure to 0, and GoToSocial never counts it.
+/// Other software's NodeInfo is told under names of its own.
+fn no_total(r: &Reading<'_>) -> Option<&'static str> {
+    let other = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered)
+        && r.nodeinfo().is_some_and(|n| !names_mastodon(n));
+    hidden(r).or(other.then_some(
+        "there is no instance_v1, and the NodeInfo of other software may count otherwise: see nodeinfo.*",
+    ))
+}
+
+fn names_mastodon(nodeinfo: &Nodeinfo) -> bool {
+    nodeinfo.software.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case("mastodon"))
+}
+
+fn hidden(r: &Reading<'_>) -> Option<&'static str> {
+    hides_stats(r).then_some("its admin hides the counts: it says 0 for users, posts and domains alike")
+}
+
 fn active_month(r: &Reading<'_>) -> Option<i64> {
-    let v2 = r.v2()?;
-    let forced = v2.limited_federation == Some(true) || Software::of(r).is("gotosocial");
-    v2.active_month.filter(|n| *n != 0 || !forced)
+    r.v2()?.active_month.filter(|_| not_counted(r).is_none())
+}
+
+/// Limited federation forces the figure to 0, and GoToSocial never counts it.
+fn not_counted(r: &Reading<'_>) -> Option<&'static str> {
+    let v2 = r.v2().filter(|v2| v2.active_month == Some(0))?;
+    if v2.limited_federation == Some(true) {
+        return Some("in limited federation Mastodon says 0, whoever was there");
+    }
+    Software::of(r).is("gotosocial").then_some("GoToSocial does not count it and says 0")
 }
 
 /// What the rows of the activity answer mean.
@@ -271,6 +333,60 @@ fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     let (Weeks::Iso, rows) = weeks(r)? else { return None };
     this_week(r)?;
     before(rows)
+}
+
+const UNKNOWN_WEEKS: &str =
+    "it is known only of Mastodon, its forks and Takahe what days the rows of activity are about";
+const ROLLING: &str = "from 3.5 on Mastodon counts no ISO weeks, but the day and the six days before: see \
+                       mastodon.instance.activity.day and .six_day";
+const ISO: &str = "this software counts ISO weeks: see mastodon.instance.activity.week and .last_week";
+const APART: &str = "the newest two rows are not about a week apart";
+
+fn unknown_weeks(r: &Reading<'_>) -> Option<&'static str> {
+    (r.activity().is_some() && weeks(r).is_none()).then_some(UNKNOWN_WEEKS)
+}
+
+/// Why there is nothing of rows with this meaning; `row` is the one wanted.
+fn no_row(
+    r: &Reading<'_>,
+    wanted: Weeks,
+    row: Option<&ActivityWeek>,
+    missing: &'static str,
+) -> Option<&'static str> {
+    match weeks(r) {
+        None => unknown_weeks(r),
+        Some((is, _)) if is != wanted => Some(if is == Weeks::Iso { ISO } else { ROLLING }),
+        Some(_) if row.is_none() => Some(missing),
+        Some(_) => None,
+    }
+}
+
+fn no_six_days(r: &Reading<'_>) -> Option<&'static str> {
+    no_row(r, Weeks::Rolling, six_days(r), APART)
+}
+
+fn no_day(r: &Reading<'_>) -> Option<&'static str> {
+    no_row(r, Weeks::Rolling, today(r), "the server counts once a day, and has not counted today's yet")
+}
+
+fn no_week(r: &Reading<'_>) -> Option<&'static str> {
+    no_row(r, Weeks::Iso, this_week(r), "the newest row is not about the running week")
+}
+
+fn no_last_week(r: &Reading<'_>) -> Option<&'static str> {
+    no_row(r, Weeks::Iso, last_week(r), APART)
+}
+
+fn no_week_of_logins(r: &Reading<'_>) -> Option<&'static str> {
+    no_week(r).or_else(|| no_logins(r, this_week(r)?))
+}
+
+fn no_last_week_of_logins(r: &Reading<'_>) -> Option<&'static str> {
+    no_last_week(r).or_else(|| no_logins(r, last_week(r)?))
+}
+
+fn no_logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<&'static str> {
+    (row.logins.is_some() && logins(r, row).is_none()).then_some("Takahe has no log-ins and says 0")
 }
 
 /// Takahe has no log-ins and says 0.

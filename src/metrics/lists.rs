@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/instance/peers`",
         Read::Int(|r| r.peers().map(|n| n.0)),
     )
-    .on("opt-in `peers`").from(Endpoint::Peers),
+    .on("opt-in `peers`").from(&[Endpoint::Peers]),
     gauge(
         "mastodon.instance.domain_blocks",
         "{domain}",
@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.domain_blocks(), SEVERITY, emit), |_| 3),
     )
     .by(&[SEVERITY])
-    .on("opt-in `domain_blocks`").from(Endpoint::DomainBlocks),
+    .on("opt-in `domain_blocks`").from(&[Endpoint::DomainBlocks]),
     gauge(
         "mastodon.instance.custom_emojis",
         "{emoji}",
@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/custom_emojis`",
         Read::Int(|r| r.custom_emojis().map(|n| n.0)),
     )
-    .on("opt-in `custom_emojis`").from(Endpoint::CustomEmojis),
+    .on("opt-in `custom_emojis`").from(&[Endpoint::CustomEmojis]),
     gauge(
         "mastodon.instance.newest_status.local.timestamp",
         "s",
@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
         "`created_at` of the first post of `/api/v1/timelines/public?local=true`",
         Read::Float(|r| r.timelines()?.local),
     )
-    .on("opt-in `timelines`").from(Endpoint::Timelines),
+    .on("opt-in `timelines`").from(&[Endpoint::Timelines]),
     gauge(
         "mastodon.instance.newest_status.federated.timestamp",
         "s",
@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Row] = &[
         "`created_at` of the first post of `/api/v1/timelines/public`",
         Read::Float(|r| r.timelines()?.federated),
     )
-    .on("opt-in `timelines`").from(Endpoint::Timelines),
+    .on("opt-in `timelines`").from(&[Endpoint::Timelines]),
     gauge(
         "mastodon.instance.web.up",
         "",
@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Row] = &[
         "`/health`, whose body has to be OK",
         Read::Int(|r| r.health()?.web.map(i64::from)),
     )
-    .on("opt-in `health`").from(Endpoint::Health),
+    .on("opt-in `health`").from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.streaming.up",
         "",
@@ -63,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         "`/api/v1/streaming/health` of the streaming host, whose body has to be OK",
         Read::Int(|r| r.health()?.streaming.map(i64::from)),
     )
-    .on("opt-in `health`").from(Endpoint::Health),
+    .on("opt-in `health`").from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.announcements",
         "{announcement}",
@@ -71,5 +71,5 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/announcements`",
         Read::Int(|r| r.announcements().map(|n| n.0)),
     )
-    .on("token").from(Endpoint::Announcements),
+    .on("token").from(&[Endpoint::Announcements]),
 ];

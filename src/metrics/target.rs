@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{RateLimit, Reading, Slot};
 use crate::software::Software;
@@ -19,7 +20,8 @@ pub(super) const ROWS: &[Row] = &[
         "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed.",
         "the outcomes of v2 instance, v1 instance and NodeInfo",
         Read::Int(|r| r.up().map(i64::from)),
-    ),
+    )
+    .unless(not_asked),
     gauge(
         "fedimeter.target.info",
         "",
@@ -27,6 +29,7 @@ pub(super) const ROWS: &[Row] = &[
         "NodeInfo `software`, v2 and v1 `version`; v2 `domain`, v1 `uri`",
         Read::Ints(info, |_| 1),
     )
+    .from(&[Endpoint::Nodeinfo, Endpoint::InstanceV2, Endpoint::InstanceV1])
     .by(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"])
     .optional(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"]),
     gauge(
@@ -45,6 +48,7 @@ pub(super) const ROWS: &[Row] = &[
             endpoints,
         ),
     )
+    .unless(not_asked)
     .by(&[ENDPOINT]),
     gauge(
         "fedimeter.endpoint.failures",
@@ -53,6 +57,7 @@ pub(super) const ROWS: &[Row] = &[
         "the outcomes of the endpoint's attempts",
         Read::Ints(failures, |t| endpoints(t) * ErrorType::ALL.len()),
     )
+    .unless(never_failed)
     .counter()
     .by(&[ERROR, ENDPOINT]),
     gauge(
@@ -62,6 +67,7 @@ pub(super) const ROWS: &[Row] = &[
         "the bridge's clock at the end of the last successful attempt",
         Read::Floats(|r, emit| details(r, emit, |slot| slot.last_success), endpoints),
     )
+    .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),
     gauge(
@@ -71,6 +77,7 @@ pub(super) const ROWS: &[Row] = &[
         "the bridge's clock",
         Read::Floats(|r, emit| details(r, emit, duration), endpoints),
     )
+    .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),
     gauge(
@@ -91,6 +98,7 @@ pub(super) const ROWS: &[Row] = &[
             endpoints,
         ),
     )
+    .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),
     gauge(
@@ -99,21 +107,24 @@ pub(super) const ROWS: &[Row] = &[
         "Requests that the server allows an anonymous client in one window.",
         "`X-RateLimit-Limit` of the last uncached anonymous answer",
         Read::Int(|r| rate_limit(r)?.limit),
-    ),
+    )
+    .unless(no_rate_limit),
     gauge(
         "mastodon.rate_limit.remaining",
         "{request}",
         "Requests that are left to the bridge in the running window.",
         "`X-RateLimit-Remaining` of the last uncached anonymous answer",
         Read::Int(|r| rate_limit(r)?.remaining),
-    ),
+    )
+    .unless(no_rate_limit),
     gauge(
         "mastodon.rate_limit.reset.timestamp",
         "s",
         "When the running window of the rate limit ends.",
         "`X-RateLimit-Reset` of the last uncached anonymous answer",
         Read::Float(|r| Some(rate_limit(r)?.reset)),
-    ),
+    )
+    .unless(no_rate_limit),
     gauge(
         "fedimeter.target.certificate.expiry.timestamp",
         "s",
@@ -121,6 +132,7 @@ pub(super) const ROWS: &[Row] = &[
         "the TLS handshake",
         Read::Int(|r| r.snapshot.certificate_expiry),
     )
+    .unless(no_certificate)
     .on("default (https)"),
 ];
 
@@ -166,6 +178,38 @@ fn failures(r: &Reading<'_>, emit: Emit<'_, i64>) {
             });
         }
     }
+}
+
+fn not_asked(r: &Reading<'_>) -> Option<&'static str> {
+    let asked = r.snapshot.slots.iter().any(|slot| slot.outcome.is_some());
+    (!asked).then_some("no attempt has ended yet")
+}
+
+fn never_failed(r: &Reading<'_>) -> Option<&'static str> {
+    not_asked(r).or_else(|| {
+        let failed = r.snapshot.slots.iter().any(|slot| !slot.failures.is_empty());
+        (!failed).then_some("no attempt has failed since the bridge started")
+    })
+}
+
+fn no_details(r: &Reading<'_>) -> Option<&'static str> {
+    let off = (!r.target.endpoint_details).then_some("`endpoint_details: false` turns it off");
+    off.or_else(|| not_asked(r))
+}
+
+fn no_rate_limit(r: &Reading<'_>) -> Option<&'static str> {
+    not_asked(r).or(match r.snapshot.rate_limit {
+        None => Some("no uncached answer to an anonymous request has told a rate limit"),
+        Some(limit) if limit.reset < r.unix => Some("the window that the server told of has ended"),
+        Some(_) => None,
+    })
+}
+
+fn no_certificate(r: &Reading<'_>) -> Option<&'static str> {
+    if r.target.url.scheme() != "https" {
+        return Some("the target is asked over http");
+    }
+    r.snapshot.certificate_expiry.is_none().then_some("no TLS connection has been made yet")
 }
 
 /// The rate limit, while its window runs.

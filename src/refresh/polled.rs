@@ -1,6 +1,8 @@
 //! One target's state between collections: what is known, what is due, what
 //! is under way.
 
+mod plan;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use crate::snapshot::{Facts, Slot, Snapshot};
 use crate::target::Target;
 
 use super::said::{Said, told};
+
+pub use plan::{Next, Plan};
 
 /// What the server does not offer is asked for again after this time.
 const NOT_OFFERED_FOR: Duration = Duration::from_secs(6 * 3600);

@@ -1,126 +1,152 @@
-//! The page at `/`: where the metrics are, and how each target fares.
+//! The pages for people: the fleet at `/`, and one for each target. Rendered
+//! here from what is known, without scripts; they ask no server.
 
-use std::fmt::Write;
+mod exporters;
+mod figures;
+mod fleet;
+mod question;
+mod target;
+mod words;
 
-use crate::outcome::Outcome;
-use crate::snapshot::{Reading, View};
-use crate::software::Software;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, StatusCode};
+use maud::{DOCTYPE, Markup, html};
+use percent_encoding::utf8_percent_encode;
 
-/// Targets on the page at most.
-const MOST: usize = 1000;
+use crate::api::SEGMENT;
+use crate::bridge::Status;
+use crate::config::suggest::closest;
+use crate::export::own::BUILD;
+use crate::refresh::Plan;
+use crate::snapshot::Reading;
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8884;--up:#1a7f37;--down:#cf222e}\
-@media(prefers-color-scheme:dark){:root{--up:#3fb950;--down:#ff7b72}}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
-h1{margin:0}p{margin:.3rem 0 1rem}.t{overflow-x:auto}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line)}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
-.up{color:var(--up);font-weight:600}.down{color:var(--down);font-weight:600}small{opacity:.75}";
+pub use question::{Question, Sort, State};
 
-/// The page.
-pub fn render(view: &View) -> String {
-    let mut html = String::with_capacity(2048 + view.targets.len().min(MOST) * 400);
-    let up = view.readings().filter(|r| r.up() == Some(true)).count();
-    let down = view.readings().filter(|r| r.up() == Some(false)).count();
-    let _ = write!(
-        html,
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>fedimeter</title><style>{STYLE}</style></head><body>\
-         <h1>fedimeter</h1><p>A metrics bridge for Mastodon and the fediverse, version {}. \
-         <a href=\"/metrics\">Metrics</a> · <a href=\"/-/healthy\">health</a> · <a href=\"/-/ready\">readiness</a></p>\
-         <p>{} targets, {up} up, {down} down. What is shown was known at the last collection; \
-         targets are asked when somebody collects.</p>\
-         <div class=\"t\"><table><thead><tr><th>Target</th><th>State</th><th>Software</th>\
-         <th class=\"n\">Users</th><th class=\"n\">Posts</th><th>Endpoints</th></tr></thead><tbody>",
-        env!("CARGO_PKG_VERSION"),
-        view.targets.len(),
-    );
-    for reading in view.readings().take(MOST) {
-        row(&mut html, &reading);
-    }
-    html.push_str("</tbody></table></div>");
-    if view.targets.len() > MOST {
-        let _ = write!(html, "<p>and {} more.</p>", view.targets.len() - MOST);
-    }
-    html.push_str("</body></html>\n");
-    html
+use words::{Now, said, span};
+
+/// The style sheet of all pages.
+pub const STYLE: &str = include_str!("page/style.css");
+/// Their icon.
+pub const ICON: &str = include_str!("page/icon.svg");
+
+/// Nothing but our own style and icon is loaded, nothing runs, and no other
+/// page frames these.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+/// Most characters of a target's name on a page.
+const LONGEST_NAME: usize = 120;
+
+/// The page of all targets, as far as `question` asks for them.
+#[must_use]
+pub fn fleet(status: &Status, question: &Question) -> String {
+    let now = Now { moment: status.now, unix: status.unix };
+    shell("fedimeter", "", status, &fleet::body(status, question, now))
 }
 
-fn row(html: &mut String, r: &Reading<'_>) {
-    let (class, state) = match r.up() {
-        Some(true) => ("up", "up"),
-        Some(false) => ("down", "down"),
-        None => ("", "not asked yet"),
+/// The page of one target, and when its endpoints are due.
+#[must_use]
+pub fn target(status: &Status, reading: &Reading<'_>, plan: &Plan) -> String {
+    let now = Now { moment: status.now, unix: status.unix };
+    let title = format!("{} · fedimeter", said(&reading.target.name, LONGEST_NAME));
+    shell(&title, "../", status, &target::body(status, reading, plan, now))
+}
+
+/// The page in place of a target that is not there.
+#[must_use]
+pub fn no_target(status: &Status, name: &str) -> String {
+    // So many names are compared in a moment; in a larger fleet the search helps.
+    const MOST_COMPARED: usize = 1000;
+    let names: Vec<&str> = status.view.targets.iter().take(MOST_COMPARED).map(|(t, _)| &*t.name).collect();
+    let meant = closest(&name.to_lowercase(), &names);
+    let search = Question { search: said(name, 80), ..Question::default() };
+    let body = html! {
+        h1 { "No such target" }
+        p { "The bridge has no target of the name " strong { (words::apart(name, LONGEST_NAME)) } "." }
+        @if let Some(meant) = meant {
+            p { "Did you mean " a href=(segment(meant)) { (words::apart(meant, LONGEST_NAME)) } "?" }
+        }
+        p {
+            "Targets have the name that they have in the configuration, such as " code { "mastodon.social" }
+            " or " code { "http://127.0.0.1:3000" } ". "
+            a href=(format!("../{}", search.href())) { "Search for it" } ", or see "
+            a href="../" { "all targets" } "."
+        }
     };
-    let software = Software::of(r);
-    let software = [software.name, software.version].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let users = r.v1().and_then(|v| v.users).or_else(|| r.nodeinfo()?.users);
-    let posts = r.v1().and_then(|v| v.statuses).or_else(|| r.nodeinfo()?.local_posts);
-    let _ = write!(
-        html,
-        "<tr><td>{}</td><td class=\"{class}\">{state}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td><small>",
-        Escaped(&r.target.name),
-        Escaped(&software),
-        Number(users),
-        Number(posts),
-    );
-    for (i, slot) in r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()).enumerate() {
-        let outcome = slot.outcome.unwrap_or(Outcome::NotOffered);
-        let _ = write!(html, "{}{} {outcome}", if i > 0 { ", " } else { "" }, slot.endpoint.name());
-        if let Some(reason) = slot.reason.as_deref().filter(|_| matches!(outcome, Outcome::Failed(_))) {
-            let _ = write!(html, " ({})", Escaped(reason));
-        }
-    }
-    html.push_str("</small></td></tr>");
+    shell("No such target · fedimeter", "../", status, &body)
 }
 
-/// Text, safe between tags and in quoted attributes.
-struct Escaped<'a>(&'a str);
+/// A page with what keeps it harmless.
+pub(super) fn answer(status: StatusCode, page: String) -> Response {
+    let headers: [(HeaderName, HeaderValue); 5] = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (status, headers, page).into_response()
+}
 
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
+/// What the pages load: the style sheet and the icon.
+pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let headers: [(HeaderName, HeaderValue); 4] = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        // A new version is seen soon after it runs.
+        (CACHE_CONTROL, HeaderValue::from_static("max-age=60")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, text).into_response()
+}
+
+/// A name as the last part of a path.
+fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// What every page has around its body. Links are relative, because a proxy
+/// may serve the bridge below a path of its own; `up` leads to the fleet's page.
+fn shell(title: &str, up: &str, status: &Status, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="stylesheet" href=(format!("{up}style.css"));
+                link rel="icon" type="image/svg+xml" href=(format!("{up}icon.svg"));
+            }
+            body {
+                a.skip href="#content" { "To the content" }
+                header.top {
+                    a.mark href=(if up.is_empty() { "./" } else { up }) {
+                        img src=(format!("{up}icon.svg")) alt="" width="28" height="28";
+                        "fedimeter"
+                    }
+                    span.version { "version " (BUILD.version) }
+                    a.metrics href=(format!("{up}metrics")) { "Metrics" }
+                }
+                main #content { (body) }
+                footer {
+                    "fedimeter " (BUILD.version)
+                    @if BUILD.revision != "unknown" { " (" (BUILD.revision) ")" }
+                    @if let Some(own) = &status.own {
+                        ", running for " (span(own.process.uptime.as_secs_f64()))
+                        @if let Some(memory) = own.process.memory { ", " (words::bytes(memory)) " of memory" }
+                    }
+                    ". The pages show what is known and ask no server. "
+                    a href=(format!("{up}-/healthy")) { "Health" }
+                    " "
+                    a href=(format!("{up}-/ready")) { "Readiness" }
+                }
             }
         }
-        Ok(())
-    }
-}
-
-/// A number with its thousands apart, or nothing.
-struct Number(Option<i64>);
-
-impl std::fmt::Display for Number {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(n) = self.0 else { return Ok(()) };
-        let digits = n.to_string();
-        for (i, c) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) && c.is_ascii_digit() {
-                f.write_char('\u{202f}')?;
-            }
-            f.write_char(c)?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_servers_say_is_escaped() {
-        let hostile = Escaped("<script>\"'&").to_string();
-        assert_eq!(hostile, "&lt;script&gt;&quot;&#39;&amp;");
-        assert_eq!(Number(Some(1_234_567)).to_string(), "1\u{202f}234\u{202f}567");
-        assert_eq!(Number(Some(12)).to_string(), "12");
-    }
+    };
+    page.into_string()
 }

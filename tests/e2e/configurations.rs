@@ -89,6 +89,23 @@ pub fn agent_writes_to_prometheus(collector: &Path, prometheus: &Path, mock: &Pa
     assert_eq!(difference(&stored, &in_prometheus(&mock.url)), [""; 0]);
 }
 
+/// Prometheus refuses a request whole when it is older than the last one of the
+/// same resource, so that two that overtake each other would cost one of them.
+pub fn agent_keeps_the_order(collector: &Path, prometheus: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let prometheus = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
+    let agent = Settings::new(collector, "otel-collector/agent.yaml")
+        .set("OTLP_BACKEND", format!("{}/api/v1/otlp", prometheus.url()))
+        .start();
+    // A push is two requests: of the servers, and of the bridge itself.
+    let _bridge = pushing(&mock.url, &agent.grpc(), "grpc", &[("OTEL_METRIC_EXPORT_INTERVAL", "100")]);
+    eventually("forty pushes", || {
+        let stored = prometheus.query("max(count_over_time(mastodon_instance_users[1h]))");
+        if stored.iter().any(|(_, pushes)| *pushes >= 40.0) { Ok(()) } else { Err(agent.log()) }
+    });
+    assert!(!agent.log().contains("Dropping data"), "{}", agent.log());
+}
+
 pub fn grafana_cloud_gets_its_password(collector: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let cloud = RUNTIME.block_on(HttpSink::start());

@@ -6,6 +6,8 @@
 //! and Debian's Chromium). A program that cannot be had is named, and what needs
 //! it is counted as ignored.
 
+#[path = "../support/dashboard.rs"]
+mod dashboard;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/otlp_sink.rs"]
@@ -22,13 +24,16 @@ mod venv;
 mod bench;
 mod collector;
 mod configurations;
+mod dashboards;
 mod expected;
 mod fleet;
 mod mock;
 mod outage;
+mod page;
 mod pipeline;
 mod programs;
 mod prometheus;
+mod rules;
 mod scrape;
 mod written;
 
@@ -43,12 +48,14 @@ fn main() {
     // Most of the time they wait.
     arguments.test_threads.get_or_insert(4);
     let programs = if arguments.list { Programs::none() } else { Programs::get() };
-    let Programs { collector, prometheus, promtool, mock, .. } = &programs;
+    let Programs { collector, prometheus, promtool, mock, browser } = &programs;
     let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
     let trials = vec![
         // The longest first.
         two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
         two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
+        one("dashboards_show_the_demo", prometheus, dashboards::show_the_demo),
+        one("dashboards_know_a_week", promtool, dashboards::know_a_week),
         two("collector_over_grpc", collector, mock, pipeline::over_grpc),
         two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
         two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
@@ -61,8 +68,11 @@ fn main() {
         one("two_thousand_servers", collector, fleet::of_two_thousand),
         one("configurations_are_valid", collector, configurations::are_valid),
         two("agent_sends_otlp", collector, mock, configurations::agent_sends_otlp),
-        trial("agent_writes_to_prometheus", all, |(collector, prometheus, mock)| {
+        trial("agent_writes_to_prometheus", all.clone(), |(collector, prometheus, mock)| {
             configurations::agent_writes_to_prometheus(&collector, &prometheus, &mock);
+        }),
+        trial("agent_keeps_the_order", all, |(collector, prometheus, mock)| {
+            configurations::agent_keeps_the_order(&collector, &prometheus, &mock);
         }),
         two(
             "grafana_cloud_gets_its_password",
@@ -71,6 +81,9 @@ fn main() {
             configurations::grafana_cloud_gets_its_password,
         ),
         two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
+        one("rules_hold_by_promtool", promtool, rules::hold_by_promtool),
+        one("rules_are_evaluated", prometheus, rules::are_evaluated),
+        one("pages_in_a_browser", browser, page::in_a_browser),
         two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -63,11 +63,20 @@ impl Prometheus {
 
     /// The `data` of an answer of its API.
     pub fn api(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        self.ask(path, query).unwrap()
+    }
+
+    /// The same, where it may be that there is none. Something to remark is an
+    /// error, too.
+    pub fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
         let url = format!("{}/api/v1/{path}", self.url);
         let url = Url::parse_with_params(&url, query).unwrap();
-        let mut answer = get_json(url.as_str()).unwrap();
-        assert_eq!(answer["status"], "success", "{answer}");
-        answer["data"].take()
+        let mut answer = get_json(url.as_str())?;
+        let remarks = ["warnings", "infos"].map(|kind| answer[kind].take());
+        if answer["status"] != "success" || remarks.iter().any(|remark| !remark.is_null()) {
+            return Err(format!("{url}: {answer} {remarks:?}"));
+        }
+        Ok(answer["data"].take())
     }
 
     /// What it has of a server now, counters aside.

@@ -148,9 +148,9 @@ async fn deltas_are_differences() {
         [Value::Distribution(1, 0.5), Value::Distribution(2, 1.0), Value::Distribution(3, 1.5)]
     );
     // The first round has nothing yet that was exported; the last one's own is not told any more.
-    let exported: Vec<Value> = values("otel.sdk.exporter.metric_data_point.exported");
+    let told: Vec<Value> = values("otel.sdk.exporter.metric_data_point.exported");
     let expected: Vec<Value> = sent[..2].iter().map(|&points| Value::Int(points as i64)).collect();
-    assert_eq!(exported[exported.len() - 2..], expected, "{sent:?}: {exported:?}");
+    assert_eq!(told[told.len() - 2..], expected, "{sent:?}: {told:?}");
 }
 
 /// A receiver with a collector's limit of 4 MiB takes all of it, each point once.

@@ -38,9 +38,9 @@ variables! {
         "Attributes of the bridge's resource. With an error in it the whole value is ignored. `service.instance.id` is by default a UUID that stays the same from start to start; `service.version` and `telemetry.sdk.*` cannot be set.";
     "OTEL_LOG_LEVEL", "`none`, `error`, `warn`, `info`, `debug` or `trace`", "`info`",
         "How much the bridge logs; `--log-level`, its variable and the file beat it.";
-    "OTEL_EXPORTER_OTLP_{METRICS_}ENDPOINT", "URL", "`http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP",
+    "OTEL_EXPORTER_OTLP_{METRICS_}ENDPOINT", "URL", "`http://localhost:4318`; for gRPC `http://localhost:4317`",
         "Where to push; setting it turns push on. For HTTP, `v1/metrics` is appended to the general one; the one for metrics is used as it is. Without a scheme (gRPC only) `OTEL_EXPORTER_OTLP_INSECURE` decides.";
-    "OTEL_EXPORTER_OTLP_{METRICS_}PROTOCOL", "`grpc`, `http/protobuf` or `http/json`", "`grpc` where no endpoint is set or its port is 4317, else `http/protobuf`",
+    "OTEL_EXPORTER_OTLP_{METRICS_}PROTOCOL", "`grpc`, `http/protobuf` or `http/json`", "`http/protobuf`; `grpc` where the endpoint's port is 4317",
         "What is spoken. A line in the log says what was chosen. Requests over HTTP go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names, but for the hosts of `NO_PROXY`; gRPC always connects directly.";
     "OTEL_EXPORTER_OTLP_{METRICS_}HEADERS", "list of `key=value`, percent-encoded", "",
         "Sent with every request. They are secrets: they show nowhere. Those that the protocol sets itself, as `content-type`, are left out with a warning.";
@@ -94,6 +94,9 @@ pub fn markdown() -> String {
          everything else; names of choices are taken in any case. A value that is wrong is ignored \
          with a warning, but an endpoint that is no URL ends the start, as nothing could arrive. \
          Where two variables are given, the one with `METRICS_` goes first.\n\n\
+         Two defaults differ from the specification's, which has `otlp` and `http/protobuf` whatever is set: \
+         without `OTEL_METRICS_EXPORTER` nothing is pushed to a receiver that nobody named, and on port 4317 \
+         gRPC is spoken, because nothing answers HTTP there.\n\n\
          | Variable | Value | Default | Meaning |\n|---|---|---|---|\n",
     );
     for variable in VARIABLES {

@@ -47,7 +47,9 @@ fn shown(variable: &str, env: &OtelEnv) -> String {
         "OTEL_METRIC_EXPORT_INTERVAL" => format!("{:?}", env.push.interval),
         "OTEL_METRIC_EXPORT_TIMEOUT" => format!("{:?}", env.push.timeout),
         "OTEL_METRICS_EXEMPLAR_FILTER" => format!("{:?}", env.exemplars),
-        "OTEL_EXPORTER_PROMETHEUS_HOST" => env.prometheus_host.clone().unwrap_or("none".to_owned()),
+        "OTEL_EXPORTER_PROMETHEUS_HOST" => {
+            env.prometheus_host.map_or("none".to_owned(), |host| host.to_string())
+        }
         "OTEL_EXPORTER_PROMETHEUS_PORT" => {
             env.prometheus_port.map_or("none".to_owned(), |port| port.to_string())
         }
@@ -77,7 +79,6 @@ const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
-const GRPC: &str = "grpc http://localhost:4317";
 const HTTP: &str = "http/protobuf http://localhost:4318/v1/metrics";
 
 /// Variable, value, what it comes to, how many warnings.
@@ -109,7 +110,7 @@ const CASES: &[(&str, &str, &str, usize)] = &[
     (LEVEL, "DEBUG", "debug", 0),
     (LEVEL, "none", "off", 0),
     (LEVEL, "loud", "none", 1),
-    (ENDPOINT, "", GRPC, 0),
+    (ENDPOINT, "", HTTP, 0),
     (ENDPOINT, "http://c:4317", "grpc http://c:4317", 0),
     (ENDPOINT, "c:4317", "grpc https://c:4317", 0),
     (ENDPOINT, "http://c:4318", "http/protobuf http://c:4318/v1/metrics", 0),
@@ -119,16 +120,16 @@ const CASES: &[(&str, &str, &str, usize)] = &[
     (ENDPOINT, "HTTPS://u:hush@C", "http/protobuf https://***@c:443/v1/metrics", 0),
     ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318", "http/protobuf http://c:4318", 0),
     ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c/a/b/", "http/protobuf http://c:80/a/b/", 0),
-    (PROTOCOL, "", GRPC, 0),
+    (PROTOCOL, "", HTTP, 0),
     (PROTOCOL, "HTTP/Protobuf", HTTP, 0),
     (PROTOCOL, "http/json", "http/json http://localhost:4318/v1/metrics", 0),
-    (PROTOCOL, "http", GRPC, 1),
+    (PROTOCOL, "gRPC", "grpc http://localhost:4317", 0),
+    (PROTOCOL, "http", HTTP, 1),
     (HEADERS, "", "", 0),
     (HEADERS, "Authorization=Basic%20YTpi==, X-Key = 1%2", "authorization: Basic YTpi==; x-key: 1%2", 0),
     (HEADERS, "a=1,hush,b=2,", "a: 1; b: 2", 1),
     (HEADERS, "a b=hush,c=%0Ahush", "", 2),
     (HEADERS, "content-type=text/hush,Transfer-Encoding=hush,a=1,grpc-timeout=hush", "a: 1", 3),
-    (HEADERS, "data-bin=a%20hush,x-bin=YWJj,y-bin=YWI=", "x-bin: YWJj; y-bin: YWI=", 1),
     (COMPRESSION, "", "None", 0),
     (COMPRESSION, "GZIP", "Gzip", 0),
     (COMPRESSION, "none", "None", 0),
@@ -139,9 +140,9 @@ const CASES: &[(&str, &str, &str, usize)] = &[
     (TIMEOUT, "-1", "10s", 1),
     (TIMEOUT, "5s", "10s", 1),
     (TIMEOUT, "99999999999999999999", "10s", 1),
-    (INSECURE, "", GRPC, 0),
-    (INSECURE, "True", GRPC, 0),
-    (INSECURE, "yes", GRPC, 1),
+    (INSECURE, "", HTTP, 0),
+    (INSECURE, "True", HTTP, 0),
+    (INSECURE, "yes", HTTP, 1),
     (CERTIFICATE, "", "none", 0),
     (CERTIFICATE, "/Ca.pem", "/Ca.pem", 0),
     (CLIENT_CERTIFICATE, "", "none", 0),
@@ -168,6 +169,9 @@ const CASES: &[(&str, &str, &str, usize)] = &[
     (EXEMPLARS, "on", "TraceBased", 1),
     (HOST, "", "none", 0),
     (HOST, "0.0.0.0", "0.0.0.0", 0),
+    (HOST, "[::1]", "::1", 0),
+    (HOST, "LocalHost", "127.0.0.1", 0),
+    (HOST, "web.example", "none", 1),
     (PORT, "", "none", 0),
     (PORT, "9410", "9410", 0),
     (PORT, "65536", "none", 1),
@@ -201,8 +205,20 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
     for variable in VARIABLES.iter().filter(|v| v.name != "OTEL_CONFIG_FILE") {
         let names = variable.names();
         let cases: Vec<_> = CASES.iter().filter(|case| names.iter().any(|name| name == case.0)).collect();
-        assert!(cases.iter().any(|case| case.1.is_empty()), "{} set to nothing", variable.name);
-        assert!(cases.len() >= 2, "{}", variable.name);
+        let some = |is: &dyn Fn(&str, usize) -> bool| cases.iter().any(|case| is(case.1, case.3));
+        let name = variable.name;
+        assert!(some(&|value, _| value.is_empty()), "{name}: set to nothing");
+        // What takes any text, and what is looked at only when it is used, cannot
+        // be wrong here; an endpoint that is wrong is an error, with a test of its own.
+        if !matches!(variable.kind, "string" | "path" | "URL") {
+            assert!(some(&|_, warnings| warnings > 0), "{name}: wrong");
+        }
+        assert!(some(&|value, warnings| !value.is_empty() && warnings == 0), "{name}: right");
+        // Names of choices are `so` in the table.
+        if variable.kind == "boolean" || variable.kind.contains('`') && !variable.kind.contains('=') {
+            let mixed = |value: &str, warnings| warnings == 0 && value != value.to_ascii_lowercase();
+            assert!(some(&mixed), "{name}: in capitals");
+        }
     }
 }
 
@@ -281,6 +297,11 @@ fn headers_that_cannot_leave_are_named() {
     assert_eq!(env.otlp.headers.map()["x-bin"], "a b", "only gRPC makes something of the name");
     let text: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(text, [format!("{HEADERS}: entry 1: the protocol itself sets content-type: left out")]);
+    let values = "data-bin=a%20hush,x-bin=YWJj,y-bin=YWI=";
+    let (env, warnings) = read(&[(PROTOCOL, "grpc"), (HEADERS, values)]).unwrap();
+    assert_eq!(shown(HEADERS, &env), "x-bin: YWJj; y-bin: YWI=");
+    let text = format!("{warnings:?}");
+    assert!(warnings.len() == 1 && text.contains("data-bin") && !text.contains("hush"), "{text}");
 }
 
 #[test]

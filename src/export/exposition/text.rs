@@ -6,6 +6,7 @@ use prometheus::proto::{Histogram, LabelPair};
 
 use super::Format;
 use super::family::{Family, Kind};
+use super::label;
 
 /// Integers up to here are exact in a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -145,28 +146,23 @@ fn push_histogram(
 
 /// Writes `{a="b",c="d"`, for the caller to go on or to close.
 fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair]) {
-    let mut before = b'{';
-    for label in labels {
-        out.push(before);
-        push_label_name(out, label.name());
-        out.extend_from_slice(b"=\"");
-        push_escaped(out, label.value(), true);
-        out.push(b'"');
-        before = b',';
+    if labels.iter().all(|label| label::is_legal(label.name())) {
+        push_pairs(out, labels.iter().map(|label| (label.name(), label.value())));
+    } else {
+        let labels = label::renamed(labels);
+        push_pairs(out, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     }
 }
 
-/// `opentelemetry-prometheus` lets a colon and a leading digit through, which
-/// no label name may have: a single one would cost the whole scrape.
-fn push_label_name(out: &mut Vec<u8>, name: &str) {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.bytes().next().is_none_or(|first| first.is_ascii_digit()) {
-        out.push(b'_');
-    }
-    if name.bytes().all(legal) {
+fn push_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut before = b'{';
+    for (name, value) in pairs {
+        out.push(before);
         out.extend_from_slice(name.as_bytes());
-    } else {
-        out.extend(name.chars().map(|c| if c.is_ascii() && legal(c as u8) { c as u8 } else { b'_' }));
+        out.extend_from_slice(b"=\"");
+        push_escaped(out, value, true);
+        out.push(b'"');
+        before = b',';
     }
 }
 

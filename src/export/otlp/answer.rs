@@ -127,8 +127,8 @@ impl Answer<'_> {
 mod tests {
     use super::*;
 
-    fn taken(rejected: u64, words: &str) -> Option<Taken> {
-        Some(Taken { rejected, words: words.to_owned() })
+    fn taken(rejected: u64, words: &str) -> Taken {
+        Taken { rejected, words: words.to_owned() }
     }
 
     #[test]
@@ -144,28 +144,40 @@ mod tests {
         .encode_to_vec();
         let (json, binary) = ("application/json", "application/x-protobuf");
         let cases: &[(&str, &[u8], Option<Taken>)] = &[
-            (json, br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"old"}}"#, taken(3, "old")),
-            (json, br#"{"partialSuccess":{"rejectedDataPoints":3,"errorMessage":"old"}}"#, taken(3, "old")),
-            (json, br#"{"partialSuccess":{"rejectedDataPoints":"3","soon":[{}]},"new":1}"#, taken(3, "")),
-            (json, br#"{"partialSuccess":{"errorMessage":"careful"}}"#, taken(0, "careful")),
-            (json, br#"{"partialSuccess":{"rejectedDataPoints":"-1"}}"#, taken(0, "")),
-            (json, br#"{"partialSuccess":null}"#, taken(0, "")),
-            (json, b"{}", taken(0, "")),
-            (json, b"", taken(0, "")),
-            ("application/json; charset=utf-8", b"{}", taken(0, "")),
+            (
+                json,
+                br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"old"}}"#,
+                Some(taken(3, "old")),
+            ),
+            (
+                json,
+                br#"{"partialSuccess":{"rejectedDataPoints":3,"errorMessage":"old"}}"#,
+                Some(taken(3, "old")),
+            ),
+            (
+                json,
+                br#"{"partialSuccess":{"rejectedDataPoints":"3","soon":[{}]},"new":1}"#,
+                Some(taken(3, "")),
+            ),
+            (json, br#"{"partialSuccess":{"errorMessage":"careful"}}"#, Some(taken(0, "careful"))),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"-1"}}"#, Some(taken(0, ""))),
+            (json, br#"{"partialSuccess":null}"#, Some(taken(0, ""))),
+            (json, b"{}", Some(taken(0, ""))),
+            (json, b"", Some(taken(0, ""))),
+            ("application/json; charset=utf-8", b"{}", Some(taken(0, ""))),
             (json, br#"{"partialSuccess":{"rejectedDataPoints":"x"}}"#, Some(Taken::unreadable())),
             (json, br#"{"partialSucc"#, Some(Taken::unreadable())),
             (json, br#""OK""#, Some(Taken::unreadable())),
             (json, b"[null]", Some(Taken::unreadable())),
-            (binary, &protobuf, taken(3, "old")),
-            (binary, b"", taken(0, "")),
+            (binary, &protobuf, Some(taken(3, "old"))),
+            (binary, b"", Some(taken(0, ""))),
             (binary, b"\xff\xff", Some(Taken::unreadable())),
             // Without a type, or with the one that a server guessed.
-            ("", b"", taken(0, "")),
-            ("", &protobuf, taken(3, "old")),
-            ("application/octet-stream", &protobuf, taken(3, "old")),
-            ("text/plain; charset=utf-8", b"{}", taken(0, "")),
-            ("text/plain", b"", taken(0, "")),
+            ("", b"", Some(taken(0, ""))),
+            ("", &protobuf, Some(taken(3, "old"))),
+            ("application/octet-stream", &protobuf, Some(taken(3, "old"))),
+            ("text/plain; charset=utf-8", b"{}", Some(taken(0, ""))),
+            ("text/plain", b"", Some(taken(0, ""))),
             ("text/plain", b"hello world, I am a web server", None),
             ("", b"hello world", None),
             ("text/html", b"<p>", None),

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use super::failure::code_name;
 
 /// The `error.type` of points that a receiver refused while it took others.
@@ -16,6 +18,7 @@ pub struct PushStats {
     in_flight: AtomicU64,
     outcomes: Mutex<BTreeMap<Option<&'static str>, Outcome>>,
     last: Mutex<Option<Operation>>,
+    rounds: Mutex<Rounds>,
     listener: OnceLock<Listener>,
 }
 
@@ -29,6 +32,32 @@ pub struct Outcome {
     /// Requests (retries not counted), since the start. Points can be lost
     /// without one: while the receiver wants to be left alone, nothing is sent.
     pub operations: u64,
+}
+
+/// What is known of the push loop's rounds.
+#[derive(Debug, Clone, Default)]
+pub struct Rounds {
+    /// The latest that ended with something to tell.
+    pub last: Option<Round>,
+    /// When the next begins; in the past while one is under way.
+    pub next: Option<Instant>,
+}
+
+/// One round of push: a collection, and its requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// When it ended.
+    pub at: SystemTime,
+    /// How long it took, collection and requests together.
+    pub took: Duration,
+    /// Points that arrived.
+    pub accepted: u64,
+    /// Points that did not, refused ones included.
+    pub lost: u64,
+    /// What went wrong, in words and without secrets; nothing when all is well.
+    pub trouble: Option<String>,
+    /// Since when rounds have been going wrong without a pause.
+    pub failing_since: Option<SystemTime>,
 }
 
 /// One request with its retries.
@@ -80,6 +109,22 @@ impl PushStats {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is known of the push loop's rounds.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A round has ended.
+    pub fn ended(&self, round: Round) {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).last = Some(round);
+    }
+
+    /// The next round begins then.
+    pub fn schedule(&self, next: Instant) {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).next = Some(next);
+    }
+
     /// Calls `listener` at the end of every request, to record durations in a
     /// histogram. The first listener stays; it must not block.
     pub fn listen(&self, listener: impl Fn(&Operation) + Send + Sync + 'static) {
@@ -108,6 +153,7 @@ impl std::fmt::Debug for PushStats {
             .field("in_flight", &self.in_flight())
             .field("outcomes", &self.outcomes())
             .field("last", &self.last())
+            .field("rounds", &self.rounds())
             .finish_non_exhaustive()
     }
 }

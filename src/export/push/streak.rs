@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::export::otlp::{Cause, OtlpSettings, Report};
 
@@ -12,6 +12,7 @@ pub(super) struct Streak {
     said: HashSet<Trouble>,
     warned: bool,
     ending: bool,
+    since: Option<SystemTime>,
     rounds: u64,
     lost: u64,
 }
@@ -39,7 +40,9 @@ pub(super) enum NotCollected {
 impl fmt::Display for NotCollected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotCollected::Late(budget) => write!(f, "the collection did not end within {budget:?}"),
+            NotCollected::Late(budget) => {
+                write!(f, "the collection did not end in time, which was {budget:?}")
+            }
             NotCollected::Panicked(words) => write!(f, "the collection failed: {words}"),
         }
     }
@@ -55,14 +58,25 @@ pub(super) enum Line {
 }
 
 impl Streak {
+    /// When the first of the rounds ended that have gone wrong since.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
     /// The round that comes is the last.
     pub fn ends(&mut self) {
         self.ending = true;
     }
 
     /// Takes in a round without anything to send; the line to log, if it is news.
-    pub fn nothing_collected(&mut self, settings: &OtlpSettings, why: &NotCollected) -> Option<Line> {
+    pub fn nothing_collected(
+        &mut self,
+        settings: &OtlpSettings,
+        why: &NotCollected,
+        at: SystemTime,
+    ) -> Option<Line> {
         self.rounds += 1;
+        self.since.get_or_insert(at);
         let trouble = match why {
             NotCollected::Late(_) => Trouble::Late,
             NotCollected::Panicked(_) => Trouble::Panicked,
@@ -84,7 +98,7 @@ impl Streak {
     }
 
     /// Takes in a round; the lines to log, if it brought news.
-    pub fn round(&mut self, settings: &OtlpSettings, report: &Report) -> Vec<Line> {
+    pub fn round(&mut self, settings: &OtlpSettings, report: &Report, at: SystemTime) -> Vec<Line> {
         let Report { accepted, rejected, words, lost, failure } = report;
         let sent = accepted + rejected + lost;
         let mut lines = Vec::new();
@@ -94,6 +108,7 @@ impl Streak {
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
         if lost + rejected > 0 {
+            self.since.get_or_insert(at);
             self.rounds += 1;
             self.lost += lost + rejected;
         } else if self.rounds > 0 {
@@ -173,7 +188,7 @@ mod tests {
     fn trouble_is_said_once_each_reason_and_its_end_once() {
         let mut streak = Streak::default();
         let settings = settings();
-        let mut line = |report: &Report| text(streak.round(&settings, report));
+        let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
         assert_eq!(line(&fine()), "");
         let first = line(&failed(503, "at 12:00"));
         assert!(first.starts_with(
@@ -199,7 +214,7 @@ mod tests {
     fn a_failure_and_a_partial_success_in_one_round_are_both_said() {
         let mut both = failed(503, "busy");
         both.merge(partial());
-        let said = text(Streak::default().round(&settings(), &both));
+        let said = text(Streak::default().round(&settings(), &both, SystemTime::UNIX_EPOCH));
         assert!(said.contains("503: busy") && said.contains("10 of 20 points are lost"), "{said}");
         assert!(said.ends_with("rejects 3 of 20 points: too old"), "{said}");
     }
@@ -209,7 +224,7 @@ mod tests {
         let warned = Report { accepted: 10, words: "deprecated".to_owned(), ..Report::default() };
         let mut streak = Streak::default();
         let settings = settings();
-        let mut line = |report: &Report| text(streak.round(&settings, report));
+        let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
         assert!(line(&warned).ends_with("takes points, but warns: deprecated"));
         assert_eq!(line(&warned), "");
         assert!(line(&failed(503, "")).contains("503"));
@@ -224,31 +239,39 @@ mod tests {
         let mut streak = Streak::default();
         let settings = settings();
         let late = NotCollected::Late(Duration::from_millis(15));
-        let said = text(streak.nothing_collected(&settings, &late));
+        let said = text(streak.nothing_collected(&settings, &late, SystemTime::UNIX_EPOCH));
         assert!(
             said.starts_with(
                 "warn cannot push metrics to http://***@c:4318/x (http/protobuf): the collection"
             ),
             "{said}"
         );
-        assert!(said.contains("within 15ms") && said.contains("OTEL_METRIC_EXPORT_TIMEOUT"), "{said}");
-        assert_eq!(streak.nothing_collected(&settings, &late), None);
-        let said = text(streak.nothing_collected(&settings, &NotCollected::Panicked("of 7".to_owned())));
+        assert!(
+            said.contains("in time, which was 15ms") && said.contains("OTEL_METRIC_EXPORT_TIMEOUT"),
+            "{said}"
+        );
+        assert_eq!(streak.nothing_collected(&settings, &late, SystemTime::UNIX_EPOCH), None);
+        let said = text(streak.nothing_collected(
+            &settings,
+            &NotCollected::Panicked("of 7".to_owned()),
+            SystemTime::UNIX_EPOCH,
+        ));
         assert!(said.starts_with("error ") && said.contains("failed: of 7"), "{said}");
-        assert_eq!(streak.nothing_collected(&settings, &late), None);
-        let over = text(streak.round(&settings, &fine()));
+        assert_eq!(streak.nothing_collected(&settings, &late, SystemTime::UNIX_EPOCH), None);
+        let over = text(streak.round(&settings, &fine(), SystemTime::UNIX_EPOCH));
         assert!(over.ends_with("works again, after 4 failed rounds"), "{over}");
+        assert_eq!(streak.since(), None);
     }
 
     #[test]
     fn what_comes_next_is_true() {
         let mut asked = failed(429, "");
         asked.failure.as_mut().unwrap().held = Some(Duration::from_millis(599_990));
-        let said = text(Streak::default().round(&settings(), &asked));
+        let said = text(Streak::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
         assert!(said.ends_with("are lost; nothing is sent for the next 600 s, as it asks"), "{said}");
         let mut streak = Streak::default();
         streak.ends();
-        let said = text(streak.round(&settings(), &failed(503, "")));
+        let said = text(streak.round(&settings(), &failed(503, ""), SystemTime::UNIX_EPOCH));
         assert!(said.ends_with("10 of 10 points are lost"), "{said}");
     }
 }

@@ -1,0 +1,56 @@
+//! Whom `healthcheck` asks.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use super::ListenArgs;
+use crate::config::{Config, ConfigErrors, Env, Flags, Sources, values};
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// Configuration file (YAML); only its listen and compat count here
+    #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Ask there, wherever this configuration would listen: the address that
+    /// stands before /metrics, as in http://127.0.0.1:9464
+    #[arg(long, value_name = "URL", env = "FEDIMETER_HEALTHCHECK_URL", value_parser = url)]
+    pub url: Option<Url>,
+
+    /// Time for the answer
+    #[arg(long, value_name = "DURATION", env = "FEDIMETER_HEALTHCHECK_TIMEOUT", default_value = "3s",
+          value_parser = values::request_time)]
+    pub timeout: Duration,
+
+    /// Where the bridge listens.
+    #[command(flatten)]
+    pub address: ListenArgs,
+}
+
+impl HealthcheckArgs {
+    /// Where a bridge with these flags, environment and file listens.
+    ///
+    /// # Errors
+    /// What is wrong with that, at once.
+    pub fn listen(&self, env: Env<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
+        let flags = Flags { bridge: self.address.settings(), ..Flags::default() };
+        Config::listen(&Sources { file: self.config.as_deref(), targets: &[], flags, env })
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    let wrong = "is no URL to ask; write one such as http://127.0.0.1:9464";
+    let url = Url::parse(text.trim()).map_err(|_| wrong.to_owned())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain { Ok(url) } else { Err(wrong.to_owned()) }
+}

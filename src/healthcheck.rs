@@ -1,0 +1,211 @@
+//! Whether the bridge that runs here is healthy, asked by its own program: a
+//! container has no other that could.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use url::Url;
+
+use crate::config::Http;
+use crate::config::otel::OtelEnv;
+use crate::config::values::show_duration;
+use crate::fetch::{Client, ClientError, Failure, Request, Take};
+use crate::outcome::ErrorType;
+use crate::target::Target;
+
+/// Where the bridge says that it is healthy, and how that begins: the 200 of
+/// another program says nothing of the bridge.
+const PATH: &str = "/-/healthy";
+const HEALTHY: &[u8] = b"fedimeter";
+/// Nothing that is longer is the bridge's answer.
+const MAX_ANSWER: usize = 4 << 10;
+
+/// There is no bridge that could be asked, wherever it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum NothingToAsk {
+    /// `--listen none`.
+    #[error(
+        "nothing to ask: /metrics is off (--listen none), and the health page with it; let the bridge listen for \
+         this check alone, with FEDIMETER_LISTEN=127.0.0.1:9464, or turn the check off (docker run \
+         --no-healthcheck)"
+    )]
+    Off,
+    /// `OTEL_METRICS_EXPORTER`.
+    #[error(
+        "nothing to ask: OTEL_METRICS_EXPORTER does not name prometheus, so nothing is served; add it to the list, \
+         or turn the check off (docker run --no-healthcheck)"
+    )]
+    NotServed,
+    /// `OTEL_SDK_DISABLED`.
+    #[error(
+        "nothing to ask: OTEL_SDK_DISABLED is true, so nothing is served; unset it, or turn the check off (docker \
+         run --no-healthcheck)"
+    )]
+    Disabled,
+    /// Port 0.
+    #[error(
+        "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in --url"
+    )]
+    AnyPort(SocketAddr),
+}
+
+/// The bridge did not say that it is healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum Unhealthy {
+    /// No answer, or none of a healthy bridge.
+    #[error("{url}: {reason}: {advice}")]
+    Answer {
+        /// What was asked.
+        url: Url,
+        /// What happened.
+        reason: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// It could not be asked at all.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// One place where a bridge listens, by the URLs that lead there from this
+/// machine: one of them is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(Vec<Url>);
+
+impl Place {
+    /// The health page of the bridge whose `/metrics` stands below this URL.
+    #[must_use]
+    pub fn below(url: &Url) -> Place {
+        let mut page = url.clone();
+        page.set_path(&format!("{}{PATH}", url.path().trim_end_matches('/')));
+        Place(vec![page])
+    }
+
+    /// The health page of the bridge that listens at this address. One that
+    /// listens on all of them is asked on the loopback address.
+    fn at(address: SocketAddr) -> Place {
+        let ips: &[IpAddr] = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            // It takes IPv4, too, and a container may have an IPv6 stack
+            // without a loopback address.
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]
+            }
+            ip => &[ip],
+        };
+        let urls = ips.iter().map(|ip| format!("http://{}{PATH}", SocketAddr::new(*ip, address.port())));
+        Place(urls.filter_map(|url| Url::parse(&url).ok()).collect())
+    }
+}
+
+/// Where to ask a bridge with this configuration.
+///
+/// # Errors
+///
+/// When it serves nothing, or nobody can know where.
+pub fn places(listen: &[SocketAddr], otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
+    if otel.disabled {
+        return Err(NothingToAsk::Disabled);
+    }
+    if listen.is_empty() {
+        return Err(NothingToAsk::Off);
+    }
+    if !otel.exporters.prometheus {
+        return Err(NothingToAsk::NotServed);
+    }
+    if let Some(any) = listen.iter().find(|address| address.port() == 0) {
+        return Err(NothingToAsk::AnyPort(*any));
+    }
+    Ok(listen.iter().copied().map(Place::at).collect())
+}
+
+/// Asks every place, all at once. No proxy stands between.
+///
+/// # Errors
+///
+/// The first place that does not say within `timeout` that it is healthy.
+pub async fn ask(places: &[Place], timeout: Duration) -> Result<(), Unhealthy> {
+    let client = Client::without_proxy(Http {
+        timeout,
+        connect_timeout: timeout,
+        kept_per_host: 0,
+        ..Http::default()
+    })?;
+    let asked = join_all(places.iter().map(|place| ask_place(&client, place))).await;
+    asked.into_iter().collect()
+}
+
+async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
+    let mut first = Ok(());
+    for url in &place.0 {
+        let Err(failure) = ask_url(client, url).await else { return Ok(()) };
+        // Something is there, healthy or not.
+        let there = failure.error != ErrorType::Connect;
+        if first.is_ok() || there {
+            let reason = match failure.error {
+                ErrorType::Timeout => {
+                    format!("no answer within {}", show_duration(client.settings().timeout))
+                }
+                _ => failure.reason,
+            };
+            first = Err(Unhealthy::Answer { url: url.clone(), reason, advice: advice(failure.error) });
+        }
+        if there {
+            break;
+        }
+    }
+    first
+}
+
+async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
+    let target = Target::new(url.clone(), None, None, &BTreeMap::new());
+    let take = Take::UpTo(MAX_ANSWER);
+    let request = Request { target: &target, url: url.clone(), etag: None, token: None, post: None, take };
+    // The time is for rate limits, which the bridge has none of.
+    let reply = client.get(request, 0.0).await.result?;
+    if reply.body.starts_with(HEALTHY) {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorType::Decode, "the answer is not a bridge's"))
+}
+
+fn advice(error: ErrorType) -> &'static str {
+    match error {
+        ErrorType::Timeout => "it hangs: look at its log and start it anew, or allow more with --timeout",
+        ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
+            "does it run, and with the same --listen, --config and variables as this check?"
+        }
+        _ => "another program answers there, or a proxy: correct --listen, or name the bridge in --url",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(address: &str) -> Vec<String> {
+        let Place(urls) = Place::at(address.parse().unwrap());
+        urls.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_addresses_are_asked_on_the_loopback_one() {
+        assert_eq!(urls("0.0.0.0:9464"), ["http://127.0.0.1:9464/-/healthy"]);
+        assert_eq!(urls("[::]:9464"), ["http://[::1]:9464/-/healthy", "http://127.0.0.1:9464/-/healthy"]);
+        assert_eq!(urls("192.0.2.1:80"), ["http://192.0.2.1/-/healthy"]);
+        assert_eq!(urls("[2001:db8::1]:1"), ["http://[2001:db8::1]:1/-/healthy"]);
+    }
+
+    #[test]
+    fn a_url_may_have_a_path() {
+        for (url, page) in [
+            ("http://a.example", "http://a.example/-/healthy"),
+            ("http://a.example/", "http://a.example/-/healthy"),
+            ("https://a.example/bridge/", "https://a.example/bridge/-/healthy"),
+        ] {
+            assert_eq!(Place::below(&url.parse().unwrap()), Place(vec![page.parse().unwrap()]));
+        }
+    }
+}

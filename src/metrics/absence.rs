@@ -1,0 +1,138 @@
+//! Why a row has no point about a target, from what the row says of itself and
+//! how its endpoints fared.
+
+use std::fmt;
+
+use crate::endpoint::{Endpoint, On};
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::{Reading, Slot};
+
+use super::Row;
+
+/// One reason why a number is absent.
+#[derive(Debug, Clone, Copy)]
+pub enum Absence<'a> {
+    /// The target is not asked for this endpoint.
+    NotAsked(Endpoint),
+    /// No attempt has ended yet.
+    NotYet(Endpoint),
+    /// The server does not offer the endpoint, or not to the bridge.
+    NotOffered(&'a Slot),
+    /// The last attempt failed.
+    Failed(&'a Slot, ErrorType),
+    /// What was read has outlived its time, and has not been read anew.
+    Ended(Endpoint),
+    /// It was read, and the number was not in it in a form that counts.
+    NotGiven(Endpoint),
+    /// It was read, and is known to mean something else or nothing.
+    Withheld(&'static str),
+}
+
+impl Row {
+    /// Why it has no point about a target: one reason for each endpoint that it
+    /// could be read from. Nothing where it has a point.
+    #[must_use]
+    pub fn absence<'a>(&self, r: &Reading<'a>) -> Vec<Absence<'a>> {
+        let mut has_point = false;
+        self.points(r, &mut |_, _| has_point = true);
+        if has_point || self.is_own() {
+            return Vec::new();
+        }
+        if let Some(why) = self.unless.and_then(|unless| unless(r)) {
+            return vec![Absence::Withheld(why)];
+        }
+        let mut all: Vec<Absence<'_>> = self.from.iter().map(|endpoint| r.absence(*endpoint)).collect();
+        // Beside one that would have been read, it does not matter what another lacks.
+        if all.iter().any(Absence::is_passing) {
+            all.retain(|absence| !matches!(absence, Absence::NotGiven(_)));
+        }
+        all
+    }
+}
+
+impl Absence<'_> {
+    /// Whether the next attempt may bring the number.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Absence::NotYet(_) | Absence::Failed(..) | Absence::Ended(_))
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Why nothing was found in an endpoint.
+    fn absence(&self, endpoint: Endpoint) -> Absence<'a> {
+        let Some(slot) = self.slot(endpoint) else { return Absence::NotAsked(endpoint) };
+        match slot.outcome {
+            None => Absence::NotYet(endpoint),
+            Some(Outcome::NotOffered) => Absence::NotOffered(slot),
+            Some(Outcome::Failed(error)) => Absence::Failed(slot, error),
+            Some(Outcome::Ok) if !self.alive(slot) => Absence::Ended(endpoint),
+            Some(Outcome::Ok) => Absence::NotGiven(endpoint),
+        }
+    }
+}
+
+/// Why a number is absent, in words; empty without a reason.
+#[must_use]
+pub fn in_words(reasons: &[Absence<'_>]) -> String {
+    let lacking: Vec<&str> = reasons
+        .iter()
+        .filter_map(|absence| match absence {
+            Absence::NotGiven(endpoint) => Some(endpoint.name()),
+            _ => None,
+        })
+        .collect();
+    let others = reasons.iter().filter(|absence| !matches!(absence, Absence::NotGiven(_)));
+    let mut all: Vec<String> = others.map(ToString::to_string).collect();
+    match lacking.as_slice() {
+        [] => {}
+        [one] => all.push(format!("{one} was read, and does not give it")),
+        more => all.push(format!("{} were read, and do not give it", more.join(" and "))),
+    }
+    all.join("; ")
+}
+
+impl fmt::Display for Absence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
+        match self {
+            Absence::NotAsked(endpoint) => {
+                write!(f, "{} is not asked for: {}", endpoint.name(), HowToAsk(*endpoint))
+            }
+            Absence::NotYet(endpoint) => write!(f, "{} has not been read yet", endpoint.name()),
+            Absence::NotOffered(slot) => {
+                write!(f, "{} is not offered: {}", slot.endpoint.name(), said(slot))
+            }
+            Absence::Failed(slot, error) => {
+                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), said(slot))
+            }
+            Absence::Ended(endpoint) => {
+                write!(f, "{} was not read again before its time was over", endpoint.name())
+            }
+            Absence::NotGiven(endpoint) => {
+                write!(f, "{} was read, and does not give it", endpoint.name())
+            }
+            Absence::Withheld(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What to do so that a target is asked for an endpoint.
+struct HowToAsk(Endpoint);
+
+impl fmt::Display for HowToAsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.name();
+        match (self.0.on(), self.0.needs()) {
+            (On::Default, _) => f.write_str("its settings leave it out"),
+            (On::OptIn, _) => write!(f, "add `{name}` to the target's `collect`"),
+            (On::Listed, _) => write!(f, "the target lists no `{name}`"),
+            (On::Token, None) => f.write_str("give the target an access token"),
+            (On::Token, Some(needs)) => write!(
+                f,
+                "give the target an access token with the scope {}, of a user whose role has the permission {}",
+                needs.scope, needs.permission
+            ),
+        }
+    }
+}

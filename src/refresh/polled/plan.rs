@@ -1,0 +1,44 @@
+//! What comes next for a target, for people to see.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::snapshot::Snapshot;
+
+use super::Polled;
+
+/// When a target's endpoints are asked for again. Nothing is asked before
+/// somebody collects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Until when nothing below `/api` is asked, because the rate limit is
+    /// spent; in the past where it is not.
+    pub held_until: Moment,
+    /// In the order of the snapshot's slots.
+    pub endpoints: Vec<Next>,
+}
+
+/// What comes next for an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// From when on a collection asks for it.
+    pub due: Moment,
+    /// Whether it is being asked for.
+    pub under_way: bool,
+    /// How many attempts in a row have failed: each makes the wait longer.
+    pub failures_in_row: u32,
+}
+
+impl Polled {
+    /// What is known, and what comes next, of one moment.
+    pub fn planned(&self) -> (Arc<Snapshot>, Plan) {
+        let state = self.lock();
+        let next = state.snapshot.slots.iter().zip(&state.work).map(|(slot, work)| Next {
+            due: if slot.endpoint.is_under_api() { work.due.max(state.held_until) } else { work.due },
+            under_way: work.under_way,
+            failures_in_row: work.failures_in_row,
+        });
+        let plan = Plan { held_until: state.held_until, endpoints: next.collect() };
+        (state.snapshot.clone(), plan)
+    }
+}

@@ -1,0 +1,366 @@
+//! The fleet: how many targets are up, how the exporters fare, and a table of
+//! targets, a page at a time.
+
+use maud::{Markup, html};
+
+use crate::bridge::Status;
+use crate::metrics::{Number, Row, rows};
+use crate::outcome::Outcome;
+use crate::snapshot::{Reading, Slot};
+use crate::software::Software;
+
+use super::question::{Question, Sort, State};
+use super::words::{Now, apart, counted, grouped};
+use super::{LONGEST_NAME, exporters, segment};
+
+/// Targets on a page: what a browser lays out at once, whatever the fleet's size.
+const PER_PAGE: usize = 100;
+/// Most characters of a software's name and version.
+const LONGEST_SOFTWARE: usize = 60;
+/// Failing endpoints of a target that are named; the others are counted.
+const MOST_NAMED: usize = 2;
+
+/// What a column is read from: the first of these metrics that is there.
+const USERS: [&str; 2] = ["mastodon.instance.users", "nodeinfo.users"];
+const POSTS: [&str; 2] = ["mastodon.instance.statuses", "nodeinfo.local_posts"];
+const ACTIVE: [&str; 2] = ["mastodon.instance.active_users.month", "nodeinfo.active_users.month"];
+
+pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
+    let all: Vec<Reading<'_>> = status.view.readings().collect();
+    let mut counts = Counts::default();
+    for reading in &all {
+        counts.add(reading);
+    }
+    let found = Columns::new().found(&all, question);
+    let pages = found.len().div_ceil(PER_PAGE).max(1);
+    let question = Question { page: question.page.min(pages), ..question.clone() };
+    let first = (question.page - 1) * PER_PAGE;
+    let shown = &found[first.min(found.len())..found.len().min(first + PER_PAGE)];
+    html! {
+        h1.hidden { "Targets and exporters" }
+        (exporters::notice(status, now))
+        (tiles(&counts, &question))
+        (exporters::section(status, now))
+        section aria-labelledby="targets" {
+            div.bar {
+                h2 #targets { "Targets" }
+                (search(&question))
+            }
+            @if shown.is_empty() {
+                p.nothing { "No target matches. " a href="./" { "Show all" } "." }
+            } @else {
+                (table(shown, &question, now))
+                (paging(&question, found.len(), first, shown.len(), pages))
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    up: usize,
+    down: usize,
+    failing: usize,
+    unknown: usize,
+}
+
+impl Counts {
+    fn add(&mut self, r: &Reading<'_>) {
+        self.all += 1;
+        match r.up() {
+            Some(true) => self.up += 1,
+            Some(false) => self.down += 1,
+            None => self.unknown += 1,
+        }
+        self.failing += usize::from(failing(r).next().is_some());
+    }
+
+    fn of(&self, state: State) -> usize {
+        match state {
+            State::Up => self.up,
+            State::Down => self.down,
+            State::Failing => self.failing,
+            State::Unknown => self.unknown,
+        }
+    }
+}
+
+/// The endpoints of a target that could not be read.
+pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + use<'a> {
+    r.snapshot.slots.iter().filter(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))))
+}
+
+fn is_in(r: &Reading<'_>, state: State) -> bool {
+    match state {
+        State::Up => r.up() == Some(true),
+        State::Down => r.up() == Some(false),
+        State::Unknown => r.up().is_none(),
+        State::Failing => failing(r).next().is_some(),
+    }
+}
+
+/// What a state is called, and what its tile looks like.
+pub(super) fn state_of(r: &Reading<'_>) -> (&'static str, &'static str) {
+    match r.up() {
+        Some(true) => ("up", "up"),
+        Some(false) => ("down", "down"),
+        None => ("unknown", "not asked yet"),
+    }
+}
+
+fn tiles(counts: &Counts, question: &Question) -> Markup {
+    let tile = |state: Option<State>, class: &str, n: usize, word: &str| {
+        let current = (question.state == state).then_some("true");
+        html! {
+            li {
+                a class=(format!("tile {class}")) href=(question.of_state(state).href()) aria-current=[current] {
+                    b class=[(n == 0).then_some("none")] { (grouped(n as i64)) } " " span { (word) }
+                }
+            }
+        }
+    };
+    html! {
+        nav aria-label="Targets by state" {
+            ul.tiles {
+                (tile(None, "all", counts.all, if counts.all == 1 { "target" } else { "targets" }))
+                @for state in State::ALL {
+                    (tile(Some(*state), state.word(), counts.of(*state), match state {
+                        State::Up => "up",
+                        State::Down => "down",
+                        State::Failing => "with a failing endpoint",
+                        State::Unknown => "not asked yet",
+                    }))
+                }
+            }
+        }
+    }
+}
+
+fn search(question: &Question) -> Markup {
+    let kept = Question { search: String::new(), page: 1, ..question.clone() };
+    html! {
+        form.search role="search" method="get" action="./" {
+            label for="q" { "Search" }
+            input #q type="search" name="q" value=(question.search) maxlength="80"
+                placeholder="name, software, label" autocomplete="off" spellcheck="false";
+            @for (name, value) in kept.pairs() { input type="hidden" name=(name) value=(value); }
+            button type="submit" { "Search" }
+            @if !question.search.is_empty() { a href=(kept.href()) { "Clear" } }
+        }
+    }
+}
+
+/// The rows of the metric table that the columns show.
+struct Columns {
+    users: Vec<&'static Row>,
+    posts: Vec<&'static Row>,
+    active: Vec<&'static Row>,
+}
+
+/// What a column is sorted by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Count(i64),
+    Name(String),
+}
+
+impl Columns {
+    fn new() -> Columns {
+        let of =
+            |names: [&str; 2]| names.iter().filter_map(|name| rows().find(|row| row.name == *name)).collect();
+        Columns { users: of(USERS), posts: of(POSTS), active: of(ACTIVE) }
+    }
+
+    /// The targets that are asked for, in the order that is asked for. Absent
+    /// values come last, whichever way the others are sorted.
+    fn found<'a>(&self, all: &[Reading<'a>], question: &Question) -> Vec<Reading<'a>> {
+        let wanted = question.search.to_lowercase();
+        let matching = all.iter().filter(|r| question.state.is_none_or(|state| is_in(r, state)));
+        let matching = matching.filter(|r| wanted.is_empty() || matches(r, &wanted));
+        let Some(sort) = question.sort else { return matching.copied().collect() };
+        let mut keyed: Vec<(Option<Key>, Reading<'a>)> = matching.map(|r| (self.key(r, sort), *r)).collect();
+        keyed.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) if question.descending => b.cmp(a),
+            (Some(a), Some(b)) => a.cmp(b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        keyed.into_iter().map(|(_, r)| r).collect()
+    }
+
+    fn key(&self, r: &Reading<'_>, sort: Sort) -> Option<Key> {
+        let count = |n: Option<i64>| n.map(Key::Count);
+        match sort {
+            Sort::Target => Some(Key::Name(r.target.name.to_lowercase())),
+            Sort::State => count(r.up().map(i64::from)),
+            Sort::Software => {
+                let software = Software::of(r);
+                Some(Key::Name([software.name?, software.version.unwrap_or_default()].join(" ")))
+            }
+            Sort::Users => count(figure(r, &self.users)),
+            Sort::Posts => count(figure(r, &self.posts)),
+            Sort::Active => count(figure(r, &self.active)),
+            Sort::Endpoints => Some(Key::Count(failing(r).count() as i64)),
+            // By age: the longest ago is the largest.
+            Sort::Asked => count(asked(r).map(|at| -(at.as_millis() as i64))),
+        }
+    }
+}
+
+/// The first of these metrics that is there.
+fn figure(r: &Reading<'_>, rows: &[&'static Row]) -> Option<i64> {
+    rows.iter().find_map(|row| {
+        let mut found = None;
+        row.points(r, &mut |value, _| {
+            found = match value {
+                Number::Int(n) => Some(n),
+                Number::Float(f) => Some(f as i64),
+            };
+        });
+        found
+    })
+}
+
+/// When the last attempt at any endpoint ended.
+pub(super) fn asked(r: &Reading<'_>) -> Option<crate::clock::Moment> {
+    r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()).map(|slot| slot.finished).max()
+}
+
+fn matches(r: &Reading<'_>, wanted: &str) -> bool {
+    let has = |text: &str| text.to_lowercase().contains(wanted);
+    let software = Software::of(r);
+    has(&r.target.name)
+        || r.target.attributes().any(|(_, value)| has(value))
+        || has(&[software.name.unwrap_or_default(), software.version.unwrap_or_default()].join(" "))
+}
+
+const HEADS: [(Sort, &str, bool); 8] = [
+    (Sort::Target, "Target", false),
+    (Sort::State, "State", false),
+    (Sort::Software, "Software", false),
+    (Sort::Users, "Users", true),
+    (Sort::Posts, "Posts", true),
+    (Sort::Active, "Active in a month", true),
+    (Sort::Endpoints, "Endpoints", false),
+    (Sort::Asked, "Asked", false),
+];
+
+fn table(shown: &[Reading<'_>], question: &Question, now: Now) -> Markup {
+    let columns = Columns::new();
+    html! {
+        // The roles stay where a narrow screen lays the cells out as cards.
+        table.cards role="table" aria-labelledby="targets" {
+            thead role="rowgroup" {
+                tr role="row" {
+                    @for (sort, title, is_number) in HEADS {
+                        @let sorted = question.sort == Some(sort);
+                        @let order = if question.descending { "descending" } else { "ascending" };
+                        th role="columnheader" scope="col" class=[is_number.then_some("n")]
+                            aria-sort=[sorted.then_some(order)] {
+                            a href=(question.by(sort).href()) { (title) }
+                        }
+                    }
+                }
+            }
+            tbody role="rowgroup" { @for r in shown { (line(r, &columns, now)) } }
+        }
+    }
+}
+
+fn line(r: &Reading<'_>, columns: &Columns, now: Now) -> Markup {
+    let (class, state) = state_of(r);
+    let software = Software::of(r);
+    let number = |title: &str, n: Option<i64>| {
+        html! {
+            td.n role="cell" data-label=(title) {
+                @match n { Some(n) => (grouped(n)), None => span.none { "–" } }
+            }
+        }
+    };
+    html! {
+        tr role="row" {
+            th role="rowheader" scope="row" {
+                a href=(format!("targets/{}", segment(&r.target.name))) { (apart(&r.target.name, LONGEST_NAME)) }
+            }
+            td role="cell" data-label="State" { span class=(format!("state {class}")) { (state) } }
+            td role="cell" data-label="Software" {
+                @match (&software.name, &software.version) {
+                    (None, None) => span.none { "–" },
+                    (name, version) => {
+                        (apart(name.as_deref().unwrap_or("unknown"), LONGEST_SOFTWARE)) " "
+                        span.muted { (apart(version.as_deref().unwrap_or_default(), LONGEST_SOFTWARE)) }
+                    }
+                }
+            }
+            (number("Users", figure(r, &columns.users)))
+            (number("Posts", figure(r, &columns.posts)))
+            (number("Active in a month", figure(r, &columns.active)))
+            td role="cell" data-label="Endpoints" { (endpoints(r)) }
+            td role="cell" data-label="Asked" {
+                @match asked(r) { Some(at) => (now.since(at)), None => span.none { "–" } }
+            }
+        }
+    }
+}
+
+/// The endpoints at a glance: a mark for each, and the failing ones by name.
+fn endpoints(r: &Reading<'_>) -> Markup {
+    let failed: Vec<&Slot> = failing(r).collect();
+    html! {
+        span.marks aria-hidden="true" {
+            @for slot in &r.snapshot.slots {
+                i class=(match slot.outcome {
+                    Some(Outcome::Ok) => "ok",
+                    Some(Outcome::NotOffered) => "not",
+                    Some(Outcome::Failed(_)) => "bad",
+                    None => "yet",
+                }) {}
+            }
+        }
+        @if failed.is_empty() {
+            span.muted { (counted(r.snapshot.slots.len(), "endpoint")) }
+        } @else {
+            span.failing {
+                @for (i, slot) in failed.iter().take(MOST_NAMED).enumerate() {
+                    @if i > 0 { ", " }
+                    (slot.endpoint.name())
+                    @if let Some(outcome) = slot.outcome { " " (outcome) }
+                }
+                @if failed.len() > MOST_NAMED { " and " (failed.len() - MOST_NAMED) " more" }
+            }
+        }
+    }
+}
+
+fn paging(question: &Question, found: usize, first: usize, shown: usize, pages: usize) -> Markup {
+    let page = question.page;
+    let link = |page: usize, rel: &str, text: &str| {
+        html! { " " a rel=(rel) href=(question.on_page(page).href()) { (text) } " " }
+    };
+    html! {
+        nav.paging aria-label="Pages" {
+            span {
+                (grouped(first as i64 + 1)) " to " (grouped((first + shown) as i64))
+                " of " (counted(found, "target"))
+            }
+            @if pages > 1 {
+                span {
+                    @if page > 1 { (link(1, "first", "First")) (link(page - 1, "prev", "Previous")) }
+                    "page " (page) " of " (pages)
+                    @if page < pages { (link(page + 1, "next", "Next")) (link(pages, "last", "Last")) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_read_from_metrics_that_there_are() {
+        let columns = Columns::new();
+        assert!([columns.users, columns.posts, columns.active].iter().all(|rows| rows.len() == 2));
+    }
+}

@@ -1,0 +1,186 @@
+//! What a reader of the fleet's page asks for, in the query of its address.
+//! Whatever stands there, it is a question: what is unknown is left out, what
+//! is too large is cut.
+
+use url::form_urlencoded;
+
+use crate::listing::steers;
+
+/// Longest search, in characters.
+const LONGEST: usize = 80;
+
+/// Which targets, in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// What to search for, in any case; empty for everything.
+    pub search: String,
+    /// Which of them.
+    pub state: Option<State>,
+    /// By which column; nothing for the order of the configuration.
+    pub sort: Option<Sort>,
+    /// The largest, or the last by name, first.
+    pub descending: bool,
+    /// Which page, from 1.
+    pub page: usize,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $( $variant:ident $word:literal; )* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the words are in the table")]
+        pub enum $name { $($variant,)* }
+
+        impl $name {
+            /// All of them, in the order in which they are shown.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// Its word in a query.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+
+            fn of(word: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|it| it.word() == word)
+            }
+        }
+    };
+}
+
+words! {
+    /// What a target can be chosen by.
+    State { Up "up"; Down "down"; Failing "failing"; Unknown "unknown"; }
+}
+
+words! {
+    /// A column that the targets can be sorted by.
+    Sort {
+        Target "target";
+        State "state";
+        Software "software";
+        Users "users";
+        Posts "posts";
+        Active "active";
+        Endpoints "endpoints";
+        Asked "asked";
+    }
+}
+
+impl Sort {
+    /// Whether the first click shows the largest first: what people look for
+    /// in numbers.
+    #[must_use]
+    pub fn begins_descending(self) -> bool {
+        matches!(self, Sort::Users | Sort::Posts | Sort::Active | Sort::Endpoints)
+    }
+}
+
+impl Question {
+    /// Reads a query. Of a key that stands twice the first counts.
+    #[must_use]
+    pub fn parse(query: &str) -> Question {
+        let value = |key: &str| {
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(k, _)| k == key).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        };
+        let sort = Sort::of(&value("sort"));
+        let descending = match &*value("order") {
+            "asc" => false,
+            "desc" => true,
+            _ => sort.is_some_and(Sort::begins_descending),
+        };
+        Question {
+            search: value("q").chars().filter(|c| !steers(*c)).take(LONGEST).collect(),
+            state: State::of(&value("state")),
+            sort,
+            descending: descending && sort.is_some(),
+            page: value("page").parse().unwrap_or(1).max(1),
+        }
+    }
+
+    /// The pairs that say the same again, the page left out where it is the first.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        if !self.search.is_empty() {
+            pairs.push(("q", self.search.clone()));
+        }
+        if let Some(state) = self.state {
+            pairs.push(("state", state.word().to_owned()));
+        }
+        if let Some(sort) = self.sort {
+            pairs.push(("sort", sort.word().to_owned()));
+            pairs.push(("order", if self.descending { "desc" } else { "asc" }.to_owned()));
+        }
+        if self.page > 1 {
+            pairs.push(("page", self.page.to_string()));
+        }
+        pairs
+    }
+
+    /// The address of this question, relative to the fleet's page.
+    #[must_use]
+    pub fn href(&self) -> String {
+        let pairs = self.pairs();
+        if pairs.is_empty() {
+            return "./".to_owned();
+        }
+        format!("?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    }
+
+    /// The same question of targets in this state, from the first page.
+    #[must_use]
+    pub fn of_state(&self, state: Option<State>) -> Question {
+        Question { state, page: 1, ..self.clone() }
+    }
+
+    /// The same question by this column: turned around where it is that already.
+    #[must_use]
+    pub fn by(&self, sort: Sort) -> Question {
+        let same = self.sort == Some(sort);
+        let descending = if same { !self.descending } else { sort.begins_descending() };
+        Question { sort: Some(sort), descending, page: 1, ..self.clone() }
+    }
+
+    /// Another page of it.
+    #[must_use]
+    pub fn on_page(&self, page: usize) -> Question {
+        Question { page, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stands_in_a_query_is_a_question() {
+        for (query, again) in [
+            ("", "./"),
+            ("q=%20 social%20&sort=users", "?q=social&sort=users&order=desc"),
+            ("sort=users&order=asc&page=3", "?sort=users&order=asc&page=3"),
+            ("sort=target", "?sort=target&order=asc"),
+            ("order=desc&page=0", "./"),
+            ("page=-1&state=up%00&sort=USERS", "./"),
+            ("page=99999999999999999999999999", "./"),
+            ("state=down&state=up&x=y", "?state=down"),
+            ("q=%ff%fe", "?q=%EF%BF%BD%EF%BF%BD"),
+            ("q=%22%3E%3Cscript%3E&&==&%", "?q=%22%3E%3Cscript%3E"),
+            ("q=a%0d%0aSet-Cookie", "?q=aSet-Cookie"),
+            ("q=a%E2%80%AEb%E2%81%A6c", "?q=abc"),
+        ] {
+            let question = Question::parse(query);
+            assert_eq!(question.href(), again, "{query}");
+            assert_eq!(Question::parse(again.trim_start_matches(['?', '.', '/'])), question, "{query}");
+        }
+        assert_eq!(Question::parse(&format!("q={}", "ä".repeat(10_000))).search.chars().count(), LONGEST);
+    }
+
+    #[test]
+    fn a_column_is_turned_around_by_asking_again() {
+        let by = |query: &str, sort| Question::parse(query).by(sort).href();
+        assert_eq!(by("page=4", Sort::Users), "?sort=users&order=desc");
+        assert_eq!(by("sort=users&page=4", Sort::Users), "?sort=users&order=asc");
+        assert_eq!(by("sort=users", Sort::Target), "?sort=target&order=asc");
+    }
+}

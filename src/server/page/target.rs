@@ -1,0 +1,219 @@
+//! A target's own page: what it is, how each endpoint fared and when it is asked
+//! again, and all its numbers.
+
+use maud::{Markup, html};
+
+use crate::bridge::Status;
+use crate::listing::label;
+use crate::metrics::rows;
+use crate::outcome::Outcome;
+use crate::refresh::{Next, Plan};
+use crate::snapshot::{Reading, Slot};
+use crate::target::AttributeValue;
+
+use super::fleet::{asked, state_of};
+use super::words::{Now, apart, bytes, grouped, said, span, took};
+use super::{LONGEST_NAME, exporters, figures};
+
+/// Most characters of what a server or the configuration says of one thing.
+const LONGEST: usize = 300;
+
+pub(super) fn body(status: &Status, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
+    let (class, state) = state_of(r);
+    html! {
+        nav.crumbs aria-label="Where this is" { a href="../" { "All targets" } }
+        div.title {
+            h1 { (apart(&r.target.name, LONGEST_NAME)) }
+            span class=(format!("state {class}")) { (state) }
+        }
+        (exporters::notice(status, now))
+        (warnings(r, plan, now))
+        (identity(r, now))
+        nav.jump aria-label="On this page" { a href="#endpoints" { "Endpoints" } (figures::links()) }
+        section aria-labelledby="endpoints" {
+            h2 #endpoints { "Endpoints" }
+            (endpoints(r, plan, now))
+        }
+        section aria-labelledby="numbers" {
+            h2 #numbers { "Numbers" }
+            p.lead { "As a collection reports them, and for each that is absent the reason." }
+            (figures::families(r, now))
+        }
+    }
+}
+
+/// What a reader at three in the morning should see first.
+fn warnings(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
+    let documents = r.snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
+    let last = documents.filter_map(|slot| slot.last_success).max_by(f64::total_cmp);
+    html! {
+        @if r.up() == Some(false) {
+            p.notice.bad {
+                "None of its instance and NodeInfo documents could be read in its last attempt. "
+                @match last {
+                    Some(at) => { "The last that was read: " (now.ago(at)) "." }
+                    None => "None has been read since the bridge started.",
+                }
+            }
+        }
+        @if plan.held_until > now.moment {
+            p.notice {
+                "The server's rate limit is spent: nothing below " code { "/api" } " is asked for another "
+                (span(plan.held_until.saturating_sub(now.moment).as_secs_f64())) "."
+            }
+        }
+    }
+}
+
+fn identity(r: &Reading<'_>, now: Now) -> Markup {
+    let target = r.target;
+    html! {
+        dl.facts {
+            div { dt { "Address" } dd { code { (said(target.url.as_str(), LONGEST)) } } }
+            @if let Some(host) = &target.host { div { dt { "Host header" } dd { code { (said(host, LONGEST)) } } } }
+            (of_server(r))
+            @for (key, value) in target.identity.iter() {
+                div {
+                    dt { code { (said(key, LONGEST)) } }
+                    dd {
+                        @match value {
+                            AttributeValue::Text(text) => (apart(text, LONGEST)),
+                            AttributeValue::Int(n) => (n),
+                        }
+                    }
+                }
+            }
+            div { dt { "Access token" } dd { @if target.token.is_some() { "given" } @else { "none" } } }
+            @if let Some(at) = asked(r) { div { dt { "Last asked" } dd { (now.since(at)) } } }
+            @if let Some(limit) = r.snapshot.rate_limit.filter(|limit| limit.reset >= now.unix) {
+                div {
+                    dt { "Rate limit" }
+                    dd {
+                        @match limit.remaining { Some(n) => (grouped(n)), None => "–" }
+                        @if let Some(most) = limit.limit { " of " (grouped(most)) }
+                        " requests left, anew " (now.ago(limit.reset))
+                    }
+                }
+            }
+            @if let Some(end) = r.snapshot.certificate_expiry {
+                div { dt { "Certificate ends" } dd { (now.ago(end as f64)) } }
+            }
+        }
+    }
+}
+
+/// What the info metric says: software, version, account domain.
+fn of_server(r: &Reading<'_>) -> Markup {
+    let mut parts: Vec<(&'static str, String)> = Vec::new();
+    for row in rows().filter(|row| row.name == "fedimeter.target.info") {
+        row.points(r, &mut |_, labels| {
+            parts.extend(labels.iter().map(|(key, value)| (*key, label(value).into_owned())));
+        });
+    }
+    html! {
+        @for (key, value) in parts {
+            div {
+                dt {
+                    @match key {
+                        "fediverse.domain" => "Account domain",
+                        "fediverse.software.name" => "Software",
+                        "fediverse.software.version" => "Version",
+                        key => (key),
+                    }
+                }
+                dd { (apart(&value, LONGEST)) }
+            }
+        }
+    }
+}
+
+fn endpoints(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
+    const HEADS: [(&str, bool); 8] = [
+        ("Endpoint", false),
+        ("Outcome", false),
+        ("Status", true),
+        ("Took", true),
+        ("Size", true),
+        ("Asked", false),
+        ("Next", false),
+        ("Failures", false),
+    ];
+    html! {
+        table.cards.flow role="table" aria-labelledby="endpoints" {
+            thead role="rowgroup" {
+                tr role="row" {
+                    @for (title, is_number) in HEADS {
+                        th role="columnheader" scope="col" class=[is_number.then_some("n")] { (title) }
+                    }
+                }
+            }
+            tbody role="rowgroup" {
+                @for (i, slot) in r.snapshot.slots.iter().enumerate() {
+                    (endpoint(slot, plan.endpoints.get(i), now))
+                }
+            }
+        }
+    }
+}
+
+fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
+    let (class, word) = match slot.outcome {
+        Some(Outcome::Ok) => ("up", "ok"),
+        Some(Outcome::NotOffered) => ("unknown", "not offered"),
+        Some(Outcome::Failed(error)) => ("down", error.name()),
+        None => ("unknown", "not asked yet"),
+    };
+    // Where a connection had just failed, nothing was asked and no time went by.
+    let duration = Some(slot.duration).filter(|took| slot.outcome.is_some() && !took.is_zero());
+    html! {
+        tr role="row" {
+            th role="rowheader" scope="row" { code { (slot.endpoint.name()) } }
+            td role="cell" data-label="Outcome" {
+                span class=(format!("state {class}")) { (word) }
+                @if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
+                    p.words { (apart(reason, LONGEST)) }
+                }
+            }
+            td.n role="cell" data-label="Status" { (or_none(slot.status.map(|status| status.to_string()))) }
+            td.n role="cell" data-label="Took" { (or_none(duration.map(took))) }
+            td.n role="cell" data-label="Size" { (or_none(slot.status.map(|_| bytes(slot.size)))) }
+            td role="cell" data-label="Asked" {
+                @if slot.outcome.is_some() { (now.since(slot.finished)) } @else { span.none { "–" } }
+            }
+            td role="cell" data-label="Next" { (when(next, now)) }
+            td role="cell" data-label="Failures" { (failures(slot)) }
+        }
+    }
+}
+
+fn or_none(text: Option<String>) -> Markup {
+    html! { @match text { Some(text) => (text), None => span.none { "–" } } }
+}
+
+/// When it is asked for again, as far as somebody collects then.
+fn when(next: Option<&Next>, now: Now) -> Markup {
+    let Some(next) = next else { return html! { span.none { "–" } } };
+    html! {
+        @if next.under_way {
+            "under way"
+        } @else if next.due <= now.moment {
+            "at the next collection"
+        } @else {
+            (now.since(next.due))
+            @if next.failures_in_row > 1 {
+                " " span.muted { "after " (next.failures_in_row) " failures in a row" }
+            }
+        }
+    }
+}
+
+/// Since the bridge started, by reason.
+fn failures(slot: &Slot) -> Markup {
+    html! {
+        @if slot.failures.is_empty() { span.none { "–" } }
+        @for (i, (error, count)) in slot.failures.iter().enumerate() {
+            @if i > 0 { ", " }
+            (grouped(*count as i64)) " " (error.name())
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The dashboards over a Prometheus that has the demo's numbers: there is
+//! something in every panel.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::bench::{eventually, free_address};
+use crate::dashboard::{Dashboard, filled, label_values, list, text};
+use crate::program::Serving;
+use crate::prometheus::Prometheus;
+
+/// Grafana asks for whole minutes where a step is one: for the last of them
+/// there are so many seconds of data at least, which is enough for a rate.
+const HISTORY: &str = "75s";
+const STEP: u64 = 60;
+const RANGE: u64 = 15 * 60;
+
+/// Grafana's own variables at this step and range.
+const OWN: [(&str, &str); 2] = [("__rate_interval", "4m"), ("__range", "15m")];
+
+/// The demo is scraped by one Prometheus and pushes to another. What a panel
+/// asks for is in both.
+pub fn show_the_demo(prometheus: &Path) {
+    let pushed = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
+    let address = free_address();
+    let push = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/api/v1/otlp", pushed.url())),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "2000".to_owned()),
+    ];
+    let push = push.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let _demo = Serving::start(&["demo", "--listen", &address], &push);
+    let scraped = Prometheus::start(
+        prometheus,
+        &format!(
+            "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\n\
+             scrape_configs: [{{job_name: fedimeter, static_configs: [{{targets: ['{address}']}}]}}]\n"
+        ),
+        &[],
+    );
+    for prometheus in [&scraped, &pushed] {
+        eventually("a minute of the demo", || {
+            let then = prometheus.query(&format!("fedimeter_targets offset {HISTORY}"));
+            if then.is_empty() { Err(prometheus.log()) } else { Ok(()) }
+        });
+    }
+
+    // What is not there is noticed: the demo has no https.
+    let missing = "fedimeter_target_certificate_expiry_timestamp_seconds";
+    assert_eq!(points(&scraped, missing, true), Ok(0));
+
+    let mut empty = Vec::new();
+    for (way, prometheus) in [("scraped", &scraped), ("pushed", &pushed)] {
+        for dashboard in Dashboard::all() {
+            let (asked, nothing) = look_at(prometheus, &dashboard);
+            println!("{}, {way}: {asked} expressions", dashboard.name);
+            assert!(asked > 20, "a dashboard has more panels than that");
+            empty.extend(nothing.into_iter().map(|what| format!("{}, {way}: {what}", dashboard.name)));
+        }
+    }
+    assert_eq!(empty, [""; 0]);
+}
+
+/// Asks for everything that a dashboard does when it is opened: how many
+/// expressions that were, and what gave nothing.
+fn look_at(prometheus: &Prometheus, dashboard: &Dashboard) -> (usize, Vec<String>) {
+    let mut values: BTreeMap<&str, String> =
+        OWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut nothing = Vec::new();
+    for variable in dashboard.variables() {
+        let name = text(&variable["name"]);
+        match first_choice(prometheus, variable, &values) {
+            Ok(value) => drop(values.insert(name, value)),
+            Err(e) => return (0, vec![format!("variable {name}: {e}")]),
+        }
+    }
+    let mut asked = 0;
+    for panel in dashboard.panels() {
+        for target in list(&panel["targets"]) {
+            asked += 1;
+            let found = filled(text(&target["expr"]), &values)
+                .and_then(|expression| points(prometheus, &expression, target["instant"] == true));
+            let complaint = match found {
+                Ok(0) => "returned nothing".to_owned(),
+                Ok(_) => continue,
+                Err(e) => e,
+            };
+            nothing.push(format!("{} {}: {complaint}", text(&panel["title"]), text(&target["refId"])));
+        }
+    }
+    (asked, nothing)
+}
+
+/// What a variable is set to when nobody has chosen: all, or the first.
+fn first_choice(
+    prometheus: &Prometheus,
+    variable: &Value,
+    values: &BTreeMap<&str, String>,
+) -> Result<String, String> {
+    let query = text(&variable["query"]["query"]);
+    let (metric, label) = label_values(query).ok_or_else(|| format!("{query} lists no label"))?;
+    let metric = filled(metric, values)?;
+    let found = prometheus.ask(&format!("label/{label}/values"), &[("match[]", &metric)])?;
+    let first = list(&found).map(text).next().ok_or_else(|| format!("{query} returned nothing"))?;
+    let all = variable["allValue"].as_str().filter(|_| variable["includeAll"] == true);
+    Ok(all.unwrap_or(first).to_owned())
+}
+
+/// How many points an expression gives, now or over the range.
+fn points(prometheus: &Prometheus, expression: &str, instant: bool) -> Result<usize, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let data = if instant {
+        prometheus.ask("query", &[("query", expression)])?
+    } else {
+        let end = now / STEP * STEP;
+        let (start, end, step) = ((end - RANGE).to_string(), end.to_string(), STEP.to_string());
+        let range = [("query", expression), ("start", &start), ("end", &end), ("step", &step)];
+        prometheus.ask("query_range", &range)?
+    };
+    let values = list(&data["result"]).flat_map(|series| match &series["values"] {
+        Value::Null => std::slice::from_ref(&series["value"]),
+        values => values.as_array().map_or(&[][..], Vec::as_slice),
+    });
+    Ok(values.filter(|value| value[1] != "NaN").count())
+}
+
+/// What a server grew by in seven days is true after seven days, also when the
+/// bridge has moved meanwhile; before that it is what it grew by since there is
+/// data.
+pub fn know_a_week(promtool: &Path) {
+    let series = |bridge: &str, values: &str| {
+        let name = format!("mastodon_instance_users{{server_address=\"a\",instance=\"{bridge}\"}}");
+        json!({"series": name, "values": values})
+    };
+    // A value a minute. 100 more after two days, 150 more after five.
+    let input = [series("old", "1000x2879 1100x1439 stale"), series("new", "_x4320 1100x2879 1250x4320")];
+    let expected = [("5m", 0), ("60h", 100), ("8d", 250)];
+    let values = BTreeMap::from([("server_address", "a".to_owned())]);
+    let mut tests = Vec::new();
+    for dashboard in Dashboard::all() {
+        let targets = dashboard.panels().flat_map(|panel| list(&panel["targets"]));
+        // Of one server, and no part of a graph.
+        let growth = targets.filter(|target| target["instant"] == true).map(|target| text(&target["expr"]));
+        for growth in
+            growth.filter(|e| e.starts_with("max by") && e.contains("users{") && e.contains("offset 7d"))
+        {
+            let expression = filled(growth, &values).unwrap();
+            tests.extend(expected.map(|(time, value)| {
+                let sample = json!({"labels": "{server_address=\"a\"}", "value": value});
+                json!({"expr": expression, "eval_time": time, "exp_samples": [sample]})
+            }));
+        }
+    }
+    assert_eq!(tests.len(), 2 * expected.len(), "of Instance and of Fleet");
+    let test = json!({"interval": "1m", "input_series": input, "promql_expr_test": tests});
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("week.yaml");
+    // JSON is YAML.
+    std::fs::write(&file, json!({"evaluation_interval": "1m", "tests": [test]}).to_string()).unwrap();
+    let output = Command::new(promtool).args(["test", "rules"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+}
