@@ -29,7 +29,8 @@ pub trait Collection: Send + Sync + 'static {
     /// Collects: one [`ResourceMetrics`] for each provider. Should end by
     /// `deadline` with what is there; one that does not is dropped somewhat
     /// later, with all its points. Work that it leaves on a blocking thread is
-    /// not stopped by that, so it has to know an end by itself.
+    /// not stopped by that, so it has to know an end by itself. Must not block:
+    /// with its worker the loop's own time stands still.
     fn collect(&self, deadline: Instant) -> impl Future<Output = Vec<ResourceMetrics>> + Send;
 }
 
