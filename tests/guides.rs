@@ -4,6 +4,9 @@
 //! Where `promtool` cannot be had its test is counted as ignored, and the
 //! reason is printed.
 
+#[path = "support/trial.rs"]
+mod trial;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -11,28 +14,17 @@ use std::process::Command;
 
 use fedimeter::cli::{self, Command as Sub};
 use fedimeter::config::otel::OtelEnv;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
+use trial::{always, program, trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let promtool = Command::new("promtool").arg("--version").output();
-    if let Err(error) = &promtool {
-        eprintln!("prometheus_takes_what_they_configure is ignored: promtool: {error}");
-    }
     let trials = vec![
-        Trial::test("their_commands_are_understood", || {
-            their_commands_are_understood();
-            Ok(())
-        }),
-        Trial::test("fedimeter_takes_what_they_configure", || {
-            fedimeter_takes_what_they_configure();
-            Ok(())
-        }),
-        Trial::test("prometheus_takes_what_they_configure", || {
+        always("their_commands_are_understood", their_commands_are_understood),
+        always("fedimeter_takes_what_they_configure", fedimeter_takes_what_they_configure),
+        trial("prometheus_takes_what_they_configure", program("promtool"), |()| {
             prometheus_takes_what_they_configure();
-            Ok(())
-        })
-        .with_ignored_flag(promtool.is_err()),
+        }),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -15,6 +15,8 @@ mod otlp_sink;
 mod program;
 #[path = "support/samples.rs"]
 mod samples;
+#[path = "support/trial.rs"]
+mod trial;
 #[path = "support/venv.rs"]
 mod venv;
 
@@ -26,10 +28,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use expected::{Expected, expected};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use otlp_sink::{GrpcSink, Value as OtlpValue};
 use program::{PATIENCE, Serving, run};
 use serde_json::Value;
+use trial::trial;
 
 const PACKAGE: &str = "mastodon_mock==0.6.1";
 
@@ -37,29 +40,17 @@ fn main() {
     let arguments = Arguments::from_args();
     let mock = if arguments.list { Err("only listed".to_owned()) } else { Mock::start() };
     let mock = mock.map(Arc::new);
+    let about = |name: &str, test: fn(&Mock)| trial(name, mock.clone(), move |mock: Arc<Mock>| test(&mock));
     let trials = [
-        trial("once_prints_what_the_server_says", &mock, once_prints_what_the_server_says),
-        trial("metrics_shows_what_the_server_says", &mock, metrics_shows_what_the_server_says),
-        trial("a_receiver_gets_what_the_server_says", &mock, a_receiver_gets_what_the_server_says),
-        trial("a_token_shows_what_the_server_says", &mock, a_token_shows_what_the_server_says),
+        about("once_prints_what_the_server_says", once_prints_what_the_server_says),
+        about("metrics_shows_what_the_server_says", metrics_shows_what_the_server_says),
+        about("a_receiver_gets_what_the_server_says", a_receiver_gets_what_the_server_says),
+        about("a_token_shows_what_the_server_says", a_token_shows_what_the_server_says),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into());
     // `exit` drops nothing; the server ends with its last owner.
     drop(mock);
     conclusion.exit();
-}
-
-fn trial(name: &str, mock: &Result<Arc<Mock>, String>, test: fn(&Mock)) -> Trial {
-    if let Err(reason) = mock {
-        eprintln!("{name} is ignored: {reason}");
-    }
-    let ignored = mock.is_err();
-    let mock = mock.clone();
-    let trial = move || {
-        test(&*mock.map_err(Failed::from)?);
-        Ok(())
-    };
-    Trial::test(name, trial).with_ignored_flag(ignored)
 }
 
 /// The server with its demo data.

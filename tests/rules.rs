@@ -6,24 +6,27 @@
 mod promql;
 #[path = "support/rule_files.rs"]
 mod rule_files;
+#[path = "support/trial.rs"]
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use promql_parser::parser::{Expr, LabelModifier, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
 use rule_files::{dashboards, names_of, read, root, rules, text};
+use trial::{always, program, trial};
 
 const RUNBOOK: &str = "https://docs.rs/fedimeter/latest/fedimeter/runbook/index.html";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let promtool = program("promtool", "--version");
-    let jsonnet = program("jsonnet", "--version");
+    let promtool = program("promtool");
+    let jsonnet = program("jsonnet");
     let mut trials = vec![
         always("each_alert_says_what_it_has_to", each_alert_says_what_it_has_to),
         always("each_alert_is_tested", each_alert_is_tested),
@@ -32,46 +35,21 @@ fn main() {
         always("recording_rules_are_used", recording_rules_are_used),
         always("the_runbook_asks_for_what_there_is", the_runbook_asks_for_what_there_is),
         always("what_there_is_not_is_found_out", what_there_is_not_is_found_out),
-        with("rules_are_valid", &promtool, || promtool_says(&["check", "rules"], &FILES)),
-        with("a_test_can_fail", &promtool, a_test_can_fail),
-        with("mixin_is_the_files", &jsonnet, mixin_is_the_files),
-        with("mixin_can_be_configured", &jsonnet, mixin_can_be_configured),
+        trial("rules_are_valid", promtool.clone(), |()| promtool_says(&["check", "rules"], &FILES)),
+        trial("a_test_can_fail", promtool.clone(), |()| a_test_can_fail()),
+        trial("mixin_is_the_files", jsonnet.clone(), |()| mixin_is_the_files()),
+        trial("mixin_can_be_configured", jsonnet, |()| mixin_can_be_configured()),
     ];
     // Two weeks of evaluations are seconds of work: side by side.
     trials.extend(names_of("tests", "yaml").into_iter().map(|name| {
         let file = format!("tests/{name}");
-        with(&format!("alerts_fire/{name}"), &promtool, move || promtool_says(&["test", "rules"], &[&file]))
+        let run = move |()| promtool_says(&["test", "rules"], &[&file]);
+        trial(&format!("alerts_fire/{name}"), promtool.clone(), run)
     }));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
 const FILES: [&str; 2] = ["alerts.yaml", "rules.yaml"];
-
-fn program(name: &'static str, version: &str) -> Result<(), String> {
-    Command::new(name).arg(version).output().map(drop).map_err(|e| format!("{name}: {e}"))
-}
-
-fn always(name: &str, test: fn()) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// Ignored without the program, and failed rather than passed if it is asked for
-/// all the same.
-fn with(
-    name: &str,
-    program: &Result<(), String>,
-    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let program = program.clone();
-    if let Err(reason) = &program {
-        eprintln!("{name} is ignored: {reason}");
-    }
-    let ignored = program.is_err();
-    Trial::test(name, move || program.map_err(Failed::from).and_then(|()| test())).with_ignored_flag(ignored)
-}
 
 /// Runs promtool on files of `dashboards/`.
 fn promtool_says(what: &[&str], files: &[&str]) -> Result<(), Failed> {

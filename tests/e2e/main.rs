@@ -18,6 +18,8 @@ mod pki;
 mod program;
 #[path = "../support/samples.rs"]
 mod samples;
+#[path = "../support/trial.rs"]
+mod trial;
 #[path = "../support/venv.rs"]
 mod venv;
 
@@ -39,9 +41,10 @@ mod written;
 
 use std::path::PathBuf;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 use programs::{Program, Programs};
+use trial::trial;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -103,22 +106,4 @@ fn two(
 ) -> Trial {
     let both = first.clone().and_then(|first| Ok((first, second.clone()?)));
     trial(name, both, move |(first, second): (PathBuf, PathBuf)| scenario(&first, &second))
-}
-
-/// Ignored without what it needs, and failed rather than passed if it is asked
-/// for all the same.
-fn trial<P: Send + 'static>(
-    name: &str,
-    needs: Result<P, String>,
-    scenario: impl FnOnce(P) + Send + 'static,
-) -> Trial {
-    if let Err(reason) = &needs {
-        eprintln!("{name} is ignored: {reason}");
-    }
-    let ignored = needs.is_err();
-    let run = move || {
-        scenario(needs.map_err(Failed::from)?);
-        Ok(())
-    };
-    Trial::test(name, run).with_ignored_flag(ignored)
 }

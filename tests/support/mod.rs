@@ -12,4 +12,5 @@ pub mod served;
 #[cfg(feature = "simulator")]
 pub mod sets;
 pub mod sources;
+pub mod trial;
 pub mod venv;
