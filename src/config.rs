@@ -151,7 +151,7 @@ impl Default for Http {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             max_body: 1 << 20,
-            contact: "https://crates.io/crates/fedimeter".to_owned(),
+            contact: "https://docs.rs/fedimeter".to_owned(),
             kept_per_host: 2,
         }
     }

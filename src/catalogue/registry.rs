@@ -24,7 +24,7 @@ fn manifest() -> String {
     format!(
         "{HEAD}name: fedimeter\n\
          description: What fedimeter reports about Mastodon servers, their kin, and itself.\n\
-         schema_url: https://crates.io/crates/fedimeter/schemas/{}\n\
+         schema_url: https://docs.rs/fedimeter/schemas/{}\n\
          dependencies:\n  \
          - schema_url: https://opentelemetry.io/schemas/{SEMCONV_VERSION}\n    \
          registry_path: https://github.com/open-telemetry/semantic-conventions@v{SEMCONV_VERSION}[model]\n",

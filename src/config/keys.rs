@@ -58,7 +58,7 @@ pub const BRIDGE: &[Key] = keys! {
     "Requests under way per host. 1 to 65536.";
     "max_body", "size", "`1MiB`", "--max-body", "FEDIMETER_MAX_BODY", false,
     "The largest answer that is read, decoded. 1KiB to 64MiB.";
-    "contact", "URL", "`https://crates.io/crates/fedimeter`", "--contact", "FEDIMETER_CONTACT", false,
+    "contact", "URL", "`https://docs.rs/fedimeter`", "--contact", "FEDIMETER_CONTACT", false,
     "A URL in the User-Agent by which an admin can reach whoever runs this.";
     "log_level", "`off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module", "that of `OTEL_LOG_LEVEL`, or `info`", "--log-level", "FEDIMETER_LOG_LEVEL", false,
     "The least severe messages that are logged. By module: `info,fedimeter::fetch=debug`.";
