@@ -1,27 +1,23 @@
-// fedimeter's dashboards, alerts and recording rules as a monitoring mixin. They
-// are the files beside this one, which can also be used as they are.
-//
-//   jsonnet -e '(import "dashboards/mixin.libsonnet").prometheusAlerts'
+// fedimeter's dashboards, alerts and recording rules as a monitoring mixin. The
+// YAML and JSON files beside this one are rendered from it, with the defaults of
+// mixin/config.libsonnet, and can also be used as they are.
 //
 //   (import 'fedimeter/dashboards/mixin.libsonnet') + {
 //     _config+:: {
-//       severities: { FedimeterTargetDown: 'warning' },
+//       selector: 'env="prod"',
+//       isFleet: true,
 //       withoutAlerts: ['FedimeterReportUnresolved'],
 //     },
 //   }
-local alerts = std.parseYaml(importstr 'alerts.yaml');
-local rules = std.parseYaml(importstr 'rules.yaml');
+local alerts =
+  (import 'mixin/alerts/servers.libsonnet')
+  + (import 'mixin/alerts/people.libsonnet')
+  + (import 'mixin/alerts/bridges.libsonnet');
 
-{
-  _config+:: {
-    // The page with a heading for each alert: docs/runbook.md, or your own.
-    runbookUrl: 'https://docs.rs/fedimeter/latest/fedimeter/runbook/index.html',
-    // Another severity, by the name of the alert.
-    severities: {},
-    // Names of alerts to leave out.
-    withoutAlerts: [],
-  },
-
+(import 'mixin/config.libsonnet')
++ (import 'mixin/rules.libsonnet')
++ alerts
++ {
   grafanaDashboards+:: {
     'fedimeter-instance.json': import 'instance.json',
     'fedimeter-fleet.json': import 'fleet.json',
@@ -29,28 +25,15 @@ local rules = std.parseYaml(importstr 'rules.yaml');
   },
 
   prometheusAlerts+:: {
-    local adapted(rule) = rule {
-      labels+: {
-        severity: std.get($._config.severities, rule.alert, super.severity),
-      },
-      annotations+: {
-        runbook_url: $._config.runbookUrl + '#' + std.asciiLower(rule.alert),
-      },
-    },
-
-    groups+: [
+    groups: [
       group {
         rules: [
-          adapted(rule)
+          rule
           for rule in group.rules
           if !std.member($._config.withoutAlerts, rule.alert)
         ],
       }
-      for group in alerts.groups
+      for group in super.groups
     ],
-  },
-
-  prometheusRules+:: {
-    groups+: rules.groups,
   },
 }
