@@ -8,6 +8,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=RUSTC");
     println!("cargo::rerun-if-env-changed=FEDIMETER_REVISION");
     let revision = revision().or_else(given_revision).unwrap_or_else(|| "unknown".to_owned());
+    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let shown = if revision == "unknown" { version } else { format!("{version} ({revision})") };
+    println!("cargo::rustc-env=FEDIMETER_VERSION={shown}");
     println!("cargo::rustc-env=FEDIMETER_REVISION={revision}");
     println!("cargo::rustc-env=FEDIMETER_RUSTC={}", compiler().unwrap_or_else(|| "unknown".to_owned()));
 }

@@ -17,6 +17,10 @@ lint:
 test:
     cargo test
 
+# The library without default features, as an application embeds it.
+test-library:
+    cargo test -p fedimeter --no-default-features
+
 # The whole way with real programs, which the first run builds.
 e2e *FILTER:
     cargo test --test e2e -- {{FILTER}}
@@ -43,9 +47,14 @@ load TARGETS="1 1000 10000":
     cargo build --release --bench load
     cargo bench --bench load -- {{TARGETS}}
 
-# Licences, sources and duplicate versions of dependencies.
+# The bridge beside hostile clients: what the good client waits, and what it costs.
+siege TARGETS="1000" SECONDS="20":
+    cargo build --release --bench siege
+    cargo bench --bench siege -- {{TARGETS}} {{SECONDS}}
+
+# Licences, sources, duplicate versions and known weaknesses of dependencies.
 deny:
-    cargo deny check licenses bans sources
+    cargo deny check
 
 # Fuzz one target (`cargo fuzz list` names them) for some seconds.
 fuzz TARGET SECONDS="60":

@@ -3,6 +3,7 @@
 //! answer; and rendering the pages for people.
 
 #[path = "../tests/support/known.rs"]
+#[allow(dead_code)]
 mod known;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use fedimeter::api::document::{Document, Top};
 use fedimeter::api::instance;
 use fedimeter::bridge::{Bridge, Exporters};
 use fedimeter::clock::Clock;
 use fedimeter::config::Config;
+use fedimeter::document::{Document, Top};
 use fedimeter::export::exposition::Format;
 use fedimeter::server::page::{self, Question};
 use fedimeter::simulator::{Settings, Simulator};
@@ -64,7 +65,9 @@ fn pages(c: &mut Criterion) {
     }
     let reading = status.view.readings().next().unwrap();
     let plan = known::plan(reading.snapshot);
-    c.bench_function("page of a target", |b| b.iter(|| page::target(&status, &reading, &plan)));
+    c.bench_function("page of a target", |b| {
+        b.iter(|| page::target(&status, &page::Question::default(), &reading, &plan));
+    });
 }
 
 criterion_group!(benches, collection, decoding, pages);

@@ -6,18 +6,12 @@
 //! made), scrapes that find everything fresh, and a collection after a minute
 //! (every endpoint due again but the activity, over kept connections).
 
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+#[path = "support/bridge.rs"]
+mod bridge;
+
 use std::time::{Duration, Instant};
 
-use fedimeter::simulator::{Settings, Simulator};
-
-/// Kernel ticks a second in /proc/PID/stat; 100 on every Linux that we know.
-const TICKS: f64 = 100.0;
-
-type Failure = Box<dyn std::error::Error>;
+use bridge::{Bridge, Failure, fleet};
 
 fn main() -> Result<(), Failure> {
     if !cfg!(target_os = "linux") {
@@ -41,26 +35,13 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(size: usize) -> Result<String, Failure> {
-    let settings = Settings {
-        instances: size,
-        cache_headers: false,
-        rate_limit: Some(1_000_000),
-        request_log: 0,
-        ..Settings::default()
-    };
-    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await?;
+    let (simulator, file) = fleet(size).await?;
     let requests = || (0..size).map(|i| simulator.requests(i, "*")).sum::<usize>();
-    let mut config = String::from("listen: 127.0.0.1:0\ndefaults:\n  endpoint_details: false\ntargets:\n");
-    for url in simulator.urls() {
-        writeln!(config, "  - {url}")?;
-    }
-    let file = tempfile::NamedTempFile::new()?;
-    file.as_file().write_all(config.as_bytes())?;
 
     let started = Instant::now();
     let bridge = Bridge::start(file.path())?;
     let ready = started.elapsed();
-    let idle = bridge.resident()?;
+    let idle = bridge.status("VmRSS")?;
 
     let before = (bridge.cpu()?, requests());
     let began = Instant::now();
@@ -86,7 +67,7 @@ async fn run(size: usize) -> Result<String, Failure> {
     bridge.scrape().await?;
     let after = (bridge.cpu()?, requests());
     let kept_each = ((after.0 - before.0) * 1e3 - fresh_cpu) / (after.1 - before.1) as f64;
-    let resident = bridge.resident()?;
+    let resident = bridge.status("VmRSS")?;
     Ok(format!(
         "| {size} | {:.0} | {:.2} | {} | {cold_each:.3} | {kept_each:.3} | {:.1} | {:.1} | {fresh:.2} | {fresh_cpu:.2} | {bytes} |",
         ready.as_secs_f64() * 1e3,
@@ -95,73 +76,4 @@ async fn run(size: usize) -> Result<String, Failure> {
         resident / 1024.0,
         (resident - idle).max(0.0) / size as f64,
     ))
-}
-
-/// The bridge as a process.
-struct Bridge {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Bridge {
-    /// Starts it and waits until it says where it listens.
-    fn start(config: &std::path::Path) -> Result<Bridge, Failure> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fedimeter"))
-            .args(["serve", "--log-level", "info", "--config"])
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().ok_or("no standard error")?);
-        let mut line = String::new();
-        while lines.read_line(&mut line)? > 0 {
-            if let Some((_, at)) = line.split_once(" on http://") {
-                let address = at.split_once("/metrics").ok_or("an odd log line")?.0.parse()?;
-                // What it says later must not fill the pipe.
-                std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-                return Ok(Bridge { child, address });
-            }
-            line.clear();
-        }
-        Err("the bridge ended at once".into())
-    }
-
-    /// One scrape; the bytes of its body.
-    async fn scrape(&self) -> Result<usize, Failure> {
-        let address = self.address;
-        let scrape = move || -> std::io::Result<usize> {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(
-                b"GET /metrics HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\nX-Prometheus-Scrape-Timeout-Seconds: 120\r\n\r\n",
-            )?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
-            if !answer.starts_with(b"HTTP/1.1 200") {
-                return Err(std::io::Error::other("no 200"));
-            }
-            Ok(answer.len() - head - 4)
-        };
-        Ok(tokio::task::spawn_blocking(scrape).await??)
-    }
-
-    /// CPU seconds, user and system.
-    fn cpu(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit_once(')').ok_or("odd stat")?.1.split_whitespace().collect();
-        Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
-    }
-
-    /// Resident KiB.
-    fn resident(&self) -> Result<f64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).ok_or("odd VmRSS")?.parse()?)
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -1,23 +1,27 @@
-//! fedimeter inside another application: its instruments on the application's
-//! own `MeterProvider`, here with the SDK's `PeriodicReader`.
-//!
-//! ```sh
-//! cargo run --example embed -- mastodon.example
-//! ```
+//! fedimeter inside another application: its instruments on the application's own
+//! `MeterProvider`. `cargo run --example embed -- mastodon.example` prints a collection.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fedimeter::OnDemand;
-use fedimeter::config::Http;
-use fedimeter::target::Target;
-use opentelemetry::metrics::MeterProvider;
+use fedimeter::{OnDemand, Target};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
-/// Where an application has its own exporter: this one prints names.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = std::env::args().nth(1).ok_or("usage: embed SERVER, for example mastodon.example")?;
+    let target = Target::builder(&server).attribute("team", "social").build()?;
+    let source = OnDemand::builder([target]).deadline(Duration::from_secs(10)).build()?;
+
+    let provider = SdkMeterProvider::builder().with_reader(PeriodicReader::builder(Printer).build()).build();
+    fedimeter::register(&provider, source);
+    // From here on the reader collects every minute by itself.
+    provider.shutdown()?;
+    Ok(())
+}
+
+/// Stands for the application's own exporter.
 struct Printer;
 
 impl PushMetricExporter for Printer {
@@ -27,31 +31,13 @@ impl PushMetricExporter for Printer {
         }
         Ok(())
     }
-
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
     }
-
     fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
         Ok(())
     }
-
     fn temporality(&self) -> Temporality {
         Temporality::Cumulative
     }
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).ok_or("usage: embed HOST, for example mastodon.example")?;
-    let url = if host.contains("://") { host } else { format!("https://{host}") };
-    let target = Target::new(url.parse()?, None, None, &BTreeMap::new());
-    let source = OnDemand::new(vec![target], Http::default(), Duration::from_secs(10))?;
-
-    let reader = PeriodicReader::builder(Printer).with_interval(Duration::from_secs(60)).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).build();
-    fedimeter::register(&provider.meter("my-application"), source);
-
-    provider.force_flush()?;
-    provider.shutdown()?;
-    Ok(())
 }

@@ -4,36 +4,41 @@
 pub mod account;
 pub mod admin;
 mod answer;
-pub mod document;
 pub mod health;
 pub mod instance;
-pub mod length;
 pub mod lists;
 pub mod nodeinfo;
+mod pacing;
 mod pages;
-pub mod repair;
 mod robots;
 pub mod tag;
 pub mod timeline;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::Url;
 
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::endpoint::Endpoint;
-use crate::fetch::{Client, Failure, Reply, Request, Take};
+use crate::fetch::{Client, Exchange, Failure, Reply, Request, Take};
 use crate::outcome::ErrorType;
-use crate::snapshot::{Facts, Reading, Snapshot};
+use crate::snapshot::{Facts, RateLimit, Reading, Snapshot};
 use crate::software::Software;
 use crate::target::Target;
 
-use self::document::{Document, Top};
+use crate::document::{Document, Top};
 
 pub use self::answer::{Answer, Verdict};
+pub use self::pacing::Pacing;
 pub use self::pages::Paging;
+
+/// How long nothing below `/api` is asked after a 429 that names no time.
+const HOLD_WITHOUT_TIME: Duration = Duration::from_secs(60);
+/// No server keeps us away longer, seconds.
+const LONGEST_HOLD: f64 = 3600.0;
 
 /// What stays as it is in a path segment.
 pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -49,13 +54,15 @@ pub struct Attempt<'a> {
     pub endpoint: Endpoint,
     /// What is known of the target so far.
     pub known: &'a Snapshot,
-    /// What of the paging budget is left.
-    pub paging: &'a Paging,
+    /// What this target's attempts share, to be polite.
+    pub pacing: &'a Pacing,
     /// The `ETag` of what is known.
     pub etag: Option<Arc<str>>,
     /// Whether this endpoint is known to answer only with the token.
     pub with_token: bool,
-    /// The present.
+    /// What the time is while it lasts.
+    pub clock: &'a Clock,
+    /// When it began.
     pub now: Moment,
     /// The same, Unix seconds.
     pub unix: f64,
@@ -64,16 +71,8 @@ pub struct Attempt<'a> {
 impl Attempt<'_> {
     /// Makes the attempt.
     pub async fn make(&self) -> Answer {
-        let mut answer = self.asked().await;
-        if let (Some(reason), Some(token)) = (&mut answer.reason, &self.target.token) {
-            *reason = token.hidden_in(reason);
-        }
-        answer
-    }
-
-    async fn asked(&self) -> Answer {
         if let Some(reason) = self.lacks_permission() {
-            return self.not_offered(reason);
+            return self.not_offered(&reason);
         }
         match self.endpoint {
             Endpoint::Robots => self.robots().await,
@@ -85,10 +84,7 @@ impl Attempt<'_> {
                 let read = |doc: &mut Document| Some(Facts::InstanceV1(instance::v1(doc).into()));
                 self.document("/api/v1/instance", Top::Object, read).await
             }
-            Endpoint::Activity => {
-                let read = |doc: &mut Document| Some(Facts::Activity(instance::activity(doc).into()));
-                self.document("/api/v1/instance/activity", Top::Array, read).await
-            }
+            Endpoint::Activity => self.activity().await,
             Endpoint::NodeinfoDiscovery => self.discovery().await,
             Endpoint::Nodeinfo => self.nodeinfo().await,
             Endpoint::Health => self.health().await,
@@ -125,9 +121,14 @@ impl Attempt<'_> {
         Reading { target: self.target, snapshot: self.known, started: self.now, unix: self.unix }
     }
 
+    /// What the server runs, by what is known of it so far.
+    fn software(&self) -> Software {
+        Software::of(&self.reading())
+    }
+
     /// The Mastodon version that the server is, or was forked from.
     fn mastodon(&self) -> Option<(u32, u32)> {
-        Software::of(&self.reading()).mastodon
+        self.software().mastodon
     }
 
     /// Why the token's user may not ask for this, where that is known.
@@ -139,7 +140,7 @@ impl Attempt<'_> {
         (!may).then(|| format!("the role of the token's user lacks the permission {}", needs.permission))
     }
 
-    fn not_offered(&self, reason: String) -> Answer {
+    fn not_offered(&self, reason: &str) -> Answer {
         let mut answer = Answer::new(self);
         answer.fail(Verdict::NotOffered, reason);
         answer
@@ -148,9 +149,12 @@ impl Attempt<'_> {
     /// The answer of an attempt that was not made, because it would meet the
     /// same wall as another just did.
     #[must_use]
-    pub fn fail(&self, error: ErrorType, reason: String) -> Answer {
+    pub fn fail(&self, error: ErrorType, reason: &str) -> Answer {
         let mut answer = Answer::new(self);
         answer.fail(Verdict::Failed(error), reason);
+        if self.endpoint == Endpoint::Health && error != ErrorType::Local {
+            answer.facts = Some(health::unreachable());
+        }
         answer
     }
 
@@ -165,7 +169,24 @@ impl Attempt<'_> {
         if let Some(reply) =
             self.ask(&mut answer, Ask::get(self.url(path)).known_as(self.etag.as_deref())).await
         {
-            answer.facts = answer.decode(&reply, top, read).flatten();
+            answer.facts = answer.decode(&reply, top, read).await.flatten();
+        }
+        answer
+    }
+
+    /// The rows of activity. WordPress with Enable Mastodon Apps answers with the
+    /// v1 instance document: it has no activity.
+    async fn activity(&self) -> Answer {
+        let mut answer = Answer::new(self);
+        let ask = Ask::get(self.url("/api/v1/instance/activity")).known_as(self.etag.as_deref());
+        if let Some(reply) = self.ask(&mut answer, ask).await {
+            if instance::is_instance(&reply.body) {
+                let why = "it answers with the instance document: it has no activity";
+                answer.fail(Verdict::NotOffered, why);
+                return answer;
+            }
+            let read = |doc: &mut Document<'_>| Facts::Activity(instance::activity(doc).into());
+            answer.facts = answer.decode(&reply, Top::Array, read).await;
         }
         answer
     }
@@ -181,7 +202,7 @@ impl Attempt<'_> {
         let body = body.to_string();
         let ask = Ask { post: Some(body.as_bytes()), ..Ask::get(self.url(path)) };
         if let Some(reply) = self.ask(&mut answer, ask).await {
-            answer.facts = answer.decode(&reply, Top::Array, read).flatten();
+            answer.facts = answer.decode(&reply, Top::Array, read).await.flatten();
         }
         answer
     }
@@ -191,9 +212,17 @@ impl Attempt<'_> {
     /// answer whose body is to be read.
     async fn ask(&self, answer: &mut Answer, ask: Ask<'_>) -> Option<Reply> {
         if let Some((verdict, reason)) = self.robots_forbid(&ask.url) {
-            answer.fail(verdict, reason);
+            answer.fail(verdict, &reason);
             return None;
         }
+        if let Some(left) = self.held() {
+            answer.retry_after = Some(left);
+            let why =
+                format!("not asked: the rate limit of /api is spent for another {} s", left.as_secs().max(1));
+            answer.fail(Verdict::Failed(ErrorType::RateLimited), &why);
+            return None;
+        }
+        answer.asked = true;
         let token = self.target.token.as_ref();
         let mut request = Request {
             target: self.target,
@@ -203,25 +232,27 @@ impl Attempt<'_> {
             post: ask.post,
             take: ask.take,
         };
-        let mut exchange = self.client.get(request.clone(), self.unix).await;
+        let mut exchange = self.exchange(request.clone()).await;
         let wants_token = |f: &Failure| {
             matches!(f.status, Some(StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY))
         };
-        if request.token.is_none() && token.is_some() && exchange.result.as_ref().is_err_and(wants_token) {
+        let wants_token = exchange.result.as_ref().is_err_and(wants_token);
+        if request.token.is_none() && token.is_some() && wants_token && self.held().is_none() {
             answer.elapsed += exchange.elapsed;
-            answer.rate_limit = exchange.rate_limit;
+            answer.rate_limit = self.rate_limit(&exchange);
             request.token = token;
             answer.with_token = true;
-            exchange = self.client.get(request.clone(), self.unix).await;
+            exchange = self.exchange(request.clone()).await;
         }
         answer.elapsed += exchange.elapsed;
-        answer.rate_limit = exchange.rate_limit.or(answer.rate_limit);
+        answer.rate_limit = self.rate_limit(&exchange).or(answer.rate_limit);
         match exchange.result {
             Ok(reply) => {
                 answer.status = Some(reply.status.as_u16());
                 answer.size += reply.size;
                 answer.etag.clone_from(&reply.etag);
                 answer.lifetime = reply.lifetime;
+                answer.served_from = reply.served_from;
                 if reply.status == StatusCode::NOT_MODIFIED {
                     answer.verdict = Verdict::NotModified;
                     answer.etag = answer.etag.take().or_else(|| self.etag.clone());
@@ -233,14 +264,46 @@ impl Attempt<'_> {
                 answer.status = failure.status.map(|s| s.as_u16());
                 answer.retry_after = failure.retry_after;
                 answer.unreachable = failure.unreachable;
-                answer.verdict = verdict(self.endpoint, &failure, request.token.is_some());
+                // Nothing left this machine.
+                answer.asked &= failure.error != ErrorType::Local;
+                let mut verdict = verdict(self.endpoint, &failure, request.token.is_some());
                 if self.hides_peers(&failure) {
-                    answer.verdict = Verdict::NotOffered;
+                    verdict = Verdict::NotOffered;
                 }
-                answer.reason = Some(reason(self.endpoint, failure, answer.verdict));
+                answer.fail(verdict, &reason(self.endpoint, failure, verdict));
                 None
             }
         }
+    }
+
+    /// One request. What it says of the rate limit holds from now on, for the
+    /// rest of this run, too.
+    async fn exchange(&self, request: Request<'_>) -> Exchange {
+        let exchange = self.client.get(request, self.unix).await;
+        if self.endpoint.is_under_api() {
+            let now = self.clock.now();
+            if let Err(failure) = &exchange.result
+                && failure.error == ErrorType::RateLimited
+            {
+                self.pacing.hold.extend(now + failure.retry_after.unwrap_or(HOLD_WITHOUT_TIME));
+            }
+            if let Some(limit) = exchange.rate_limit.filter(|limit| limit.remaining == Some(0)) {
+                let left = (limit.reset - self.clock.unix()).clamp(0.0, LONGEST_HOLD);
+                self.pacing.hold.extend(now + Duration::from_secs_f64(left));
+            }
+        }
+        exchange
+    }
+
+    /// How much longer this may not be asked for, because the rate limit is spent.
+    fn held(&self) -> Option<Duration> {
+        self.pacing.hold.left(self.clock.now()).filter(|_| self.endpoint.is_under_api())
+    }
+
+    /// What an answer says of the rate limit of `/api`. Software that limits
+    /// other paths, too, counts them apart (GoToSocial).
+    fn rate_limit(&self, exchange: &Exchange) -> Option<RateLimit> {
+        exchange.rate_limit.filter(|_| self.endpoint.is_under_api())
     }
 
     /// GoToSocial shows its peers to its own users only, unless its admin opens them.
@@ -302,8 +365,9 @@ fn reason(endpoint: Endpoint, failure: Failure, verdict: Verdict) -> String {
 /// What a failure counts as on this endpoint.
 fn verdict(endpoint: Endpoint, failure: &Failure, with_token: bool) -> Verdict {
     match failure.status.map(|s| s.as_u16()) {
-        Some(404 | 410) if endpoint.shows_up() => Verdict::Missing,
-        Some(404 | 410 | 501) if !endpoint.shows_up() => Verdict::NotOffered,
+        Some(404 | 410) => Verdict::Missing(ErrorType::Http4xx),
+        Some(501) if !endpoint.shows_up() => Verdict::Missing(ErrorType::Http5xx),
+        _ if failure.web_page => Verdict::Missing(ErrorType::Decode),
         // The token's scopes, or its user's role, do not reach that far.
         Some(403) if with_token && failure.explained => Verdict::NotOffered,
         // Shown to nobody, or to users only.

@@ -1,5 +1,6 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
+mod scrapes;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,34 +10,42 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config::Config;
+use crate::export::batches::Batches;
 use crate::export::exposition::Format;
-use crate::export::own::Own;
-use crate::export::pipeline::Divided;
+use crate::export::own::{Own, Reader};
+use crate::export::page::Page;
 use crate::export::prometheus::{Pull, PullError};
 use crate::fetch::{Client, ClientError};
-use crate::logging::Spell;
+use crate::log_once::LogOnce;
 use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
 
+pub use scrapes::MAX_COLLECTION;
 pub use status::{Collected, Push, Status};
+
+use scrapes::Scrapes;
 
 /// Everything that serves one configuration. Lives on a Tokio runtime.
 #[derive(Debug)]
 pub struct Bridge {
     refresher: Refresher,
     pull: Option<Pull>,
-    push: Option<Divided>,
+    push: Option<Batches>,
     own: Option<Arc<Own>>,
     deadline: Duration,
     ending: CancellationToken,
+    /// When the bridge last collected by itself, Unix seconds.
+    by_itself: Mutex<Option<(Moment, f64)>>,
+    scrapes: Scrapes,
     /// The last collection of each exporter.
     collected: Mutex<Vec<Collected>>,
-    unanswered: Spell,
-    panics: Spell,
+    unanswered: LogOnce,
+    panics: LogOnce,
 }
 
 /// Which exporters a bridge has.
@@ -83,7 +92,7 @@ impl Bridge {
         } else {
             None
         };
-        let push = exporters.push.map(|temporality| Divided::new(temporality, resource, &targets));
+        let push = exporters.push.map(|temporality| Batches::new(temporality, resource, &targets));
         let ending = CancellationToken::new();
         Ok(Bridge {
             refresher,
@@ -92,9 +101,11 @@ impl Bridge {
             own: None,
             deadline: config.deadline,
             ending,
+            by_itself: Mutex::default(),
+            scrapes: Scrapes::default(),
             collected: Mutex::default(),
-            unanswered: Spell::default(),
-            panics: Spell::default(),
+            unanswered: LogOnce::default(),
+            panics: LogOnce::default(),
         })
     }
 
@@ -121,11 +132,13 @@ impl Bridge {
 
     /// What is known when all that was stale has been asked for, at the
     /// deadline, or when the bridge ends.
-    async fn refreshed(&self, within: Duration) -> Arc<View> {
+    async fn refreshed(&self, within: Duration, exporter: &'static str) -> Arc<View> {
+        let refreshing = self.refresher.refresh(within);
+        let span = tracing::debug_span!("collection", "fedimeter.exporter.name" = exporter);
         tokio::select! {
             biased;
             () = self.ending.cancelled() => self.refresher.known(),
-            view = self.refresher.refresh(within) => view,
+            view = refreshing.instrument(span) => view,
         }
     }
 
@@ -135,35 +148,79 @@ impl Bridge {
         &self.refresher
     }
 
-    /// One collection for `/metrics`.
+    /// A page for `/metrics`, which scrapes that come together share. It is there
+    /// `within` this time, or when it has been written after that.
     ///
     /// # Errors
     ///
     /// When there is nothing to answer with: no empty page is ever a scrape.
-    pub async fn scrape(self: &Arc<Self>, within: Duration, format: Format) -> Result<Vec<u8>, ScrapeError> {
-        let began = Instant::now();
-        let view = self.refreshed(within).await;
-        let body = self.expose(view.clone(), format).await;
-        match &body {
+    pub async fn scrape(
+        self: &Arc<Self>,
+        within: Duration,
+        format: Format,
+    ) -> Result<Arc<Page>, ScrapeError> {
+        let deadline = tokio::time::Instant::now() + within.min(MAX_COLLECTION);
+        self.scrapes.page(self, deadline, format).await
+    }
+
+    /// Notes how a scrape ended.
+    fn scraped(&self, page: &Result<Arc<Page>, ScrapeError>, view: &View, began: Instant, format: Format) {
+        match page {
             Err(e) if self.unanswered.begins() => tracing::error!("scrapes cannot be answered: {e}"),
             Ok(_) if self.unanswered.ends() => tracing::info!("scrapes are answered again"),
             _ => {}
         }
-        let body = body?;
-        self.collected(ExporterName::Prometheus, &view, began, Some((format, body.len())));
-        Ok(body)
+        if let Ok(page) = page {
+            self.collected(ExporterName::Prometheus, view, began, Some((format, page.len())));
+        }
+    }
+
+    /// One collection for nobody: so that there is something to see, and whoever
+    /// collects next need not wait.
+    pub async fn collect_by_itself(&self) {
+        let view = self.refreshed(self.deadline, "none").await;
+        let mut last = self.by_itself.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((view.started, view.unix));
+    }
+
+    /// Whether the bridge has collected once, and is not ending.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let has_collected = || {
+            self.by_itself.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+                || !self.collected.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        };
+        !self.is_ending() && has_collected()
+    }
+
+    /// Whether the bridge ends.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
     }
 
     /// One collection for the console.
     pub async fn look(&self) -> Arc<View> {
         let began = Instant::now();
-        let view = self.refreshed(self.deadline).await;
+        let view = self.refreshed(self.deadline, ExporterName::Console.name()).await;
         self.collected(ExporterName::Console, &view, began, None);
         view
     }
 
     fn collected(&self, exporter: ExporterName, view: &View, began: Instant, page: Option<(Format, usize)>) {
         let took = began.elapsed();
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let count = |up| view.readings().filter(|reading| reading.up() == Some(up)).count();
+            tracing::debug!(
+                exporter = exporter.name(),
+                targets = view.targets.len(),
+                up = count(true),
+                down = count(false),
+                elapsed = ?took,
+                bytes = page.map(|(_, bytes)| bytes),
+                "collected"
+            );
+        }
         let (started, unix) = (view.started, view.unix);
         let last = Collected { exporter, started, unix, took, page };
         let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,29 +233,61 @@ impl Bridge {
     }
 
     /// A view in an exposition format.
-    pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Vec<u8>, ScrapeError> {
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to show.
+    pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Page, ScrapeError> {
         let bridge = self.clone();
-        let encode = move || match &bridge.pull {
-            Some(pull) => {
-                let own = bridge.own.as_ref().map(|own| own.gather()).unwrap_or_default();
-                pull.scrape(&view, own, format).map_err(ScrapeError::Pull)
-            }
-            None => Err(ScrapeError::Off),
+        let render = move || bridge.render(&view, format, &|| true);
+        tokio::task::spawn_blocking(render).await.map_err(|_| ScrapeError::Panicked)?
+    }
+
+    /// The same, given up when it is no longer wanted. Blocks: not for an async
+    /// thread.
+    fn render(
+        &self,
+        view: &Arc<View>,
+        format: Format,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Page, ScrapeError> {
+        let pull = self.pull.as_ref().ok_or(ScrapeError::Off)?;
+        let own = self.own.as_ref().map(|own| own.gather()).unwrap_or_default();
+        let began = Instant::now();
+        let page = pull.scrape(view, own, format, is_wanted);
+        let failed = match &page {
+            // It was not read to its end.
+            Err(PullError::Unwanted) => return Err(PullError::Unwanted.into()),
+            page => page.as_ref().err().map(|_| "_OTHER"),
         };
-        tokio::task::spawn_blocking(encode).await.map_err(|_| ScrapeError::Panicked)?
+        self.read_out(Reader::Pull, began, failed);
+        Ok(page?)
+    }
+
+    /// Notes how long the instruments took to be read out.
+    fn read_out(&self, reader: Reader, began: Instant, error_type: Option<&'static str>) {
+        if let Some(own) = &self.own {
+            own.read_out(reader, began.elapsed(), error_type);
+        }
     }
 
     /// One collection for push, a part a request; the last is the bridge itself.
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
         let began = Instant::now();
-        let view = self.refreshed(within).await;
+        let view = self.refreshed(within, ExporterName::Otlp.name()).await;
         let (bridge, seen) = (self.clone(), view.clone());
         let collect = move || {
+            let began = Instant::now();
             let mut parts = bridge.push.as_ref().map(|push| push.collect(&seen)).unwrap_or_default();
+            bridge.read_out(Reader::Push, began, None);
             parts.extend(bridge.own.as_ref().and_then(|own| own.collect()));
             parts
         };
+        let reading = Instant::now();
         let parts = tokio::task::spawn_blocking(collect).await;
+        if parts.is_err() {
+            self.read_out(Reader::Push, reading, Some("panic"));
+        }
         match &parts {
             Err(_) if self.panics.begins() => {
                 tracing::error!("collections panic and lose their points; please report this");
@@ -213,7 +302,7 @@ impl Bridge {
 }
 
 /// A scrape that brought nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ScrapeError {
     /// Pull is off.
     #[error("the Prometheus exporter is off: OTEL_METRICS_EXPORTER does not name prometheus")]

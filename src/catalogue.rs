@@ -7,9 +7,13 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::export::otlp::ERROR_TYPES;
 use crate::export::prometheus::family_name;
+use crate::metrics::attributes::{ATTRIBUTES, Values};
 use crate::metrics::{FAMILIES, Row, rows};
 use crate::outcome::ErrorType;
+
+const ERROR_TYPE: &str = "error.type";
 
 fn number(row: &Row) -> &'static str {
     if row.is_integer() { "int" } else { "double" }
@@ -21,7 +25,7 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "# Metrics\n\n\
          Every metric that fedimeter reports. This page is generated from the table in \
-         `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test docs` writes it anew.\n\n\
+         `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test it docs` writes it anew.\n\n\
          A number that a server did not give, or that is older than its lifetime, is absent: never zero, never \
          stale. Every point about a target carries `server.address`, `server.port` unless the target is https on \
          443, and the attributes that its target has in the configuration; the last family is about no target. \
@@ -37,7 +41,7 @@ pub fn markdown() -> String {
                 row.name,
                 row.description,
                 family_name(row),
-                row.kind.name(),
+                row.kind().name(),
                 number(row),
                 row.source,
                 row.on,
@@ -48,11 +52,53 @@ pub fn markdown() -> String {
             }
         }
     }
-    out.push_str("\n## Values of `error.type`\n\n");
-    for error in ErrorType::ALL {
-        let _ = writeln!(out, "- `{}`", error.name());
-    }
+    attributes(&mut out);
+    error_types(&mut out);
     out
+}
+
+/// What each attribute says, and when a point has it.
+fn attributes(out: &mut String) {
+    out.push_str("\n## Attributes\n\n| Attribute | What it says | Values | Present |\n|---|---|---|---|\n");
+    let list = |values: &[&str]| values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+    for attribute in ATTRIBUTES {
+        let values = match attribute.values {
+            _ if attribute.name == ERROR_TYPE => "[below](#values-of-errortype)".to_owned(),
+            Values::Text(examples) => format!("such as {}", list(examples)),
+            Values::Int(examples) => {
+                let examples: Vec<String> = examples.iter().map(ToString::to_string).collect();
+                format!("such as {}", list(&examples.iter().map(String::as_str).collect::<Vec<_>>()))
+            }
+            Values::Members(members) => list(&members()),
+        };
+        let when = if attribute.when.is_empty() { "always" } else { attribute.when };
+        let _ = writeln!(out, "| `{}` | {} | {values} | {when} |", attribute.name, attribute.brief);
+    }
+}
+
+/// What each value of `error.type` says, by what it is about.
+fn error_types(out: &mut String) {
+    out.push_str(
+        "\n## Values of `error.type`\n\n\
+         A point has no `error.type` where nothing failed.\n\n\
+         In `fedimeter.*`, about a request to a server:\n\n| Value | What happened |\n|---|---|\n",
+    );
+    for error in ErrorType::ALL {
+        let _ = writeln!(out, "| `{}` | {} |", error.name(), error.words());
+    }
+    out.push_str(
+        "\nIn `otel.sdk.exporter.*`, about an OTLP request. The response's own status is in \
+         `http.response.status_code` or `rpc.status_code`.\n\n| Value | What happened |\n|---|---|\n\
+         | name of a gRPC code, such as `UNAVAILABLE` | the receiver answered with that code |\n\
+         | HTTP status, such as `503` | the receiver answered with that status |\n",
+    );
+    for (value, says) in ERROR_TYPES {
+        let _ = writeln!(out, "| `{value}` | {says} |");
+    }
+    out.push_str(
+        "\nIn `otel.sdk.metric_reader.*`: `panic`, or `_OTHER` where the SDK gave nothing; both are faults of \
+         the bridge, and its log says more.\n",
+    );
 }
 
 /// The catalogue as JSON.
@@ -62,7 +108,7 @@ pub fn json() -> Value {
         json!({
             "name": row.name,
             "prometheus": family_name(row),
-            "kind": row.kind.name(),
+            "kind": row.kind().name(),
             "type": number(row),
             "unit": row.unit,
             "description": row.description,

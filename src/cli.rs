@@ -6,24 +6,22 @@ mod healthcheck;
 mod help;
 #[cfg(feature = "simulator")]
 mod simulator;
+mod variables;
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
-use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::suggest::did_you_mean;
-use crate::config::{
-    BridgeSettings, Config, ConfigErrors, Env, Flags, Listen, Place, Sources, TargetSettings, TokenSource,
-};
+use flags::{POLL, PULL, PUSH};
 
-pub use flags::{HttpArgs, ListenArgs, LogArgs, PullArgs, TargetArgs};
+pub use flags::{ConfigArgs, SettingArgs};
 pub use healthcheck::HealthcheckArgs;
 #[cfg(feature = "simulator")]
 pub use simulator::{DemoArgs, SimulateArgs};
+pub use variables::misspelt_variables;
 
 /// An OpenTelemetry metrics bridge for Mastodon and the fediverse
 ///
@@ -33,7 +31,8 @@ pub use simulator::{DemoArgs, SimulateArgs};
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fedimeter",
-    version,
+    version = env!("FEDIMETER_VERSION"),
+    propagate_version = true,
     override_usage = "fedimeter [serve] [OPTIONS] [TARGET]...\n       fedimeter <COMMAND> [OPTIONS]",
     subcommand_required = true,
     after_help = help::TOP
@@ -52,6 +51,9 @@ pub enum Command {
     /// A server is asked when somebody collects: when Prometheus scrapes, or
     /// when a push is due. OTLP push is on when OTEL_EXPORTER_OTLP_ENDPOINT
     /// is set or OTEL_METRICS_EXPORTER names it.
+    ///
+    /// The exit status is 2 for wrong usage or configuration, 3 when an address
+    /// cannot be listened on, and 1 for anything else.
     #[command(after_help = help::SERVE)]
     Serve(ServeArgs),
     /// Collect once and print what was found
@@ -63,10 +65,10 @@ pub enum Command {
     /// Check the configuration and print what is in effect
     ///
     /// Prints every error with its place, or the configuration that `serve`
-    /// would run with, secrets masked. Touches no network. The exit status is
-    /// 2 when something is wrong.
+    /// would run with, secrets masked, and what the OpenTelemetry variables come
+    /// to. Touches no network. The exit status is 2 when something is wrong.
     #[command(after_help = help::CHECK)]
-    Check(ServeArgs),
+    Check(CheckArgs),
     /// Ask whether the bridge that runs here is healthy
     ///
     /// Asks /-/healthy where these flags, variables and file would make a
@@ -88,44 +90,19 @@ pub enum Command {
     Simulate(SimulateArgs),
 }
 
-/// Arguments of `serve` and `check`.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ServeArgs {
-    /// What to poll, and how.
-    #[command(flatten)]
-    pub common: CommonArgs,
-    /// Where and how `/metrics` is served.
-    #[command(flatten)]
-    pub pull: PullArgs,
-}
+/// Arguments of `serve`.
+pub type ServeArgs = ConfigArgs<{ POLL | PULL | PUSH }>;
 
-/// Arguments of every command that polls.
-#[derive(Debug, Clone, Default, Args)]
-pub struct CommonArgs {
-    /// Servers to poll: mastodon.social (https is assumed), example.org:8443,
-    /// http://127.0.0.1:3000
-    ///
-    /// In the variable they are separated by commas or spaces; MASTODON_HOST
-    /// names one more. Arguments replace both variables; targets of the
-    /// configuration file are added.
-    #[arg(value_name = "TARGET", env = "FEDIMETER_TARGETS")]
-    pub targets: Vec<String>,
-
-    /// Configuration file (YAML)
-    #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
-    pub config: Option<PathBuf>,
-
-    /// Settings of the targets given as arguments or variables.
+/// Arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// What `serve` would be given.
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub common: ServeArgs,
 
-    /// How servers are asked.
-    #[command(flatten)]
-    pub http: HttpArgs,
-
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
+    /// Fail, with exit status 2, where a variable or setting would be ignored or is doubtful
+    #[arg(long, env = "FEDIMETER_CHECK_STRICT")]
+    pub strict: bool,
 }
 
 /// Arguments of `once`.
@@ -133,11 +110,15 @@ pub struct CommonArgs {
 pub struct OnceArgs {
     /// What to poll, and how.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub common: ConfigArgs<POLL>,
 
     /// How to print
     #[arg(short, long, env = "FEDIMETER_ONCE_FORMAT", default_value = "table")]
     pub format: OnceFormat,
+
+    /// Of the configured servers, ask only this one
+    #[arg(long, env = "FEDIMETER_ONCE_TARGET", value_name = "NAME")]
+    pub target: Option<String>,
 }
 
 /// How `once` prints.
@@ -185,23 +166,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     }
     let matches = command().try_get_matches_from(with_command(args.clone()));
     let matches = matches.map_err(|error| by_its_variable(error, &args))?;
-    let mut cli = Cli::from_arg_matches(&matches)?;
-    // The variable has more than one target, and its own place in errors:
-    // `config` reads it itself.
-    let from_variable = matches.subcommand().is_some_and(|(_, matches)| {
-        let knows = matches.try_contains_id("targets").is_ok();
-        knows && matches.value_source("targets") == Some(ValueSource::EnvVariable)
-    });
-    if let (
-        true,
-        Command::Serve(ServeArgs { common, .. })
-        | Command::Check(ServeArgs { common, .. })
-        | Command::Once(OnceArgs { common, .. }),
-    ) = (from_variable, &mut cli.command)
-    {
-        common.targets.clear();
-    }
-    Ok(cli)
+    Cli::from_arg_matches(&matches)
 }
 
 /// A wrong value that came from a variable, under the variable's name: who set
@@ -238,10 +203,12 @@ pub fn command() -> clap::Command {
         });
         command.mut_subcommands(prepare)
     }
-    prepare(Cli::command())
+    // The version is the program's, whatever the command.
+    prepare(Cli::command()).mut_subcommands(|command| command.display_name("fedimeter"))
 }
 
-/// `fedimeter chek` means a command, and no server called `chek`.
+/// A bare word means a command, and no server: `fedimeter chek`. Hosts have a dot, but
+/// for `localhost`.
 fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
     let word = args.get(1)?.to_str()?;
     let mut command = Cli::command();
@@ -251,9 +218,13 @@ fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
     if !is_word || names.contains(&word) || ["help", "localhost"].contains(&word) {
         return None;
     }
-    let meant = did_you_mean(word, &names);
+    let meant = match word {
+        "version" => "; did you mean `--version`?".to_owned(),
+        _ => did_you_mean(word, &names),
+    };
+    let meant = if meant.is_empty() { "; `fedimeter help` lists them.".to_owned() } else { meant };
     let message = format!("`{word}` is no command{meant} A server called so is https://{word}\n");
-    (!meant.is_empty()).then(|| command.error(clap::error::ErrorKind::InvalidSubcommand, message))
+    Some(command.error(clap::error::ErrorKind::InvalidSubcommand, message))
 }
 
 /// Puts `serve` before arguments that begin with no command.
@@ -267,56 +238,4 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
         args.insert(args.len().min(1), "serve".into());
     }
     args
-}
-
-impl ServeArgs {
-    /// The configuration of flags, environment and file.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn load(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
-        load(&self.common, &self.pull, env)
-    }
-}
-
-impl CommonArgs {
-    /// The configuration of flags, environment and file, for commands that
-    /// listen nowhere.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn load(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
-        let nowhere = ListenArgs { listen: vec![Listen::Off], ..ListenArgs::default() };
-        load(self, &PullArgs { address: nowhere, ..PullArgs::default() }, env)
-    }
-}
-
-fn load(common: &CommonArgs, pull: &PullArgs, env: Env<'_>) -> Result<Config, ConfigErrors> {
-    let CommonArgs { targets, config, target, http, log } = common;
-    let file = |path: &PathBuf| TokenSource::File(path.clone(), Place::outside("--token-file"));
-    let variable = |name: &String| TokenSource::Env(name.clone(), Place::outside("--token-env"));
-    let flags = Flags {
-        bridge: BridgeSettings {
-            scope_labels: pull.without_scope_labels.then_some(false),
-            endpoint_details: http.no_endpoint_details.then_some(false),
-            deadline: http.deadline,
-            timeout: http.timeout,
-            connect_timeout: http.connect_timeout,
-            max_requests: http.max_requests,
-            max_requests_per_host: http.max_requests_per_host,
-            max_body: http.max_body,
-            contact: http.contact.clone(),
-            log_level: log.log_level.clone(),
-            log_format: log.log_format,
-            ..pull.address.settings()
-        },
-        target: TargetSettings {
-            token: target.token_file.as_ref().map(file).or(target.token_env.as_ref().map(variable)),
-            collect: target.collect.clone(),
-            accounts: target.accounts.clone(),
-            tags: target.tags.clone(),
-            ..TargetSettings::default()
-        },
-    };
-    Config::load(&Sources { file: config.as_deref(), targets, flags, env })
 }

@@ -1,13 +1,46 @@
 //! Time, handed in: what the process measures lifetimes with, and what the
 //! world calls it. Tests move it forward instead of waiting.
 
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A point on the process's own time line: time since its clock was made.
-/// It never goes back, whatever is done to the system's clock.
-pub type Moment = Duration;
+/// An instant on the process's own time line, which never goes back, whatever is done
+/// to the system's clock. A type of its own, so that an interval cannot pass for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// The earliest instant of every clock, before anything happened.
+    pub const ORIGIN: Moment = Moment(Duration::ZERO);
+
+    /// The instant at this time after the origin.
+    #[must_use]
+    pub const fn at(after_origin: Duration) -> Moment {
+        Moment(after_origin)
+    }
+
+    /// The time since an earlier instant; zero since a later one.
+    #[must_use]
+    pub fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The instant that is so much earlier, or the origin.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Moment {
+        Moment(self.0.saturating_sub(by))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, by: Duration) -> Moment {
+        Moment(self.0.saturating_add(by))
+    }
+}
 
 /// The clock of one bridge. Clones share it.
 #[derive(Debug, Clone)]
@@ -29,7 +62,7 @@ impl Clock {
     /// The present.
     #[must_use]
     pub fn now(&self) -> Moment {
-        self.origin.elapsed() + Duration::from_nanos(self.skipped.load(Ordering::Relaxed))
+        Moment(self.origin.elapsed() + Duration::from_nanos(self.skipped.load(Ordering::Relaxed)))
     }
 
     /// The present as a Unix time in seconds.

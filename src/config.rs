@@ -4,47 +4,81 @@
 //! Flags win over the `FEDIMETER_*` variables that stand for them, these over
 //! the file, and the file over `OTEL_*`.
 
-mod attributes;
+mod bridge;
 pub mod docs;
 mod effective;
 mod error;
-mod file;
-pub mod keys;
-mod layers;
+mod given;
+mod limits;
+mod load;
 mod log_filter;
-mod merge;
 pub mod otel;
+mod setting;
 pub(crate) mod suggest;
+mod syntax;
+mod target;
 mod token;
 pub(crate) mod values;
 mod yaml;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::target::Target;
 
+pub use crate::export::compat::Compat;
+pub use crate::export::otlp::DeliverySettings;
+pub use crate::fetch::Http;
+
+pub(crate) use bridge::REQUEST_TIME;
 pub use effective::effective_yaml;
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use layers::{BridgeSettings, Env, Flags, Sources, TargetSettings};
+pub use limits::Limits;
+pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
-pub use token::TokenSource;
-pub use values::Listen;
+pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
+pub use syntax::Shape;
+pub use token::read_file as read_token_file;
+
+/// Every setting of the bridge, in the order of documentation.
+#[must_use]
+pub fn bridge_settings() -> Vec<Description> {
+    let unsaid = Config::default();
+    bridge::BRIDGE.iter().map(|row| row.describe(&unsaid)).collect()
+}
+
+/// Every setting of a target, in the order of documentation.
+#[must_use]
+pub fn target_settings() -> Vec<Description> {
+    target::TARGET.iter().map(|row| row.describe(&target::UNSAID)).collect()
+}
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The file that it was read from.
+    pub file: Option<PathBuf>,
     /// Servers to poll, each once.
     pub targets: Vec<Target>,
     /// Where `/metrics` listens; empty when pull is off.
     pub listen: Vec<SocketAddr>,
+    /// Host names that they answer to beside loopback names; empty for what
+    /// fits each address.
+    pub listen_hosts: Vec<String>,
+    /// What clients may take.
+    pub limits: Limits,
     /// Old names beside ours on `/metrics`.
     pub compat: Option<Compat>,
     /// How servers are asked.
     pub http: Http,
+    /// How large pushed requests may be, and what waits where.
+    pub delivery: DeliverySettings,
     /// How long a collection may take when nobody sets a shorter time.
     pub deadline: Duration,
+    /// How often to collect though nobody asks. Not a setting: the demo does, so that
+    /// its pages move.
+    pub collect_every: Option<Duration>,
     /// Whether `/metrics` carries `otel_scope_*` labels.
     pub scope_labels: bool,
     /// What is logged, and how.
@@ -59,21 +93,29 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, with its place and what to do.
     pub fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
-        merge::load(sources)
+        load::load(sources).map(|loaded| loaded.config)
     }
 
-    /// Where a bridge with this configuration listens. Its targets are not
-    /// read, and may be wrong.
+    /// The same, with the origin of each value.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn load_with_origins(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
+        load::load(sources)
+    }
+
+    /// Reads and checks the settings of the bridge. Targets are not read, and may be
+    /// wrong: there are none.
     ///
     /// # Errors
     /// Everything that is wrong with the rest.
-    pub fn listen(sources: &Sources<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
-        merge::listen_alone(sources)
+    pub fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
+        load::load_bridge(sources)
     }
 
     /// The same as [`Config::load`] with the contents of a file, for the fuzz targets.
     pub(crate) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
-        merge::load_text(path, text, sources)
+        load::load_text(path, text, sources).map(|loaded| loaded.config)
     }
 }
 
@@ -81,25 +123,21 @@ impl Default for Config {
     /// No targets, and everything else as it is when the user says nothing.
     fn default() -> Config {
         Config {
+            file: None,
             targets: Vec::new(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))],
+            listen_hosts: Vec::new(),
+            limits: Limits::default(),
             compat: None,
             http: Http::default(),
+            delivery: DeliverySettings::default(),
             deadline: Duration::from_secs(10),
+            collect_every: None,
             scope_labels: true,
             log: Log::default(),
             warnings: Vec::new(),
         }
     }
-}
-
-/// The names of older exporters, for dashboards that know them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Compat {
-    /// The 2018 Python exporter: `mastodon_user_count`, one target, no labels.
-    Dada,
-    /// systemli's exporter: `mastodon_users{host="…"}`.
-    Systemli,
 }
 
 /// What is logged, and how.
@@ -112,7 +150,7 @@ pub struct Log {
 }
 
 /// How a log line is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -121,38 +159,4 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object.
     Json,
-}
-
-/// Limits and manners of the HTTP client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Http {
-    /// Requests under way in all.
-    pub max_requests: usize,
-    /// Requests under way per host.
-    pub max_requests_per_host: usize,
-    /// Time to connect, TLS included.
-    pub connect_timeout: Duration,
-    /// Time for a whole request.
-    pub timeout: Duration,
-    /// Decoded bytes of a body.
-    pub max_body: usize,
-    /// A URL in the User-Agent by which an admin can reach whoever runs this.
-    pub contact: String,
-    /// Connections that are kept per host between collections. Not a setting:
-    /// the bridge keeps fewer where there are more targets than open files.
-    pub kept_per_host: usize,
-}
-
-impl Default for Http {
-    fn default() -> Http {
-        Http {
-            max_requests: 256,
-            max_requests_per_host: 2,
-            connect_timeout: Duration::from_secs(5),
-            timeout: Duration::from_secs(10),
-            max_body: 1 << 20,
-            contact: "https://docs.rs/fedimeter".to_owned(),
-            kept_per_host: 2,
-        }
-    }
 }

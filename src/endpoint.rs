@@ -1,6 +1,7 @@
-//! The endpoints that a target can be asked for: one row each, with the name
-//! that stands in `fedimeter.endpoint.name` and the shortest time between two
-//! requests.
+//! The endpoints that a target can be asked for, one row each: its name in
+//! `fedimeter.endpoint.name`, when it is collected, the shortest time between two
+//! requests, what sets it apart, and after `=>` the scope and the permission that a
+//! token needs.
 
 use std::time::Duration;
 
@@ -18,8 +19,21 @@ pub enum On {
     Listed,
 }
 
+/// What sets an endpoint apart from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trait {
+    /// Its answer alone shows that the server is there.
+    ShowsUp,
+    /// It does not count against the rate limit of `/api`.
+    OutsideApi,
+}
+
 macro_rules! endpoints {
-    ($( $(#[$doc:meta])* $variant:ident $name:literal $on:ident $interval:expr; )*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $name:literal $on:ident $interval:expr
+        $(, $trait:ident)* $(=> $scope:literal $permission:ident)?;
+    )*) => {
         /// One thing that a server is asked for, with one outcome and one lifetime.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Endpoint { $( $(#[$doc])* $variant, )* }
@@ -46,6 +60,19 @@ macro_rules! endpoints {
             pub fn interval(self) -> Duration {
                 match self { $( Endpoint::$variant => $interval, )* }
             }
+
+            fn traits(self) -> &'static [Trait] {
+                match self { $( Endpoint::$variant => &[$( Trait::$trait, )*], )* }
+            }
+
+            /// What a token needs for it; `None` where any token will do, or none.
+            #[must_use]
+            pub fn needs(self) -> Option<Needs> {
+                let needs: &[Needs] = match self {
+                    $( Endpoint::$variant => &[$( Needs::new($scope, $permission) )?], )*
+                };
+                needs.first().copied()
+            }
         }
     };
 }
@@ -57,19 +84,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 endpoints! {
     /// `GET /robots.txt`, where the target is to be asked only what that allows.
-    Robots "robots" Listed DAY;
+    Robots "robots" Listed DAY, OutsideApi;
     /// `GET /api/v2/instance`: Mastodon 4.0 and later.
-    InstanceV2 "instance_v2" Default MINUTE;
+    InstanceV2 "instance_v2" Default MINUTE, ShowsUp;
     /// `GET /api/v1/instance`: every server that speaks Mastodon's API.
-    InstanceV1 "instance_v1" Default MINUTE;
+    InstanceV1 "instance_v1" Default MINUTE, ShowsUp;
     /// `GET /.well-known/nodeinfo`: where the NodeInfo document is.
-    NodeinfoDiscovery "nodeinfo_discovery" Default DAY;
+    NodeinfoDiscovery "nodeinfo_discovery" Default DAY, OutsideApi;
     /// The NodeInfo document itself.
-    Nodeinfo "nodeinfo" Default MINUTE;
+    Nodeinfo "nodeinfo" Default MINUTE, ShowsUp, OutsideApi;
     /// `GET /api/v1/instance/activity`.
     Activity "activity" Default HOUR;
     /// `GET /health` of the web server, and that of the streaming server.
-    Health "health" OptIn HALF_A_MINUTE;
+    Health "health" OptIn HALF_A_MINUTE, OutsideApi;
     /// The newest posts of `GET /api/v1/timelines/public`.
     Timelines "timelines" OptIn HALF_A_MINUTE;
     /// `GET /api/v1/instance/peers`, counted as it streams in.
@@ -87,31 +114,31 @@ endpoints! {
     /// `GET /api/v1/announcements`.
     Announcements "announcements" Token MINUTE * 5;
     /// Pages of `GET /api/v1/admin/reports`.
-    AdminReports "admin_reports" Token MINUTE * 5;
+    AdminReports "admin_reports" Token MINUTE * 5 => "admin:read:reports" MANAGE_REPORTS;
     /// Pages of pending accounts.
-    AdminAccounts "admin_accounts" Token MINUTE * 5;
+    AdminAccounts "admin_accounts" Token MINUTE * 5 => "admin:read:accounts" MANAGE_USERS;
     /// `GET /api/v1/admin/trends/{tags,statuses,links}`.
-    AdminTrends "admin_trends" Token MINUTE * 5;
+    AdminTrends "admin_trends" Token MINUTE * 5 => "admin:read" MANAGE_TAXONOMIES;
     /// `POST /api/v1/admin/measures`.
-    AdminMeasures "admin_measures" Token MINUTE * 5;
+    AdminMeasures "admin_measures" Token MINUTE * 5 => "admin:read" VIEW_DASHBOARD;
     /// `space_usage` of `POST /api/v1/admin/dimensions`, which is slow.
-    AdminStorage "admin_storage" Token HOUR;
+    AdminStorage "admin_storage" Token HOUR => "admin:read" VIEW_DASHBOARD;
     /// `software_versions` of `POST /api/v1/admin/dimensions`.
-    AdminSoftware "admin_software" Token HOUR;
+    AdminSoftware "admin_software" Token HOUR => "admin:read" VIEW_DASHBOARD;
     /// `languages` of `POST /api/v1/admin/dimensions`.
-    AdminLanguages "admin_languages" Token HOUR;
+    AdminLanguages "admin_languages" Token HOUR => "admin:read" VIEW_DASHBOARD;
     /// `POST /api/v1/admin/retention`.
-    AdminRetention "admin_retention" Token HOUR * 6;
+    AdminRetention "admin_retention" Token HOUR * 6 => "admin:read" VIEW_DASHBOARD;
     /// Pages of `GET /api/v1/admin/domain_blocks`.
-    AdminDomainBlocks "admin_domain_blocks" Token HOUR * 6;
+    AdminDomainBlocks "admin_domain_blocks" Token HOUR * 6 => "admin:read:domain_blocks" MANAGE_FEDERATION;
     /// Pages of `GET /api/v1/admin/domain_allows`.
-    AdminDomainAllows "admin_domain_allows" Token HOUR * 6;
+    AdminDomainAllows "admin_domain_allows" Token HOUR * 6 => "admin:read:domain_allows" MANAGE_FEDERATION;
     /// Pages of `GET /api/v1/admin/ip_blocks`.
-    AdminIpBlocks "admin_ip_blocks" Token HOUR * 6;
+    AdminIpBlocks "admin_ip_blocks" Token HOUR * 6 => "admin:read:ip_blocks" MANAGE_BLOCKS;
     /// Pages of `GET /api/v1/admin/email_domain_blocks`.
-    AdminEmailDomainBlocks "admin_email_domain_blocks" Token HOUR * 6;
+    AdminEmailDomainBlocks "admin_email_domain_blocks" Token HOUR * 6 => "admin:read:email_domain_blocks" MANAGE_BLOCKS;
     /// Pages of `GET /api/v1/admin/canonical_email_blocks`.
-    AdminCanonicalEmailBlocks "admin_canonical_email_blocks" Token HOUR * 6;
+    AdminCanonicalEmailBlocks "admin_canonical_email_blocks" Token HOUR * 6 => "admin:read:canonical_email_blocks" MANAGE_BLOCKS;
 }
 
 /// What a token needs for an endpoint: an OAuth scope, and a permission of its
@@ -126,12 +153,21 @@ pub struct Needs {
     pub bit: u64,
 }
 
-const VIEW_DASHBOARD: (&str, u64) = ("View Dashboard", 1 << 3);
-const MANAGE_REPORTS: (&str, u64) = ("Manage Reports", 1 << 4);
-const MANAGE_FEDERATION: (&str, u64) = ("Manage Federation", 1 << 5);
-const MANAGE_BLOCKS: (&str, u64) = ("Manage Blocks", 1 << 7);
-const MANAGE_TAXONOMIES: (&str, u64) = ("Manage Taxonomies", 1 << 8);
-const MANAGE_USERS: (&str, u64) = ("Manage Users", 1 << 10);
+/// A permission of a role, and its bit.
+type Permission = (&'static str, u64);
+
+const VIEW_DASHBOARD: Permission = ("View Dashboard", 1 << 3);
+const MANAGE_REPORTS: Permission = ("Manage Reports", 1 << 4);
+const MANAGE_FEDERATION: Permission = ("Manage Federation", 1 << 5);
+const MANAGE_BLOCKS: Permission = ("Manage Blocks", 1 << 7);
+const MANAGE_TAXONOMIES: Permission = ("Manage Taxonomies", 1 << 8);
+const MANAGE_USERS: Permission = ("Manage Users", 1 << 10);
+
+impl Needs {
+    const fn new(scope: &'static str, (permission, bit): Permission) -> Needs {
+        Needs { scope, permission, bit }
+    }
+}
 
 impl Endpoint {
     /// The endpoint of this name.
@@ -140,39 +176,16 @@ impl Endpoint {
         Endpoint::ALL.iter().copied().find(|e| e.name() == name)
     }
 
-    /// What a token needs for it; `None` where any token will do, or none.
-    #[must_use]
-    pub fn needs(self) -> Option<Needs> {
-        let (scope, (permission, bit)) = match self {
-            Endpoint::AdminReports => ("admin:read:reports", MANAGE_REPORTS),
-            Endpoint::AdminAccounts => ("admin:read:accounts", MANAGE_USERS),
-            Endpoint::AdminTrends => ("admin:read", MANAGE_TAXONOMIES),
-            Endpoint::AdminMeasures
-            | Endpoint::AdminStorage
-            | Endpoint::AdminSoftware
-            | Endpoint::AdminLanguages
-            | Endpoint::AdminRetention => ("admin:read", VIEW_DASHBOARD),
-            Endpoint::AdminDomainBlocks => ("admin:read:domain_blocks", MANAGE_FEDERATION),
-            Endpoint::AdminDomainAllows => ("admin:read:domain_allows", MANAGE_FEDERATION),
-            Endpoint::AdminIpBlocks => ("admin:read:ip_blocks", MANAGE_BLOCKS),
-            Endpoint::AdminEmailDomainBlocks => ("admin:read:email_domain_blocks", MANAGE_BLOCKS),
-            Endpoint::AdminCanonicalEmailBlocks => ("admin:read:canonical_email_blocks", MANAGE_BLOCKS),
-            _ => return None,
-        };
-        Some(Needs { scope, permission, bit })
-    }
-
     /// Whether it counts against the rate limit of `/api`.
     #[must_use]
     pub fn is_under_api(self) -> bool {
-        let outside = [Endpoint::Nodeinfo, Endpoint::NodeinfoDiscovery, Endpoint::Robots, Endpoint::Health];
-        !outside.contains(&self)
+        !self.traits().contains(&Trait::OutsideApi)
     }
 
     /// Whether the answer alone shows that the server is there: the three
     /// documents that `fedimeter.target.up` is made of.
     #[must_use]
     pub fn shows_up(self) -> bool {
-        matches!(self, Endpoint::InstanceV2 | Endpoint::InstanceV1 | Endpoint::Nodeinfo)
+        self.traits().contains(&Trait::ShowsUp)
     }
 }

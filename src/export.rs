@@ -1,10 +1,13 @@
 //! From the SDK to the outside.
 
+pub mod batches;
 pub mod compat;
 pub mod exposition;
 pub mod negotiation;
 pub mod otlp;
 pub mod own;
+pub mod page;
 pub mod pipeline;
 pub mod prometheus;
 pub mod push;
+pub mod telemetry;

@@ -1,120 +1,92 @@
 //! The polite HTTP client: limits, conditional requests, redirects on the
 //! same site only, bodies read up to a cap, and a reason for every failure.
 
+mod body;
+mod cached;
 mod certificates;
+mod connector;
+mod dns;
+mod exchange;
 mod failure;
 pub mod guard;
 pub(crate) mod headers;
 mod limits;
+mod link;
+mod local;
+mod manners;
+pub(crate) mod proxy;
+mod resolve_error;
+mod shortage;
 mod site;
+mod traced;
+mod transport;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION};
-use http::{HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION, USER_AGENT,
+};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tracing::Instrument;
 use url::Url;
 
-use crate::api::document::DocumentError;
-use crate::api::length::ArrayLength;
-use crate::config::Http;
+use crate::document::length::ArrayLength;
+
 use crate::outcome::ErrorType;
 use crate::snapshot::RateLimit;
-use crate::target::{Target, Token};
+use crate::target::Target;
 
+pub use self::exchange::{Exchange, Reply, Request, Take};
 pub use self::failure::Failure;
+pub use self::manners::{Http, parse_contact};
 pub use self::site::{follow, public_url};
 
 use self::certificates::Certificates;
+use self::connector::Streams;
+use self::dns::Dns;
+use self::headers::Head;
 use self::limits::Limits;
+use self::link::Stream;
+use self::proxy::Proxies;
+use self::resolve_error::ResolveError;
+use self::shortage::Shortage;
+use self::transport::{Line, Transports};
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;
 
-/// What to ask a target for.
-#[derive(Debug, Clone)]
-pub struct Request<'a> {
-    /// The target.
-    pub target: &'a Target,
-    /// Where: below [`Target::url`], or where an answer led on the same site.
-    pub url: Url,
-    /// The `ETag` of the answer that is known.
-    pub etag: Option<&'a str>,
-    /// The token to show.
-    pub token: Option<&'a Token>,
-    /// A JSON body to send with POST, else it is a GET.
-    pub post: Option<&'a [u8]>,
-    /// What of the body is wanted.
-    pub take: Take,
-}
+/// Look-ups under way at once: each has up to eight sockets, one for every time that
+/// an address family is asked for again.
+const MAX_LOOKUPS: usize = 512;
 
-/// What of a body is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Take {
-    /// All of it, up to the general cap of decoded bytes.
-    Whole,
-    /// All of it, up to this cap.
-    UpTo(usize),
-    /// The length of the JSON array that it is, counted as it streams in, up
-    /// to this cap of decoded bytes.
-    Length(usize),
-}
-
-/// An answer: 2xx, or 304 to a conditional request.
-#[derive(Debug)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// Where it came from, after redirects.
-    pub url: Url,
-    /// The decoded body; empty with 304 and where only the length was wanted.
-    pub body: Vec<u8>,
-    /// Decoded bytes that were read.
-    pub size: u64,
-    /// The length of the array, where that was wanted.
-    pub length: Option<i64>,
-    /// `Link` with `rel="next"`.
-    pub next: Option<Url>,
-    /// Its `ETag`.
-    pub etag: Option<Arc<str>>,
-    /// How long it stays fresh by its own headers.
-    pub lifetime: Duration,
-}
-
-/// A request's end, good or bad.
-#[derive(Debug)]
-pub struct Exchange {
-    /// The answer, or why there is none.
-    pub result: Result<Reply, Failure>,
-    /// Time under way, without waiting for a turn.
-    pub elapsed: Duration,
-    /// What the server says of its rate limit to the anonymous.
-    pub rate_limit: Option<RateLimit>,
-}
+/// Bytes of the body of an error that are read for its reason.
+const MAX_ERROR_BODY: usize = 64 << 10;
 
 /// The client. One for the whole bridge.
 #[derive(Debug)]
 pub struct Client {
     settings: Http,
-    direct: reqwest::Client,
-    /// Clients for hosts that answers named, by the host that the user
-    /// configured: each refuses special addresses but that host's own.
-    guarded: Mutex<HashMap<Arc<str>, reqwest::Client>>,
-    tls: rustls::ClientConfig,
+    user_agent: HeaderValue,
+    transports: Transports,
+    dns: Dns,
     certificates: Certificates,
     limits: Limits,
+    shortage: Shortage,
 }
 
 impl Client {
-    /// A client with these limits and manners.
+    /// A client with these limits and manners, which uses the proxy that the
+    /// environment names.
     ///
     /// # Errors
     ///
-    /// When the machine's TLS set-up cannot be used, or the contact is no
-    /// header value.
+    /// When TLS cannot be set up, or the contact cannot be sent.
     pub fn new(settings: Http) -> Result<Client, ClientError> {
-        Client::with(settings, Proxies::OfTheSystem)
+        Client::with(settings, Streams::Network, Proxies::of_the_system())
     }
 
     /// The same past every proxy that the environment names: for what is on
@@ -124,15 +96,33 @@ impl Client {
     ///
     /// As [`Client::new`].
     pub fn without_proxy(settings: Http) -> Result<Client, ClientError> {
-        Client::with(settings, Proxies::Never)
+        Client::with(settings, Streams::Network, Proxies::none())
     }
 
-    fn with(settings: Http, proxies: Proxies) -> Result<Client, ClientError> {
+    /// The same over streams that are given, whatever a URL names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    #[cfg_attr(not(feature = "program"), expect(dead_code, reason = "the fuzz targets use it"))]
+    pub(crate) fn over<S: Stream>(
+        settings: Http,
+        dial: impl Fn(&Uri) -> S + Send + Sync + 'static,
+    ) -> Result<Client, ClientError> {
+        let streams = Streams::Given(Box::new(move |uri| Box::new(dial(uri))));
+        Client::with(settings, streams, Proxies::none())
+    }
+
+    fn with(settings: Http, streams: Streams, proxies: Proxies) -> Result<Client, ClientError> {
         let certificates = Certificates::default();
-        let tls = certificates.client_config()?;
-        let direct = build(&settings, tls.clone(), guard::Configured, proxies)?;
+        let user_agent = format!("fedimeter/{} (+{})", env!("CARGO_PKG_VERSION"), settings.contact);
+        let user_agent = HeaderValue::try_from(user_agent).map_err(|_| ClientError::Contact)?;
+        let dns = Dns::new(settings.dns_timeout, MAX_LOOKUPS);
+        let transports =
+            Transports::new(&settings, streams, dns.clone(), proxies, &certificates.client_config()?);
         let limits = Limits::new(settings.max_requests, settings.max_requests_per_host);
-        Ok(Client { settings, direct, guarded: Mutex::default(), tls, certificates, limits })
+        let shortage = Shortage::default();
+        Ok(Client { settings, user_agent, transports, dns, certificates, limits, shortage })
     }
 
     /// The limits and manners.
@@ -152,11 +142,34 @@ impl Client {
         self.certificates.expiry(host)
     }
 
+    /// Finds the target's name, so that a name server that hangs takes no turn of
+    /// others. Behind a proxy that is the proxy's to do.
+    ///
+    /// # Errors
+    ///
+    /// When the name is not found.
+    pub async fn resolve(&self, target: &Target) -> Result<(), Failure> {
+        if self.transports.has_proxy_for(&target.url) {
+            return Ok(());
+        }
+        let found = self.dns.lookup(target.url.host_str().unwrap_or_default()).await;
+        let failed =
+            |e: ResolveError| Failure { unreachable: true, ..Failure::new(e.error_type(), e.to_string()) };
+        found.map(drop).map_err(failed)
+    }
+
     /// Asks, following redirects on the same site.
     pub async fn get(&self, request: Request<'_>, unix: f64) -> Exchange {
         let mut elapsed = Duration::ZERO;
         let mut rate_limit = None;
         let result = self.follow(&request, unix, &mut elapsed, &mut rate_limit).await;
+        if let Err(failure) = &result
+            && failure.error == ErrorType::Local
+        {
+            // Nobody was asked, so no time was taken.
+            elapsed = Duration::ZERO;
+        }
+        self.shortage.note(result.as_ref().err(), Instant::now());
         Exchange { result, elapsed, rate_limit }
     }
 
@@ -168,14 +181,23 @@ impl Client {
         rate_limit: &mut Option<RateLimit>,
     ) -> Result<Reply, Failure> {
         let mut url = request.url.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let turn = self.limits.acquire(url.host_str().unwrap_or_default()).await;
+        for resends in 0..=MAX_REDIRECTS {
+            let turn = self.limits.acquire(&name_asked(request.target, &url)).await;
             let began = Instant::now();
             let left = self.settings.timeout.saturating_sub(*elapsed);
-            let hop = tokio::time::timeout(left, self.hop(request, &url, unix, rate_limit)).await;
-            *elapsed += began.elapsed();
+            let line = Line::default();
+            let span = traced::span(request, &url, resends);
+            let hop = self.hop(request, &url, unix, rate_limit, &line).instrument(span.clone());
+            let hop = tokio::time::timeout(left, hop).await;
+            let took = began.elapsed();
+            *elapsed += took;
             drop(turn);
-            let hop = hop.unwrap_or_else(|_| Err(failure::timed_out(self.settings.timeout)));
+            let hop = hop.unwrap_or_else(|_elapsed| {
+                line.give_up();
+                Err(failure::timed_out(self.settings.timeout))
+            });
+            traced::end(&span, &hop);
+            traced::line(request, &url, &hop, took);
             // Another host of the site that is away says nothing of the target's own.
             let own = url.origin() == request.target.url.origin();
             match hop.map_err(|failure| Failure { unreachable: failure.unreachable && own, ..failure })? {
@@ -199,11 +221,13 @@ impl Client {
         url: &Url,
         unix: f64,
         rate_limit: &mut Option<RateLimit>,
+        line: &Line,
     ) -> Result<Hop, Failure> {
-        let response = self.send(request, url).await?;
+        let response = self.send(request, url, line).await?;
         let status = response.status();
+        let head = Head::of(status, response.headers());
         if request.token.is_none() {
-            *rate_limit = headers::rate_limit(response.headers(), unix);
+            *rate_limit = head.rate_limit(unix);
         }
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             let to = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
@@ -213,23 +237,32 @@ impl Client {
             return Ok(Hop::Redirect(status, to));
         }
         let etag = response.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(Arc::from);
-        let lifetime = headers::lifetime(status, response.headers(), SystemTime::now());
+        let lifetime = head.lifetime(SystemTime::now());
         let known = status == StatusCode::NOT_MODIFIED && request.etag.is_some();
         if !status.is_success() && !known {
-            let wait = headers::retry_after(status, response.headers(), unix);
-            let body = self.body(response, 64 << 10).await.unwrap_or_default();
+            let wait = head.retry_after(unix);
+            let body = body::whole(response, MAX_ERROR_BODY).await.unwrap_or_default();
             return Err(failure::of_status(status, wait, &body));
         }
-        let next = headers::next_link(response.headers(), url);
-        let mut reply =
-            Reply { status, url: url.clone(), body: Vec::new(), size: 0, length: None, next, etag, lifetime };
+        let mut reply = Reply {
+            status,
+            url: url.clone(),
+            body: Vec::new(),
+            size: 0,
+            length: None,
+            next: headers::next_link(response.headers(), url),
+            etag,
+            lifetime,
+            noindex: headers::is_noindex(response.headers()),
+            served_from: head.served_from,
+        };
         match request.take {
             _ if known => {}
-            Take::Whole => reply.body = self.body(response, self.settings.max_body).await?,
-            Take::UpTo(most) => reply.body = self.body(response, most).await?,
+            Take::Whole => reply.body = body::whole(response, self.settings.max_body).await?,
+            Take::UpTo(most) => reply.body = body::whole(response, most).await?,
             Take::Length(most) => {
                 let mut length = ArrayLength::default();
-                reply.size = self.read(response, most, |chunk| length.feed(chunk)).await?;
+                reply.size = body::in_pieces(response, most, |piece| length.feed(piece)).await?;
                 let length = length.end();
                 reply.length = Some(length.map_err(|e| failure::undecodable(&e).with_status(status))?);
             }
@@ -238,15 +271,23 @@ impl Client {
         Ok(Hop::Answer(reply))
     }
 
-    async fn send(&self, request: &Request<'_>, url: &Url) -> Result<reqwest::Response, Failure> {
+    async fn send(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        line: &Line,
+    ) -> Result<Response<Incoming>, Failure> {
         let target = request.target;
-        let own_host = url.host() == target.url.host();
         let own_place = url.origin() == target.url.origin();
-        let client = if own_host { self.direct.clone() } else { self.guarded(target)? };
         let method = if request.post.is_some() { Method::POST } else { Method::GET };
-        let mut ask = client.request(method, url.clone()).header(ACCEPT, "application/json");
-        if let Some(body) = request.post {
-            ask = ask.header(CONTENT_TYPE, "application/json").body(body.to_vec());
+        let mut ask = http::Request::builder()
+            .method(method)
+            .uri(uri(url))
+            .header(USER_AGENT, &self.user_agent)
+            .header(ACCEPT, "application/json")
+            .header(ACCEPT_ENCODING, "gzip");
+        if request.post.is_some() {
+            ask = ask.header(CONTENT_TYPE, "application/json");
         }
         if own_place {
             if let Some(host) = &target.host {
@@ -266,53 +307,26 @@ impl Client {
             bearer.set_sensitive(true);
             ask = ask.header(AUTHORIZATION, bearer);
         }
-        ask.send().await.map_err(|e| failure::of_client(&e))
+        let body = request.post.map(Bytes::copy_from_slice).unwrap_or_default();
+        let ask = ask.body(Full::new(body)).map_err(|e| Failure::new(ErrorType::Other, e.to_string()))?;
+        let transport = self.transports.to(target, url);
+        transport.send(ask, line).await.map_err(|e| failure::of_send(&e))
     }
+}
 
-    async fn body(&self, response: reqwest::Response, most: usize) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        let keep = |chunk: &[u8]| {
-            body.extend_from_slice(chunk);
-            Ok(())
-        };
-        self.read(response, most, keep).await?;
-        Ok(body)
-    }
+/// A URL as it is asked for: without user information and fragment.
+fn uri(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
 
-    /// Reads a body up to a cap of decoded bytes, and not a byte further.
-    async fn read(
-        &self,
-        mut response: reqwest::Response,
-        most: usize,
-        mut take: impl FnMut(&[u8]) -> Result<(), DocumentError>,
-    ) -> Result<u64, Failure> {
-        let status = response.status();
-        let mut size = 0;
-        while let Some(chunk) =
-            response.chunk().await.map_err(|e| failure::of_client(&e).with_status(status))?
-        {
-            size += chunk.len();
-            if size > most {
-                let why = format!("the body is larger than {most} bytes");
-                return Err(Failure::new(ErrorType::TooLarge, why).with_status(status));
-            }
-            take(&chunk).map_err(|e| failure::undecodable(&e).with_status(status))?;
-        }
-        Ok(size as u64)
-    }
-
-    fn guarded(&self, target: &Target) -> Result<reqwest::Client, Failure> {
-        let configured: Arc<str> = target.url.host_str().unwrap_or_default().into();
-        let mut clients = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&configured) {
-            return Ok(client.clone());
-        }
-        let resolver = guard::Guarded { configured: configured.clone() };
-        let client = build(&self.settings, self.tls.clone(), resolver, Proxies::Never)
-            .map_err(|e| Failure::new(ErrorType::Other, e.to_string()))?;
-        clients.insert(configured, client.clone());
-        Ok(client)
-    }
+/// The name that limits hold by: servers that share an address are asked by
+/// different names, and one that hangs must not hold up another.
+fn name_asked(target: &Target, url: &Url) -> String {
+    let own = url.origin() == target.url.origin();
+    let name = target.host.clone().filter(|_| own);
+    name.unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned())
 }
 
 /// 307 and 308; the others make a GET of a POST.
@@ -331,38 +345,7 @@ pub enum ClientError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// A setting that the client refuses.
-    #[error("the HTTP client cannot be set up: {0}; is the contact a plain URL?")]
-    Build(#[from] reqwest::Error),
-}
-
-/// Whether the system's proxies are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proxies {
-    OfTheSystem,
-    /// Where a proxy would resolve a name itself, out of the guard's sight, or
-    /// stand between this machine and itself.
-    Never,
-}
-
-fn build(
-    settings: &Http,
-    tls: rustls::ClientConfig,
-    resolver: impl reqwest::dns::Resolve + 'static,
-    proxies: Proxies,
-) -> Result<reqwest::Client, ClientError> {
-    let mut client = reqwest::Client::builder();
-    if proxies == Proxies::Never {
-        client = client.no_proxy();
-    }
-    let client = client
-        .user_agent(format!("fedimeter/{} (+{})", env!("CARGO_PKG_VERSION"), settings.contact))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.timeout)
-        .pool_max_idle_per_host(settings.kept_per_host)
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(Arc::new(resolver))
-        .build()?;
-    Ok(client)
+    /// The contact has characters that no header may have.
+    #[error("the contact cannot be sent in the User-Agent; is it a plain URL?")]
+    Contact,
 }

@@ -1,14 +1,22 @@
 //! Doors to the crate's insides for the fuzz targets in `fuzz/`. No part of
 //! the library: it changes without notice.
 
+use std::io;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use url::Url;
 
-use crate::config::{Config, ConfigErrors, Env, Flags, Sources};
-use crate::fetch::headers;
+use crate::config::otel::{OtelEnv, OtelEnvError};
+use crate::config::{Config, ConfigErrors, Env, Flags, Http, Sources};
+use crate::fetch::headers::{self, Head};
+use crate::fetch::{Client, ClientError};
 use crate::snapshot::RateLimit;
 
 /// The configuration of a file with this text, and nothing else but `env`.
@@ -20,26 +28,78 @@ pub fn load_config(text: &str, env: Env<'_>) -> Result<Config, ConfigErrors> {
     Config::load_text(Path::new("fedimeter.yaml"), text, &sources)
 }
 
+/// The settings of a file that `OTEL_CONFIG_FILE` names, with this text.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_otel_file(text: &str, env: Env<'_>) -> Result<OtelEnv, Vec<OtelEnvError>> {
+    OtelEnv::of_file(text, env)
+}
+
 /// How long an answer lives by its headers.
 #[must_use]
 pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Duration {
-    headers::lifetime(status, headers, now)
+    Head::of(status, headers).lifetime(now)
 }
 
 /// What an answer says of the rate limit.
 #[must_use]
 pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
-    headers::rate_limit(headers, unix)
+    Head::of(StatusCode::OK, headers).rate_limit(unix)
 }
 
 /// How long a server wants to be left alone.
 #[must_use]
 pub fn retry_after(status: StatusCode, headers: &HeaderMap, unix: f64) -> Option<Duration> {
-    headers::retry_after(status, headers, unix)
+    Head::of(status, headers).retry_after(unix)
 }
 
 /// Where the next page is.
 #[must_use]
 pub fn next_link(headers: &HeaderMap, base: &Url) -> Option<Url> {
     headers::next_link(headers, base)
+}
+
+/// An HTTP client whose connections are what `dial` returns for the place, whatever
+/// its scheme. No name is looked up.
+///
+/// # Errors
+/// As [`Client::new`].
+pub fn client_over(
+    dial: impl Fn(&Uri) -> DuplexStream + Send + Sync + 'static,
+) -> Result<Client, ClientError> {
+    Client::over(Http::default(), move |uri| TokioIo::new(Memory(dial(uri))))
+}
+
+/// A stream in memory, as a connection.
+struct Memory(DuplexStream);
+
+impl Connection for Memory {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

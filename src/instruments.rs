@@ -1,23 +1,27 @@
-//! The metric table as OpenTelemetry instruments: one observable instrument a
-//! row, whose callback walks the targets of the current view.
+//! The metric table as OpenTelemetry instruments: one instrument a row. This is
+//! the only place that makes them, for rows about targets and about the bridge.
 
-use std::collections::HashMap;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use opentelemetry::metrics::{AsyncInstrument, Meter};
-use opentelemetry::{Key, KeyValue, Value};
-use opentelemetry_sdk::metrics::{Instrument, Stream};
+use opentelemetry::metrics::{Histogram, Meter};
+use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 
-use crate::logging::Spell;
-use crate::metrics::{Kind, Label, Read, Row, rows};
-use crate::snapshot::{Reading, View};
+use crate::log_once::LogOnce;
+use crate::metrics::{Kind, Label, Number, Row, SCHEMA_URL, Timing, rows};
+use crate::snapshot::View;
 use crate::target::{AttributeValue, Target};
 
 /// The scope of all instruments. Without a version: it would stand on every
 /// point, and every release would begin new series.
 pub const SCOPE: &str = "fedimeter";
+
+/// The scope of what is pushed. On `/metrics` it goes without its schema URL, which
+/// would be a label of every series there.
+#[must_use]
+pub fn pushed_scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE).with_schema_url(SCHEMA_URL).build()
+}
 
 /// Where callbacks get what they report.
 pub trait Source: Send + Sync + 'static {
@@ -26,148 +30,152 @@ pub trait Source: Send + Sync + 'static {
     fn view(&self, row: usize) -> Option<Arc<View>>;
 }
 
-/// A source that shows what an exporter put there before it collected.
-#[derive(Debug, Default)]
-pub struct Pinned(Mutex<Option<Arc<View>>>);
+/// A place where an exporter puts what the callbacks of its next collection read.
+#[derive(Debug)]
+pub struct Pinned<T>(Mutex<Option<Arc<T>>>);
 
-impl Pinned {
-    /// Shows this view to the next collection.
-    pub fn set(&self, view: Option<Arc<View>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
+impl<T> Default for Pinned<T> {
+    fn default() -> Pinned<T> {
+        Pinned(Mutex::new(None))
     }
 }
 
-impl Source for Pinned {
-    fn view(&self, _row: usize) -> Option<Arc<View>> {
+impl<T> Pinned<T> {
+    /// Runs `read` with `shown` in the callbacks' sight.
+    pub fn with<R>(&self, shown: Arc<T>, read: impl FnOnce() -> R) -> R {
+        self.set(Some(shown));
+        let read = read();
+        self.set(None);
+        read
+    }
+
+    /// What is in sight now.
+    #[must_use]
+    pub fn get(&self) -> Option<Arc<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn set(&self, shown: Option<Arc<T>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
 }
 
-/// Makes the instruments of all rows that these targets can have points of on
-/// `meter`. Their callbacks report the
-/// targets in `part` of the view, by its order. Once a meter: instruments never
-/// let go of their callbacks.
-pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>], part: &Range<usize>) {
-    let has_points = |row: &Row| targets[part.clone()].iter().any(|target| row.most(target) > 0);
+impl Source for Pinned<View> {
+    fn view(&self, _row: usize) -> Option<Arc<View>> {
+        self.get()
+    }
+}
+
+/// Makes the instruments of all rows that these targets can have points of.
+/// Once a meter: instruments never let go of their callbacks.
+pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]) {
+    let has_points = |row: &Row| targets.iter().any(|target| row.most(target) > 0);
     for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
-        let panics = Spell::default();
-        let call = Call { index, row, source: source.clone(), part: part.clone(), panics };
-        match (row.kind, row.read) {
-            (Kind::Gauge, Read::Int(_) | Read::Ints(..)) => {
-                let builder = meter.i64_observable_gauge(row.name).with_unit(row.unit);
-                builder.with_description(row.description).with_callback(move |to| call.ints(to)).build();
+        let source = source.clone();
+        observable(meter, row, move |observe| {
+            let Some(view) = source.view(index) else { return };
+            for reading in view.readings() {
+                let identity = identity(reading.target);
+                row.points(&reading, &mut |value, labels| {
+                    if labels.is_empty() {
+                        observe(value, &identity);
+                    } else {
+                        observe(value, &sorted(labels.iter().map(key_value).chain(identity.iter().cloned())));
+                    }
+                });
             }
-            (Kind::Gauge, Read::Float(_) | Read::Floats(..)) => {
-                let builder = meter.f64_observable_gauge(row.name).with_unit(row.unit);
-                builder.with_description(row.description).with_callback(move |to| call.floats(to)).build();
-            }
-            (Kind::Counter, _) => {
-                let builder = meter.u64_observable_counter(row.name).with_unit(row.unit);
-                builder.with_description(row.description).with_callback(move |to| call.tallies(to)).build();
-            }
-            // Only the bridge itself has others.
-            _ => {}
-        }
+        });
     }
 }
 
-/// What a row's callback needs.
-struct Call {
-    index: usize,
+/// Makes the observable instrument of a row. `walk` calls its argument for each
+/// point; attributes must be sorted by key, because the SDK would keep an
+/// unsorted set twice.
+///
+/// A panic in `walk` costs the row's remaining points of that collection: one
+/// that left the callback would poison the SDK's pipeline for good.
+///
+/// A histogram is recorded, not observed: [`histogram`] makes it.
+pub fn observable(
+    meter: &Meter,
     row: &'static Row,
-    source: Arc<dyn Source>,
-    part: Range<usize>,
-    panics: Spell,
-}
-
-impl Call {
-    fn ints(&self, to: &dyn AsyncInstrument<i64>) {
-        self.each(|reading, attributes| match self.row.read {
-            Read::Int(read) => {
-                if let Some(value) = read(reading) {
-                    to.observe(value, attributes.plain());
-                }
-            }
-            Read::Ints(read, _) => {
-                read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
-            }
-            _ => {}
-        });
-    }
-
-    fn floats(&self, to: &dyn AsyncInstrument<f64>) {
-        self.each(|reading, attributes| match self.row.read {
-            Read::Float(read) => {
-                if let Some(value) = read(reading) {
-                    to.observe(value, attributes.plain());
-                }
-            }
-            Read::Floats(read, _) => {
-                read(reading, &mut |value, labels| to.observe(value, &attributes.with(labels)));
-            }
-            _ => {}
-        });
-    }
-
-    fn tallies(&self, to: &dyn AsyncInstrument<u64>) {
-        self.each(|reading, attributes| {
-            if let Read::Ints(read, _) = self.row.read {
-                read(reading, &mut |value, labels| to.observe(value.max(0) as u64, &attributes.with(labels)));
-            }
-        });
-    }
-
-    /// Calls `with` for every target of the part. A panic costs the row's
-    /// remaining points and nothing else: one that left the callback would
-    /// poison the SDK's pipeline for good.
-    fn each(&self, mut with: impl FnMut(&Reading<'_>, &Attributes)) {
-        let walk = AssertUnwindSafe(|| {
-            let Some(view) = self.source.view(self.index) else { return };
-            for reading in view.readings().skip(self.part.start).take(self.part.len()) {
-                with(&reading, &Attributes::of(reading.target));
-            }
-        });
-        match catch_unwind(walk) {
-            Err(_) if self.panics.begins() => tracing::error!(
+    walk: impl Fn(&mut dyn FnMut(Number, &[KeyValue])) + Send + Sync + 'static,
+) {
+    let panics = LogOnce::default();
+    let walk = move |observe: &mut dyn FnMut(Number, &[KeyValue])| {
+        let ended = catch_unwind(AssertUnwindSafe(|| walk(observe)));
+        if ended.is_err() && panics.begins() {
+            tracing::error!(
                 "{} loses points of every collection: reading it panicked; please report this",
-                self.row.name
-            ),
-            Ok(()) if self.panics.ends() => tracing::info!("{} is read again", self.row.name),
-            _ => {}
+                row.name
+            );
+        } else if ended.is_ok() && panics.ends() {
+            tracing::info!("{} is read again", row.name);
         }
+    };
+    macro_rules! build {
+        ($make:ident, $value:expr) => {{
+            let callback = move |to: &dyn opentelemetry::metrics::AsyncInstrument<_>| {
+                walk(&mut |number, attributes| to.observe($value(number), attributes));
+            };
+            let builder = meter.$make(row.name).with_unit(row.unit).with_description(row.description);
+            builder.with_callback(callback).build();
+        }};
+    }
+    match (row.kind(), row.is_integer()) {
+        (Kind::Gauge, true) => build!(i64_observable_gauge, whole),
+        (Kind::Gauge, false) => build!(f64_observable_gauge, float),
+        (Kind::Counter, true) => build!(u64_observable_counter, |number| whole(number).max(0) as u64),
+        (Kind::Counter, false) => build!(f64_observable_counter, float),
+        (Kind::UpDownCounter, true) => build!(i64_observable_up_down_counter, whole),
+        (Kind::UpDownCounter, false) => build!(f64_observable_up_down_counter, float),
+        (Kind::Histogram, _) => {}
     }
 }
 
-/// The attributes of a target's points, sorted by key: an unsorted set would
-/// be kept twice by the SDK.
-struct Attributes(Vec<KeyValue>);
+/// Makes the histogram of a row of durations.
+#[must_use]
+pub fn histogram(meter: &Meter, row: &'static Row, timing: Timing) -> Histogram<f64> {
+    let builder = meter.f64_histogram(row.name).with_unit(row.unit).with_description(row.description);
+    builder.with_boundaries(timing.bounds().to_vec()).build()
+}
 
-impl Attributes {
-    fn of(target: &Target) -> Attributes {
-        let value = |v: &AttributeValue| match v {
-            AttributeValue::Text(text) => Value::from(text.clone()),
-            AttributeValue::Int(n) => Value::I64(*n),
-        };
-        Attributes(
-            target.identity.iter().map(|(k, v)| KeyValue::new(Key::from(k.clone()), value(v))).collect(),
-        )
-    }
-
-    fn plain(&self) -> &[KeyValue] {
-        &self.0
-    }
-
-    fn with(&self, labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
-        let mut all = Vec::with_capacity(self.0.len() + labels.len());
-        all.extend(labels.iter().map(key_value));
-        all.extend_from_slice(&self.0);
-        all.sort_by(|a, b| a.key.cmp(&b.key));
-        all
+fn whole(number: Number) -> i64 {
+    match number {
+        Number::Int(value) => value,
+        Number::Float(value) => value as i64,
     }
 }
 
-/// A row's own attribute.
-pub(crate) fn key_value((key, label): &(&'static str, Label)) -> KeyValue {
+fn float(number: Number) -> f64 {
+    match number {
+        Number::Int(value) => value as f64,
+        Number::Float(value) => value,
+    }
+}
+
+/// The attributes of all of a target's points, sorted by key.
+fn identity(target: &Target) -> Vec<KeyValue> {
+    let value = |v: &AttributeValue| match v {
+        AttributeValue::Text(text) => Value::from(text.clone()),
+        AttributeValue::Int(n) => Value::I64(*n),
+    };
+    target.identity.iter().map(|(k, v)| KeyValue::new(Key::from(k.clone()), value(v))).collect()
+}
+
+/// A row's own attributes, sorted by key.
+#[must_use]
+pub fn attributes(labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
+    sorted(labels.iter().map(key_value))
+}
+
+fn sorted(attributes: impl Iterator<Item = KeyValue>) -> Vec<KeyValue> {
+    let mut all: Vec<KeyValue> = attributes.collect();
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    all
+}
+
+fn key_value((key, label): &(&'static str, Label)) -> KeyValue {
     let value = match label {
         Label::Static(text) => Value::from(*text),
         Label::Text(text) => Value::from(text.clone()),
@@ -176,24 +184,7 @@ pub(crate) fn key_value((key, label): &(&'static str, Label)) -> KeyValue {
     KeyValue::new(*key, value)
 }
 
-/// A view that lets every row have as many points as these targets can give.
-/// The SDK merges what is beyond its limit of 2,000 silently into one point.
-pub fn room_for(targets: &[Arc<Target>]) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + use<> {
-    let limits: HashMap<&'static str, usize> = rows()
-        .filter(|row| !row.is_own())
-        .map(|row| {
-            let most: usize = targets.iter().map(|target| row.most(target)).sum();
-            // The SDK keeps one place for what it merges.
-            (row.name, (most + 1).next_power_of_two().max(16))
-        })
-        .collect();
-    move |instrument| {
-        let limit = *limits.get(instrument.name())?;
-        Stream::builder().with_cardinality_limit(limit).build().ok()
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "program"))]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -204,9 +195,9 @@ mod tests {
 
     use super::*;
     use crate::export::pipeline::SharedReader;
-    use crate::snapshot::Snapshot;
+    use crate::metrics::Read;
+    use crate::snapshot::{Reading, Snapshot};
 
-    /// A row like the first that reads whole numbers, but read by `read`.
     fn row(name: &'static str, read: fn(&Reading<'_>) -> Option<i64>) -> &'static Row {
         let like = rows().find(|row| matches!(row.read, Read::Int(_))).unwrap();
         Box::leak(Box::new(Row { name, read: Read::Int(read), ..*like }))
@@ -215,14 +206,19 @@ mod tests {
     /// What the panic does not reach is all there, in this collection and after.
     #[test]
     fn a_panic_costs_the_remaining_points_of_its_row() {
-        let target = |host: &str| {
-            let url = format!("https://{host}/").parse().unwrap();
-            (Arc::new(Target::new(url, None, None, &BTreeMap::new())), Arc::new(Snapshot::default()))
+        let hosts = ["a.example", "b.example", "c.example"];
+        let readings = move |row: &'static Row| {
+            move |observe: &mut dyn FnMut(Number, &[KeyValue])| {
+                for host in hosts {
+                    let url = format!("https://{host}/").parse().unwrap();
+                    let target = Target::new(url, None, None, &BTreeMap::new());
+                    let started = crate::clock::Moment::ORIGIN;
+                    let snapshot = Snapshot::default();
+                    let reading = Reading { target: &target, snapshot: &snapshot, started, unix: 0.0 };
+                    row.points(&reading, &mut |value, _| observe(value, &identity(&target)));
+                }
+            }
         };
-        let targets: Vec<_> = ["a.example", "b.example", "c.example"].map(target).into();
-        let view = View { started: std::time::Duration::from_secs(1), unix: 0.0, targets };
-        let pinned = Arc::new(Pinned::default());
-        pinned.set(Some(Arc::new(view)));
         let reader = SharedReader::new(Temporality::Cumulative);
         let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
         let meter = provider.meter(SCOPE);
@@ -231,8 +227,7 @@ mod tests {
             Some(1)
         });
         for row in [panics, row("test.works", |_| Some(2))] {
-            let call = Call { index: 0, row, source: pinned.clone(), part: 0..3, panics: Spell::default() };
-            meter.i64_observable_gauge(row.name).with_callback(move |to| call.ints(to)).build();
+            observable(&meter, row, readings(row));
         }
         for _ in 0..2 {
             let mut metrics = ResourceMetrics::default();
@@ -248,6 +243,46 @@ mod tests {
                 })
                 .collect();
             assert_eq!(count, [("test.panics", 1), ("test.works", 3)].into());
+        }
+    }
+
+    /// Each row of the table becomes an instrument of its kind.
+    #[test]
+    fn every_row_has_an_instrument() {
+        let reader = SharedReader::new(Temporality::Cumulative);
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let meter = provider.meter(SCOPE);
+        for row in rows() {
+            if let Read::Recorded(timing) = row.read {
+                histogram(&meter, row, timing).record(1.0, &[]);
+            } else {
+                observable(&meter, row, |observe| observe(Number::Int(1), &[]));
+            }
+        }
+        let mut metrics = ResourceMetrics::default();
+        reader.collect(&mut metrics).unwrap();
+        let made: BTreeMap<&str, (Kind, bool)> = metrics
+            .scope_metrics()
+            .flat_map(opentelemetry_sdk::metrics::data::ScopeMetrics::metrics)
+            .map(|metric| (metric.name(), kind(metric.data())))
+            .collect();
+        let expected = rows().map(|row| (row.name, (row.kind(), row.is_integer()))).collect();
+        assert_eq!(made, expected);
+    }
+
+    fn kind(data: &AggregatedMetrics) -> (Kind, bool) {
+        fn of<T>(data: &MetricData<T>) -> Kind {
+            match data {
+                MetricData::Gauge(_) => Kind::Gauge,
+                MetricData::Sum(sum) if sum.is_monotonic() => Kind::Counter,
+                MetricData::Sum(_) => Kind::UpDownCounter,
+                MetricData::Histogram(_) | MetricData::ExponentialHistogram(_) => Kind::Histogram,
+            }
+        }
+        match data {
+            AggregatedMetrics::F64(data) => (of(data), false),
+            AggregatedMetrics::I64(data) => (of(data), true),
+            AggregatedMetrics::U64(data) => (of(data), true),
         }
     }
 }

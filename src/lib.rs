@@ -1,35 +1,121 @@
-//! fedimeter, an OpenTelemetry metrics bridge for Mastodon and the fediverse.
+//! Numbers of Mastodon and other fediverse servers as OpenTelemetry metrics.
+//!
+//! The program `fedimeter` exports them to Prometheus and over OTLP. This library puts
+//! the same instruments on an application's own [`MeterProvider`]: a collection of that
+//! provider asks the servers for what is stale, waits until a deadline, and observes
+//! what they said. A number that a server does not give has no point.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fedimeter::{OnDemand, Target};
+//! use opentelemetry_sdk::metrics::SdkMeterProvider;
+//!
+//! // An application adds its reader here.
+//! let provider = SdkMeterProvider::builder().build();
+//!
+//! let target = Target::builder("mastodon.example").attribute("team", "social").build()?;
+//! let source = OnDemand::builder([target]).deadline(Duration::from_secs(10)).build()?;
+//! fedimeter::register(&provider, source);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! All metrics are listed by [`metrics::rows`]. An application that embeds the library
+//! switches the default features off: they are the program, with its command line, web
+//! server and exporters, and the simulator behind `fedimeter demo`.
+//!
+//! Only the items on this page are meant for applications. The other modules are public
+//! for the program and its tests, are not documented here, and change without notice.
+//!
+//! [`MeterProvider`]: opentelemetry::metrics::MeterProvider
 #![warn(missing_docs)]
 
-pub mod api;
-pub mod bridge;
-pub mod catalogue;
-pub mod cli;
-pub mod clock;
-pub mod config;
+// For applications, in reading order.
+mod on_demand;
+pub use on_demand::{OnDemand, OnDemandBuilder, OnDemandError, register};
+pub mod target;
+pub use target::{Target, TargetBuilder, TargetError};
 pub mod endpoint;
-pub mod export;
+pub mod metrics;
+
+// How the numbers are obtained, for the program and for tests.
+#[doc(hidden)]
+pub mod api;
+mod clean;
+#[doc(hidden)]
+pub mod clock;
+#[doc(hidden)]
+pub mod document;
+#[doc(hidden)]
 pub mod fetch;
 #[doc(hidden)]
-pub mod fuzzing;
-pub mod healthcheck;
 pub mod instruments;
-pub mod listing;
-pub mod logging;
-pub mod metrics;
-pub mod on_demand;
+mod json;
+mod log_once;
+#[doc(hidden)]
 pub mod outcome;
-mod process;
+#[doc(hidden)]
 pub mod refresh;
-pub mod serve;
-pub mod server;
-#[cfg(feature = "simulator")]
-pub mod simulator;
+#[doc(hidden)]
 pub mod snapshot;
+#[doc(hidden)]
 pub mod software;
-pub mod target;
+#[doc(hidden)]
 pub mod tls;
-pub use on_demand::{OnDemand, register};
+
+// The program: exporters, settings, web server, command line.
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod bridge;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod catalogue;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod config;
+#[cfg(feature = "program")]
+mod descriptors;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod export;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod exposure;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod healthcheck;
+#[cfg(feature = "program")]
+mod identity;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod listing;
+#[cfg(feature = "program")]
+mod log_queue;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod logging;
+#[cfg(feature = "program")]
+mod process;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod runtime;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod serve;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod server;
+#[cfg(feature = "program")]
+mod token_files;
+#[cfg(feature = "simulator")]
+#[doc(hidden)]
+pub use fedimeter_simulator as simulator;
 
 // So that the `runbook_url` of an alert leads to a page that can be read, at the
 // alert's own heading.

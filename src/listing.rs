@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use crate::clean::one_line;
 use crate::metrics::{Label, Number, rows};
 use crate::outcome::Outcome;
 use crate::snapshot::{Reading, Slot, View};
@@ -24,7 +25,7 @@ fn target(r: &Reading<'_>) -> Value {
             metrics.push(json!({
                 "name": row.name,
                 "unit": row.unit,
-                "kind": row.kind.name(),
+                "kind": row.kind().name(),
                 "value": match value { Number::Int(n) => json!(n), Number::Float(f) => json!(f) },
                 "attributes": attributes(r, labels),
             }));
@@ -95,7 +96,7 @@ pub fn table(view: &View, paint: Paint) -> String {
             Some(false) => paint.with("31", "down"),
             None => paint.with("33", "no answer yet"),
         };
-        let _ = writeln!(out, "{}  {state}", paint.with("1", &printable(&r.target.name)));
+        let _ = writeln!(out, "{}  {state}", paint.with("1", &one_line(&r.target.name)));
         metrics_table(&mut out, &r, paint);
         endpoints_table(&mut out, &r, paint);
     }
@@ -112,7 +113,7 @@ fn metrics_table(out: &mut String, r: &Reading<'_>, paint: Paint) {
     for row in rows().filter(|row| !is_about_asking(row.name)) {
         row.points(r, &mut |value, labels| {
             let labels: Vec<String> =
-                labels.iter().map(|(k, v)| format!("{k}={}", printable(&label(v)))).collect();
+                labels.iter().map(|(k, v)| format!("{k}={}", one_line(&label(v)))).collect();
             let name = if labels.is_empty() {
                 row.name.to_owned()
             } else {
@@ -152,7 +153,7 @@ fn endpoints_table(out: &mut String, r: &Reading<'_>, paint: Paint) {
             }
         }
         if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
-            let _ = write!(line, "  {}", printable(reason));
+            let _ = write!(line, "  {reason}");
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
@@ -165,20 +166,3 @@ fn shown(value: Number, instant: bool) -> String {
         Number::Float(f) => at(f as i64).filter(|_| instant).unwrap_or_else(|| format!("{f:.3}")),
     }
 }
-
-/// What a server says, without what could steer a terminal or turn text
-/// around.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
-pub(crate) fn steers(c: char) -> bool {
-    c.is_control() || TURNS.contains(&c)
-}
-
-/// Characters that set the direction of the text after them: a name must not
-/// look like another (Unicode, `Bidi_Control`, and the line separators).
-const TURNS: [char; 14] = [
-    '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}',
-    '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
-];

@@ -1,62 +1,158 @@
 //! Log lines, on standard error: text for people, logfmt or JSON for programs.
 
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
+use tracing::field::{Field, Visit};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{Log, LogFormat};
+use crate::export::telemetry::BoxedLayer;
+use crate::log_queue::{self, LogQueue};
 
-/// Begins logging for the whole process. A second call changes nothing.
-pub fn start(log: &Log) {
+/// How long lines may take to be written before the process goes on without
+/// them.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Begins logging for the whole process, panics included. A second call changes
+/// nothing. From now on no line blocks whoever logs it: lines that nobody takes
+/// are lost, counted, and told when the others have been taken. Other layers get what
+/// their own filters let pass.
+///
+/// # Errors
+///
+/// The thread that writes lines cannot be started.
+pub fn start(log: &Log, others: Vec<BoxedLayer>) -> io::Result<()> {
+    let queue = LogQueue::start(io::stderr(), |lost| {
+        tracing::warn!("{lost} log lines were lost: standard error was not read fast enough");
+    })?;
+    let writer = queue.clone();
+    let writer = move || writer.clone();
     let filter = EnvFilter::new(log.level.directives());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
+            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let layer = tracing_subscriber::fmt::layer()
+                .with_writer(writer)
                 .with_ansi(colour)
                 .with_target(false)
-                .boxed()
+                .fmt_fields(Sentences);
+            if is_the_journal() { layer.without_time().boxed() } else { layer.boxed() }
         }
-        LogFormat::Logfmt => tracing_logfmt::builder().layer().with_writer(std::io::stderr).boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).json().boxed(),
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .with_target(false)
+            .with_module_path(true)
+            .layer()
+            .with_writer(writer)
+            .boxed(),
+        LogFormat::Json => {
+            let mut layer = json_subscriber::JsonLayer::new(writer);
+            layer.with_timer("timestamp", SystemTime).with_level("level").with_target("module_path");
+            layer.with_flattened_event().with_span_list("spans");
+            layer.boxed()
+        }
     };
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let mut layers = others;
+    layers.push(lines.with_filter(filter).boxed());
+    if tracing_subscriber::registry().with(layers).try_init().is_ok() {
+        log_queue::install(queue);
+        // The usual hook writes to standard error by itself, and waits for its reader.
+        std::panic::set_hook(Box::new(|panic| {
+            let trace = Backtrace::capture();
+            if trace.status() == BacktraceStatus::Captured {
+                tracing::error!("{panic}\n{trace}");
+            } else {
+                tracing::error!("{panic}");
+            }
+        }));
+    }
+    Ok(())
 }
 
-/// A failure that may come back at every collection: the log hears of it when
-/// it begins, and when it is over.
-#[derive(Debug, Default)]
-pub struct Spell(AtomicBool);
+/// Whether the journal reads standard error: it has times of its own
+/// (systemd.exec(5), `JOURNAL_STREAM`).
+#[cfg(unix)]
+fn is_the_journal() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    std::fs::metadata("/dev/stderr").is_ok_and(|own| *stream == *format!("{}:{}", own.dev(), own.ino()))
+}
 
-impl Spell {
-    /// It failed; whether that is to be said.
-    pub fn begins(&self) -> bool {
-        !self.0.swap(true, Ordering::Relaxed)
-    }
+#[cfg(not(unix))]
+fn is_the_journal() -> bool {
+    false
+}
 
-    /// It went well; whether that is to be said.
-    pub fn ends(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+/// Fields as people read them: the sentence, and after it what it does not say. Lines
+/// that speak of a server name it, the endpoint, and how that ended in the sentence.
+struct Sentences;
+
+const IN_THE_SENTENCE: [&str; 4] = ["server", "endpoint", "outcome", "status"];
+
+impl<'w> FormatFields<'w> for Sentences {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut sentence = Sentence { writer, is_said: false, is_first: true, result: Ok(()) };
+        fields.record(&mut sentence);
+        sentence.result
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct Sentence<'w> {
+    writer: Writer<'w>,
+    /// There is a sentence, and it is not one word.
+    is_said: bool,
+    is_first: bool,
+    result: fmt::Result,
+}
 
-    #[test]
-    fn a_spell_is_said_at_both_its_ends() {
-        let spell = Spell::default();
-        assert!(!spell.ends(), "it never began");
-        assert!(spell.begins());
-        assert!(!spell.begins());
-        assert!(spell.ends());
-        assert!(!spell.ends());
-        assert!(spell.begins());
+impl Visit for Sentence<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.is_said && IN_THE_SENTENCE.contains(&field.name()) {
+            return;
+        }
+        let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
+        let written = if field.name() == "message" {
+            let message = format!("{value:?}");
+            self.is_said = message.contains(' ');
+            write!(self.writer, "{space}{message}")
+        } else {
+            write!(self.writer, "{space}{}={value:?}", field.name())
+        };
+        self.result = self.result.and(written);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.record_debug(field, &format_args!("{value}")),
+            _ if value.contains([' ', '"', '=']) => self.record_debug(field, &value),
+            _ => self.record_debug(field, &format_args!("{value}")),
+        }
+    }
+}
+
+/// Waits until all lines are written, a quarter of a second at most.
+pub fn flush() {
+    if let Some(queue) = log_queue::installed() {
+        queue.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Writes a line to standard error as it is, in turn with the log.
+pub fn print(line: &str) {
+    match log_queue::installed() {
+        Some(queue) => queue.push(format!("{line}\n").as_bytes()),
+        // Where even this cannot be written, the exit status has to tell.
+        None => {
+            let _ = io::Write::write_all(&mut io::stderr().lock(), format!("{line}\n").as_bytes());
+        }
     }
 }

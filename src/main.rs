@@ -3,20 +3,31 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fedimeter::bridge::{Bridge, Exporters};
 use fedimeter::cli::{
-    CatalogueFormat, Cli, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat, ServeArgs,
+    CatalogueFormat, CheckArgs, Cli, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat, ServeArgs,
+    misspelt_variables,
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Config, effective_yaml};
+use fedimeter::config::{Config, Log};
 use fedimeter::export::exposition::Format;
+use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck::{self, Place};
-use fedimeter::{catalogue, cli, listing, logging, serve};
+use fedimeter::serve::ServeError;
+use fedimeter::target::Target;
+use fedimeter::{catalogue, cli, exposure, listing, logging, runtime, serve};
 
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
+/// An address cannot be listened on.
+const NOT_BOUND: u8 = 3;
+
+/// How long the last logs and spans may take to be sent. What the bridge's parts take
+/// before that stays below 4.5 s, and everything below 5 s.
+const LAST_TELEMETRY: Duration = Duration::from_millis(400);
 
 fn main() -> ExitCode {
     let Cli { command } = match cli::parse(std::env::args_os()) {
@@ -26,14 +37,12 @@ fn main() -> ExitCode {
     if let Some(name) = unreadable() {
         return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
     }
-    // Two workers at least: a single one that waits for itself never ends.
-    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
-    let runtime = match runtime {
+    let runtime = match runtime::build() {
         Ok(runtime) => runtime,
-        Err(e) => return complain(1, &format!("no threads can be started: {e}")),
+        Err(e) => return complain(1, &e.to_string()),
     };
     let status = runtime.block_on(run(command));
+    logging::flush();
     // Lookups of names that hang on a thread of their own are not waited for.
     runtime.shutdown_background();
     status
@@ -58,10 +67,8 @@ async fn run(command: Command) -> ExitCode {
 type Complaint = (u8, String);
 
 fn complain(status: u8, message: &str) -> ExitCode {
-    let mut err = std::io::stderr().lock();
     for line in message.lines() {
-        // Where even this cannot be written, the exit status has to tell.
-        let _ = writeln!(err, "fedimeter: {line}");
+        logging::print(&format!("fedimeter: {line}"));
     }
     ExitCode::from(status)
 }
@@ -85,6 +92,15 @@ fn wrong(error: impl std::fmt::Display) -> Complaint {
     (USAGE, error.to_string())
 }
 
+/// An address that is taken now may be free later: whoever restarts the bridge should
+/// try again, as after no other mistake.
+fn not_served(error: &ServeError) -> Complaint {
+    match error {
+        ServeError::Listen { .. } => (NOT_BOUND, error.to_string()),
+        _ => wrong(error),
+    }
+}
+
 fn otel_env() -> Result<(OtelEnv, Vec<Warning>), Complaint> {
     OtelEnv::read(&env)
         .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
@@ -93,19 +109,65 @@ fn otel_env() -> Result<(OtelEnv, Vec<Warning>), Complaint> {
 /// Reads OTEL_* and begins logging.
 fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
     let (otel, warnings) = otel_env()?;
-    logging::start(&config.log);
-    for warning in &config.warnings {
+    start_logging(&config.log, Vec::new())?;
+    warn(config, &otel, &warnings);
+    Ok(otel)
+}
+
+/// The same, and sends logs and traces where OTEL_* say so.
+fn otel_with_telemetry(config: &Config) -> Result<(OtelEnv, Telemetry), Complaint> {
+    let (otel, warnings) = otel_env()?;
+    let resource = serve::resource(config, &otel);
+    let telemetry = Telemetry::start(&otel.telemetry, &config.delivery, &resource, config.targets.len())
+        .map_err(wrong)?;
+    start_logging(&config.log, telemetry.layers(&config.log.level.directives()))?;
+    warn(config, &otel, &warnings);
+    for signal in otel.telemetry.exported() {
+        let (what, to) = (signal.otlp.signal, &signal.otlp.endpoint);
+        tracing::info!("sending {what} to {to} ({})", signal.otlp.protocol);
+    }
+    Ok((otel, telemetry))
+}
+
+/// Serves until a signal ends it, and sends the last logs and spans.
+async fn serve_with(
+    config: Config,
+    otel: OtelEnv,
+    telemetry: Telemetry,
+    ready: impl FnOnce(&[std::net::SocketAddr]),
+) -> Result<(), Complaint> {
+    let flushed = telemetry.clone();
+    let signal = serve::signal();
+    let ended = async move {
+        signal.await;
+        // Beside what takes time to end: there is little left for it afterwards.
+        flushed.flush();
+    };
+    let served = serve::serve(config, otel, ended, ready).await;
+    telemetry.end(LAST_TELEMETRY).await;
+    served.map_err(|e| not_served(&e))
+}
+
+/// Tells of what may not be meant so; how much of it is ignored.
+fn warn(config: &Config, otel: &OtelEnv, warnings: &[Warning]) -> usize {
+    let misspelt = misspelt_variables(std::env::vars_os());
+    for warning in misspelt.iter().chain(&config.warnings).chain(&exposure::warnings(config, otel)) {
         tracing::warn!("{warning}");
     }
     for warning in warnings {
         tracing::warn!("{}: {}", warning.variable, warning.message);
     }
-    Ok(otel)
+    misspelt.len() + config.warnings.len() + warnings.len()
+}
+
+fn start_logging(log: &Log, others: Vec<BoxedLayer>) -> Result<(), Complaint> {
+    logging::start(log, others)
+        .map_err(|e| (1, format!("the thread that writes the log cannot be started: {e}")))
 }
 
 async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let config = args.load(&env).map_err(wrong)?;
-    let otel = otel(&config)?;
+    let (otel, telemetry) = otel_with_telemetry(&config)?;
     let targets = config.targets.len();
     let ready = |addresses: &[std::net::SocketAddr]| {
         for address in addresses {
@@ -113,44 +175,64 @@ async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
             tracing::info!("{targets} on http://{address}/metrics");
         }
     };
-    serve::serve(config, otel, serve::signal(), ready).await.map_err(wrong)?;
+    serve_with(config, otel, telemetry, ready).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
-    let config = args.common.load(&env).map_err(wrong)?;
+    let mut config = args.common.load(&env).map_err(wrong)?;
+    if let Some(name) = &args.target {
+        choose(&mut config, name).map_err(wrong)?;
+    }
     let otel = otel(&config)?;
-    let pull = matches!(args.format, OnceFormat::Prometheus | OnceFormat::Openmetrics);
-    let exporters = Exporters { pull, push: None };
+    let exposition = match args.format {
+        OnceFormat::Prometheus => Some(Format::Text004),
+        OnceFormat::Openmetrics => Some(Format::OpenMetrics100),
+        OnceFormat::Table | OnceFormat::Json => None,
+    };
+    let exporters = Exporters { pull: exposition.is_some(), push: None };
     let resource = serve::resource(&config, &otel);
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default()).map_err(wrong)?;
     let bridge = Arc::new(bridge);
-    let view = bridge.refresher().refresh(config.deadline).await;
-    let all_up = view.readings().all(|reading| reading.up() == Some(true));
-    let printed = match args.format {
-        OnceFormat::Table => {
-            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            listing::table(&view, listing::Paint(colour)).into_bytes()
-        }
-        OnceFormat::Json => format!("{:#}\n", listing::json(&view)).into_bytes(),
-        OnceFormat::Prometheus => {
-            bridge.expose(view, Format::Text004).await.map_err(|e| (1, e.to_string()))?
-        }
-        OnceFormat::Openmetrics => {
-            bridge.expose(view, Format::OpenMetrics100).await.map_err(|e| (1, e.to_string()))?
-        }
+    // Nobody looks again: what has not ended by now has timed out.
+    let view = Arc::new(bridge.refresher().refresh(config.deadline).await.ended_by(config.deadline));
+    let all_up = view.readings().all(|reading| reading.up() != Some(false));
+    let printed = if let Some(format) = exposition {
+        bridge.expose(view, format).await.map_err(|e| (1, e.to_string()))?.text().into_owned()
+    } else if args.format == OnceFormat::Json {
+        format!("{:#}\n", listing::json(&view)).into_bytes()
+    } else {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        listing::table(&view, listing::Paint(colour)).into_bytes()
     };
     print(&printed)?;
     Ok(if all_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check(args: &ServeArgs) -> Result<ExitCode, Complaint> {
-    let config = args.load(&env).map_err(wrong)?;
-    let otel = otel(&config)?;
-    if !otel.disabled {
-        serve::prepare(&mut config.clone(), &otel).map_err(wrong)?;
+/// Leaves of the configured targets those of this name or host.
+fn choose(config: &mut Config, name: &str) -> Result<(), String> {
+    let is_chosen = |target: &Target| &*target.name == name || target.address() == name;
+    if !config.targets.iter().any(is_chosen) {
+        return Err(format!("--target: no server {name:?} is configured; `fedimeter check` lists them"));
     }
-    print(effective_yaml(&config).as_bytes())?;
+    config.targets.retain(is_chosen);
+    Ok(())
+}
+
+fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
+    let loaded = args.common.load_with_origins(&env).map_err(wrong)?;
+    let (otel, warnings) = otel_env()?;
+    start_logging(&loaded.config.log, Vec::new())?;
+    let ignored = warn(&loaded.config, &otel, &warnings);
+    if args.strict && ignored > 0 {
+        return Err(wrong(
+            "--strict: correct or unset what the warnings above name as without effect or doubtful",
+        ));
+    }
+    if !otel.disabled {
+        serve::prepare(&mut loaded.config.clone(), &otel).map_err(wrong)?;
+    }
+    print((loaded.effective_yaml() + &otel.effective(&env)).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,6 +261,7 @@ fn metrics(args: &MetricsArgs) -> Result<ExitCode, Complaint> {
 /// Prints to standard output. A reader that has seen enough is no failure;
 /// a full disk is.
 fn print(bytes: &[u8]) -> Result<(), Complaint> {
+    logging::flush();
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -193,15 +276,16 @@ mod simulated {
     //! Commands that need no server.
 
     use std::process::ExitCode;
+    use std::time::Duration;
 
-    use fedimeter::cli::{CommonArgs, DemoArgs, ServeArgs, SimulateArgs};
-    use fedimeter::config::{Log, LogFilter};
+    use fedimeter::cli::{DemoArgs, SimulateArgs};
+    use fedimeter::config::Config;
     use fedimeter::endpoint::{Endpoint, On};
+    use fedimeter::serve;
     use fedimeter::simulator::{FaultRule, Settings, Simulator};
     use fedimeter::target::{AccountRef, Target, Token};
-    use fedimeter::{logging, serve};
 
-    use super::{Complaint, USAGE, env, otel, print, wrong};
+    use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
 
     /// Instances of the demo: one of each age, one with an endpoint that fails,
     /// and one that fails whole now and then.
@@ -209,6 +293,9 @@ mod simulated {
     const DEMO_PORT: u16 = 9465;
     const DEMO_FAULTS: [&str; 2] =
         ["i=4,path=/api/v1/instance/activity,kind=status:500", "i=5,path=*,kind=status:503,every=5m,for=90s"];
+
+    /// How often the demo collects by itself: what is fresh is not asked for again.
+    const DEMO_INTERVAL: Duration = Duration::from_secs(5);
 
     /// The administrator's token of every simulated instance.
     const DEMO_TOKEN: &str = "demo";
@@ -246,11 +333,13 @@ mod simulated {
         };
         let simulator =
             simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
-        let common = CommonArgs { targets: simulator.urls(), log: args.log, ..CommonArgs::default() };
-        let mut config = ServeArgs { common, pull: args.pull }.load(&env).map_err(wrong)?;
+        let mut settings = args.settings;
+        settings.targets = simulator.urls();
+        let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
+        config.collect_every = Some(DEMO_INTERVAL);
         // Older servers would only say of most that they do not have it.
         config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
-        let otel = otel(&config)?;
+        let (otel, telemetry) = otel_with_telemetry(&config)?;
         let ready = |addresses: &[std::net::SocketAddr]| {
             let places = addresses.iter().flat_map(|address| {
                 [
@@ -268,14 +357,14 @@ mod simulated {
                 tracing::warn!("{message}");
             }
         };
-        serve::serve(config, otel, serve::signal(), ready).await.map_err(wrong)?;
+        serve_with(config, otel, telemetry, ready).await?;
         simulator.shutdown().await;
         Ok(ExitCode::SUCCESS)
     }
 
     pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Complaint> {
-        let level = args.log.log_level.or_else(|| LogFilter::of_otel(&env)).unwrap_or_default();
-        logging::start(&Log { level, format: args.log.log_format.unwrap_or_default() });
+        let config = Config::load_bridge(&args.settings.sources(None, &env)).map_err(wrong)?;
+        start_logging(&config.log, Vec::new())?;
         let faults: Result<Vec<FaultRule>, _> = args.faults.iter().map(|spec| spec.parse()).collect();
         let faults = faults.map_err(|e| (USAGE, format!("--fault: {e}")))?;
         let settings =

@@ -1,20 +1,22 @@
-//! For applications with a `MeterProvider` of their own: instruments whose
-//! callbacks fetch what is stale, and wait for it, but never longer than a
-//! deadline.
+//! The library's door: fedimeter's instruments on an application's own
+//! `MeterProvider`. Their callbacks refresh what is stale and wait for it, but
+//! never longer than a deadline.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
-use opentelemetry::metrics::Meter;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::{InstrumentationScope, KeyValue};
 use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
-use crate::config::Http;
-use crate::fetch::{Client, ClientError};
-use crate::instruments::{self, Source};
+use crate::fetch::{Client, ClientError, Http, parse_contact};
+use crate::instruments::{self, SCOPE, Source};
+use crate::metrics::rows;
 use crate::refresh::Refresher;
 use crate::snapshot::View;
 use crate::target::Target;
@@ -22,10 +24,21 @@ use crate::target::Target;
 /// Beyond the deadline: for the view to be put together and handed over.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Targets that are asked when a collection reads them.
+/// The longest time in which one collection reads all rows. A view that is older
+/// belongs to an earlier collection.
+const MAX_READING: Duration = Duration::from_secs(5);
+
+/// Nobody waits longer for a collection.
+const MAX_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Points of one instrument on one meter. Beyond 2,000 the SDK merges points silently.
+const MAX_POINTS: usize = 1900;
+
+/// Targets that are asked when a collection of an application's `MeterProvider` reads
+/// them.
 ///
-/// Requests run on a runtime of its own, so that the application may collect
-/// from any thread and any kind of runtime, or none.
+/// Requests run on a thread and a Tokio runtime of their own: the application may
+/// collect from any thread, on any runtime or on none.
 #[derive(Debug)]
 pub struct OnDemand {
     id: u64,
@@ -34,34 +47,91 @@ pub struct OnDemand {
     deadline: Duration,
 }
 
-/// It cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum OnDemandError {
-    /// The threads for requests cannot be started.
-    #[error("no thread for requests can be started: {0}")]
-    Runtime(#[from] std::io::Error),
-    /// The HTTP client.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+/// Sets up an [`OnDemand`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct OnDemandBuilder {
+    targets: Vec<Target>,
+    http: Http,
+    deadline: Duration,
 }
 
-impl OnDemand {
-    /// Targets, the manners in which they are asked, and how long a collection
-    /// waits at most.
-    pub fn new(targets: Vec<Target>, http: Http, deadline: Duration) -> Result<OnDemand, OnDemandError> {
+/// An [`OnDemand`] cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnDemandError {
+    /// The thread for requests cannot be started.
+    #[error("no thread for requests can be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The contact is not a URL by which an admin can reach you.
+    #[error("contact: {0}")]
+    Contact(String),
+    /// The HTTP client cannot be set up.
+    #[error("{0}")]
+    Client(String),
+}
+
+impl From<ClientError> for OnDemandError {
+    fn from(error: ClientError) -> OnDemandError {
+        OnDemandError::Client(error.to_string())
+    }
+}
+
+impl OnDemandBuilder {
+    /// The longest time that a collection waits for servers; 10 seconds by default, an
+    /// hour at most. A
+    /// server that takes longer is asked on, and its numbers are in a later collection.
+    pub fn deadline(mut self, deadline: Duration) -> OnDemandBuilder {
+        self.deadline = deadline.min(MAX_DEADLINE);
+        self
+    }
+
+    /// The time-out of one request; 10 seconds by default.
+    pub fn request_timeout(mut self, timeout: Duration) -> OnDemandBuilder {
+        self.http.timeout = timeout;
+        self
+    }
+
+    /// The `http`, `https` or `mailto` URL in the User-Agent by which a server's admin
+    /// reaches you.
+    pub fn contact(mut self, contact: &str) -> OnDemandBuilder {
+        contact.clone_into(&mut self.http.contact);
+        self
+    }
+
+    /// Starts the thread for requests. No server is asked before the first collection.
+    ///
+    /// # Errors
+    ///
+    /// The contact is no URL, the thread cannot be started, or the HTTP client cannot
+    /// be set up.
+    pub fn build(mut self) -> Result<OnDemand, OnDemandError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.http.contact = parse_contact(&self.http.contact).map_err(OnDemandError::Contact)?;
+        // Before the runtime, which must not be dropped by async code.
+        let client = Client::new(self.http)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("fedimeter")
             .enable_all()
             .build()?;
-        let client = Client::new(http)?;
         let refresher = {
             let _inside = runtime.enter();
-            Arc::new(Refresher::new(targets, client, Clock::default()))
+            Arc::new(Refresher::new(self.targets, client, Clock::default()))
         };
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(OnDemand { id, runtime: Some(runtime), refresher, deadline })
+        Ok(OnDemand { id, runtime: Some(runtime), refresher, deadline: self.deadline })
+    }
+}
+
+impl OnDemand {
+    /// Sets up these targets.
+    pub fn builder(targets: impl IntoIterator<Item = Target>) -> OnDemandBuilder {
+        OnDemandBuilder {
+            targets: targets.into_iter().collect(),
+            http: Http::default(),
+            deadline: Duration::from_secs(10),
+        }
     }
 
     /// What a new collection reads: everything fresh, or at the deadline what
@@ -76,6 +146,27 @@ impl OnDemand {
         });
         view.recv_timeout(deadline + GRACE).unwrap_or_else(|_| self.refresher.known())
     }
+
+    /// The view of the collection that reads `callback`, counted over all meters.
+    ///
+    /// The SDK marks no beginning of a collection. It calls callbacks on one thread in
+    /// the order in which they were registered, so a collection begins where the
+    /// number does not grow.
+    fn view(&self, callback: usize) -> Arc<View> {
+        let running = LAST.with_borrow(|last| {
+            let Last { callback: read, view, .. } = last.get(&self.id)?;
+            let age = self.refresher.clock().now().since(view.started);
+            (callback > *read && age < self.deadline + MAX_READING).then(|| view.clone())
+        });
+        let view = running.unwrap_or_else(|| self.refreshed());
+        let source = Arc::downgrade(&self.refresher);
+        LAST.with_borrow_mut(|last| {
+            // An application may make its provider anew, and with it its sources.
+            last.retain(|_, of| of.source.strong_count() > 0);
+            last.insert(self.id, Last { source, callback, view: view.clone() })
+        });
+        view
+    }
 }
 
 impl Drop for OnDemand {
@@ -87,37 +178,78 @@ impl Drop for OnDemand {
     }
 }
 
-/// Reading all rows takes no longer; an older view is another collection's.
-const LONGEST_READING: Duration = Duration::from_secs(5);
-
-/// The row that was read last on this thread, and from which view, by source.
-type Last = HashMap<u64, (usize, Arc<View>)>;
-
-thread_local! {
-    static LAST: RefCell<Last> = RefCell::default();
+/// What a source was last asked for.
+struct Last {
+    source: Weak<Refresher>,
+    callback: usize,
+    view: Arc<View>,
 }
 
-impl Source for OnDemand {
-    /// The SDK marks no beginning of a collection. It reads rows in their
-    /// order on one thread, so one begins where the index does not grow; a
-    /// row that a view drops is missed by nobody.
+thread_local! {
+    /// By source, on this thread.
+    static LAST: RefCell<HashMap<u64, Last>> = RefCell::default();
+}
+
+/// The targets whose points are on one meter.
+struct Part {
+    source: Arc<OnDemand>,
+    index: usize,
+    targets: Range<usize>,
+    /// The view that was read last, whole and cut to these targets.
+    last: Mutex<Option<(Arc<View>, Arc<View>)>>,
+}
+
+impl Source for Part {
     fn view(&self, row: usize) -> Option<Arc<View>> {
-        let running = LAST.with_borrow(|last| {
-            let (read, view) = last.get(&self.id)?;
-            let age = self.refresher.clock().now().saturating_sub(view.started);
-            (row > *read && age < self.deadline + LONGEST_READING).then(|| view.clone())
-        });
-        let view = running.unwrap_or_else(|| self.refreshed());
-        LAST.with_borrow_mut(|last| last.insert(self.id, (row, view.clone())));
-        Some(view)
+        let whole = self.source.view(self.index * rows().count() + row);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((read, cut)) if Arc::ptr_eq(read, &whole) => Some(cut.clone()),
+            _ => {
+                let cut = whole.slice(self.targets.clone());
+                *last = Some((whole, cut.clone()));
+                Some(cut)
+            }
+        }
     }
 }
 
-/// Makes fedimeter's instruments on an application's meter. Once a meter:
-/// instruments never let go of their callbacks. With more than 2,000 points a
-/// row, give the provider [`instruments::room_for`] as a view.
-pub fn register(meter: &Meter, source: OnDemand) {
+/// Makes fedimeter's instruments on an application's provider, once a source:
+/// instruments never let go of their callbacks.
+///
+/// The SDK holds 2,000 points an instrument and merges all others. Many targets
+/// therefore get several meters, whose scopes differ in the attribute `fedimeter.part`.
+pub fn register(provider: &impl MeterProvider, source: OnDemand) {
     let targets: Vec<Arc<Target>> = source.refresher.targets().cloned().collect();
-    let source: Arc<dyn Source> = Arc::new(source);
-    instruments::register(meter, &source, &targets, &(0..targets.len()));
+    let source = Arc::new(source);
+    for (index, range) in parts(&targets).into_iter().enumerate() {
+        let scope = InstrumentationScope::builder(SCOPE);
+        let scope = match index {
+            0 => scope.build(),
+            _ => scope.with_attributes([KeyValue::new("fedimeter.part", index as i64)]).build(),
+        };
+        let part = Part { source: source.clone(), index, targets: range.clone(), last: Mutex::default() };
+        let part: Arc<dyn Source> = Arc::new(part);
+        instruments::register(&provider.meter_with_scope(scope), &part, &targets[range]);
+    }
+}
+
+/// Divides targets so that no row has more than [`MAX_POINTS`] in a part, unless one
+/// target has.
+fn parts(targets: &[Arc<Target>]) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut start, mut points) = (0, vec![0; rows().count()]);
+    for (i, target) in targets.iter().enumerate() {
+        let own: Vec<usize> = rows().map(|row| row.most(target)).collect();
+        if i > start && points.iter().zip(&own).any(|(sum, more)| sum + more > MAX_POINTS) {
+            parts.push(start..i);
+            start = i;
+            points.fill(0);
+        }
+        points.iter_mut().zip(own).for_each(|(sum, more)| *sum += more);
+    }
+    if start < targets.len() {
+        parts.push(start..targets.len());
+    }
+    parts
 }

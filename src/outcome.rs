@@ -40,13 +40,15 @@ pub enum ErrorType {
     Tls,
     /// Past the deadline.
     Timeout,
+    /// The bridge could not ask: it had no file descriptor, thread or memory left.
+    Local,
     /// What nobody foresaw.
     Other,
 }
 
 impl ErrorType {
     /// All of them.
-    pub const ALL: [ErrorType; 13] = [
+    pub const ALL: [ErrorType; 14] = [
         ErrorType::Unauthorized,
         ErrorType::RateLimited,
         ErrorType::Http4xx,
@@ -59,6 +61,7 @@ impl ErrorType {
         ErrorType::Connect,
         ErrorType::Tls,
         ErrorType::Timeout,
+        ErrorType::Local,
         ErrorType::Other,
     ];
 
@@ -78,7 +81,31 @@ impl ErrorType {
             ErrorType::Connect => "connect",
             ErrorType::Tls => "tls",
             ErrorType::Timeout => "timeout",
+            ErrorType::Local => "local",
             ErrorType::Other => "_OTHER",
+        }
+    }
+}
+
+impl ErrorType {
+    /// What it is called where people read it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            ErrorType::Unauthorized => "not allowed",
+            ErrorType::RateLimited => "asked too often",
+            ErrorType::Http4xx => "refused",
+            ErrorType::Http5xx => "server error",
+            ErrorType::Redirect => "leads elsewhere",
+            ErrorType::BlockedAddress => "blocked address",
+            ErrorType::Decode => "not understood",
+            ErrorType::TooLarge => "too large",
+            ErrorType::Dns => "name not found",
+            ErrorType::Connect => "no connection",
+            ErrorType::Tls => "no secure connection",
+            ErrorType::Timeout => "timed out",
+            ErrorType::Local => "the bridge could not ask",
+            ErrorType::Other => "failed",
         }
     }
 }
@@ -91,6 +118,16 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::NotOffered => "not_offered",
             Outcome::Failed(error) => error.name(),
+        }
+    }
+
+    /// What it is called where people read it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Outcome::Ok => "read",
+            Outcome::NotOffered => "not offered",
+            Outcome::Failed(error) => error.words(),
         }
     }
 

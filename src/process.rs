@@ -14,10 +14,13 @@ const TICKS_PER_SECOND: u64 = 100;
 pub fn facts(began: Instant) -> ProcessFacts {
     let read = |file| std::fs::read_to_string(file).ok();
     let times = read("/proc/self/stat").as_deref().and_then(cpu_times);
+    let status = read("/proc/self/status");
     ProcessFacts {
         user: times.map(|(user, _)| user),
         system: times.map(|(_, system)| system),
-        memory: read("/proc/self/status").as_deref().and_then(resident),
+        memory: status.as_deref().and_then(resident),
+        threads: status.as_deref().and_then(threads),
+        descriptors: descriptors(),
         uptime: began.elapsed(),
     }
 }
@@ -35,9 +38,23 @@ fn cpu_times(stat: &str) -> Option<(Duration, Duration)> {
 
 /// `VmRSS` of proc_pid_status(5), in bytes.
 fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kib: u64 = field(status, "VmRSS:")?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// `Threads` of proc_pid_status(5).
+fn threads(status: &str) -> Option<u64> {
+    field(status, "Threads:")?.parse().ok()
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// The entries of proc_pid_fd(5), without the one through which they are listed.
+fn descriptors() -> Option<u64> {
+    let listed = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some(listed.saturating_sub(1) as u64)
 }
 
 #[cfg(test)]
@@ -48,9 +65,10 @@ mod tests {
     fn files_of_proc_are_read() {
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 4 0 100 1 2";
         assert_eq!(cpu_times(stat), Some((Duration::from_millis(1230), Duration::from_millis(450))));
-        assert_eq!(resident("Name:\tx\nVmRSS:\t    2048 kB\nRssAnon: 1 kB\n"), Some(2048 * 1024));
-        for wrong in ["", "42 (x", "42 (x) S 1", "VmRSS: many kB"] {
-            assert_eq!((cpu_times(wrong), resident(wrong)), (None, None), "{wrong}");
+        let status = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon: 1 kB\nThreads:\t7\n";
+        assert_eq!((resident(status), threads(status)), (Some(2048 * 1024), Some(7)));
+        for wrong in ["", "42 (x", "42 (x) S 1", "VmRSS: many kB", "Threads:\tfew"] {
+            assert_eq!((cpu_times(wrong), resident(wrong), threads(wrong)), (None, None, None), "{wrong}");
         }
     }
 
@@ -60,5 +78,14 @@ mod tests {
         let facts = facts(Instant::now());
         assert!(facts.memory.is_some_and(|bytes| bytes > 1 << 20), "{facts:?}");
         assert!(facts.user.is_some() && facts.system.is_some(), "{facts:?}");
+        assert!(facts.threads.is_some_and(|threads| threads >= 1), "{facts:?}");
+    }
+
+    /// Other tests open and close files meanwhile: there are at least those that stay.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn open_files_are_counted() {
+        let files: Vec<_> = (0..100).map(|_| std::fs::File::open("/proc/self/stat").unwrap()).collect();
+        assert!(facts(Instant::now()).descriptors.is_some_and(|n| n >= files.len() as u64));
     }
 }

@@ -1,9 +1,10 @@
 //! Refreshing: what is stale is asked for, once, politely, all targets at
 //! once, until a deadline.
 
+mod log;
 mod polled;
 mod run;
-mod said;
+mod schedule;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use crate::outcome::Outcome;
 use crate::snapshot::{Snapshot, View};
 use crate::target::Target;
 
+use self::log::Outages;
 use self::polled::Polled;
 use self::run::Job;
 
@@ -31,6 +33,7 @@ pub struct Refresher {
     clock: Clock,
     lanes: Lanes,
     listener: Arc<Listener>,
+    outages: Arc<Outages>,
 }
 
 /// Is told of every attempt at an endpoint that took time.
@@ -67,8 +70,9 @@ impl Refresher {
             // A quarter of all requests at most waits for dead servers.
             suspect: lane(client, clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
-        let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t))).collect();
-        Refresher { targets, clock, lanes, listener }
+        let outages = Arc::<Outages>::default();
+        let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t, outages.clone()))).collect();
+        Refresher { targets, clock, lanes, listener, outages }
     }
 
     /// Calls `listener` with every attempt at an endpoint that took time: how it
@@ -113,6 +117,7 @@ impl Refresher {
                 break;
             }
         }
+        self.outages.tell_counted();
         Arc::new(self.view(started, unix))
     }
 
@@ -127,6 +132,14 @@ impl Refresher {
     #[must_use]
     pub fn known_since(&self, started: Moment, unix: f64) -> Arc<View> {
         Arc::new(self.view(started, unix))
+    }
+
+    /// Lets the next run ask for all that a token shows, whatever came of it before: the
+    /// token is another.
+    pub fn has_new_token(&self, index: usize) {
+        if let Some(polled) = self.targets.get(index) {
+            polled.has_new_token(self.clock.now());
+        }
     }
 
     /// When the endpoints of a target are asked for again, beside what is known
@@ -168,12 +181,13 @@ fn lane(
     let turns = Arc::new(Semaphore::new(most));
     tokio::spawn(async move {
         while let Some(job) = jobs.recv().await {
-            // The semaphore is never closed.
-            let Ok(turn) = turns.clone().acquire_owned().await else { return };
             let (client, clock, listener) = (client.clone(), clock.clone(), listener.clone());
+            let turns = turns.clone();
             tokio::spawn(async move {
-                job.run(&client, &clock, &listener).await;
-                drop(turn);
+                let resolved = client.resolve(job.target()).await;
+                // The semaphore is never closed.
+                let Ok(_turn) = turns.acquire().await else { return };
+                job.run(&client, &clock, &listener, resolved.err()).await;
             });
         }
     });

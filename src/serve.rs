@@ -11,19 +11,26 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bridge::{Bridge, BridgeError, Exporters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::otel::OtelEnv;
-use crate::export::otlp::{Exporter, OtlpError};
+use crate::descriptors::{Budget, Wishes};
+use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
 use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
-use crate::{listing, server};
+use crate::metrics::SCHEMA_URL;
+use crate::server::clients::Clients;
+use crate::server::host::HostNames;
+use crate::server::{self, listener};
+use crate::{identity, listing, token_files};
 
 /// How long all that was started may take to end.
 const LAST_PARTS: Duration = Duration::from_millis(4500);
@@ -62,33 +69,11 @@ pub enum ServeError {
 /// the same `service.instance.id` from start to start on the same machine.
 #[must_use]
 pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
-    let first = config.targets.first().map(|t| t.name.to_string()).unwrap_or_default();
-    // Hashed, it does not tell which machine. A container may have none.
-    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let attributes = otel.resource(&format!("{:?} {first} {}", config.listen, machine.trim()));
+    let attributes = otel.resource(&identity::of(config));
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attributes(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)))
+        .with_schema_url(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)), SCHEMA_URL)
         .build()
-}
-
-/// From so many targets on, one connection a host is kept: it takes 19 KiB.
-const FLEET: usize = 100;
-
-/// Connections to keep per host between collections, so that all targets
-/// together stay within half of the open files that the system allows.
-fn kept_per_host(config: &Config) -> usize {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let each = usize::try_from(limit / 2).unwrap_or(usize::MAX) / config.targets.len().max(1);
-    if each == 0 {
-        tracing::info!(
-            "{} targets and {limit} open files: no connection is kept between collections; raise the limit with \
-             ulimit -n or LimitNOFILE to keep them",
-            config.targets.len()
-        );
-    }
-    let wanted = if config.targets.len() > FLEET { 1 } else { config.http.max_requests_per_host };
-    each.min(wanted)
 }
 
 /// Serves until `shutdown` ends, then flushes and returns within 5 s.
@@ -109,11 +94,23 @@ pub async fn serve(
         return Ok(());
     }
     let resource = resource(&config, &otel);
-    let exporter = prepare(&mut config, &otel)?;
-    config.http.kept_per_host = kept_per_host(&config);
+    let mut exporter = prepare(&mut config, &otel)?;
+    if let Some(exporter) = &mut exporter {
+        exporter.open_backlog()?;
+    }
+    let budget = Budget::of_the_system(Wishes {
+        connections: config.limits.max_connections,
+        requests: config.http.max_requests,
+        requests_per_host: config.http.max_requests_per_host,
+        targets: config.targets.len(),
+    });
+    config.limits.max_connections = budget.connections;
+    config.http.max_requests = budget.requests;
+    config.http.kept_per_host = budget.kept_per_host;
+    config.http.most_open = budget.open;
     let mut listeners = Vec::new();
     for address in &config.listen {
-        listeners.push(listen(*address).await?);
+        listeners.push(listen(*address, &config.listen)?);
     }
     let exporters =
         Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
@@ -123,30 +120,36 @@ pub async fn serve(
         push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
     };
     let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
+    let clients = Clients::new(config.limits.clone(), {
+        let own = own.clone();
+        move |limit| own.client_reached(limit)
+    });
     let bridge = Arc::new(bridge.with_own(own));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
     let mut addresses = Vec::new();
     for listener in listeners {
-        addresses.extend(listener.local_addr());
-        let routes = server::router(bridge.clone());
+        let Ok(address) = listener.local_addr() else { continue };
+        addresses.push(address);
+        let names = HostNames::of(address, &config.listen_hosts);
+        let routes = server::router(bridge.clone(), clients.clone());
+        let serving = listener::serve(listener, routes, names, clients.clone(), end.clone());
         let end = end.clone();
         parts.spawn(async move {
-            let serving = axum::serve(listener, routes).with_graceful_shutdown(end.clone().cancelled_owned());
             let late = async {
                 end.cancelled().await;
                 tokio::time::sleep(LAST_SCRAPES).await;
             };
             tokio::select! {
-                served = serving => {
-                    if let Err(e) = served {
-                        tracing::error!("serving /metrics ended: {e}");
-                    }
-                }
+                () = serving => {}
                 () = late => {}
             }
         });
+    }
+    if exporters.pull {
+        let end = end.clone();
+        parts.spawn(async move { clients.watch(end).await });
     }
     if let Some(exporter) = exporter {
         parts.spawn(push::run(Pushed(bridge.clone()), exporter, otel.push, end.clone()));
@@ -158,6 +161,13 @@ pub async fn serve(
     if !exporters.pull {
         tracing::info!("/metrics is off");
     }
+    #[cfg(unix)]
+    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(ignore_hang_ups()));
+    let followed = bridge.clone();
+    let token_files = async move { token_files::follow(followed.refresher()).await };
+    let _token_files = AbortOnDropHandle::new(tokio::spawn(token_files));
+    let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
+    let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
     ready(&addresses);
     let all_ended = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
@@ -191,11 +201,17 @@ pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, 
             "OTEL_METRICS_EXPORTER names no exporter; unset it, or name otlp or prometheus"
         }));
     }
-    Ok(if otel.exporters.otlp { Some(Exporter::build(&otel.otlp)?) } else { None })
+    for signal in otel.telemetry.exported() {
+        Exporter::build(&signal.otlp)?;
+    }
+    let otlp = OtlpSettings { delivery: config.delivery.clone(), ..otel.otlp.clone() };
+    Ok(if otel.exporters.otlp { Some(Exporter::build(&otlp)?) } else { None })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|cause| {
+fn listen(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, ServeError> {
+    // `[::]` takes IPv4, too, unless told otherwise.
+    let has_ipv4 = all.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+    bind(address, address.is_ipv6() && has_ipv4).map_err(|cause| {
         let advice = match cause.kind() {
             io::ErrorKind::AddrInUse => {
                 "another program has it: stop that one, or choose another with --listen"
@@ -212,6 +228,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// Listens, as [`TcpListener::bind`] does, which cannot leave IPv4 out.
+fn bind(address: SocketAddr, only_ipv6: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if only_ipv6 {
+        socket.set_only_v6(true)?;
+    }
+    // A port that was just left may still have connections that end.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// What push collects from.
 struct Pushed(Arc<Bridge>);
 
@@ -219,6 +249,18 @@ impl Collection for Pushed {
     async fn collect(&self, deadline: Instant) -> Vec<ResourceMetrics> {
         let within = deadline.saturating_duration_since(Instant::now()).min(self.0.deadline());
         self.0.collect(within).await
+    }
+}
+
+/// Collects once at the start, and then at this interval, if there is one.
+async fn collect_by_itself(bridge: Arc<Bridge>, every: Option<Duration>, end: CancellationToken) {
+    loop {
+        bridge.collect_by_itself().await;
+        let Some(every) = every else { return };
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
     }
 }
 
@@ -242,6 +284,19 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
         if let Ok(Err(e)) = printed {
             tracing::error!("the console exporter ends, standard output cannot be written: {e}");
             return;
+        }
+    }
+}
+
+/// Logs each SIGHUP from the call on: without a handler it would end the process.
+#[cfg(unix)]
+fn ignore_hang_ups() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let hang_ups = signal(SignalKind::hangup());
+    async {
+        let Ok(mut hang_ups) = hang_ups else { return };
+        while hang_ups.recv().await.is_some() {
+            tracing::info!("SIGHUP is ignored: restart fedimeter to read a changed configuration");
         }
     }
 }
@@ -278,5 +333,23 @@ pub fn signal() -> impl Future<Output = ()> + use<> {
             () = interrupt => {}
             () = terminate => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn ipv6_beside_ipv4_of_the_same_port_is_listened_on_alone() {
+        let ipv4: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let first = listen(ipv4, &[ipv4]).unwrap();
+        let ipv4 = first.local_addr().unwrap();
+        let ipv6 = SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), ipv4.port());
+        let second = listen(ipv6, &[ipv4, ipv6]).unwrap();
+        assert_eq!(second.local_addr().unwrap(), ipv6);
+        drop(second);
+        let error = listen(ipv6, &[ipv6]).unwrap_err().to_string();
+        assert!(error.contains("another program has it"), "alone it takes IPv4, too: {error}");
     }
 }

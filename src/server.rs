@@ -1,107 +1,215 @@
 //! What the bridge serves over HTTP: `/metrics`, pages for people, its health.
 
+mod body;
+pub mod clients;
+mod connection;
+pub mod host;
+pub mod listener;
 pub mod page;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use url::form_urlencoded;
 
-use crate::bridge::Bridge;
-use crate::export::exposition::gzip;
+use crate::bridge::{Bridge, MAX_COLLECTION};
 use crate::export::negotiation::negotiate;
+use crate::export::page::Page;
+use crate::listing;
 use crate::snapshot::{Reading, View};
 
+use body::Pieces;
+use clients::Clients;
+use connection::Connection;
 use page::Question;
 
 /// How long before Prometheus gives up an answer is to be there.
 const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
-/// No scrape takes longer, whatever its client would wait.
-const LONGEST_SCRAPE: Duration = Duration::from_secs(120);
+
+/// What the routes answer from.
+#[derive(Clone)]
+struct Served {
+    bridge: Arc<Bridge>,
+    clients: Arc<Clients>,
+}
+
+/// The connection that a request came on.
+type Asked = Arc<Connection>;
 
 /// The routes of a bridge.
-pub fn router(bridge: Arc<Bridge>) -> Router {
+pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>) -> Router {
     Router::new()
         .route("/", get(fleet))
-        // A proxy may have decoded the slashes of a name that is a URL.
-        .route("/targets/{*name}", get(target))
+        .route("/target", get(target))
+        // Where the pages of targets were before.
+        .route("/targets/{*name}", get(moved))
         .route("/style.css", get(|| async { page::asset("text/css; charset=utf-8", page::STYLE) }))
         .route("/icon.svg", get(|| async { page::asset("image/svg+xml", page::ICON) }))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { text(StatusCode::OK, "fedimeter is healthy\n") }))
-        .route("/-/ready", get(|| async { text(StatusCode::OK, "fedimeter is ready\n") }))
+        .route("/-/ready", get(ready))
+        .route("/api/v1/targets", get(targets))
         .fallback(|| async { text(StatusCode::NOT_FOUND, "there is nothing here; see / and /metrics\n") })
         .method_not_allowed_fallback(|| async { text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n") })
-        .with_state(bridge)
+        .with_state(Served { bridge, clients })
 }
 
-async fn metrics(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> Response {
+async fn ready(State(served): State<Served>) -> Response {
+    if served.bridge.is_ready() {
+        return text(StatusCode::OK, "fedimeter is ready\n");
+    }
+    let why = if served.bridge.is_ending() { "it is ending" } else { "its first collection is under way" };
+    text(StatusCode::SERVICE_UNAVAILABLE, &format!("fedimeter is not ready: {why}\n"))
+}
+
+/// What the pages show, for programs: as `once --format json` prints it.
+async fn targets(State(served): State<Served>, Extension(connection): Extension<Asked>) -> Response {
+    let Served { bridge, clients } = served;
+    let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
+    match tokio::task::spawn_blocking(move || listing::json(&bridge.status().view).to_string()).await {
+        Ok(json) => {
+            let mut answer = HeaderMap::new();
+            answer.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            answer.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            (answer, Body::new(Pieces::of(json.into(), turn))).into_response()
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no targets: making the list panicked\n"),
+    }
+}
+
+async fn metrics(
+    State(served): State<Served>,
+    Extension(connection): Extension<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let Served { bridge, clients } = served;
     let asked = negotiate(&headers);
     let within = scrape_deadline(&headers).unwrap_or(bridge.deadline());
-    let body = match bridge.scrape(within, asked.format).await {
-        Ok(body) => body,
+    let page = match bridge.scrape(within, asked.format).await {
+        Ok(page) => page,
         Err(e) => return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n")),
     };
+    // Waiting together costs nothing; what is sent costs memory until it is taken.
+    let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
     let mut answer = HeaderMap::new();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(asked.content_type()));
     answer.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !asked.gzip {
-        return (answer, body).into_response();
+        return (answer, Body::new(Pieces::text(&page, turn))).into_response();
     }
-    match tokio::task::spawn_blocking(move || gzip(&body)).await {
-        Ok(body) => {
+    match compressed(page).await {
+        Some(bytes) => {
             answer.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            (answer, body).into_response()
+            (answer, Body::new(Pieces::of(bytes, turn))).into_response()
         }
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no metrics: compressing them panicked\n"),
+        None => text(StatusCode::INTERNAL_SERVER_ERROR, "no metrics: compressing them panicked\n"),
     }
+}
+
+async fn compressed(page: Arc<Page>) -> Option<Bytes> {
+    if page.is_compressed() {
+        return Some(page.gzip());
+    }
+    tokio::task::spawn_blocking(move || page.gzip()).await.ok()
+}
+
+/// The answer where too many others are answered.
+fn busy(clients: &Clients) -> Response {
+    let most = clients.limits().max_requests;
+    let mut response = text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &format!(
+            "fedimeter answers {most} requests at once and not this one: ask again, less often or from fewer places\n"
+        ),
+    );
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// When a scrape has to be answered, by what Prometheus says of its patience.
 fn scrape_deadline(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 =
         headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?.trim().parse().ok()?;
-    let patience = Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_SCRAPE);
+    let patience = Duration::try_from_secs_f64(seconds).ok()?.min(MAX_COLLECTION);
     // A scraper with less patience than the margin gets half of what it has.
     Some(patience.checked_sub(SCRAPE_MARGIN).filter(|d| !d.is_zero()).unwrap_or(patience / 2))
 }
 
-async fn fleet(State(bridge): State<Arc<Bridge>>, RawQuery(query): RawQuery) -> Response {
-    rendered(move || {
-        let question = Question::parse(query.as_deref().unwrap_or_default());
+async fn fleet(
+    State(served): State<Served>,
+    Extension(connection): Extension<Asked>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Served { bridge, clients } = served;
+    let question = Question::parse(query.as_deref().unwrap_or_default());
+    rendered(&clients, &connection, question.paused, move || {
         (StatusCode::OK, page::fleet(&bridge.status(), &question))
     })
     .await
 }
 
-async fn target(State(bridge): State<Arc<Bridge>>, name: Result<Path<String>, PathRejection>) -> Response {
-    rendered(move || {
-        // What is no UTF-8 is no target's name.
-        let name = name.map(|Path(name)| name).unwrap_or_default();
+/// Leads to a target's page from where it was before, relative to what the browser
+/// sees: a proxy may serve the bridge below a path of its own.
+async fn moved(uri: Uri, name: Result<Path<String>, PathRejection>) -> Response {
+    // What is no UTF-8 is no target's name.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    let up = "../".repeat(uri.path().matches('/').count().saturating_sub(1));
+    let mut response = text(StatusCode::PERMANENT_REDIRECT, "the page is at /target?name=NAME\n");
+    if let Ok(place) = HeaderValue::try_from(format!("{up}{}", Question::default().href_of(&name))) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
+}
+
+async fn target(
+    State(served): State<Served>,
+    Extension(connection): Extension<Asked>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Served { bridge, clients } = served;
+    let query = query.unwrap_or_default();
+    let question = Question { paused: Question::parse(&query).paused, ..Question::default() };
+    rendered(&clients, &connection, question.paused, move || {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let name =
+            pairs.find(|(key, _)| key == "name").map(|(_, name)| name.into_owned()).unwrap_or_default();
         let status = bridge.status();
         let index = status.view.targets.iter().position(|(target, _)| *target.name == name);
         let found = index.and_then(|index| Some((index, bridge.refresher().planned(index)?)));
         let Some((index, (snapshot, plan))) = found else {
-            return (StatusCode::NOT_FOUND, page::no_target(&status, &name));
+            return (StatusCode::NOT_FOUND, page::no_target(&status, &question, &name));
         };
         let View { started, unix, ref targets } = *status.view;
         let reading = Reading { target: &targets[index].0, snapshot: &snapshot, started, unix };
-        (StatusCode::OK, page::target(&status, &reading, &plan))
+        (StatusCode::OK, page::target(&status, &question, &reading, &plan))
     })
     .await
 }
 
 /// Thousands of targets take milliseconds: not on an async thread.
-async fn rendered(render: impl FnOnce() -> (StatusCode, String) + Send + 'static) -> Response {
+async fn rendered(
+    clients: &Clients,
+    connection: &Connection,
+    paused: bool,
+    render: impl FnOnce() -> (StatusCode, String) + Send + 'static,
+) -> Response {
+    let Some(turn) = clients.turn(connection).await else { return busy(clients) };
     match tokio::task::spawn_blocking(render).await {
-        Ok((status, html)) => page::answer(status, html),
+        Ok((status, html)) => page::answer(status, paused, Body::new(Pieces::of(html.into(), turn))),
         Err(_) => {
             text(StatusCode::INTERNAL_SERVER_ERROR, "no page: making it panicked; please report this\n")
         }

@@ -1,6 +1,7 @@
 //! What is known of a target: plain data, every field optional, and how each
 //! endpoint fared. No I/O, no clock of its own, nothing that fails.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,38 @@ impl View {
             unix: self.unix,
         })
     }
+
+    /// A part of the targets, at the same time.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Arc<View> {
+        let targets = self.targets.get(range).unwrap_or_default().to_vec();
+        Arc::new(View { targets, ..self.without_targets() })
+    }
+
+    /// The same after a deadline at which waiting ends for good: first attempts
+    /// that are still under way have timed out.
+    #[must_use]
+    pub fn ended_by(&self, deadline: Duration) -> View {
+        let ended = |slot: &Slot| match slot.outcome {
+            Some(_) => slot.clone(),
+            None => Slot {
+                outcome: Some(Outcome::Failed(ErrorType::Timeout)),
+                reason: Some(format!("no complete response within the deadline of {deadline:?}").into()),
+                ..slot.clone()
+            },
+        };
+        let targets = self.targets.iter().map(|(target, snapshot)| {
+            let slots = snapshot.slots.iter().map(ended).collect();
+            (target.clone(), Arc::new(Snapshot { slots, ..Snapshot::clone(snapshot) }))
+        });
+        View { targets: targets.collect(), ..self.without_targets() }
+    }
+
+    /// The time alone.
+    #[must_use]
+    pub fn without_targets(&self) -> View {
+        View { started: self.started, unix: self.unix, targets: Vec::new() }
+    }
 }
 
 /// All that is known of one target.
@@ -50,6 +83,27 @@ pub struct Snapshot {
     pub rate_limit: Option<RateLimit>,
     /// When the earliest certificate of the served chain ends, Unix seconds.
     pub certificate_expiry: Option<i64>,
+}
+
+impl Snapshot {
+    /// Whether the target is there: true when any of v2 instance, v1 instance
+    /// and NodeInfo was read in its last attempt, false when every one that
+    /// was attempted failed, `None` before the first attempt ended, and where
+    /// none was read and one failed for a reason that says nothing about the
+    /// server: the bridge could not ask, or the server told it to wait.
+    #[must_use]
+    pub fn up(&self) -> Option<bool> {
+        let documents = self.slots.iter().filter(|slot| slot.endpoint.shows_up());
+        let outcomes: Vec<Outcome> = documents.filter_map(|slot| slot.outcome).collect();
+        if outcomes.contains(&Outcome::Ok) {
+            return Some(true);
+        }
+        let has_failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)));
+        let is_unknown = [ErrorType::Local, ErrorType::RateLimited]
+            .iter()
+            .any(|error| outcomes.contains(&Outcome::Failed(*error)));
+        (has_failed && !is_unknown).then_some(false)
+    }
 }
 
 /// How one endpoint fared, and what it said.
@@ -69,6 +123,8 @@ pub struct Slot {
     pub duration: Duration,
     /// Decoded bytes of its body.
     pub size: u64,
+    /// Where what was read came from.
+    pub served_from: ServedFrom,
     /// When the last successful attempt ended, Unix seconds.
     pub last_success: Option<f64>,
     /// Until when `facts` may be reported without asking again.
@@ -89,12 +145,13 @@ impl Slot {
             endpoint,
             outcome: None,
             status: None,
-            attempted: Duration::ZERO,
-            finished: Duration::ZERO,
+            attempted: Moment::ORIGIN,
+            finished: Moment::ORIGIN,
             duration: Duration::ZERO,
             size: 0,
+            served_from: ServedFrom::Origin,
             last_success: None,
-            fresh_until: Duration::ZERO,
+            fresh_until: Moment::ORIGIN,
             failures: Vec::new(),
             reason: None,
             facts: None,
@@ -108,6 +165,19 @@ impl Slot {
             None => self.failures.push((error, n)),
         }
     }
+}
+
+/// Where an answer came from, in the order in which it tells less and less of
+/// the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServedFrom {
+    /// From the server itself, as far as its headers tell.
+    #[default]
+    Origin,
+    /// From a cache on the way: what it says of a rate limit is somebody else's.
+    Cache,
+    /// From a cache that gave what has outlived its time: the server may be away.
+    StaleCache,
 }
 
 /// `X-RateLimit-*` of an answer.
@@ -225,19 +295,45 @@ impl<'a> Reading<'a> {
         self.slot(endpoint)?.outcome
     }
 
-    /// Whether the target is there: true when any of v2 instance, v1 instance
-    /// and NodeInfo was read in its last attempt, false when every one that
-    /// was attempted failed, `None` before the first attempt ended.
+    /// As [`Snapshot::up`].
     #[must_use]
     pub fn up(&self) -> Option<bool> {
-        let mut up = None;
-        for slot in self.snapshot.slots.iter().filter(|s| s.endpoint.shows_up()) {
-            match slot.outcome {
-                Some(Outcome::Ok) => return Some(true),
-                Some(Outcome::Failed(_)) => up = Some(false),
-                Some(Outcome::NotOffered) | None => {}
-            }
+        self.snapshot.up()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_target_is_down_only_where_every_document_was_asked_for_in_vain() {
+        use ErrorType::{Connect, Http4xx, Local, RateLimited};
+        let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
+        let (ok, missing) = (Some(Outcome::Ok), Some(Outcome::NotOffered));
+        let failed = |error| Some(Outcome::Failed(error));
+        for (outcomes, up) in [
+            ([None, None, None], None),
+            ([missing, None, missing], None),
+            ([failed(Connect), failed(Connect), failed(Connect)], Some(false)),
+            ([failed(Http4xx), missing, None], Some(false)),
+            ([failed(Connect), ok, failed(Connect)], Some(true)),
+            ([failed(Local), failed(Local), failed(Local)], None),
+            ([failed(Connect), failed(Local), failed(Connect)], None),
+            ([failed(Local), ok, missing], Some(true)),
+            ([failed(RateLimited), failed(RateLimited), failed(RateLimited)], None),
+            ([failed(RateLimited), failed(RateLimited), ok], Some(true)),
+            ([failed(RateLimited), failed(RateLimited), failed(Connect)], None),
+        ] {
+            let documents = [Endpoint::InstanceV2, Endpoint::InstanceV1, Endpoint::Nodeinfo];
+            let slot = |(endpoint, outcome)| Slot { outcome, ..Slot::new(endpoint) };
+            let slots = documents.into_iter().zip(outcomes).map(slot).collect();
+            let snapshot = Snapshot { slots, ..Snapshot::default() };
+            let reading =
+                Reading { target: &target, snapshot: &snapshot, started: Moment::ORIGIN, unix: 0.0 };
+            assert_eq!(reading.up(), up, "{outcomes:?}");
         }
-        up
     }
 }

@@ -41,10 +41,9 @@ impl Software {
         let (v2, v1, nodeinfo) = (reading.v2(), reading.v1(), reading.nodeinfo());
         let spelt = v2.and_then(|v| v.version.as_deref()).or_else(|| v1.and_then(|v| v.version.as_deref()));
         let mut found = spelt.map(Software::parse).unwrap_or_default();
-        if let Some(source) = v2.and_then(|v| v.source_url.as_deref())
-            && source.to_ascii_lowercase().contains("gotosocial")
-        {
-            found = Software { name: Some("gotosocial".to_owned()), mastodon: None, ..found };
+        // Its source names software whose version is a bare number, as Mastodon's.
+        if let Some(name) = v2.and_then(|v| v.source_url.as_deref()).and_then(of_source) {
+            found = Software { name: Some(name.to_owned()), mastodon: None, ..found };
         }
         let Some(nodeinfo) = nodeinfo else { return found };
         if let Some(name) = &nodeinfo.software {
@@ -92,8 +91,14 @@ impl Software {
                 };
             }
         }
-        if let Some(version) = spelt.strip_prefix("takahe/") {
-            return Software { name: Some("takahe".to_owned()), version: not_empty(version), mastodon: None };
+        // `takahe/0.11.0`, `WordPress/6.1.9, EMA/1.6.1`
+        if let Some((name, version)) = spelt.split_once('/')
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && version.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let version = version.split(',').next().unwrap_or(version).trim();
+            return Software { name: Some(name.to_lowercase()), version: not_empty(version), mastodon: None };
         }
         let hometown = spelt.contains("+hometown-");
         // Hometown once counted itself before Mastodon: `1.0.7+3.5.5`.
@@ -101,7 +106,11 @@ impl Software {
             Some((own, base)) if own.starts_with("1.0.") && numbers(base).is_some() => (base, true),
             _ => (spelt, hometown),
         };
-        let mastodon = numbers(base).filter(|(major, _)| (1..100).contains(major));
+        // GoToSocial can put a version of Mastodon before its own, so that clients take
+        // it for one: `3.5.3+0.17.3+git-6f4cb2f`. Forks add words.
+        let injected =
+            base.split_once('+').and_then(|(_, own)| numbers(own)).is_some_and(|(major, _)| major < 100);
+        let mastodon = numbers(base).filter(|(major, _)| (1..100).contains(major) && !injected);
         Software {
             name: mastodon.map(|_| if hometown { "hometown" } else { "mastodon" }.to_owned()),
             version: not_empty(spelt),
@@ -123,6 +132,18 @@ impl Software {
     }
 }
 
+/// Software that gives a bare version number over Mastodon's API, and names
+/// itself by its `source_url`.
+const BY_SOURCE: &[&str] =
+    &["gotosocial", "hollo", "epicyon", "kitsune", "mitra", "piefed", "pixelfed", "snac", "takahe", "tootik"];
+
+/// The software that a repository's URL names.
+fn of_source(url: &str) -> Option<&'static str> {
+    let last = url.trim().trim_end_matches('/').rsplit('/').next()?.to_ascii_lowercase();
+    let last = last.strip_suffix(".git").unwrap_or(&last);
+    BY_SOURCE.iter().copied().find(|name| *name == last)
+}
+
 /// Major and minor at the start of a version: `4.3` of `v4.3.0-rc.1+glitch`.
 fn numbers(version: &str) -> Option<(u32, u32)> {
     let version = version.strip_prefix('v').unwrap_or(version);
@@ -138,6 +159,19 @@ fn not_empty(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn software_is_known_by_its_source() {
+        for (url, name) in [
+            ("https://codeberg.org/superseriousbusiness/gotosocial", Some("gotosocial")),
+            ("https://github.com/fedify-dev/hollo.git", Some("hollo")),
+            ("https://github.com/mastodon/mastodon", None),
+            ("https://example.org/my-gotosocial-fork", None),
+            ("", None),
+        ] {
+            assert_eq!(of_source(url), name, "{url}");
+        }
+    }
 
     #[test]
     fn version_strings_of_the_wild() {
@@ -159,6 +193,8 @@ mod tests {
             ("3.0.0 (compatible; Sharkey 2024.1.0.beta1; like Akkoma)", "sharkey", "2024.1.0.beta1", None),
             ("4.0.0 (not true; really snac/2.52)", "snac", "2.52", None),
             ("takahe/0.11.0", "takahe", "0.11.0", None),
+            ("WordPress/6.1.9, EMA/1.6.1", "wordpress", "6.1.9", None),
+            ("3.5.3+0.17.3+git-6f4cb2f", "", "3.5.3+0.17.3+git-6f4cb2f", None),
             ("0.1.0 (compatible; Mastodon/4.2.0)", "", "0.1.0", None),
             (
                 "4.5.10+-zach (with modifications)",

@@ -2,16 +2,24 @@
 //! and what is asked of it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
+use crate::clean::Cleaner;
 use crate::endpoint::{Endpoint, On};
 
+pub(crate) mod attributes;
+mod builder;
+mod parse;
 mod token;
 
+pub use builder::{TargetBuilder, TargetError};
+pub(crate) use parse::{parse_account, parse_tag};
+pub use parse::{parse_host, parse_target};
+#[cfg(feature = "program")]
+pub(crate) use token::MAX_TOKEN;
 pub use token::{Token, TokenOrigin};
 
 /// One server to poll. Everything in it has been checked.
@@ -78,6 +86,12 @@ impl AccountRef {
 }
 
 impl Target {
+    /// Describes the server at `server`: a host such as `mastodon.social`, a host with
+    /// a port, or an `http` or `https` URL without a path.
+    pub fn builder(server: &str) -> TargetBuilder {
+        TargetBuilder::new(server)
+    }
+
     /// A target with the default endpoints, from a checked URL.
     ///
     /// `host` and `forwarded_proto` are those of [`Target`]; `attributes` are
@@ -156,6 +170,12 @@ impl Target {
         })
     }
 
+    /// What the server has said passes through it: a server may repeat its token.
+    #[must_use]
+    pub fn cleaner(&self) -> Cleaner {
+        self.token.as_ref().map(Token::cleaner).unwrap_or_default()
+    }
+
     /// The value of `server.address`.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -166,6 +186,16 @@ impl Target {
                 _ => None,
             })
             .unwrap_or_default()
+    }
+
+    /// The value of `server.port`, which points leave out where it is 443 of https.
+    #[must_use]
+    pub fn port(&self) -> i64 {
+        let port = self.identity.iter().find_map(|(key, value)| match value {
+            AttributeValue::Int(port) if &**key == "server.port" => Some(*port),
+            _ => None,
+        });
+        port.unwrap_or(443)
     }
 
     /// The shortest time between two requests for `endpoint`.
@@ -188,170 +218,5 @@ fn split_host(host: &str) -> (String, Option<u16>) {
             Err(_) => (host.to_owned(), None),
         },
         _ => (host.trim_matches(['[', ']']).to_owned(), None),
-    }
-}
-
-/// Scheme, host and port of the server that `text` names: a host (https is
-/// assumed), `host:port`, or a URL with the path `/`.
-///
-/// # Errors
-/// What is wrong and what to write instead. A password or a query, which may
-/// be a secret, is not repeated.
-pub fn parse_target(text: &str) -> Result<Url, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("is empty; write a host such as mastodon.social".to_owned());
-    }
-    // The url crate would drop tabs and newlines and read `\` as `/`.
-    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err("has a space, a control character or a backslash; write one host or URL".to_owned());
-    }
-    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
-    let scheme = scheme.to_ascii_lowercase();
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    let site = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let shown = if site.is_empty() { "mastodon.social" } else { site };
-    if scheme != "https" && scheme != "http" {
-        return Err(format!("has a scheme that is neither http nor https; write https://{shown}"));
-    }
-    if authority.contains('@') {
-        return Err(
-            if text.contains("://") || authority.split('@').next().is_some_and(|a| a.contains(':')) {
-                format!(
-                    "has a user name or a password; write {shown}, and give a token by token_file or token_env"
-                )
-            } else {
-                format!(
-                    "looks like an account; write its server, {shown}, and list the account under accounts"
-                )
-            },
-        );
-    }
-    if tail.contains(['?', '#']) {
-        return Err(format!("has a query or a fragment; write {scheme}://{shown}"));
-    }
-    if !matches!(tail, "" | "/") {
-        return Err(format!("has a path; write {scheme}://{shown}"));
-    }
-    let bracketed = match site.parse::<Ipv6Addr>() {
-        Ok(ip) => format!("[{ip}]"),
-        Err(_) => site.to_owned(),
-    };
-    let wrong = |why: &str| format!("is not a host or a URL ({why}); write one such as mastodon.social");
-    let mut url = Url::parse(&format!("{scheme}://{bracketed}/")).map_err(|e| wrong(&e.to_string()))?;
-    match url.host().map(|host| host.to_owned()) {
-        Some(Host::Domain(domain)) => {
-            // One trailing dot only says that the name is complete.
-            let domain = domain.strip_suffix('.').unwrap_or(&domain);
-            check_domain(domain).map_err(wrong)?;
-            url.set_host(Some(domain)).map_err(|e| wrong(&e.to_string()))?;
-        }
-        // A number is an address to the URL standard: 9464 is 0.0.36.248.
-        Some(Host::Ipv4(_)) => {
-            let written = bracketed.split(':').next().unwrap_or_default();
-            written.parse::<Ipv4Addr>().map_err(|_| wrong("a number is no host"))?;
-        }
-        Some(Host::Ipv6(_)) => {}
-        None => return Err(wrong("no host")),
-    }
-    if url.port() == Some(0) {
-        return Err(wrong("port 0"));
-    }
-    Ok(url)
-}
-
-/// A `Host` header: a name, and a port unless it is the one of `scheme`.
-///
-/// # Errors
-/// What is wrong and what to write instead.
-pub fn parse_host(text: &str, scheme: &str) -> Result<String, String> {
-    if text.contains("://") || text.contains('/') {
-        return Err("is a URL; write the host alone, such as mastodon.social".to_owned());
-    }
-    let text = text.trim();
-    let text = text.parse::<Ipv6Addr>().map_or_else(|_| text.to_owned(), |ip| format!("[{ip}]"));
-    let url = parse_target(&format!("{scheme}://{text}"))?;
-    let host = url.host_str().unwrap_or_default();
-    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
-fn check_domain(domain: &str) -> Result<(), &'static str> {
-    if domain.len() > 253 {
-        return Err("longer than 253 characters");
-    }
-    for label in domain.split('.') {
-        if label.is_empty() || label.len() > 63 {
-            return Err("a part between dots must have 1 to 63 characters");
-        }
-        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
-            return Err("a character that no host has");
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_normalised() {
-        for (text, url) in [
-            ("mastodon.social", "https://mastodon.social/"),
-            (" Mastodon.Social ", "https://mastodon.social/"),
-            ("https://mastodon.social/", "https://mastodon.social/"),
-            ("HTTPS://mastodon.social:443", "https://mastodon.social/"),
-            ("mastodon.social.", "https://mastodon.social/"),
-            ("example.org:8443", "https://example.org:8443/"),
-            ("http://127.0.0.1:3000", "http://127.0.0.1:3000/"),
-            ("localhost:3000", "https://localhost:3000/"),
-            ("bücher.example", "https://xn--bcher-kva.example/"),
-            ("::1", "https://[::1]/"),
-            ("[2001:DB8::1]:8443", "https://[2001:db8::1]:8443/"),
-            ("http://[::1]", "http://[::1]/"),
-        ] {
-            assert_eq!(parse_target(text).as_ref().map(Url::as_str), Ok(url), "{text}");
-        }
-    }
-
-    #[test]
-    fn wrong_targets_say_what_to_write() {
-        for (text, expected) in [
-            ("", "is empty"),
-            ("a b", "has a space"),
-            ("a\\b", "backslash"),
-            ("ftp://mastodon.social", "write https://mastodon.social"),
-            ("https://mastodon.social/api/v1/instance", "has a path; write https://mastodon.social"),
-            ("mastodon.social/about", "has a path; write https://mastodon.social"),
-            ("https://mastodon.social/?access_token=hunter2", "has a query"),
-            ("https://mastodon.social#hunter2", "has a query or a fragment"),
-            ("https://me:hunter2@mastodon.social", "user name or a password; write mastodon.social"),
-            ("me:hunter2@mastodon.social", "user name or a password"),
-            ("https://me:hun@ter2@mastodon.social/x", "user name or a password; write mastodon.social"),
-            ("@Gargron@mastodon.social", "write its server, mastodon.social"),
-            ("9464", "a number is no host"),
-            ("127.1", "a number is no host"),
-            ("a..b", "a part between dots"),
-            ("*.social", "no host has"),
-            ("mastodon.social:http", "invalid port"),
-            ("mastodon.social:99999", "invalid port"),
-            ("mastodon.social:0", "port 0"),
-            ("https://", "empty host"),
-            ("http:mastodon.social", "invalid port"),
-        ] {
-            let message = parse_target(text).unwrap_err();
-            assert!(message.contains(expected), "{text}: {message}");
-            assert!(!message.contains("hunter2") && !message.contains("ter2"), "{text}: {message}");
-        }
-    }
-
-    #[test]
-    fn hosts() {
-        assert_eq!(parse_host("Mastodon.Social", "http"), Ok("mastodon.social".to_owned()));
-        assert_eq!(parse_host("mastodon.social:443", "https"), Ok("mastodon.social".to_owned()));
-        assert_eq!(parse_host("mastodon.social:443", "http"), Ok("mastodon.social:443".to_owned()));
-        assert_eq!(parse_host("[::1]:80", "https"), Ok("[::1]:80".to_owned()));
-        assert!(parse_host("https://mastodon.social", "https").is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! The one TLS stack (rustls with ring): which authorities are trusted, and
 //! who this side says it is.
 
+mod words;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+
+pub use words::in_words;
 
 /// A file that TLS needs is missing, or is not what it should be.
 #[derive(Debug, thiserror::Error)]

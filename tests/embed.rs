@@ -1,28 +1,22 @@
-//! The library's door: instruments on an application's own provider, with the
-//! SDK's own reader, on any kind of runtime and on none.
-
-#[path = "support/otlp_sink.rs"]
-mod otlp_sink;
+//! The library as an application uses it: instruments on the application's own
+//! provider, with the SDK's own reader, on any kind of runtime and on none. It passes
+//! without default features, too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fedimeter::config::Http;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::metrics::rows;
-use fedimeter::simulator::{Fault, Settings, Simulator};
-use fedimeter::target::Target;
-use fedimeter::{OnDemand, register};
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use fedimeter::{OnDemand, Target, register};
+use fedimeter_simulator::{Fault, Settings, Simulator};
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, PeriodicReader, SdkMeterProvider, Stream, Temporality,
 };
-use otlp_sink::{Point, Value, points};
 use tokio::runtime::{Builder, Runtime};
 
 /// Whoever has not ended by now never will.
@@ -45,13 +39,47 @@ fn guarded(test: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// A point with a whole number.
+#[derive(Debug, Clone)]
+struct Point {
+    name: String,
+    /// `server.address`.
+    server: String,
+    value: i64,
+}
+
+/// The points with whole numbers.
+fn points(metrics: &ResourceMetrics) -> Vec<Point> {
+    let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+    let mut points = Vec::new();
+    for metric in metrics {
+        let mut add = |mut attributes: &mut dyn Iterator<Item = &KeyValue>, value| {
+            let server = Iterator::find(&mut attributes, |attribute: &&KeyValue| {
+                attribute.key.as_str() == "server.address"
+            });
+            let server = server.map(|address| address.value.to_string()).unwrap_or_default();
+            points.push(Point { name: metric.name().to_owned(), server, value });
+        };
+        match metric.data() {
+            AggregatedMetrics::I64(MetricData::Gauge(gauge)) => {
+                gauge.data_points().for_each(|point| add(&mut point.attributes(), point.value()));
+            }
+            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                sum.data_points().for_each(|point| add(&mut point.attributes(), point.value() as i64));
+            }
+            _ => {}
+        }
+    }
+    points
+}
+
 /// The application's exporter: keeps what each collection brought.
 #[derive(Clone, Default)]
 struct Exports(Arc<(Mutex<Vec<Vec<Point>>>, Condvar)>);
 
 impl PushMetricExporter for Exports {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.0.0.lock().unwrap().push(points(&ExportMetricsServiceRequest::from(metrics)));
+        self.0.0.lock().unwrap().push(points(metrics));
         self.0.1.notify_all();
         Ok(())
     }
@@ -81,11 +109,7 @@ impl Exports {
 
 /// The values of a metric in an export, by `server.address`.
 fn values(export: &[Point], name: &str) -> BTreeMap<String, i64> {
-    let found = export.iter().filter(|p| p.name == name).map(|p| match &p.value {
-        Value::Int(n) => (p.attributes["server.address"].clone(), *n),
-        other => panic!("{name}: {other:?}"),
-    });
-    found.collect()
+    export.iter().filter(|p| p.name == name).map(|p| (p.server.clone(), p.value)).collect()
 }
 
 /// Servers on threads of their own, and an application that embeds us.
@@ -116,12 +140,12 @@ impl Bench {
     /// Both servers, whose answers are old at once.
     fn source(&self, deadline: Duration) -> OnDemand {
         let target = |i| {
-            let url = self.simulator.url(i).parse().unwrap();
-            let mut target = Target::new(url, None, None, &BTreeMap::new());
-            target.intervals = Endpoint::ALL.iter().map(|e| (*e, Duration::ZERO)).collect();
-            target
+            let new = Target::builder(&self.simulator.url(i));
+            let impatient =
+                |target, e: &Endpoint| fedimeter::TargetBuilder::interval(target, *e, Duration::ZERO);
+            Endpoint::ALL.iter().fold(new, impatient).build().unwrap()
         };
-        OnDemand::new(vec![target(0), target(1)], Http::default(), deadline).unwrap()
+        OnDemand::builder([target(0), target(1)]).deadline(deadline).build().unwrap()
     }
 
     fn provider(&self, deadline: Duration) -> SdkMeterProvider {
@@ -136,7 +160,7 @@ impl Bench {
     ) -> SdkMeterProvider {
         let reader = PeriodicReader::builder(self.exports.clone()).with_interval(interval).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).with_view(view).build();
-        register(&provider.meter("application"), self.source(deadline));
+        register(&provider, self.source(deadline));
         provider
     }
 
@@ -333,5 +357,51 @@ fn everything_can_be_dropped_in_async_code() {
                 tokio::spawn(async move { drop(provider) }).await.unwrap();
             });
         }
+    });
+}
+
+/// The SDK merges what is beyond 2,000 points an instrument: a fleet has more meters.
+#[test]
+fn no_point_of_a_fleet_is_merged_with_others() {
+    const SERVERS: usize = 600;
+    guarded(|| {
+        // Nothing listens there: each document of each server fails once.
+        let targets =
+            (0..SERVERS).map(|i| Target::builder(&format!("http://127.1.{}.{}:1", i / 250, i % 250)));
+        let targets = targets.map(|target| target.build().unwrap());
+        let source = OnDemand::builder(targets).deadline(PATIENT).build().unwrap();
+        let exports = Exports::default();
+        let reader = PeriodicReader::builder(exports.clone()).with_interval(NEVER).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        register(&provider, source);
+        provider.force_flush().unwrap();
+        let export = exports.last();
+        let mut failures: BTreeMap<&str, usize> = BTreeMap::new();
+        for point in export.iter().filter(|point| point.name == "fedimeter.endpoint.failures") {
+            *failures.entry(&point.server).or_default() += 1;
+        }
+        assert_eq!(failures.len(), SERVERS);
+        let each = failures["127.1.0.0"];
+        assert!(each * SERVERS > 2000, "{each} are too few to show anything");
+        assert!(failures.values().all(|points| *points == each), "{failures:?}");
+    });
+}
+
+/// The error comes back, on a runtime too, and no deadline is too long.
+#[test]
+fn what_cannot_be_set_up_is_an_error_and_no_panic() {
+    guarded(|| {
+        let source = || OnDemand::builder([Target::builder("http://127.1.0.0:1").build().unwrap()]);
+        current_thread().block_on(async {
+            for wrong in ["a\nb", "not a url"] {
+                let error = source().contact(wrong).build().unwrap_err().to_string();
+                assert!(error.starts_with("contact: is not a contact; write a URL"), "{error}");
+            }
+        });
+        let provider = SdkMeterProvider::builder()
+            .with_reader(PeriodicReader::builder(Exports::default()).with_interval(NEVER).build())
+            .build();
+        register(&provider, source().deadline(Duration::MAX).build().unwrap());
+        provider.force_flush().unwrap();
     });
 }

@@ -2,7 +2,7 @@
 //! parser of the other endpoints finds. The first byte is the size of a piece.
 #![no_main]
 
-use fedimeter::api::length::ArrayLength;
+use fedimeter::document::length::ArrayLength;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fedimeter::api::document::{Document, Top};
+use fedimeter::document::{Document, Top};
 use fedimeter::api::nodeinfo;
 use fedimeter::fetch::{follow, guard, public_url};
 use fedimeter::snapshot::Nodeinfo;

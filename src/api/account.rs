@@ -3,13 +3,12 @@
 
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
-use serde_json::Value;
 
 use crate::snapshot::{Account, Facts};
 use crate::target::AccountRef;
 
-use super::document::{Fields, Top};
-use super::{Answer, Ask, Attempt, SEGMENT, Verdict};
+use super::{Answer, Ask, Attempt, SEGMENT};
+use crate::document::{Fields, Top};
 
 /// Accounts in one request of `GET /api/v1/accounts?id[]=` (Mastodon 4.3).
 const BATCH: usize = 40;
@@ -28,21 +27,36 @@ impl Attempt<'_> {
             if whole.is_stopped() {
                 break;
             }
-            let mut one = Answer::new(self);
-            one.with_token = whole.with_token;
-            if let Some(reply) = self.ask(&mut one, Ask::get(self.url(&path(account)))).await {
-                *read = one.decode(&reply, Top::Object, |doc| self::account(&mut doc.fields()));
+            let (mut one, mut found) = self.account(whole.with_token, account).await;
+            // Ids are numbers on Mastodon, and words on other servers.
+            if one.status == Some(404)
+                && let AccountRef::Acct(word) = account
+                && !word.contains('@')
+            {
+                let (by_id, account) = self.account(whole.with_token, &AccountRef::Id(word.clone())).await;
+                found = account.filter(|account| account.id.as_deref() == Some(&**word));
+                if found.is_some() {
+                    one = by_id;
+                }
             }
+            *read = found;
             whole.merge(one, account.label());
         }
         if read.iter().any(Option::is_some) {
-            whole.facts = Some(Facts::Accounts(read.into()));
-            // One account that is gone does not make the endpoint unoffered.
-            if whole.verdict == Verdict::NotOffered {
-                whole.verdict = Verdict::Ok;
-            }
+            whole.tell_in_part(Facts::Accounts(read.into()));
         }
         whole
+    }
+
+    /// Reads one account, with a request of its own.
+    async fn account(&self, with_token: bool, account: &AccountRef) -> (Answer, Option<Account>) {
+        let mut one = Answer::new(self);
+        one.with_token = with_token;
+        let Some(reply) = self.ask(&mut one, Ask::get(self.url(&path(account)))).await else {
+            return (one, None);
+        };
+        let read = one.decode(&reply, Top::Object, |doc| self::account(&mut doc.fields())).await;
+        (one, read)
     }
 
     /// Reads accounts whose ids are known, many in one request. What is
@@ -65,7 +79,7 @@ impl Attempt<'_> {
             one.with_token = whole.with_token;
             let url = self.url(&format!("/api/v1/accounts?{}", query.join("&")));
             if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                let found = one.decode(&reply, Top::Array, |doc| doc.each(account)).unwrap_or_default();
+                let found = one.decode(&reply, Top::Array, |doc| doc.each(account)).await.unwrap_or_default();
                 for account in found {
                     if let Some((i, _)) = batch.iter().find(|(_, id)| account.id.as_ref() == Some(id)) {
                         read[*i] = Some(account);
@@ -89,27 +103,39 @@ fn path(account: &AccountRef) -> String {
     }
 }
 
-/// Reads an account. −1 followers is how glitch-soc hides them.
+/// Reads an account. −1 followers is how glitch-soc hides them; Pleroma, Akkoma
+/// and kmyblue say 0, and beside it that they hide them.
 pub fn account(f: &mut Fields<'_>) -> Account {
     // A suspended account (3.3 and later) answers with all counts 0: they are
     // not its counts.
     if f.flag("suspended") == Some(true) {
         return Account { id: f.text("id"), ..Account::default() };
     }
+    let mut shown = |count: &str, flags: [&str; 2]| {
+        let hidden = flags.iter().any(|flag| !flag.is_empty() && f.flag(flag) == Some(true));
+        f.count_or_hidden(count).filter(|_| !hidden)
+    };
     Account {
+        followers: shown(
+            "followers_count",
+            ["pleroma.hide_followers_count", "other_settings.hide_followers_count"],
+        ),
+        following: shown(
+            "following_count",
+            ["pleroma.hide_follows_count", "other_settings.hide_following_count"],
+        ),
+        statuses: shown("statuses_count", ["", "other_settings.hide_statuses_count"]),
         id: f.text("id"),
-        followers: f.count_or_hidden("followers_count"),
-        following: f.count_or_hidden("following_count"),
-        statuses: f.count_or_hidden("statuses_count"),
         last_status: last_status(f),
     }
 }
 
 fn last_status(f: &mut Fields<'_>) -> Option<i64> {
-    let day = f.text("last_status_at")?;
-    let midnight = midnight(&day);
-    if midnight.is_none() {
-        f.wrong("last_status_at", &Value::String(day.to_string()));
+    let midnight = f.text("last_status_at").and_then(|day| self::midnight(&day));
+    if midnight.is_none()
+        && let Some(value) = f.get("last_status_at")
+    {
+        f.wrong("last_status_at", value);
     }
     midnight
 }
@@ -125,7 +151,7 @@ fn midnight(day: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::document::Document;
+    use crate::document::Document;
 
     fn read(json: &str) -> Account {
         account(&mut Document::parse(json.as_bytes(), Top::Object).unwrap().fields())
@@ -144,6 +170,22 @@ mod tests {
         assert_eq!(read(full), expected);
         assert_eq!(read(r#"{"followers_count":-1}"#), Account::default());
         assert_eq!(read(r#"{"suspended":true,"followers_count":0}"#), Account::default());
+        for (flags, shown) in [
+            (
+                r#""pleroma":{"hide_followers_count":true,"hide_follows_count":false}"#,
+                [None, Some(0), Some(0)],
+            ),
+            (r#""pleroma":{"hide_followers":true,"hide_follows_count":true}"#, [Some(0), None, Some(0)]),
+            (r#""other_settings":{"hide_followers_count":true}"#, [None, Some(0), Some(0)]),
+            (
+                r#""other_settings":{"hide_following_count":true,"hide_statuses_count":true}"#,
+                [Some(0), None, None],
+            ),
+        ] {
+            let json = format!(r#"{{"followers_count":0,"following_count":0,"statuses_count":0,{flags}}}"#);
+            let account = read(&json);
+            assert_eq!([account.followers, account.following, account.statuses], shown, "{flags}");
+        }
         let old = read(r#"{"last_status_at":"2019-10-05T12:00:00.000Z"}"#);
         assert_eq!(old.last_status, Some(1_570_233_600));
         for (day, problems) in [

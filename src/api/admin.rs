@@ -2,19 +2,23 @@
 //! hold e-mail and IP addresses; nothing of those is kept.
 
 mod languages;
+mod read;
 
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
-use crate::snapshot::{Count, Credentials, Facts, MEASURES, Measures, OTHER, Reports, Retention, Tally};
+use crate::snapshot::{Count, Credentials, Facts, MEASURES, OTHER, Reports, Retention, Tally};
 
-use super::document::{Document, Fields, Top};
 use super::lists::by_severity;
-use super::timeline::instant;
+use super::pages::Turn;
 use super::{Answer, Attempt, Verdict};
+use crate::document::{Document, Top};
+
+pub use read::{Pending, read_languages, read_measures, read_pending, read_reports, read_retention};
+use read::{days_from, dimension};
 
 /// Categories of a report (Mastodon 3.5 and later).
 const CATEGORIES: [&str; 4] = ["spam", "legal", "violation", "other"];
@@ -24,8 +28,6 @@ const DOMAIN_BLOCKS: [&str; 3] = ["noop", "silence", "suspend"];
 const IP_BLOCKS: [&str; 3] = ["sign_up_requires_approval", "sign_up_block", "no_access"];
 /// Kinds of storage.
 const STORAGE: [&str; 4] = ["postgresql", "redis", "media", "search"];
-/// Languages that are told apart: the ten that most users have.
-const MOST_LANGUAGES: usize = 10;
 /// Components of the software at most.
 const MOST_COMPONENTS: usize = 16;
 /// Days of sign-ins that languages are counted over.
@@ -42,18 +44,29 @@ impl Attempt<'_> {
     }
 
     /// Open reports.
+    ///
+    /// Without a parameter Mastodon lists those that are open, in all versions.
+    /// Before 4.6.0 it looks only at whether `resolved` is there, and answers
+    /// `resolved=false` with those that are resolved. GoToSocial lists all
+    /// unless asked for `resolved=false`.
     pub(super) async fn reports(&self) -> Answer {
         let mut answer = Answer::new(self);
         let mut reports = Reports { open: Tally::of(&CATEGORIES), ..Reports::default() };
         // A report is 3 to 5 kB: a hundred of them stay under the body cap.
-        let path = "/api/v1/admin/reports?resolved=false&limit=100";
-        if self.pages(&mut answer, path, |doc| read_reports(doc, &mut reports)).await {
+        let path = if self.software().is("gotosocial") {
+            "/api/v1/admin/reports?resolved=false&limit=100"
+        } else {
+            "/api/v1/admin/reports?limit=100"
+        };
+        if self.pages(&mut answer, path, Turn::Link, |doc| read_reports(doc, &mut reports)).await {
             answer.facts = Some(Facts::Reports(reports.into()));
         }
         answer
     }
 
-    /// Accounts that wait for approval.
+    /// Accounts that wait for approval. Not every server understands what it is
+    /// asked for: Mitra lists all its accounts. So only those count that say
+    /// that they are not approved.
     pub(super) async fn pending_accounts(&self) -> Answer {
         let old = self.mastodon().is_some_and(|version| version < (3, 5));
         let path = if old {
@@ -61,36 +74,52 @@ impl Attempt<'_> {
         } else {
             "/api/v2/admin/accounts?origin=local&status=pending&limit=100"
         };
-        self.count_pages(path, Facts::PendingAccounts).await
+        let mut answer = Answer::new(self);
+        let mut pending = Pending::default();
+        if self.pages(&mut answer, path, Turn::Link, |doc| read_pending(doc, &mut pending)).await {
+            match pending.count() {
+                Some(count) => answer.facts = Some(Facts::PendingAccounts(Count(count).into())),
+                None => answer.fail(
+                    Verdict::NotOffered,
+                    "the server lists accounts without saying whether they are approved",
+                ),
+            }
+        }
+        answer
     }
 
-    /// Trends that wait for review.
+    /// Trends that wait for review, by `offset`: in all versions of Mastodon the
+    /// `Link` of these lists leads to the public ones.
     pub(super) async fn pending_trends(&self) -> Answer {
         const KINDS: [&str; 3] = ["tags", "statuses", "links"];
+        const PAGE: usize = 20;
         let mut whole = Answer::new(self);
-        let mut pending = Tally::default();
+        let (mut pending, mut empty) = (Tally::default(), Vec::new());
+        let mut is_public = false;
         for kind in KINDS {
             let mut one = Answer::new(self);
-            let (mut waiting, mut items, mut admin) = (0, 0, 0);
-            let path = format!("/api/v1/admin/trends/{kind}?limit=20");
+            let (mut waiting, mut items, mut reviewable) = (0, 0, 0);
+            let path = format!("/api/v1/admin/trends/{kind}?limit={PAGE}");
             let read = |doc: &mut Document| {
-                for review in doc.each_counted(|f| f.flag("requires_review"))? {
-                    items += 1;
-                    admin += i64::from(review.is_some());
-                    waiting += i64::from(review == Some(true));
-                }
-                Some(())
+                let page = doc.each_counted(|f| {
+                    let waits = f.flag("requires_review");
+                    reviewable += usize::from(waits.is_some());
+                    waiting += usize::from(waits == Some(true));
+                })?;
+                items += page;
+                Some(page)
             };
-            if self.pages(&mut one, &path, read).await {
-                // Without the permission the public list comes, with 200. An
-                // empty one tells only where the permission is known.
-                let permitted = self.reading().credentials().is_some_and(|c| c.permissions.is_some());
-                if admin == items && (items > 0 || permitted) {
-                    pending.add(kind, waiting);
-                } else if items > 0 {
-                    let why = "the public list came: the token needs the scope admin:read, and its user's role \
-                               the permission Manage Taxonomies";
-                    one.fail(Verdict::NotOffered, why.to_owned());
+            if self.pages(&mut one, &path, Turn::Offset(PAGE), read).await {
+                // Without the permission the public list comes, with 200.
+                match (items, reviewable) {
+                    (0, _) => empty.push(kind),
+                    _ if reviewable == items => pending.add(kind, waiting as i64),
+                    _ => {
+                        is_public = true;
+                        let why = "the public list came: the token needs the scope admin:read, and its user's \
+                                   role the permission Manage Taxonomies";
+                        one.fail(Verdict::NotOffered, why);
+                    }
                 }
             }
             whole.merge(one, kind);
@@ -98,8 +127,16 @@ impl Attempt<'_> {
                 break;
             }
         }
+        // An empty list says whose it is only through the others, or where the
+        // permission is known.
+        let permitted = self.reading().credentials().is_some_and(|c| c.permissions.is_some());
+        if !pending.0.is_empty() || (permitted && !is_public) {
+            for kind in empty {
+                pending.add(kind, 0);
+            }
+        }
         if !pending.0.is_empty() {
-            whole.facts = Some(Facts::PendingTrends(pending.into()));
+            whole.tell_in_part(Facts::PendingTrends(pending.into()));
         }
         whole
     }
@@ -108,7 +145,7 @@ impl Attempt<'_> {
     /// day is missing in `data` up to Mastodon 4.2.
     pub(super) async fn measures(&self) -> Answer {
         let Some(today) = utc_day(self.unix) else {
-            return self.not_offered("the clock is wrong".to_owned());
+            return self.not_offered("the clock is wrong");
         };
         let body = json!({
             "keys": MEASURES,
@@ -159,7 +196,7 @@ impl Attempt<'_> {
         read: impl FnOnce(&mut Document) -> Option<Facts>,
     ) -> Answer {
         let Some(today) = utc_day(self.unix) else {
-            return self.not_offered("the clock is wrong".to_owned());
+            return self.not_offered("the clock is wrong");
         };
         let body = json!({
             "keys": [key],
@@ -174,7 +211,7 @@ impl Attempt<'_> {
     /// in the month after.
     pub(super) async fn retention(&self) -> Answer {
         let Some(today) = utc_day(self.unix) else {
-            return self.not_offered("the clock is wrong".to_owned());
+            return self.not_offered("the clock is wrong");
         };
         let last = today.first_of_month().saturating_sub(1.month());
         let before = last.saturating_sub(1.month());
@@ -189,14 +226,16 @@ impl Attempt<'_> {
         self.post("/api/v1/admin/retention", &body, read).await
     }
 
-    /// Domain blocks by severity.
+    /// Domain blocks by severity. GoToSocial gives none, because all that its
+    /// blocks can do is to suspend.
     pub(super) async fn admin_domain_blocks(&self) -> Answer {
-        self.tally_pages("domain_blocks", 500, &DOMAIN_BLOCKS, Facts::AdminDomainBlocks).await
+        let missing = if self.software().is("gotosocial") { "suspend" } else { OTHER };
+        self.tally_pages("domain_blocks", 500, &DOMAIN_BLOCKS, missing, Facts::AdminDomainBlocks).await
     }
 
     /// IP blocks by severity.
     pub(super) async fn ip_blocks(&self) -> Answer {
-        self.tally_pages("ip_blocks", 200, &IP_BLOCKS, Facts::IpBlocks).await
+        self.tally_pages("ip_blocks", 200, &IP_BLOCKS, OTHER, Facts::IpBlocks).await
     }
 
     /// The number of items in one of the admin's lists.
@@ -208,10 +247,11 @@ impl Attempt<'_> {
         let mut answer = Answer::new(self);
         let mut count = 0;
         let read = |doc: &mut Document| {
-            count += doc.each_counted(|_| ())?.len() as i64;
-            Some(())
+            let items = doc.each_counted(|_| ())?;
+            count += items as i64;
+            Some(items)
         };
-        if self.pages(&mut answer, path, read).await {
+        if self.pages(&mut answer, path, Turn::Link, read).await {
             answer.facts = Some(facts(Count(count).into()));
         }
         answer
@@ -222,137 +262,31 @@ impl Attempt<'_> {
         list: &str,
         limit: usize,
         known: &[&'static str],
+        missing: &'static str,
         facts: fn(Arc<Tally>) -> Facts,
     ) -> Answer {
         let mut answer = Answer::new(self);
         let mut tally = Tally::of(known);
         let read = |doc: &mut Document| {
-            for (member, n) in by_severity(doc, known)?.0 {
+            let mut items = 0;
+            for (member, n) in by_severity(doc, known, missing)?.0 {
                 tally.add(member, n);
+                items += n as usize;
             }
-            Some(())
+            Some(items)
         };
-        if self.pages(&mut answer, &format!("/api/v1/admin/{list}?limit={limit}"), read).await {
+        let path = format!("/api/v1/admin/{list}?limit={limit}");
+        if self.pages(&mut answer, &path, Turn::Link, read).await {
             answer.facts = Some(facts(tally.into()));
         }
         answer
     }
 }
 
-/// Adds a page of reports; nothing where it holds what is no report.
-pub fn read_reports(doc: &mut Document, reports: &mut Reports) -> Option<()> {
-    let report = |f: &mut Fields<'_>| {
-        (f.member("category", &CATEGORIES), f.get("assigned_account").is_none(), instant(f, "created_at"))
-    };
-    for (category, unassigned, made) in doc.each_counted(report)? {
-        reports.open.add(category, 1);
-        reports.unassigned += i64::from(unassigned);
-        reports.oldest = [reports.oldest, made].into_iter().flatten().reduce(f64::min);
-    }
-    Some(())
-}
-
-/// Reads measures: each figure's value of a day is matched by its date.
-pub fn read_measures(doc: &mut Document, today: Date) -> Measures {
-    let yesterday = days_from(today, -1);
-    let mut measures = Measures { day: day_number(today), ..Measures::default() };
-    let read = |f: &mut Fields<'_>| {
-        let place = MEASURES.iter().position(|key| f.text("key").as_deref() == Some(key));
-        let days = f.each_in("data", |f| Some((date(f, "date")?, f.count("value")?)));
-        (place, days)
-    };
-    for (place, days) in doc.each(read) {
-        let Some(place) = place else { continue };
-        for (day, value) in days.into_iter().flatten() {
-            if day == today {
-                measures.today[place] = Some(value);
-            } else if day == yesterday {
-                measures.yesterday[place] = Some(value);
-            }
-        }
-    }
-    measures
-}
-
-/// Reads the rate of the cohort of one month in another. A month without
-/// sign-ups has no rate.
-pub fn read_retention(doc: &mut Document, cohort: Date, seen: Date) -> Option<f64> {
-    let read = |f: &mut Fields<'_>| {
-        // Cohorts of days are another thing, whatever was asked for.
-        let monthly = f.text("frequency").is_none_or(|frequency| &*frequency == "month");
-        if !monthly || date(f, "period")?.first_of_month() != cohort {
-            return None;
-        }
-        let months =
-            f.each_in("data", |f| Some((date(f, "date")?.first_of_month(), f.count("value"), rate(f))));
-        let months: Vec<_> = months.into_iter().flatten().collect();
-        let empty = months.iter().any(|(month, value, _)| *month == cohort && *value == Some(0));
-        months.into_iter().find(|(month, ..)| *month == seen && !empty)?.2
-    };
-    doc.each(read).into_iter().flatten().next()
-}
-
-/// A share from 0 to 1, also as a string.
-fn rate(f: &mut Fields<'_>) -> Option<f64> {
-    let value = f.get("rate")?;
-    let rate = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-    let rate = rate.filter(|rate| (0.0..=1.0).contains(rate));
-    if rate.is_none() {
-        f.wrong("rate", value);
-    }
-    rate
-}
-
-/// Reads users by language: the ten that most have, what is no language code
-/// under one name.
-pub fn read_languages(doc: &mut Document) -> Tally {
-    let mut all = Tally::default();
-    for (language, users) in dimension(doc, "languages", |f| (f.text("key"), f.count("value"))) {
-        let code = language.as_deref().and_then(languages::code).unwrap_or(OTHER);
-        if let Some(users) = users {
-            all.add(code, users);
-        }
-    }
-    all.0.sort_by_key(|(_, users)| std::cmp::Reverse(*users));
-    all.0.truncate(MOST_LANGUAGES);
-    all
-}
-
-/// The items of the dimension with this key.
-fn dimension<T>(doc: &mut Document, key: &str, mut read: impl FnMut(&mut Fields<'_>) -> T) -> Vec<T> {
-    let mut all = Vec::new();
-    doc.each(|f| {
-        if f.text("key").as_deref() == Some(key) {
-            all.extend(f.each_in("data", &mut read));
-        }
-    });
-    all
-}
-
-/// The day at the start of a date or an instant.
-fn date(f: &mut Fields<'_>, path: &str) -> Option<Date> {
-    let value = f.get(path)?;
-    let day = value.as_str().and_then(|text| text.trim().get(..10)?.parse().ok());
-    if day.is_none() {
-        f.wrong(path, value);
-    }
-    day
-}
-
 /// The UTC day of a Unix time.
 fn utc_day(unix: f64) -> Option<Date> {
     let at = Timestamp::from_second(unix as i64).ok()?;
     Some(at.to_zoned(jiff::tz::TimeZone::UTC).date())
-}
-
-fn days_from(day: Date, days: i64) -> Date {
-    day.saturating_add(Span::new().days(days))
-}
-
-/// Days since 1970.
-fn day_number(day: Date) -> i64 {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    i64::from(day.since(epoch).map_or(0, |span| span.get_days()))
 }
 
 #[cfg(test)]

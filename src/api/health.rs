@@ -1,10 +1,10 @@
 //! Whether the web server and the streaming server answer: `/health` and
 //! `/api/v1/streaming/health`.
 
-use serde_json::Value;
 use url::Url;
 
 use crate::fetch::{self, Take};
+use crate::json::Raw;
 use crate::outcome::ErrorType;
 use crate::snapshot::{Facts, Health};
 
@@ -25,10 +25,7 @@ impl Attempt<'_> {
             health.streaming = self.is_healthy(&mut whole, streaming, "streaming").await;
         }
         if health != Health::default() {
-            whole.facts = Some(Facts::Health(health.into()));
-            if whole.verdict == Verdict::NotOffered {
-                whole.verdict = Verdict::Ok;
-            }
+            whole.tell_in_part(Facts::Health(health.into()));
         }
         // It changes without notice, whatever its headers say.
         whole.lifetime = std::time::Duration::ZERO;
@@ -44,19 +41,32 @@ impl Attempt<'_> {
         let mut one = Answer::new(self);
         match url {
             Ok(url) => {
-                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MOST))).await
-                    && !says_ok(&reply.body)
-                {
-                    let why = "the page does not say OK: it may be another site's";
-                    one.fail(Verdict::Failed(ErrorType::Decode), why.to_owned());
+                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MOST))).await {
+                    match Said::by(&reply.body) {
+                        Said::Well => {}
+                        Said::Unwell => {
+                            let why = "the health page does not say OK";
+                            one.fail(Verdict::Failed(ErrorType::Decode), why);
+                        }
+                        // An application that answers every path, a site in front.
+                        Said::Nothing => {
+                            let why = "the server has no health page: a web page came";
+                            one.fail(Verdict::NotOffered, why);
+                        }
+                    }
                 }
             }
-            Err((error, why)) => one.fail(Verdict::Failed(error), why),
+            // Nobody was asked, so nothing is known.
+            Err((_, why)) => one.fail(Verdict::NotOffered, &format!("it is not asked: {why}")),
         }
         let healthy = match one.verdict {
             Verdict::Ok | Verdict::NotModified => Some(true),
+            // Nothing was asked where we lack the means, or where nobody may.
+            Verdict::Failed(ErrorType::Local | ErrorType::BlockedAddress)
+            | Verdict::NotOffered
+            | Verdict::Gone
+            | Verdict::Missing(_) => None,
             Verdict::Failed(_) => Some(false),
-            Verdict::NotOffered | Verdict::Missing => None,
         };
         whole.merge(one, label);
         healthy
@@ -76,20 +86,36 @@ impl Attempt<'_> {
     }
 }
 
-/// `OK`, or JSON that says it (Mastodon 3.0 to 3.3 on request).
-fn says_ok(body: &[u8]) -> bool {
-    let text = body.trim_ascii();
-    if text.eq_ignore_ascii_case(b"ok") {
-        return true;
-    }
-    match serde_json::from_slice::<Value>(text) {
-        Ok(Value::String(s)) => s.eq_ignore_ascii_case("ok"),
-        Ok(Value::Object(map)) => match map.get("status").or_else(|| map.get("healthy")) {
-            Some(Value::String(s)) => s.eq_ignore_ascii_case("ok"),
-            Some(Value::Bool(healthy)) => *healthy,
-            _ => false,
-        },
-        _ => false,
+/// The health of a web server that no connection can be made to. Of the
+/// streaming server, which may be another, nothing is known.
+pub(super) fn unreachable() -> Facts {
+    Facts::Health(Health { web: Some(false), streaming: None }.into())
+}
+
+/// What a page says of the server's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// `OK`, or JSON that says it (Mastodon 3.0 to 3.3 on request).
+    Well,
+    /// Something else.
+    Unwell,
+    /// It is a web page, and no health page.
+    Nothing,
+}
+
+impl Said {
+    fn by(body: &[u8]) -> Said {
+        let text = body.trim_ascii();
+        if text.first() == Some(&b'<') {
+            return Said::Nothing;
+        }
+        let is_ok = |text: &str| text.eq_ignore_ascii_case("ok");
+        let well = text.eq_ignore_ascii_case(b"ok")
+            || Raw::parse(text).is_ok_and(|page| {
+                let status = page.get("status").or_else(|| page.get("healthy")).unwrap_or(page);
+                status.boolean() == Some(true) || status.text().is_some_and(|text| is_ok(&text))
+            });
+        if well { Said::Well } else { Said::Unwell }
     }
 }
 
@@ -98,19 +124,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_another_site_is_not_health() {
-        for (body, ok) in [
-            ("OK", true),
-            ("ok\n", true),
-            (r#"{"status":"OK"}"#, true),
-            (r#"{"healthy":true,"message":"success"}"#, true),
-            ("\"OK\"", true),
-            ("<html>OK</html>", false),
-            (r#"{"status":"failed"}"#, false),
-            ("", false),
-            ("[]", false),
+    fn health_is_what_a_health_page_says() {
+        for (body, said) in [
+            ("OK", Said::Well),
+            ("ok\n", Said::Well),
+            (r#"{"status":"OK"}"#, Said::Well),
+            (r#"{"healthy":true,"message":"success"}"#, Said::Well),
+            ("\"OK\"", Said::Well),
+            ("<html>OK</html>", Said::Nothing),
+            ("\n<!DOCTYPE html>", Said::Nothing),
+            (r#"{"status":"failed"}"#, Said::Unwell),
+            ("", Said::Unwell),
+            ("[]", Said::Unwell),
         ] {
-            assert_eq!(says_ok(body.as_bytes()), ok, "{body}");
+            assert_eq!(Said::by(body.as_bytes()), said, "{body}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `/api/v2/instance`, `/api/v1/instance` and `/api/v1/instance/activity`.
 
+use crate::json::Raw;
 use crate::snapshot::{ActivityWeek, InstanceV1, InstanceV2};
 
-use super::document::{Document, Fields};
+use crate::document::{Document, Fields};
 
 /// Reads `GET /api/v2/instance` (Mastodon 4.0 and later).
 pub fn v2(doc: &mut Document) -> InstanceV2 {
@@ -39,6 +40,12 @@ pub fn v1(doc: &mut Document) -> InstanceV1 {
         media_attachments: f.count("configuration.statuses.max_media_attachments"),
         streaming: f.text("urls.streaming_api"),
     }
+}
+
+/// Whether a body is a v1 instance document.
+#[must_use]
+pub fn is_instance(body: &[u8]) -> bool {
+    Raw::parse(body).is_ok_and(|raw| ["uri", "title", "version"].iter().all(|key| raw.get(key).is_some()))
 }
 
 /// Reads `GET /api/v1/instance/activity`: rows newest first, whatever order

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::fetch::Take;
-use crate::snapshot::{Count, Facts, Tally};
+use crate::snapshot::{Count, Facts, OTHER, Tally};
 
-use super::document::{Document, Top};
 use super::{Answer, Ask, Attempt};
+use crate::document::{Document, Fields, Top};
 
 /// Decoded bytes of a list that is counted while it streams in.
 const MOST_STREAMED: usize = 32 << 20;
@@ -33,18 +33,20 @@ impl Attempt<'_> {
         let url = self.url("/api/v1/instance/domain_blocks");
         let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MOST_READ));
         if let Some(reply) = self.ask(&mut answer, ask).await {
-            let read = |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN)?.into()));
-            answer.facts = answer.decode(&reply, Top::Array, read).flatten();
+            let read =
+                |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN, OTHER)?.into()));
+            answer.facts = answer.decode(&reply, Top::Array, read).await.flatten();
         }
         answer
     }
 }
 
-/// Items by `severity`; nothing where one is no object.
-pub fn by_severity(doc: &mut Document, known: &[&'static str]) -> Option<Tally> {
+/// Items by `severity`; those that give none are `missing`. Nothing where one
+/// is no object.
+pub fn by_severity(doc: &mut Document, known: &[&'static str], missing: &'static str) -> Option<Tally> {
     let mut tally = Tally::of(known);
-    for member in doc.each_counted(|f| f.member("severity", known))? {
-        tally.add(member, 1);
-    }
+    let read =
+        |f: &mut Fields<'_>| if f.get("severity").is_none() { missing } else { f.member("severity", known) };
+    doc.each_counted(|f| tally.add(read(f), 1))?;
     Some(tally)
 }

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use url::Url;
 
 use crate::fetch;
+use crate::json::{Kind, Raw};
 use crate::outcome::ErrorType;
 use crate::snapshot::{Facts, Nodeinfo};
 
-use super::document::{Document, Fields, Top};
 use super::{Answer, Ask, Attempt, Verdict};
+use crate::document::{Document, Fields, Top};
 
 type Reader = fn(&mut Document) -> Nodeinfo;
 
@@ -30,15 +30,17 @@ impl Attempt<'_> {
         let own = reply.url.origin() == self.target.url.origin();
         let base = if own { fetch::public_url(self.target) } else { reply.url.clone() };
         let base = base.join("/.well-known/nodeinfo").unwrap_or_else(|_| reply.url.clone());
-        let Some(link) = answer.decode(&reply, Top::Object, |doc| href(doc, &base)) else { return answer };
+        let Some(link) = answer.decode(&reply, Top::Object, |doc| href(doc, &base)).await else {
+            return answer;
+        };
         match link.map(|link| fetch::follow(self.target, &base, &link)) {
             Some(Ok(url)) => answer.facts = Some(Facts::Discovery(url.into())),
             Some(Err((error, why))) => {
-                answer.fail(Verdict::Failed(error), format!("the link to the document: {why}"));
+                answer.fail(Verdict::Failed(error), &format!("the link to the document: {why}"));
             }
             None => {
                 let why = "it names no document of a schema from 1.0 to 2.2";
-                answer.fail(Verdict::NotOffered, why.to_owned());
+                answer.fail(Verdict::NotOffered, why);
             }
         }
         answer
@@ -53,16 +55,22 @@ impl Attempt<'_> {
         if let Some(url) = discovered {
             let mut answer = Answer::new(self);
             if let Some(reply) = self.ask(&mut answer, Ask::get(url).known_as(self.etag.as_deref())).await {
+                let read = |doc: &mut Document| Nodeinfo { noindex: reply.noindex, ..document(doc) };
                 answer.facts =
-                    answer.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(document(doc).into()));
+                    answer.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into())).await;
             }
             return answer;
         }
         let mut answer = Answer::new(self);
+        // Where the discovery may not be asked for, its forerunners are not either.
+        if let Some((verdict, why)) = self.robots_forbid(&self.url("/.well-known/nodeinfo")) {
+            answer.fail(verdict, &why);
+            return answer;
+        }
         for (path, read) in OLDER {
             let mut one = Answer::new(self);
             if let Some(reply) = self.ask(&mut one, Ask::get(self.url(path))).await {
-                one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into()));
+                one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into())).await;
             }
             if one.verdict == Verdict::Ok {
                 // Not the ETag of a document that may be discovered later.
@@ -79,36 +87,48 @@ impl Attempt<'_> {
             ErrorType::Http5xx,
             ErrorType::Connect,
             ErrorType::Tls,
+            ErrorType::Local,
         ];
-        if !tells.map(Verdict::Failed).contains(&answer.verdict) {
-            answer.fail(Verdict::Missing, "no document was discovered".to_owned());
+        if answer.asked && !tells.map(Verdict::Failed).contains(&answer.verdict) {
+            let error = match answer.verdict {
+                Verdict::Missing(error) | Verdict::Failed(error) => error,
+                _ => ErrorType::Http4xx,
+            };
+            answer.fail(Verdict::Missing(error), "no document was discovered");
         }
         answer
     }
 }
 
 /// There are five schemas.
-const MOST_BESIDE: usize = 5;
+const MAX_BESIDE: usize = 5;
+/// Links that are looked at.
+const MAX_LINKS: usize = 64;
+/// Characters of a key among the links that are shown.
+const MAX_KEY: usize = 40;
 
 /// Where the newest document of a schema that we understand (1.0 to 2.2) is,
 /// relative to the URL that the links came from. `None` when there is none.
 pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
     let fields = &mut doc.fields();
+    // Epicyon answers with the document itself.
+    if fields.get("links").is_none() && fields.get("software").is_some() && fields.get("usage").is_some() {
+        return Some(base.clone());
+    }
     let mut found = Vec::new();
     for (path, link) in links(fields) {
-        let mut text = |name: &str| match link.get(name) {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text.trim()),
-            Some(other) => {
-                fields.wrong(&format!("{path}.{name}"), other);
-                None
+        let mut text = |name: &str| {
+            let value = link.get(name).filter(|value| value.kind() != Kind::Null)?;
+            if value.kind() != Kind::Text {
+                fields.wrong(&format!("{path}.{name}"), value);
             }
+            value.text().map(|text| text.trim().to_owned())
         };
         let (rel, href) = (text("rel"), text("href"));
         // Without a `rel` the path is all that tells.
-        let version = rel.or(href).and_then(schema_version);
+        let version = rel.as_deref().or(href.as_deref()).and_then(schema_version);
         if let (Some(version), Some(href)) = (version, href)
-            && let Ok(url) = base.join(href)
+            && let Ok(url) = base.join(&href)
         {
             found.push((version, url));
         }
@@ -118,34 +138,35 @@ pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
 
 /// The links with their paths. Hubzilla gives the first as an object where a
 /// list is due, and the others beside `links`, under numbers.
-fn links<'a>(fields: &mut Fields<'a>) -> Vec<(String, &'a Value)> {
-    match fields.get("links") {
-        Some(Value::Array(list)) => {
-            list.iter().enumerate().map(|(i, link)| (format!("links[{i}]"), link)).collect()
+fn links<'a>(fields: &mut Fields<'a>) -> Vec<(String, Raw<'a>)> {
+    let Some(links) = fields.get("links") else { return Vec::new() };
+    match links.kind() {
+        Kind::Array => {
+            let links = links.items().take(MAX_LINKS).enumerate();
+            links.map(|(i, link)| (format!("links[{i}]"), link)).collect()
         }
-        Some(Value::Object(one)) => {
-            let within = one.iter().map(|(key, link)| (format!("links.{key}"), link));
-            let beside = (0..MOST_BESIDE).filter_map(|i| {
+        Kind::Object => {
+            let within = links.members().filter(|(_, link)| link.kind() == Kind::Object).take(MAX_LINKS);
+            let shown = |key: Raw<'_>| key.characters().take(MAX_KEY).collect::<String>();
+            let within = within.map(|(key, link)| (format!("links.{}", shown(key)), link));
+            let beside = (0..MAX_BESIDE).filter_map(|i| {
                 let key = i.to_string();
                 let link = fields.get(&key)?;
                 Some((key, link))
             });
-            let beside: Vec<_> = beside.collect();
-            let own = fields.get("links").map(|link| ("links".to_owned(), link));
-            within.filter(|(_, link)| link.is_object()).chain(beside).chain(own).collect()
+            within.chain(beside).chain([("links".to_owned(), links)]).collect()
         }
-        Some(other) => {
-            fields.wrong("links", other);
+        _ => {
+            fields.wrong("links", links);
             Vec::new()
         }
-        None => Vec::new(),
     }
 }
 
 /// The schema version in the last segment of a `rel`
 /// (`http://nodeinfo.diaspora.software/ns/schema/2.0`) or path, if understood.
 fn schema_version(rel: &str) -> Option<(u8, u8)> {
-    let last = rel.trim().trim_end_matches('/').rsplit('/').next()?;
+    let last = rel.trim().trim_end_matches(['/', '#']).rsplit('/').next()?;
     match last.trim_end_matches(".json") {
         "1.0" => Some((1, 0)),
         "1.1" => Some((1, 1)),
@@ -172,7 +193,9 @@ pub fn document(doc: &mut Document) -> Nodeinfo {
         local_posts: f.count_or_all("usage.localPosts"),
         local_comments: f.count_or_all("usage.localComments"),
         registrations_open: f.flag("openRegistrations"),
-        users_hidden: users_hidden(f),
+        users_hidden: is_empty(f, "usage") || is_empty(f, "usage.users"),
+        metadata_usage: f.get("metadata.usage").is_some(),
+        noindex: false,
     }
 }
 
@@ -180,8 +203,9 @@ pub fn document(doc: &mut Document) -> Nodeinfo {
 pub fn nodeinfo2(doc: &mut Document) -> Nodeinfo {
     let mut read = document(doc);
     let f = &mut doc.fields();
-    read.software = f.text("server.software");
-    read.version = f.text("server.version");
+    // Epicyon serves its NodeInfo document here, too.
+    read.software = f.text("server.software").or(read.software);
+    read.version = f.text("server.version").or(read.version);
     read
 }
 
@@ -198,16 +222,14 @@ pub fn statistics(doc: &mut Document) -> Nodeinfo {
         local_posts: f.count("local_posts"),
         local_comments: f.count("local_comments"),
         registrations_open: f.flag("registrations_open"),
-        users_hidden: false,
+        ..Nodeinfo::default()
     }
 }
 
-fn users_hidden(f: &mut Fields<'_>) -> bool {
-    match f.get("usage.users") {
-        Some(Value::Object(users)) => users.is_empty(),
-        Some(Value::Array(users)) => users.is_empty(),
-        _ => false,
-    }
+/// Whether an object is there and empty; PHP writes it as an array.
+fn is_empty(f: &mut Fields<'_>, path: &str) -> bool {
+    let is_container = |value: &Raw<'_>| matches!(value.kind(), Kind::Object | Kind::Array);
+    f.get(path).filter(is_container).is_some_and(Raw::is_empty)
 }
 
 #[cfg(test)]
@@ -226,6 +248,7 @@ mod tests {
             (format!(r#"{{"rel":"{NS}/1.0","href":"https://a.example/n/1.0"}}"#), Some("https://a.example/n/1.0")),
             (r#"[{"href":"https://a.example/nodeinfo/2.0.json"}]"#.to_owned(), Some("https://a.example/nodeinfo/2.0.json")),
             (r#"[{"rel":"https://www.w3.org/ns/activitystreams#Application","href":"https://a.example/app"}]"#.to_owned(), None),
+            (format!(r#"[{{"rel":"{NS}/2.0#","href":"/n/2.0"}}]"#), Some("https://a.example/n/2.0")),
             (r#"[1, null, {"rel": 5}, {"rel":"x/2.0"}]"#.to_owned(), None),
             (r#""none""#.to_owned(), None),
         ] {

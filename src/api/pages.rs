@@ -11,8 +11,8 @@ use crate::clock::Moment;
 use crate::fetch;
 use crate::outcome::ErrorType;
 
-use super::document::{Document, Top};
 use super::{Answer, Ask, Attempt, Verdict};
+use crate::document::{Document, Top};
 
 /// Pages of one list at most.
 const MOST_PAGES: usize = 20;
@@ -32,7 +32,7 @@ impl Paging {
             turned.pop_front();
         }
         match turned.front() {
-            Some(first) if turned.len() >= BUDGET => Err((*first + WINDOW).saturating_sub(now)),
+            Some(first) if turned.len() >= BUDGET => Err((*first + WINDOW).since(now)),
             _ => {
                 turned.push_back(now);
                 Ok(())
@@ -41,53 +41,86 @@ impl Paging {
     }
 }
 
+/// How a list leads from one page to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// By `Link` with `rel="next"`.
+    Link,
+    /// By `offset`, in steps of so many items.
+    Offset(usize),
+}
+
 impl Attempt<'_> {
     /// Reads all pages of a list; true when there are no more. Else what was
-    /// read is no whole and not to be reported.
+    /// read is no whole and not to be reported. `read` says how many items a
+    /// page has; nothing where it cannot be read.
     pub(super) async fn pages(
         &self,
         answer: &mut Answer,
         path: &str,
-        mut read: impl FnMut(&mut Document) -> Option<()>,
+        turn: Turn,
+        mut read: impl FnMut(&mut Document) -> Option<usize>,
     ) -> bool {
-        let mut url = self.url(path);
+        let first = self.url(path);
+        let mut url = first.clone();
         let mut seen: Vec<Url> = Vec::new();
+        let mut before = Vec::new();
         for page in 0.. {
             if page == MOST_PAGES {
                 let why = format!("it has more than {MOST_PAGES} pages");
-                answer.fail(Verdict::Failed(ErrorType::TooLarge), why);
+                answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
                 return false;
             }
             if page > 0
-                && let Err(wait) = self.paging.take(self.now)
+                && let Err(wait) = self.pacing.paging.take(self.now)
             {
                 let why =
                     format!("it has more pages than the {BUDGET} that a target is asked for in 15 minutes");
-                answer.fail(Verdict::Failed(ErrorType::TooLarge), why);
+                answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
                 answer.retry_after = Some(wait);
                 return false;
             }
             let Some(reply) = self.ask(answer, Ask::get(url.clone())).await else { return false };
-            if answer.decode(&reply, Top::Array, &mut read).flatten().is_none() {
-                return false;
-            }
+            let items = answer.decode(&reply, Top::Array, &mut read).await.flatten();
+            let Some(items) = items else { return false };
             seen.push(url);
+            if let Turn::Offset(size) = turn {
+                if items < size {
+                    return true;
+                }
+                if reply.body == before {
+                    let why = "the server shows the same page again: it does not know `offset`";
+                    answer.fail(Verdict::Failed(ErrorType::Decode), why);
+                    return false;
+                }
+                before = reply.body;
+                url = first.clone();
+                url.query_pairs_mut().append_pair("offset", &((page + 1) * size).to_string());
+                continue;
+            }
             let Some(next) = reply.next else { return true };
             // The server may know itself by its public name.
             match fetch::follow(self.target, &reply.url, &next) {
                 Ok(next) if next.origin() != self.target.url.origin() => {
                     let why = "the next page is on another host";
-                    answer.fail(Verdict::Failed(ErrorType::Redirect), why.to_owned());
+                    answer.fail(Verdict::Failed(ErrorType::Redirect), why);
+                    return false;
+                }
+                // Another list would be counted: Mastodon's lists of trends lead
+                // from the administrator's to the public one.
+                Ok(next) if next.path() != first.path() => {
+                    let why = format!("the next page is of another list, {}", next.path());
+                    answer.fail(Verdict::Failed(ErrorType::Redirect), &why);
                     return false;
                 }
                 Ok(next) if seen.contains(&next) => {
                     let why = "the next page is one that was read already";
-                    answer.fail(Verdict::Failed(ErrorType::Decode), why.to_owned());
+                    answer.fail(Verdict::Failed(ErrorType::Decode), why);
                     return false;
                 }
                 Ok(next) => url = next,
                 Err((error, why)) => {
-                    answer.fail(Verdict::Failed(error), format!("the next page: {why}"));
+                    answer.fail(Verdict::Failed(error), &format!("the next page: {why}"));
                     return false;
                 }
             }
@@ -103,7 +136,7 @@ mod tests {
     #[test]
     fn the_budget_comes_back_as_time_goes_by() {
         let paging = Paging::default();
-        let at = Duration::from_secs(1000);
+        let at = Moment::at(Duration::from_secs(1000));
         for _ in 0..BUDGET {
             assert_eq!(paging.take(at), Ok(()));
         }

@@ -47,11 +47,14 @@ impl Attempt<'_> {
             let why = || format!("robots.txt does not allow {AGENT} to ask for {}", url.path());
             return (!allowed).then(|| (Verdict::NotOffered, why()));
         }
-        // What cannot be read allows nothing.
-        let error = match slot.and_then(|slot| slot.outcome) {
-            Some(Outcome::Failed(error)) => error,
-            _ => ErrorType::Other,
+        // What cannot be read allows nothing (RFC 9309, 2.3.1.4). A server that
+        // answered at all is not down for that.
+        let why = "robots.txt could not be read, so nothing may be asked".to_owned();
+        let verdict = match slot.and_then(|slot| slot.outcome) {
+            Some(Outcome::Failed(_)) if slot.is_some_and(|slot| slot.status.is_some()) => Verdict::NotOffered,
+            Some(Outcome::Failed(error)) => Verdict::Failed(error),
+            _ => Verdict::Failed(ErrorType::Other),
         };
-        Some((Verdict::Failed(error), "robots.txt could not be read, so nothing may be asked".to_owned()))
+        Some((verdict, why))
     }
 }

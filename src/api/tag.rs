@@ -4,8 +4,8 @@ use percent_encoding::utf8_percent_encode;
 
 use crate::snapshot::{Facts, TagUse};
 
-use super::document::{Document, Fields, Top};
-use super::{Answer, Ask, Attempt, SEGMENT, Verdict};
+use super::{Answer, Ask, Attempt, SEGMENT};
+use crate::document::{Document, Fields, Top};
 
 impl Attempt<'_> {
     /// The listed hashtags, one request each.
@@ -17,7 +17,7 @@ impl Attempt<'_> {
             one.with_token = whole.with_token;
             let url = self.url(&format!("/api/v1/tags/{}", utf8_percent_encode(tag, SEGMENT)));
             if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                *read = one.decode(&reply, Top::Object, newest_day).flatten();
+                *read = one.decode(&reply, Top::Object, newest_day).await.flatten();
             }
             whole.merge(one, tag);
             if whole.is_stopped() {
@@ -25,10 +25,7 @@ impl Attempt<'_> {
             }
         }
         if read.iter().any(Option::is_some) {
-            whole.facts = Some(Facts::Tags(read.into()));
-            if whole.verdict == Verdict::NotOffered {
-                whole.verdict = Verdict::Ok;
-            }
+            whole.tell_in_part(Facts::Tags(read.into()));
         }
         whole
     }

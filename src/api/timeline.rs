@@ -4,49 +4,123 @@ use jiff::Timestamp;
 
 use crate::snapshot::{Facts, Timelines};
 
-use super::document::{Document, Fields, Top};
-use super::{Answer, Ask, Attempt};
+use super::{Answer, Ask, Attempt, Verdict};
+use crate::document::{Document, Fields, Top};
+
+/// A post dated later than this, seconds from now, has a wrong date. Servers
+/// take what other servers say: a post of the year 2077 stays the newest.
+const FUTURE: f64 = 300.0;
+/// Posts that are looked at: those of wrong dates, or of this server, in front
+/// of the one that is wanted.
+const POSTS: usize = 20;
 
 impl Attempt<'_> {
-    /// Asks for the newest post of the local and of the whole public timeline.
+    /// Asks for the newest post of the local timeline, and the newest of another
+    /// server on the public one, which holds the local posts, too.
     pub(super) async fn timelines(&self) -> Answer {
         let mut whole = Answer::new(self);
         let mut newest = Timelines::default();
-        for (query, label, value) in [
-            ("local=true&limit=1", "local", &mut newest.local),
-            ("limit=1", "federated", &mut newest.federated),
+        // Mastodon leaves the local posts out from 3.1.4 on; servers that do not
+        // know the parameter show them, and they are passed over here.
+        let remote =
+            if self.mastodon().is_some_and(|version| version >= (3, 2)) { "&remote=true" } else { "" };
+        for (query, label, origin) in [
+            (format!("local=true&limit={POSTS}"), "local", Origin::Any),
+            (format!("limit={POSTS}{remote}"), "federated", Origin::Elsewhere),
         ] {
             let mut one = Answer::new(self);
             one.with_token = whole.with_token;
             let url = self.url(&format!("/api/v1/timelines/public?{query}"));
             if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                *value = one.decode(&reply, Top::Array, newest_post).flatten();
+                let read = |doc: &mut Document| newest_post(doc, origin, self.unix + FUTURE);
+                let at = one.decode(&reply, Top::Array, read).await.flatten();
+                match origin {
+                    Origin::Any => newest.local = at,
+                    Origin::Elsewhere => newest.federated = at,
+                }
             }
             whole.merge(one, label);
             if whole.is_stopped() {
                 break;
             }
         }
-        if newest != Timelines::default() {
+        // A timeline without a post was read as well.
+        if matches!(whole.verdict, Verdict::Ok) || newest != Timelines::default() {
             whole.facts = Some(Facts::Timelines(newest.into()));
         }
         whole
     }
 }
 
-/// The latest `created_at` of the posts, Unix seconds.
-pub fn newest_post(doc: &mut Document) -> Option<f64> {
-    doc.each(|f| instant(f, "created_at")).into_iter().flatten().reduce(f64::max)
+/// Whose posts count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Everyone's.
+    Any,
+    /// Those of other servers: their authors have an `@` in `acct`.
+    Elsewhere,
+}
+
+/// The latest `created_at` of the posts that is not after `until`, Unix seconds.
+pub fn newest_post(doc: &mut Document, origin: Origin, until: f64) -> Option<f64> {
+    let read = |f: &mut Fields<'_>| {
+        let counts = origin == Origin::Any || f.text("account.acct").is_some_and(|acct| acct.contains('@'));
+        instant(f, "created_at").filter(|at| counts && *at <= until)
+    };
+    doc.each(read).into_iter().flatten().reduce(f64::max)
 }
 
 /// An ISO 8601 instant as Unix seconds.
 pub(super) fn instant(f: &mut Fields<'_>, path: &str) -> Option<f64> {
     let value = f.get(path)?;
-    let at = value.as_str().and_then(|text| text.trim().parse::<Timestamp>().ok());
+    let at = value.text().and_then(|text| text.trim().parse::<Timestamp>().ok());
     // Nothing was posted before 1970.
     let at = at.filter(|at| at.as_second() > 0);
     if at.is_none() {
         f.wrong(path, value);
     }
     at.map(|at| at.as_millisecond() as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_post_is_not_in_the_future_and_of_the_origin_asked_for() {
+        let post = |at: &str, acct: &str| format!(r#"{{"created_at":"{at}","account":{{"acct":"{acct}"}}}}"#);
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
+        let until = now.as_second() as f64 + FUTURE;
+        let minutes = |at: Option<f64>| at.map(|at| ((at - now.as_second() as f64) / 60.0).round() as i64);
+        for (posts, any, elsewhere) in [
+            (
+                vec![post("2026-08-01T11:58:00Z", "ada"), post("2026-08-01T11:50:00Z", "eve@b.example")],
+                Some(-2),
+                Some(-10),
+            ),
+            (
+                vec![
+                    post("2077-01-01T00:00:00Z", "eve@b.example"),
+                    post("2026-08-01T11:59:00Z", "eve@b.example"),
+                ],
+                Some(-1),
+                Some(-1),
+            ),
+            // Clocks differ a little.
+            (vec![post("2026-08-01T12:04:00Z", "eve@b.example")], Some(4), Some(4)),
+            (vec![post("2077-01-01T00:00:00Z", "eve@b.example")], None, None),
+            (vec![post("2026-08-01T11:00:00Z", "ada")], Some(-60), None),
+            (vec![], None, None),
+        ] {
+            let json = format!("[{}]", posts.join(","));
+            let read = |origin| {
+                newest_post(&mut Document::parse(json.as_bytes(), Top::Array).unwrap(), origin, until)
+            };
+            assert_eq!(
+                (minutes(read(Origin::Any)), minutes(read(Origin::Elsewhere))),
+                (any, elsewhere),
+                "{json}"
+            );
+        }
+    }
 }

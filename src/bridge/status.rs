@@ -19,6 +19,8 @@ pub struct Status {
     pub unix: f64,
     /// What is known, read as the last collection read it.
     pub view: Arc<View>,
+    /// When the bridge last collected by itself, Unix seconds.
+    pub by_itself: Option<f64>,
     /// The last collection of each exporter, the latest last.
     pub collected: Vec<Collected>,
     /// Whether `/metrics` answers.
@@ -65,12 +67,16 @@ impl Bridge {
         let (now, unix) = (clock.now(), clock.unix());
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner).clone();
         collected.sort_by_key(|collected| collected.started);
+        let by_itself = *self.by_itself.lock().unwrap_or_else(PoisonError::into_inner);
         let (started, seen) = collected.last().map_or((now, unix), |last| (last.started, last.unix));
+        let (started, seen) =
+            by_itself.filter(|(at, _)| *at > started || collected.is_empty()).unwrap_or((started, seen));
         let pushing = self.own.as_ref().and_then(|own| own.pushing());
         Status {
             now,
             unix,
             view: self.refresher.known_since(started, seen),
+            by_itself: by_itself.map(|(_, unix)| unix),
             collected,
             pull: self.pull.is_some(),
             push: pushing.map(|pushing| {

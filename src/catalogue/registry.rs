@@ -4,15 +4,13 @@
 use std::fmt::Write;
 
 use crate::metrics::attributes::{ATTRIBUTES, Attribute, IDENTITY, Origin, Values, find};
-use crate::metrics::{Row, rows};
-
-/// The release of OpenTelemetry's conventions that ours build on.
-pub const SEMCONV_VERSION: &str = "1.45.0";
+use crate::metrics::{Row, SCHEMA_URL, rows};
 
 /// The group of attributes that every point about a target has.
 const TARGET_GROUP: &str = "attributes.fedimeter.target";
 
-const HEAD: &str = "# Generated from the table in src/metrics/: UPDATE_GOLDEN=1 cargo test --test registry\n";
+const HEAD: &str =
+    "# Generated from the table in src/metrics/: UPDATE_GOLDEN=1 cargo test --test it registry\n";
 
 /// The files of the registry: their names below `semconv/`, and what is in them.
 #[must_use]
@@ -21,13 +19,14 @@ pub fn files() -> [(&'static str, String); 3] {
 }
 
 fn manifest() -> String {
+    let release = SCHEMA_URL.rsplit('/').next().unwrap_or_default();
     format!(
         "{HEAD}name: fedimeter\n\
          description: What fedimeter reports about Mastodon servers, their kin, and itself.\n\
          schema_url: https://docs.rs/fedimeter/schemas/{}\n\
          dependencies:\n  \
-         - schema_url: https://opentelemetry.io/schemas/{SEMCONV_VERSION}\n    \
-         registry_path: https://github.com/open-telemetry/semantic-conventions@v{SEMCONV_VERSION}[model]\n",
+         - schema_url: {SCHEMA_URL}\n    \
+         registry_path: https://github.com/open-telemetry/semantic-conventions@v{release}[model]\n",
         env!("CARGO_PKG_VERSION"),
     )
 }
@@ -92,8 +91,17 @@ fn attributes() -> String {
     out
 }
 
+/// Why counts of a server are gauges.
+const GAUGES: &str = "\
+# Counts that a server reports (users, posts, peers) are gauges, not up-down counters. The
+# server adds them up, and fedimeter reads the total: the total can be wrong, corrected, or
+# withheld, and then it has no point. An up-down counter says that its points are sums of
+# increments since a start time, and that they can be added up over attributes, which is
+# wrong for peers of two servers. Prometheus stores both as gauges.
+";
+
 fn metrics() -> String {
-    let mut out = format!("{HEAD}groups:\n");
+    let mut out = format!("{HEAD}{GAUGES}groups:\n");
     for row in rows().filter(|row| !is_imported(row)) {
         let _ = write!(
             out,
@@ -105,7 +113,7 @@ fn metrics() -> String {
             stability = row.stability.name(),
             brief = quote(row.description),
             note = quote(&format!("Source: {}. Collected: {}.", row.source, row.on)),
-            instrument = row.kind.name(),
+            instrument = row.kind().name(),
             unit = quote(row.unit),
         );
         if !row.is_own() {
@@ -122,8 +130,15 @@ fn metrics() -> String {
     for row in rows().filter(|row| is_imported(row)) {
         let _ = writeln!(out, "    - {}", row.name);
     }
+    out.push_str("  entities:\n");
+    for entity in ENTITIES {
+        let _ = writeln!(out, "    - {entity}");
+    }
     out
 }
+
+/// What the bridge's resource describes, in OpenTelemetry's words.
+const ENTITIES: [&str; 3] = ["service", "service.instance", "telemetry.sdk"];
 
 /// Whether a metric is OpenTelemetry's own.
 #[must_use]

@@ -1,140 +1,222 @@
-//! Flags that several commands share, in groups.
+//! Flags of settings, from the rows that say all of them.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::builder::{PossibleValue, StyledStr, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
-use crate::config::{BridgeSettings, Compat, Listen, LogFilter, LogFormat, values};
-use crate::endpoint::Endpoint;
-use crate::target::AccountRef;
+use crate::config::{
+    Config, ConfigErrors, Description, Env, Flag, Flags, Form, Group, Loaded, Shape, Sources,
+    bridge_settings, target_settings,
+};
 
-/// Settings of the targets given as arguments or variables.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Targets given as arguments or variables")]
-pub struct TargetArgs {
-    /// Endpoints to collect beside the default ones: health, timelines, peers,
-    /// domain_blocks, custom_emojis
-    #[arg(long, value_name = "NAME", env = "FEDIMETER_COLLECT", value_delimiter = ',',
-          value_parser = values::collect)]
-    pub collect: Vec<Endpoint>,
-
-    /// Accounts to follow: Gargron, @Gargron@mastodon.social, or an id
-    #[arg(long = "account", value_name = "ACCT", env = "FEDIMETER_ACCOUNTS", value_delimiter = ',',
-          value_parser = values::account)]
-    pub accounts: Vec<AccountRef>,
-
-    /// Hashtags to follow
-    #[arg(long = "tag", value_name = "NAME", env = "FEDIMETER_TAGS", value_delimiter = ',',
-          value_parser = values::tag)]
-    pub tags: Vec<Arc<str>>,
-
-    /// File with an access token of the one target
-    #[arg(long, value_name = "FILE", env = "FEDIMETER_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
-
-    /// Name of the environment variable with an access token of the one target
-    #[arg(long, value_name = "VARIABLE", env = "FEDIMETER_TOKEN_ENV", conflicts_with = "token_file")]
-    pub token_env: Option<String>,
-}
-
-/// How servers are asked.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Collection")]
-pub struct HttpArgs {
-    /// Time for a collection when the scraper does not say how long it waits [default: 10s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_DEADLINE", value_parser = values::request_time)]
-    pub deadline: Option<Duration>,
-
-    /// Time for a request [default: 10s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_TIMEOUT", value_parser = values::request_time)]
-    pub timeout: Option<Duration>,
-
-    /// Time to connect, TLS included [default: 5s]
-    #[arg(long, value_name = "DURATION", env = "FEDIMETER_CONNECT_TIMEOUT", value_parser = values::request_time)]
-    pub connect_timeout: Option<Duration>,
-
-    /// Requests under way in all [default: 256]
-    #[arg(long, value_name = "N", env = "FEDIMETER_MAX_REQUESTS", value_parser = values::requests)]
-    pub max_requests: Option<usize>,
-
-    /// Requests under way per host [default: 2]
-    #[arg(long, value_name = "N", env = "FEDIMETER_MAX_REQUESTS_PER_HOST", value_parser = values::requests)]
-    pub max_requests_per_host: Option<usize>,
-
-    /// The largest answer that is read, decoded [default: 1MiB]
-    #[arg(long, value_name = "SIZE", env = "FEDIMETER_MAX_BODY", value_parser = values::size)]
-    pub max_body: Option<usize>,
-
-    /// URL in the User-Agent by which an admin can reach you
-    #[arg(long, value_name = "URL", env = "FEDIMETER_CONTACT", value_parser = values::contact)]
-    pub contact: Option<String>,
-
-    /// Report no last success, duration and size by endpoint, for any target
-    #[arg(long, env = "FEDIMETER_NO_ENDPOINT_DETAILS", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new())]
-    pub no_endpoint_details: bool,
-}
-
+/// All that a command that polls takes but for where it listens.
+pub const POLL: u8 = Group::Targets as u8 | Group::Collection as u8 | Group::Logging as u8;
+/// Where and how `/metrics` is served.
+pub const PULL: u8 = Group::Address as u8 | Group::Page as u8;
+/// How metrics are pushed.
+pub const PUSH: u8 = Group::Push as u8;
 /// Where `/metrics` is served.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Prometheus")]
-pub struct ListenArgs {
-    /// Where /metrics listens: an IP address or localhost, port optional;
-    /// :PORT for all IPv4 addresses; none for no pull [default: 127.0.0.1:9464]
-    ///
-    /// Repeat it, or separate several with commas. When it is given nowhere,
-    /// OTEL_EXPORTER_PROMETHEUS_HOST and OTEL_EXPORTER_PROMETHEUS_PORT count.
-    #[arg(short, long, value_name = "ADDR", env = "FEDIMETER_LISTEN", value_delimiter = ',',
-          value_parser = values::listen)]
-    pub listen: Vec<Listen>,
+pub const ADDRESS: u8 = Group::Address as u8;
+/// Logging, of the commands that poll nothing.
+#[cfg(feature = "simulator")]
+pub const LOGGING: u8 = Group::Logging as u8;
 
-    /// Also serve the names of an older exporter; dada makes 9410 the default port
-    #[arg(long, value_name = "NAMES", env = "FEDIMETER_COMPAT")]
-    pub compat: Option<Compat>,
+/// The flags of some groups of settings. They are read with the file and the
+/// variables, so that all errors are told at once.
+#[derive(Debug, Clone)]
+pub struct SettingArgs<const GROUPS: u8> {
+    /// The targets, where the groups have them.
+    pub targets: Vec<String>,
+    /// The flags.
+    pub flags: Flags,
 }
 
-impl ListenArgs {
-    /// What these flags say.
-    pub(super) fn settings(&self) -> BridgeSettings {
-        BridgeSettings {
-            listen: (!self.listen.is_empty()).then(|| self.listen.clone()),
-            compat: self.compat,
-            ..BridgeSettings::default()
+impl<const GROUPS: u8> Default for SettingArgs<GROUPS> {
+    fn default() -> Self {
+        SettingArgs { targets: Vec::new(), flags: Flags::of(GROUPS) }
+    }
+}
+
+impl<const GROUPS: u8> SettingArgs<GROUPS> {
+    /// These flags with the other sources.
+    #[must_use]
+    pub fn sources<'a>(&'a self, file: Option<&'a Path>, env: Env<'a>) -> Sources<'a> {
+        Sources { file, targets: &self.targets, flags: self.flags.clone(), env }
+    }
+}
+
+/// A configuration file and the flags of some groups of settings.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs<const GROUPS: u8> {
+    /// Configuration file (YAML)
+    #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingArgs<GROUPS>,
+}
+
+impl<const GROUPS: u8> ConfigArgs<GROUPS> {
+    /// The configuration of flags, environment and file, with the origin of each
+    /// value. A command without flags for it listens nowhere.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load_with_origins(&self, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
+        let mut sources = self.settings.sources(self.config.as_deref(), env);
+        if GROUPS & ADDRESS == 0 {
+            sources.flags.set("listen", "none");
+        }
+        Config::load_with_origins(&sources)
+    }
+
+    /// The configuration of flags, environment and file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
+        self.load_with_origins(env).map(|loaded| loaded.config)
+    }
+}
+
+/// The settings of these groups that have a flag, in the order of help.
+fn settings(groups: u8) -> Vec<(Description, Flag)> {
+    let all = bridge_settings().into_iter().chain(target_settings());
+    let with_flag = all.filter_map(|setting| setting.key.flag.map(|flag| (setting, flag)));
+    let mut settings: Vec<_> = with_flag.filter(|(_, flag)| groups & flag.group as u8 != 0).collect();
+    settings.sort_by_key(|(_, flag)| flag.group as u8);
+    settings
+}
+
+fn heading(group: Group) -> &'static str {
+    match group {
+        Group::Targets => "Targets given as arguments or variables",
+        Group::Collection => "Collection",
+        Group::Address | Group::Page => "Prometheus",
+        Group::Logging => "Logging",
+        Group::Push => "OTLP",
+    }
+}
+
+impl<const GROUPS: u8> Args for SettingArgs<GROUPS> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(settings(GROUPS).iter().map(|(setting, flag)| arg(setting, *flag)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+fn arg(Description { key, shape, default }: &Description, flag: Flag) -> Arg {
+    let is_list = matches!(shape, Shape::List { .. });
+    let mut paragraphs = Vec::new();
+    if !matches!(flag.form, Form::Off(_)) {
+        paragraphs.extend(key.more());
+        paragraphs.extend(is_list.then(|| "Repeat it, or separate several with commas.".to_owned()));
+        paragraphs.extend(shape.bounds());
+    }
+    let summary = match flag.form {
+        Form::Off(summary) => summary,
+        _ => key.summary,
+    };
+    // Backticks are for pages.
+    let summary = summary.trim_end_matches('.').replace('`', "");
+    let long = format!("{summary}\n\n{}", paragraphs.join(" ").replace('`', ""));
+    let arg = Arg::new(key.name).help(summary).long_help(StyledStr::from(long.trim_end().to_owned()));
+    // The values of variables are read with the other sources: here they only show.
+    let arg = arg.env(OsString::from(key.variable().unwrap_or_default()));
+    let names = match shape {
+        Shape::OneOf(names) => names.clone(),
+        _ => Vec::new(),
+    };
+    let value = default.strip_prefix('`').and_then(|value| value.strip_suffix('`'));
+    match flag.form {
+        Form::Arguments => {
+            arg.value_name("TARGET").action(ArgAction::Append).num_args(0..).value_parser(Unread(names))
+        }
+        Form::Off(_) => {
+            named(arg, key.flag_name(), flag).action(ArgAction::SetTrue).value_parser(UnreadSwitch)
+        }
+        Form::Value => {
+            let action = if is_list { ArgAction::Append } else { ArgAction::Set };
+            let arg = named(arg, key.flag_name(), flag).value_name(shape.placeholder());
+            let arg = arg.action(action).value_parser(Unread(names));
+            if let Some(value) = value { arg.default_value(value.to_owned()) } else { arg }
         }
     }
 }
 
-/// Where and how `/metrics` is served.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Prometheus")]
-pub struct PullArgs {
-    /// Where.
-    #[command(flatten)]
-    pub address: ListenArgs,
-
-    /// Leave otel_scope_* labels out of /metrics
-    #[arg(long, env = "FEDIMETER_WITHOUT_SCOPE_LABELS", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new())]
-    pub without_scope_labels: bool,
+fn named(arg: Arg, name: Option<String>, flag: Flag) -> Arg {
+    let long = name.unwrap_or_default().trim_start_matches('-').to_owned();
+    let arg = arg.long(long).help_heading(heading(flag.group));
+    if let Some(short) = flag.short { arg.short(short) } else { arg }
 }
 
-/// Logging.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Logging")]
-pub struct LogArgs {
-    /// Least severe messages to log: off, error, warn, info, debug or trace
-    /// [default: info]
-    ///
-    /// debug has each collection and export, trace each request. Or levels by
-    /// module, as in info,fedimeter::fetch=debug. When it is given nowhere,
-    /// OTEL_LOG_LEVEL counts.
-    #[arg(long, value_name = "LEVEL", env = "FEDIMETER_LOG_LEVEL", value_parser = LogFilter::parse)]
-    pub log_level: Option<LogFilter>,
+/// Takes any value: it is read with the other sources. Help shows the names.
+#[derive(Clone)]
+struct Unread(Vec<(&'static str, &'static str)>);
 
-    /// How log lines are written [default: text]
-    #[arg(long, value_name = "FORMAT", env = "FEDIMETER_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
+impl TypedValueParser for Unread {
+    type Value = OsString;
+
+    fn parse_ref(&self, _: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |(name, meaning): &(&'static str, &'static str)| {
+            PossibleValue::new(*name).help(meaning.replace('`', ""))
+        };
+        (!self.0.is_empty()).then(|| Box::new(self.0.iter().map(value)) as Box<dyn Iterator<Item = _>>)
+    }
+}
+
+/// The same for a flag without a value.
+#[derive(Clone)]
+struct UnreadSwitch;
+
+impl TypedValueParser for UnreadSwitch {
+    type Value = bool;
+
+    fn parse_ref(&self, _: &clap::Command, _: Option<&Arg>, _: &OsStr) -> Result<bool, clap::Error> {
+        Ok(true)
+    }
+}
+
+impl<const GROUPS: u8> FromArgMatches for SettingArgs<GROUPS> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = SettingArgs::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (Description { key, .. }, flag) in settings(GROUPS) {
+            if matches.value_source(key.name) != Some(ValueSource::CommandLine) {
+                continue;
+            }
+            if let Form::Off(_) = flag.form {
+                self.flags.set(key.name, "true");
+                continue;
+            }
+            let mut values = Vec::new();
+            for value in matches.get_many::<OsString>(key.name).into_iter().flatten() {
+                let name = key.flag_name().unwrap_or_default();
+                let wrong =
+                    || clap::Error::raw(ErrorKind::InvalidUtf8, format!("{name}: its value is not UTF-8\n"));
+                values.push(value.to_str().ok_or_else(wrong)?.to_owned());
+            }
+            match flag.form {
+                Form::Arguments => self.targets = values,
+                _ => self.flags.set(key.name, values.join(",")),
+            }
+        }
+        Ok(())
+    }
 }

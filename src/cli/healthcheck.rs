@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use super::ListenArgs;
-use crate::config::{Config, ConfigErrors, Env, Flags, Sources, values};
+use super::flags::{ADDRESS, SettingArgs};
+use crate::config::{Config, ConfigErrors, Env, REQUEST_TIME};
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, Clone, Args)]
@@ -24,12 +24,12 @@ pub struct HealthcheckArgs {
 
     /// Time for the answer
     #[arg(long, value_name = "DURATION", env = "FEDIMETER_HEALTHCHECK_TIMEOUT", default_value = "3s",
-          value_parser = values::request_time)]
+          value_parser = |text: &str| REQUEST_TIME.parse(text))]
     pub timeout: Duration,
 
     /// Where the bridge listens.
     #[command(flatten)]
-    pub address: ListenArgs,
+    pub address: SettingArgs<ADDRESS>,
 }
 
 impl HealthcheckArgs {
@@ -38,8 +38,7 @@ impl HealthcheckArgs {
     /// # Errors
     /// What is wrong with that, at once.
     pub fn listen(&self, env: Env<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
-        let flags = Flags { bridge: self.address.settings(), ..Flags::default() };
-        Config::listen(&Sources { file: self.config.as_deref(), targets: &[], flags, env })
+        Config::load_bridge(&self.address.sources(self.config.as_deref(), env)).map(|config| config.listen)
     }
 }
 

@@ -4,17 +4,14 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{LogArgs, PullArgs};
+use super::flags::{LOGGING, PULL, SettingArgs};
 
 /// Arguments of `demo`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DemoArgs {
-    /// Where and how `/metrics` is served.
+    /// Where and how `/metrics` is served, and logging.
     #[command(flatten)]
-    pub pull: PullArgs,
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub settings: SettingArgs<{ PULL | LOGGING }>,
 }
 
 /// Arguments of `simulate`.
@@ -50,5 +47,5 @@ pub struct SimulateArgs {
 
     /// Logging.
     #[command(flatten)]
-    pub log: LogArgs,
+    pub settings: SettingArgs<LOGGING>,
 }

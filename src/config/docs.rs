@@ -1,11 +1,12 @@
-//! docs/config.md, from the table of keys.
+//! docs/config.md, from the rows of settings.
 
 use std::fmt::Write as _;
 
-use super::keys::{BRIDGE, Key, TARGET};
+use super::setting::Description;
+use super::{bridge_settings, target_settings};
 
 const HEAD: &str = "\
-<!-- Generated from src/config/keys.rs: UPDATE_GOLDEN=1 cargo test --test config -->
+<!-- Generated from src/config/bridge.rs and src/config/target.rs: UPDATE_GOLDEN=1 cargo test --test it config -->
 # Configuration
 
 fedimeter takes its settings from flags, from environment variables, and from a YAML file that `--config` names. \
@@ -58,36 +59,38 @@ its variable nor the file says so. |
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("## Keys of the bridge\n\n");
-    table(&mut page, BRIDGE, false);
+    table(&mut page, &bridge_settings(), false);
     page.push_str("\n## Keys of a target\n\nThose marked \u{2713} may also stand in `defaults`.\n\n");
-    table(&mut page, TARGET, true);
+    table(&mut page, &target_settings(), true);
     page.push_str(ATTRIBUTES);
     page
 }
 
-fn table(page: &mut String, keys: &[Key], of_target: bool) {
+fn table(page: &mut String, settings: &[Description], of_target: bool) {
     let (head, rule) = if of_target { (" in `defaults` |", "---|") } else { ("", "") };
     let _ = writeln!(page, "| key | value | default |{head} flag | variable | meaning |");
     let _ = writeln!(page, "|---|---|---|{rule}---|---|---|");
-    for key in keys {
-        let mark = match (of_target, key.in_defaults) {
-            (true, true) => " \u{2713} |",
-            (true, false) => " |",
+    for Description { key, shape, default } in settings {
+        let mark = match (of_target, key.of_one_server) {
+            (true, None) => " \u{2713} |",
+            (true, Some(_)) => " |",
             (false, _) => "",
         };
+        let mut meaning = vec![key.summary.to_owned()];
+        meaning.extend(key.more());
+        meaning.extend(shape.bounds());
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} |{mark} {} | {} | {} |",
+            "| `{}` | {} | {default} |{mark} {} | {} | {} |",
             key.name,
-            key.kind,
-            key.default,
-            code(key.flag),
-            code(key.env),
-            key.meaning
+            shape.kind(),
+            code(key.flag_name()),
+            code(key.variable()),
+            meaning.join(" ")
         );
     }
 }
 
-fn code(name: &str) -> String {
-    if name.is_empty() { String::new() } else { format!("`{name}`") }
+fn code(name: Option<String>) -> String {
+    name.map(|name| format!("`{name}`")).unwrap_or_default()
 }

@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, all of it at once, each with its place.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where a setting was given: `fedimeter.yaml:12: targets[1].token_file`,
@@ -24,6 +26,14 @@ impl Place {
     #[must_use]
     pub fn line(file: &Arc<str>, line: usize, path: impl Into<String>) -> Place {
         Place { file: Some((file.clone(), line)), path: path.into() }
+    }
+
+    /// Where paths in a file begin: its directory, or outside a file the working
+    /// directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        let file = self.file.as_ref().map(|(file, _)| Path::new(&**file));
+        file.and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     /// An error at this place.
@@ -73,5 +83,32 @@ impl ConfigErrors {
 
     fn list(&self) -> String {
         self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What is wrong so far. Readers note it and go on.
+#[derive(Debug, Default)]
+pub struct Errors(RefCell<Vec<ConfigError>>);
+
+impl Errors {
+    /// Notes an error.
+    pub fn push(&self, error: ConfigError) {
+        self.0.borrow_mut().push(error);
+    }
+
+    /// Whether nothing was wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Forgets the errors that are not to be kept.
+    pub fn retain(&self, keep: impl Fn(&ConfigError) -> bool) {
+        self.0.borrow_mut().retain(keep);
+    }
+
+    /// `value` when nothing was wrong.
+    pub fn none_or<T>(&self, value: T) -> Result<T, ConfigErrors> {
+        let errors = self.0.take();
+        if errors.is_empty() { Ok(value) } else { Err(ConfigErrors::new(errors)) }
     }
 }

@@ -27,6 +27,10 @@ const LIBRARIES: [&str; 10] = [
     "tower",
 ];
 
+/// Libraries of which a user reads nothing: what the resolver says of strange answers
+/// is said by us, once, and others could make it say more without end.
+const SILENT_LIBRARIES: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
+
 /// Which messages are logged: a level, or levels by module such as
 /// `info,fedimeter::fetch=debug`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +85,8 @@ impl LogFilter {
         let libraries = base.min(LevelFilter::WARN);
         // Of two for one module the last one holds: the user's.
         let libraries = LIBRARIES.map(|name| format!("{name}={libraries}")).join(",");
-        format!("{base},{libraries},{}", self.0)
+        let silent = SILENT_LIBRARIES.map(|name| format!("{name}=off")).join(",");
+        format!("{base},{libraries},{silent},{}", self.0)
     }
 }
 
@@ -100,7 +105,7 @@ impl fmt::Display for LogFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BridgeSettings, Config, Flags, Sources};
+    use crate::config::{Config, Flags, Sources};
     use tracing_subscriber::filter::EnvFilter;
 
     #[test]
@@ -126,11 +131,12 @@ mod tests {
     #[test]
     fn otel_log_level_counts_where_nothing_else_does() {
         let level = |otel: &str, flag: Option<&str>| {
-            let flag = flag.map(|flag| LogFilter::parse(flag).unwrap());
-            let bridge = BridgeSettings { log_level: flag, ..BridgeSettings::default() };
+            let mut flags = Flags::default();
+            if let Some(flag) = flag {
+                flags.set("log_level", flag);
+            }
             let env = |name: &str| (name == "OTEL_LOG_LEVEL").then(|| otel.to_owned());
             let targets = ["a.example".to_owned()];
-            let flags = Flags { bridge, ..Flags::default() };
             let sources = Sources { file: None, targets: &targets, flags, env: &env };
             Config::load(&sources).unwrap().log.level.to_string()
         };

@@ -3,23 +3,29 @@
 //! They are read here alone, and the SDK's own reading has no say: it knows only
 //! some of them, and some differently.
 
+mod effective;
+mod file;
+mod otlp;
 mod reader;
 mod table;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use opentelemetry_sdk::metrics::Temporality;
 use tracing::level_filters::LevelFilter;
-use url::Url;
 use uuid::Uuid;
 
 pub use reader::Warning;
 pub use table::{VARIABLES, Variable, markdown};
 
-use crate::export::otlp::{Compression, Endpoint, OtlpSettings, Protocol};
+pub use crate::export::own::HistogramAggregation;
+
+use crate::export::otlp::{OtlpSettings, Signal};
 use crate::export::push::PushSettings;
+use crate::export::telemetry::TelemetrySettings;
 use reader::{Reader, entries};
 
 /// What the `OTEL_*` variables say, with the specification's defaults.
@@ -31,6 +37,9 @@ pub struct OtelEnv {
     pub exporters: Exporters,
     /// Where and how to push. Right in itself even when nothing is pushed.
     pub otlp: OtlpSettings,
+    /// What is exported of the bridge's own logs and traces; nothing when
+    /// [`disabled`](Self::disabled).
+    pub telemetry: TelemetrySettings,
     /// `OTEL_METRIC_EXPORT_INTERVAL` and `OTEL_METRIC_EXPORT_TIMEOUT`.
     pub push: PushSettings,
     /// The kind of pushed histograms.
@@ -58,15 +67,6 @@ pub struct Exporters {
     pub console: bool,
 }
 
-/// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistogramAggregation {
-    /// Buckets with given bounds.
-    Explicit,
-    /// Buckets with bounds of powers of two.
-    Exponential,
-}
-
 /// `OTEL_METRICS_EXEMPLAR_FILTER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExemplarFilter {
@@ -88,61 +88,64 @@ pub struct OtelEnvError {
     pub message: String,
 }
 
-/// A variable for metrics, and the one for all signals that it goes before.
-macro_rules! otlp {
-    ($name:literal) => {
-        &[concat!("OTEL_EXPORTER_OTLP_METRICS_", $name), concat!("OTEL_EXPORTER_OTLP_", $name)]
-    };
-}
+const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+/// Below it seconds were probably meant, where the specification has milliseconds.
+const SHORTEST_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
 
 /// Namespace of `service.instance.id`, from the semantic conventions.
 const INSTANCE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
 
 impl OtelEnv {
-    /// Reads the variables from `environment`. What is wrong and can be ignored
-    /// is in the warnings.
+    /// Reads the variables from `environment`, or in their place the file that
+    /// `OTEL_CONFIG_FILE` names. What is wrong and can be ignored is in the warnings.
     ///
     /// # Errors
     ///
-    /// `OTEL_CONFIG_FILE` is set, or push is on and its endpoint is no URL; all
-    /// errors at once.
+    /// Something in the file is wrong or not supported, or push is on and its endpoint
+    /// is no URL; all errors at once.
     pub fn read(
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(OtelEnv, Vec<Warning>), Vec<OtelEnvError>> {
+        match file::named(environment) {
+            Some(file) => Ok((file.read()?, Vec::new())),
+            None => OtelEnv::of_variables(environment),
+        }
+    }
+
+    /// The same of a file with this text.
+    pub(crate) fn of_file(
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<OtelEnv, Vec<OtelEnvError>> {
+        file::File::parse("otel.yaml", text, environment).read()
+    }
+
+    fn of_variables(
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(OtelEnv, Vec<Warning>), Vec<OtelEnvError>> {
         let mut reader = Reader::new(environment);
         let reader = &mut reader;
         let mut errors = Vec::new();
-        if reader.text("OTEL_CONFIG_FILE").is_some() {
-            errors.push(OtelEnvError {
-                variable: "OTEL_CONFIG_FILE".to_owned(),
-                message: "declarative configuration is not supported yet; unset it and use --config FILE, \
-                          flags or the other OTEL_* variables"
-                    .to_owned(),
-            });
-        }
         let disabled = reader.boolean(&["OTEL_SDK_DISABLED"]);
         let exporters = exporters(reader);
         let exporters = if disabled { Exporters::default() } else { exporters };
-        let otlp = otlp_settings(reader).unwrap_or_else(|error| {
-            if exporters.otlp {
-                errors.push(error);
-            } else {
-                reader.warn(&error.variable, error.message);
-            }
-            OtlpSettings::new(Protocol::Grpc, default_endpoint(Protocol::Grpc))
-        });
-        if exporters.otlp && !otlp.endpoint.is_https() {
-            for names in [otlp!("CERTIFICATE"), otlp!("CLIENT_CERTIFICATE"), otlp!("CLIENT_KEY")] {
-                reader.unused(names, "the endpoint is http://, which is not encrypted");
-            }
-        }
+        let otlp = otlp::settings(reader, Signal::Metrics, exporters.otlp, &mut errors);
+        let telemetry = telemetry::settings(reader, disabled, &mut errors);
         let defaults = PushSettings::default();
+        let interval = reader.milliseconds(&[INTERVAL], defaults.interval);
+        if interval < SHORTEST_USUAL_INTERVAL {
+            let millis = interval.as_millis();
+            let meant =
+                if millis == 1 { "a millisecond".to_owned() } else { format!("{millis} milliseconds") };
+            reader.warn(INTERVAL, format!("is taken as {meant}; write 60000 for a minute"));
+        }
         let env = OtelEnv {
             disabled,
             exporters,
             otlp,
+            telemetry,
             push: PushSettings {
-                interval: reader.milliseconds(&["OTEL_METRIC_EXPORT_INTERVAL"], defaults.interval),
+                interval,
                 timeout: reader.milliseconds(&["OTEL_METRIC_EXPORT_TIMEOUT"], defaults.timeout),
             },
             histograms: reader
@@ -202,14 +205,21 @@ impl OtelEnv {
 /// `OTEL_LOG_LEVEL` alone, if it is set and right. Reading all variables has a
 /// warning where it is wrong.
 pub(super) fn log_level(environment: &dyn Fn(&str) -> Option<String>) -> Option<LevelFilter> {
-    level(&mut Reader::new(environment))
+    with_file(environment, level)
 }
 
 /// Where `OTEL_EXPORTER_PROMETHEUS_*` say that `/metrics` listens. Reading all
 /// variables has a warning where they are wrong.
 pub(super) fn prometheus(environment: &dyn Fn(&str) -> Option<String>) -> (Option<IpAddr>, Option<u16>) {
-    let mut reader = Reader::new(environment);
-    (prometheus_host(&mut reader), prometheus_port(&mut reader))
+    with_file(environment, |reader| (prometheus_host(reader), prometheus_port(reader)))
+}
+
+/// Reads single variables, or what stands for them in the file.
+fn with_file<T>(environment: &dyn Fn(&str) -> Option<String>, read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
+    match file::named(environment) {
+        Some(file) => read(&mut Reader::new(&|name| file.get(name))),
+        None => read(&mut Reader::new(environment)),
+    }
 }
 
 /// No other names: reading the variables touches no network.
@@ -261,7 +271,7 @@ fn attributes(reader: &mut Reader<'_>) -> Vec<(String, String)> {
 /// there for the traces of other programs.
 fn exporters(reader: &mut Reader<'_>) -> Exporters {
     const NAME: &str = "OTEL_METRICS_EXPORTER";
-    let endpoint = reader.string(otlp!("ENDPOINT")).is_some();
+    let endpoint = reader.string(otlp::variables(Signal::Metrics, "ENDPOINT")).is_some();
     let unset = Exporters { otlp: endpoint, prometheus: true, console: false };
     let Some(list) = reader.text(NAME) else { return unset };
     let mut named = Exporters::default();
@@ -282,86 +292,9 @@ fn exporters(reader: &mut Reader<'_>) -> Exporters {
     if some && none {
         reader.warn(NAME, "none stands beside other exporters: ignored");
     }
-    if endpoint && some && !named.otlp {
+    let is_for_others = telemetry::EXPORTERS.iter().any(|name| reader.text(name).is_some());
+    if endpoint && some && !named.otlp && !is_for_others {
         reader.warn(NAME, "otlp is not named: nothing is pushed to the OTLP endpoint that is set");
     }
     if some || none { named } else { unset }
-}
-
-fn otlp_settings(reader: &mut Reader<'_>) -> Result<OtlpSettings, OtelEnvError> {
-    let protocol = reader.choice(otlp!("PROTOCOL"), &Protocol::ALL.map(|p| (p.name(), p)));
-    let insecure = reader.boolean(otlp!("INSECURE"));
-    let names = otlp!("ENDPOINT");
-    let endpoint = names.iter().find_map(|name| Some((*name, reader.text(name)?)));
-    let (protocol, endpoint) = match endpoint {
-        None => {
-            let protocol = protocol.unwrap_or(Protocol::HttpProtobuf);
-            (protocol, default_endpoint(protocol))
-        }
-        Some((name, text)) => {
-            let protocol = protocol.unwrap_or_else(|| default_protocol(&text));
-            let text = complete(&text, protocol, insecure, name == names[1]);
-            let endpoint = Endpoint::new(&text, protocol)
-                .map_err(|error| OtelEnvError { variable: name.to_owned(), message: error.to_string() })?;
-            (protocol, endpoint)
-        }
-    };
-    let temporality = reader.choice(
-        &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"],
-        &[
-            ("cumulative", Temporality::Cumulative),
-            ("delta", Temporality::Delta),
-            ("lowmemory", Temporality::LowMemory),
-        ],
-    );
-    let mut settings = OtlpSettings::new(protocol, endpoint);
-    settings.headers = reader.headers(otlp!("HEADERS"), protocol);
-    settings.compression = reader
-        .choice(otlp!("COMPRESSION"), &[("none", Compression::None), ("gzip", Compression::Gzip)])
-        .unwrap_or(settings.compression);
-    settings.timeout = reader.milliseconds(otlp!("TIMEOUT"), settings.timeout);
-    settings.certificate = reader.string(otlp!("CERTIFICATE")).map(Into::into);
-    settings.client_certificate = reader.string(otlp!("CLIENT_CERTIFICATE")).map(Into::into);
-    settings.client_key = reader.string(otlp!("CLIENT_KEY")).map(Into::into);
-    settings.temporality = temporality.unwrap_or(settings.temporality);
-    Ok(settings)
-}
-
-/// The specification's default is `http/protobuf`, and port 4317 is gRPC's by
-/// registration: nothing would ever answer HTTP there.
-fn default_protocol(endpoint: &str) -> Protocol {
-    let with_scheme =
-        if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
-    match Url::parse(&with_scheme).ok().and_then(|url| url.port()) {
-        Some(4317) => Protocol::Grpc,
-        _ => Protocol::HttpProtobuf,
-    }
-}
-
-/// A scheme for gRPC, and for HTTP the path of the signal where the endpoint is
-/// the general one.
-fn complete(text: &str, protocol: Protocol, insecure: bool, general: bool) -> String {
-    if protocol == Protocol::Grpc {
-        return match text {
-            _ if text.contains("://") => text.to_owned(),
-            _ if insecure => format!("http://{text}"),
-            _ => format!("https://{text}"),
-        };
-    }
-    match Url::parse(text) {
-        Ok(mut url) if general && url.has_host() => {
-            let path = format!("{}/v1/metrics", url.path().trim_end_matches('/'));
-            url.set_path(&path);
-            url.into()
-        }
-        _ => text.to_owned(),
-    }
-}
-
-fn default_endpoint(protocol: Protocol) -> Endpoint {
-    let text = match protocol {
-        Protocol::Grpc => "http://localhost:4317",
-        Protocol::HttpProtobuf | Protocol::HttpJson => "http://localhost:4318/v1/metrics",
-    };
-    Endpoint::new(text, protocol).expect("a URL that was written here")
 }

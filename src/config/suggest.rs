@@ -25,19 +25,25 @@ pub fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Levenshtein's distance.
+/// How many characters are to be added, removed, replaced or exchanged with their
+/// neighbour to get from one to the other.
 fn distance(word: &[char], name: &str) -> usize {
-    let mut row: Vec<usize> = (0..=word.len()).collect();
-    for (i, b) in name.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
+    let name: Vec<char> = name.chars().collect();
+    let first: Vec<usize> = (0..=word.len()).collect();
+    let mut rows = vec![first];
+    for (i, b) in name.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, a) in word.iter().enumerate() {
-            let substituted = diagonal + usize::from(*a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+            let replaced = rows[i][j] + usize::from(a != b);
+            let mut least = replaced.min(row[j] + 1).min(rows[i][j + 1] + 1);
+            if i > 0 && j > 0 && *a == name[i - 1] && word[j - 1] == *b {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[word.len()]
+    rows[name.len()][word.len()]
 }
 
 #[cfg(test)]
@@ -49,6 +55,7 @@ mod tests {
         let names = ["collect", "accounts", "token_file"];
         for (word, expected) in [
             ("colect", "; did you mean `collect`?"),
+            ("clolect", "; did you mean `collect`?"),
             ("account", "; did you mean `accounts`?"),
             ("token-file", "; did you mean `token_file`?"),
             ("Collect", "; did you mean `collect`?"),

@@ -3,21 +3,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
-
-use url::Url;
 
 use super::suggest::{did_you_mean, list};
 use crate::endpoint::{Endpoint, On};
-use crate::target::{AccountRef, parse_host};
-
-const SECOND: Duration = Duration::from_secs(1);
-/// A server that needs longer than this is as good as down, and a scrape
-/// could not wait for it.
-const LONGEST_REQUEST: Duration = Duration::from_secs(300);
-/// The longest lifetime of a value is a day; a week is far beyond.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(7 * 86_400);
 
 /// Milliseconds in each unit of a duration, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -42,27 +31,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total))
 }
 
-fn within(value: Duration, shortest: Duration, longest: Duration) -> Result<Duration, String> {
-    if value < shortest || value > longest {
-        return Err(format!(
-            "is out of bounds; write a time from {} to {}",
-            show_duration(shortest),
-            show_duration(longest)
-        ));
-    }
-    Ok(value)
-}
-
-/// The time for one request or one collection: 100 ms to 5 min.
-pub fn request_time(text: &str) -> Result<Duration, String> {
-    within(duration(text)?, SECOND / 10, LONGEST_REQUEST)
-}
-
-/// The time between two requests for an endpoint: 1 s to 7 d.
-pub fn interval(text: &str) -> Result<Duration, String> {
-    within(duration(text)?, SECOND, LONGEST_INTERVAL)
-}
-
 /// The shortest way to write a duration: `90s`, `5m`, `1d`.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
@@ -74,27 +42,27 @@ pub fn show_duration(value: Duration) -> String {
     format!("{}{unit}", millis / u128::from(*size))
 }
 
-/// A number of bytes, 1 KiB to 64 MiB: `1048576`, `512KiB`, `1MiB`.
-pub fn size(text: &str) -> Result<usize, String> {
-    let wrong = "is not a size; write bytes or a number with KiB or MiB, from 1KiB to 64MiB";
+/// A number of bytes: `1048576`, `512KiB`, `1MiB`.
+#[must_use]
+pub fn size(text: &str) -> Option<usize> {
     let text = text.trim();
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let factor = match unit.trim() {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
-        _ => return Err(wrong.to_owned()),
+        "GiB" => 1 << 30,
+        _ => return None,
     };
-    let bytes = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(factor));
-    bytes.filter(|n| (1 << 10..=64 << 20).contains(n)).ok_or_else(|| wrong.to_owned())
+    digits.parse::<usize>().ok()?.checked_mul(factor)
 }
 
-/// A number of requests, 1 to 65536.
-pub fn requests(text: &str) -> Result<usize, String> {
-    let number = text.trim().parse::<usize>().ok();
-    number
-        .filter(|n| (1..=65_536).contains(n))
-        .ok_or_else(|| "is not a number of requests; write one from 1 to 65536".to_owned())
+/// The shortest way to write a number of bytes: `1MiB`.
+#[must_use]
+pub fn show_size(bytes: usize) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.iter().find(|(_, size)| bytes > 0 && bytes.is_multiple_of(*size));
+    unit.map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 
 /// Where to listen: nowhere, or an address whose port may be left to the default.
@@ -132,7 +100,12 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     }
     let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     if let Ok(ip) = bracketed.unwrap_or(text).parse::<Ipv6Addr>() {
-        return Ok(Listen::At(ip.into(), None));
+        return match text.rsplit_once(':') {
+            Some((host, port)) if bracketed.is_none() && is_like_port(port) => Err(format!(
+                "is an IPv6 address that may be meant to end in a port; write [{host}]:{port} or [{text}]"
+            )),
+            _ => Ok(Listen::At(ip.into(), None)),
+        };
     }
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let ip = match host {
@@ -149,24 +122,26 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     }
 }
 
-/// A URL in the User-Agent: http, https or mailto.
-pub fn contact(text: &str) -> Result<String, String> {
+/// Whether the last group of an IPv6 address looks like a usual port.
+fn is_like_port(group: &str) -> bool {
+    group.len() == 4 && group.bytes().all(|digit| digit.is_ascii_digit()) && !group.starts_with('0')
+}
+
+/// A host name that a listener answers to, in small letters and without a
+/// final dot: `metrics.example.org`, `*.example.org`, or `*`.
+pub fn listen_host(text: &str) -> Result<String, String> {
     let text = text.trim();
-    // The User-Agent puts it in a comment: parentheses would end that.
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'\\'));
-    match Url::parse(text) {
-        Ok(url)
-            if plain
-                && matches!(url.scheme(), "http" | "https" | "mailto")
-                && url.username().is_empty()
-                && url.password().is_none() =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err("is not a contact; write a URL in plain ASCII by which an admin can reach you, such as \
-                  https://example.org/about or mailto:ops@example.org"
-            .to_owned()),
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    let labels = name.strip_prefix("*.").unwrap_or(&name);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if text == "*" || labels.split('.').all(is_label) {
+        return Ok(name);
     }
+    Err("is not a host name; write it without scheme, port and path, such as metrics.example.org, \
+         *.example.org for those below it, or * for any"
+        .to_owned())
 }
 
 /// An endpoint by name.
@@ -201,72 +176,6 @@ fn unknown_endpoint(name: &str, names: &[&str]) -> String {
     }
 }
 
-/// `http` or `https`.
-pub fn forwarded_proto(text: &str) -> Result<String, String> {
-    match text.trim() {
-        proto @ ("http" | "https") => Ok(proto.to_owned()),
-        _ => Err("must be http or https".to_owned()),
-    }
-}
-
-/// An account: `Gargron`, `@Gargron@mastodon.social`, or its id in digits.
-pub fn account(text: &str) -> Result<AccountRef, String> {
-    let wrong = || {
-        "is not an account; write its name (Gargron), its handle (@Gargron@mastodon.social) or its id (1)"
-            .to_owned()
-    };
-    let text = text.trim();
-    let acct = text.strip_prefix('@').unwrap_or(text);
-    if !acct.is_empty() && acct.len() <= 40 && acct.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(AccountRef::Id(acct.into()));
-    }
-    let (name, domain) = acct.split_once('@').map_or((acct, None), |(name, domain)| (name, Some(domain)));
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    if name.is_empty() || name.len() > 255 || !name.bytes().all(plain) {
-        return Err(wrong());
-    }
-    if let Some(domain) = domain {
-        parse_host(domain, "https").map_err(|_| wrong())?;
-    }
-    Ok(AccountRef::Acct(acct.into()))
-}
-
-/// A hashtag, without its `#`: letters of any script, digits and `_`.
-pub fn tag(text: &str) -> Result<Arc<str>, String> {
-    let name = text.trim();
-    let name = name.strip_prefix('#').unwrap_or(name);
-    let plain =
-        |c: char| c.is_alphanumeric() || c == '_' || c == '\u{b7}' || c == '\u{30fb}' || c == '\u{200c}';
-    if name.is_empty() || name.chars().count() > 200 || !name.chars().all(plain) {
-        return Err("is not a hashtag; write its letters and digits, with or without #".to_owned());
-    }
-    Ok(name.into())
-}
-
-/// Whether to obey robots.txt.
-pub fn robots(text: &str) -> Result<bool, String> {
-    match text.trim() {
-        "obey" => Ok(true),
-        "ignore" => Ok(false),
-        _ => Err("must be obey or ignore".to_owned()),
-    }
-}
-
-/// The values of an enumeration, by the names that clap knows them by.
-pub fn one_of<T: clap::ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text.trim(), false).map_err(|_| {
-        let values = T::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
-        let names: Vec<String> = values.map(|v| v.get_name().to_owned()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        format!("must be one of {}{}", list(&names), did_you_mean(text, &names))
-    })
-}
-
-/// The name that clap knows the value of an enumeration by.
-pub fn name_of<T: clap::ValueEnum>(value: &T) -> String {
-    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
-}
-
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -296,15 +205,33 @@ mod tests {
         for text in ["500ms", "90s", "1500ms", "5m", "90m", "6h", "1d", "7d"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
         }
-        assert!(interval("0s").is_err() && interval("8d").is_err() && request_time("6m").is_err());
     }
 
     #[test]
     fn sizes() {
-        assert_eq!(size("1MiB"), Ok(1 << 20));
-        assert_eq!(size("2048"), Ok(2048));
-        for text in ["", "1023", "65MiB", "1GB", "-1", "99999999999999999999MiB"] {
-            assert!(size(text).is_err(), "{text}");
+        for text in ["1MiB", "2047", "2KiB", "1025KiB", "3GiB", "0"] {
+            assert_eq!(show_size(size(text).unwrap()), text);
+        }
+        assert_eq!(size("2048"), Some(2048));
+        for text in ["", "MiB", "1GB", "-1", "99999999999999999999MiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn listen_hosts() {
+        for (text, name) in [
+            ("Metrics.Example.org.", "metrics.example.org"),
+            ("*.example.org", "*.example.org"),
+            ("*", "*"),
+            ("fedimeter", "fedimeter"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(listen_host(text).as_deref(), Ok(name));
+        }
+        for text in ["", ".", "a..b", "*.", "**", "a.*.b", "https://a.example", "a.example:80", "a.example/x"]
+        {
+            assert!(listen_host(text).is_err(), "{text}");
         }
     }
 
@@ -324,32 +251,15 @@ mod tests {
             assert_eq!(socket.to_string(), shown, "{text}");
         }
         assert_eq!(listen("none"), Ok(Listen::Off));
+        assert_eq!(
+            listen("fd00::5:9464").unwrap_err(),
+            "is an IPv6 address that may be meant to end in a port; write [fd00::5]:9464 or [fd00::5:9464]"
+        );
+        for text in ["fd00::5", "fd00::0001", "fd00::abcd", "[fd00::5:9464]"] {
+            assert!(listen(text).is_ok(), "{text}");
+        }
         for text in ["", "9464", "example.org:80", "1.2.3.4:", "1.2.3.4:99999", "http://127.0.0.1:1"] {
             assert!(listen(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn accounts() {
-        for (text, expected) in [
-            ("Gargron", AccountRef::Acct("Gargron".into())),
-            ("@Gargron@mastodon.social", AccountRef::Acct("Gargron@mastodon.social".into())),
-            ("1", AccountRef::Id("1".into())),
-        ] {
-            assert_eq!(account(text), Ok(expected));
-        }
-        for text in ["", "@", "a b", "https://mastodon.social/@Gargron", "a@", "a@b/c", "a@b@c"] {
-            assert!(account(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn contacts() {
-        assert!(contact("https://example.org/about").is_ok());
-        assert!(contact("mailto:ops@example.org").is_ok());
-        for text in ["", "ops@example.org", "ftp://x", "https://a b", "https://u:p@x", "https://x/)\r\nX: y"]
-        {
-            assert!(contact(text).is_err(), "{text}");
         }
     }
 }

@@ -1,14 +1,13 @@
 //! A YAML file as a tree whose nodes know their line and their path, and a
 //! reader that notes what is wrong and goes on.
 
-use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
-use super::error::{ConfigError, Place};
-use super::keys::Key;
+use super::error::{Errors, Place};
 use super::suggest::{did_you_mean, list};
 
 /// A fleet of 30,000 targets with their settings is a fifth of this.
@@ -19,32 +18,28 @@ pub const MAX_FILE: u64 = 16 << 20;
 /// own in the parser, 255.)
 const MAX_INDENT: usize = 200;
 
-/// A YAML file, what has been read of it, and what was wrong with it.
+/// A YAML file that is being read.
 pub struct Document<'s> {
     file: Arc<str>,
     lines: Vec<&'s str>,
-    /// Paths are relative to where the file is.
-    pub(super) directory: &'s Path,
-    errors: RefCell<Vec<ConfigError>>,
+    errors: &'s Errors,
     root: Option<MarkedYaml<'s>>,
 }
 
 impl<'s> Document<'s> {
-    /// Parses `text`, the contents of the file at `path`. A file that is not
-    /// YAML has one error and no root; an empty one has no root.
-    pub fn parse(path: &'s Path, text: &'s str) -> Document<'s> {
+    /// Parses `text`, the contents of the file at `path`. A file that is not YAML has
+    /// one error and no root; an empty one has no root.
+    pub fn parse(path: &'s Path, text: &'s str, errors: &'s Errors) -> Document<'s> {
         // Some editors write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut document = Document {
             file: path.display().to_string().into(),
             lines: lines(text).collect(),
-            directory: path.parent().unwrap_or(Path::new("")),
-            errors: RefCell::default(),
+            errors,
             root: None,
         };
-        if let Some(line) = document.lines.iter().position(|line| too_deep(line)) {
-            document
-                .fail(line + 1, format!("nested too deeply; at most {MAX_INDENT} columns of indentation"));
+        if let Some((line, message)) = first_too_deep(&document.lines) {
+            document.fail(line, message);
             return document;
         }
         match MarkedYaml::load_from_str(text) {
@@ -74,13 +69,8 @@ impl<'s> Document<'s> {
         self.root.as_ref().map(|yaml| Node { document: self, yaml, path: String::new() })
     }
 
-    /// What was wrong so far.
-    pub fn into_errors(self) -> Vec<ConfigError> {
-        self.errors.into_inner()
-    }
-
     fn fail(&self, line: usize, message: impl Into<String>) {
-        self.errors.borrow_mut().push(Place::line(&self.file, line, "").error(message));
+        self.errors.push(Place::line(&self.file, line, "").error(message));
     }
 }
 
@@ -89,9 +79,21 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
+/// Why a text nests too deeply to be read, if it does.
+pub fn too_deep(text: &str) -> Option<String> {
+    let (line, message) = first_too_deep(&lines(text).collect::<Vec<_>>())?;
+    Some(format!("{message}, in line {line}"))
+}
+
+/// The first line that stands too far to the right, and what to say of it.
+fn first_too_deep(lines: &[&str]) -> Option<(usize, String)> {
+    let line = lines.iter().position(|line| is_too_deep(line))?;
+    Some((line + 1, format!("nested too deeply; at most {MAX_INDENT} columns of indentation")))
+}
+
 /// Whether what begins on this line stands too far to the right. Block
 /// collections begin after spaces and the indicators of outer ones.
-fn too_deep(line: &str) -> bool {
+fn is_too_deep(line: &str) -> bool {
     let content = line.find(|c: char| !matches!(c, ' ' | '\t' | '-' | '?' | ':'));
     content.unwrap_or(line.trim_end().len()) > MAX_INDENT
 }
@@ -113,25 +115,19 @@ impl<'d> Node<'d> {
 
     /// Notes an error here.
     pub fn error(&self, message: impl Into<String>) {
-        self.document.errors.borrow_mut().push(self.place().error(message));
+        self.document.errors.push(self.place().error(message));
     }
 
-    /// Where the file is.
-    pub fn directory(&self) -> &Path {
-        self.document.directory
-    }
-
-    /// A map, which `due` describes, with keys of `keys` only. Others are
+    /// A map, which `due` describes, with keys of `names` only. Others are
     /// noted, with what `advice` knows of them or the key they may have meant.
     pub fn fields(
         &self,
         due: &str,
-        keys: &[&Key],
-        advice: impl Fn(&str) -> Option<&'static str>,
+        names: &[&str],
+        advice: impl Fn(&str) -> Option<String>,
     ) -> Option<Fields<'d>> {
         let entries = self.entries(due)?;
         let given = self.yaml.data.as_mapping().map_or(0, saphyr::AnnotatedMapping::len);
-        let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
         let (known, unknown): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|(name, _)| names.contains(&name.as_str()));
         for (name, node) in unknown {
@@ -139,9 +135,9 @@ impl<'d> Node<'d> {
                 node.error(advice);
                 continue;
             }
-            let mut meant = did_you_mean(&name, &names);
+            let mut meant = did_you_mean(&name, names);
             if meant.is_empty() {
-                meant = format!("; known are {}", list(&names));
+                meant = format!("; known are {}", list(names));
             }
             node.error(format!("unknown key{meant}"));
         }
@@ -252,12 +248,6 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// The values of a list that `parse` understands; the others are noted.
-    pub fn parse_all<T>(&self, due: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
-        let items = self.items(due)?;
-        Some(items.iter().filter_map(|item| item.parse("text", &parse)).collect())
-    }
-
     /// A number as it stands in the file, so that `1.10` stays `1.10`.
     fn as_written(&self, number: &Scalar<'_>, otherwise: impl Fn() -> String) -> String {
         let start = self.yaml.span.start;
@@ -297,66 +287,32 @@ impl<'d> Fields<'d> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn errors(text: &str) -> String {
-        let document = Document::parse(Path::new("x.yaml"), text);
-        if let Some(entries) = document.root().and_then(|root| root.entries("a map")) {
-            for (_, node) in entries {
-                node.boolean();
+/// Text as a YAML scalar: plain where it reads back as the same text.
+pub fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@+-".contains(c);
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '/';
+    if text.starts_with(first)
+        && text.chars().all(plain)
+        && !text.ends_with(':')
+        && matches!(Scalar::parse_from_cow(text.into()), Scalar::String(_))
+    {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            // What YAML calls non-printable or may take for a line break.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
             }
-        }
-        document.into_errors().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        for text in [
-            "- ".repeat(100_000),
-            "? ".repeat(100_000),
-            "[".repeat(100_000),
-            "{a: ".repeat(100_000),
-            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\n"),
-            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\r"),
-            (0..5000).fold(String::new(), |text, i| text + &" ".repeat(i) + "a:\r\n"),
-            "- &a ".repeat(100_000),
-            "- !t ".repeat(100_000),
-            "- &a !t ".repeat(100_000),
-            "a: ".repeat(100_000),
-        ] {
-            assert!(errors(&text).starts_with("x.yaml:"), "{}", &text[..20]);
+            c => quoted.push(c),
         }
     }
-
-    #[test]
-    fn every_line_break_of_yaml_counts() {
-        for text in ["a: true\nb: 1.10", "a: true\r\nb: 1.10", "a: true\rb: 1.10"] {
-            assert_eq!(errors(text), "x.yaml:2: b: is a number where true or false is due", "{text:?}");
-            let document = Document::parse(Path::new("x.yaml"), text);
-            let entries = document.root().unwrap().entries("a map").unwrap();
-            assert_eq!(entries[1].1.scalar("text").as_deref(), Some("1.10"), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn aliases_are_bounded() {
-        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for i in 1..20 {
-            let alias = format!("*a{}, ", i - 1);
-            text.extend([format!("a{i}: &a{i} [{}]\n", alias.repeat(10))]);
-        }
-        assert!(errors(&text).contains("alias expansion exceeded"), "{}", errors(&text));
-    }
-
-    #[test]
-    fn numbers_stay_as_written() {
-        let text = "[1.10, 007, &n 7, *n, -1, 1e3, {a: 2.50}, '1.0']";
-        let document = Document::parse(Path::new("x.yaml"), text);
-        let items = document.root().unwrap().items("a list").unwrap();
-        let written: Vec<_> =
-            items.iter().filter(|i| i.yaml.data.is_value()).filter_map(|i| i.scalar("text")).collect();
-        assert_eq!(written, ["1.10", "007", "7", "7", "-1", "1e3", "1.0"]);
-    }
+    quoted.push('"');
+    quoted
 }
+
+#[cfg(test)]
+mod tests;

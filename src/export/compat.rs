@@ -4,21 +4,29 @@
 
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::config::Compat;
-use crate::metrics::{hides_stats, logins};
-use crate::snapshot::{InstanceV1, Reading, View};
+use crate::metrics::uncounted::Figure;
+use crate::snapshot::{Reading, View};
+
+/// The names of older exporters, for dashboards that know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compat {
+    /// The 2018 Python exporter: `mastodon_user_count`, one target, no labels.
+    Dada,
+    /// systemli's exporter: `mastodon_users{host="…"}`.
+    Systemli,
+}
 
 /// A name, and what is read for it.
 type Old = (&'static str, &'static str, fn(&Reading<'_>) -> Option<i64>);
 
 const DADA: &[Old] = &[
-    ("mastodon_user_count", "Local users.", |r| total(r, |v1| v1.users)),
-    ("mastodon_status_count", "Local posts.", |r| total(r, |v1| v1.statuses)),
-    ("mastodon_domain_count", "Known domains.", |r| total(r, |v1| v1.domains)),
-    ("rmastodon_domain_count", "Known domains, under a name once misspelt.", |r| total(r, |v1| v1.domains)),
-    ("mastodon_weekly_login", "Log-ins in the newest row of activity.", |r| {
-        logins(r, r.activity()?.first()?)
+    ("mastodon_user_count", "Local users.", |r| Figure::V1Users.counted(r)),
+    ("mastodon_status_count", "Local posts.", |r| Figure::V1Statuses.counted(r)),
+    ("mastodon_domain_count", "Known domains.", |r| Figure::V1Domains.counted(r)),
+    ("rmastodon_domain_count", "Known domains, under a name once misspelt.", |r| {
+        Figure::V1Domains.counted(r)
     }),
+    ("mastodon_weekly_login", "Log-ins in the newest row of activity.", |r| Figure::Logins.counted(r)),
     ("mastodon_weekly_statuses", "Posts in the newest row of activity.", |r| r.activity()?.first()?.statuses),
     ("mastodon_weekly_registrations", "Sign-ups in the newest row of activity.", |r| {
         r.activity()?.first()?.registrations
@@ -26,21 +34,15 @@ const DADA: &[Old] = &[
 ];
 
 const SYSTEMLI: &[Old] = &[
-    ("mastodon_users", "Local users.", |r| total(r, |v1| v1.users)),
-    ("mastodon_statuses", "Local posts.", |r| total(r, |v1| v1.statuses)),
-    ("mastodon_domains", "Known domains.", |r| total(r, |v1| v1.domains)),
-    ("mastodon_weekly_logins", "Log-ins in the newest row of activity.", |r| {
-        logins(r, r.activity()?.first()?)
-    }),
+    ("mastodon_users", "Local users.", |r| Figure::V1Users.counted(r)),
+    ("mastodon_statuses", "Local posts.", |r| Figure::V1Statuses.counted(r)),
+    ("mastodon_domains", "Known domains.", |r| Figure::V1Domains.counted(r)),
+    ("mastodon_weekly_logins", "Log-ins in the newest row of activity.", |r| Figure::Logins.counted(r)),
     ("mastodon_weekly_statuses", "Posts in the newest row of activity.", |r| r.activity()?.first()?.statuses),
     ("mastodon_weekly_registrations", "Sign-ups in the newest row of activity.", |r| {
         r.activity()?.first()?.registrations
     }),
 ];
-
-fn total(r: &Reading<'_>, of: fn(&InstanceV1) -> Option<i64>) -> Option<i64> {
-    of(r.v1()?).filter(|_| !hides_stats(r))
-}
 
 /// The families of the older exporter.
 #[must_use]

@@ -11,10 +11,7 @@ mod text;
 mod unit;
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write as _;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use prometheus::proto::MetricFamily;
 
 pub use unit::unit_word;
@@ -160,16 +157,12 @@ impl<'a> Exposition<'a> {
         }
     }
 
-    /// The whole body.
+    /// The whole body, in parts.
     #[must_use]
-    pub fn finish(self) -> Vec<u8> {
-        let size: usize = self.written.values().flat_map(|written| &written.chunks).map(Vec::len).sum();
-        let mut body = Vec::with_capacity(size + 16);
-        for chunk in self.written.into_values().flat_map(|written| written.chunks) {
-            body.extend_from_slice(&chunk);
-        }
+    pub fn finish(self) -> Vec<Vec<u8>> {
+        let mut body: Vec<Vec<u8>> = self.written.into_values().flat_map(|written| written.chunks).collect();
         if self.format.is_openmetrics() {
-            body.extend_from_slice(b"# EOF\n");
+            body.push(b"# EOF\n".to_vec());
         }
         body
     }
@@ -184,15 +177,5 @@ pub fn encode(
 ) -> Vec<u8> {
     let mut exposition = Exposition::new(format, unit_of);
     exposition.add(families);
-    exposition.finish()
-}
-
-/// Compresses a body for `Content-Encoding: gzip`, fast rather than small:
-/// label sets repeat so much that the fastest level saves more than nine tenths.
-#[must_use]
-pub fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8 + 64), Compression::fast());
-    // Writing to a vector cannot fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
+    exposition.finish().concat()
 }

@@ -1,57 +1,58 @@
 //! OTLP: collected points become requests, and a receiver's answer becomes
 //! something that can be said to the user.
 //!
-//! The messages are those of `opentelemetry-proto`, converted by its own code,
-//! as in `opentelemetry-otlp`; that crate's `MetricExporter` is not in between.
-//! It returns `Ok` for points that a receiver rejected, and of a failed gRPC call
-//! only the code: the receiver's words are in log events alone, whose names and
-//! fields are no interface. It also reads the process environment by itself,
-//! with headers there replacing the ones given in code, and cannot divide a
-//! request that is too large. What is left to do here is one unary call, one
-//! POST, and the specification's retries. A test compares the requests of both.
+//! `encode` lets `opentelemetry-otlp` make a request of what was collected, and
+//! this module sends it: one unary call or one POST, and the specification's
+//! retries. The crate's own clients are not used. They return `Ok` for points that
+//! a receiver rejected, give of a failed call only the code, do not end attempts
+//! at their deadline, and cannot divide a request that is too large.
 
 mod advice;
 mod answer;
+mod backlog;
+mod carrier;
+mod delivery;
+mod encode;
 mod failure;
 mod grpc;
 mod http;
+mod request;
+mod request_size;
 mod secrets;
 mod settings;
+mod signal;
 mod split;
 mod stats;
+mod store;
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use futures_util::FutureExt;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::time::Instant;
 
-pub use failure::{Cause, Failure, Limit};
-pub use settings::{Compression, Endpoint, EndpointError, Headers, OtlpSettings, Protocol};
-pub use stats::{Operation, Outcome, PushStats, REJECTED, Round, Rounds};
+pub use backlog::{BacklogError, Dropped, Level};
+pub use carrier::Carrier;
+pub(crate) use encode::over;
+pub use failure::{Cause, ERROR_TYPES, Failure, Limit, REJECTED};
+pub use request::Until;
+pub use request_size::MIN_REQUEST;
+pub use settings::{
+    Compression, DeliverySettings, Endpoint, EndpointError, Headers, OtlpSettings, Protocol, is_host,
+};
+pub use signal::Signal;
+pub use stats::{Operation, Outcome, PushStats, Round, Rounds};
 
+use crate::clean::Cleaner;
 use crate::tls;
-use answer::Taken;
+use backlog::Backlog;
 use grpc::GrpcTransport;
 use http::HttpTransport;
-use secrets::Secrets;
-use split::{Encoding, MAX_REQUEST, Part};
+use request_size::RequestSize;
+use split::Encoding;
+use store::Store;
 
 const USER_AGENT: &str = concat!("fedimeter/", env!("CARGO_PKG_VERSION"));
-
-/// The first pause before a retry. It doubles each time, up to [`MAX_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest that a receiver can keep us away with a word: one that asks for
-/// a year is mistaken.
-const MAX_HOLD: Duration = Duration::from_secs(600);
 
 /// An exporter cannot be built from its settings.
 #[derive(Debug, thiserror::Error)]
@@ -68,16 +69,23 @@ pub enum OtlpError {
     /// The client cannot be set up.
     #[error("the OTLP client cannot be set up: {0}")]
     Client(String),
+    /// The directory of the backlog.
+    #[error(transparent)]
+    Backlog(#[from] BacklogError),
 }
 
 /// Sends points to one receiver.
 pub struct Exporter {
     transport: Transport,
     settings: OtlpSettings,
-    secrets: Secrets,
+    cleaner: Cleaner,
     stats: Arc<PushStats>,
     /// Until when the receiver has asked to be left alone, and how.
     hold: Mutex<Option<(Instant, Failure)>>,
+    request_size: RequestSize,
+    store: Store,
+    /// Held by who sends: what is older arrives first.
+    turn: tokio::sync::Mutex<()>,
 }
 
 enum Transport {
@@ -94,8 +102,10 @@ pub struct Report {
     pub rejected: u64,
     /// The receiver's words about that, or a warning of its own.
     pub words: String,
-    /// Points that did not arrive.
+    /// Points that did not arrive and will not.
     pub lost: u64,
+    /// Points that wait for the receiver, those of earlier batches included.
+    pub waiting: u64,
     /// Why; the first reason when there are several, as others often follow
     /// from it.
     pub failure: Option<Failure>,
@@ -106,11 +116,16 @@ impl Report {
     /// receiver had nothing to say.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
+        self.trouble_with(Signal::Metrics)
+    }
+
+    fn trouble_with(&self, signal: Signal) -> Option<String> {
+        let items = signal.items();
         let said = if self.words.is_empty() { "without saying why" } else { &self.words };
         match &self.failure {
             Some(failure) => Some(failure.to_string()),
-            None if self.rejected > 0 => Some(format!("{} points are refused: {said}", self.rejected)),
-            None if !self.words.is_empty() => Some(format!("all points are taken, with a warning: {said}")),
+            None if self.rejected > 0 => Some(format!("{} {items} are refused: {said}", self.rejected)),
+            None if !self.words.is_empty() => Some(format!("all {items} are taken, with a warning: {said}")),
             None => None,
         }
     }
@@ -120,6 +135,7 @@ impl Report {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.lost += other.lost;
+        self.waiting = other.waiting;
         if !other.words.is_empty() {
             self.words = other.words;
         }
@@ -143,13 +159,59 @@ impl Exporter {
                 Transport::Http(Box::new(HttpTransport::build(settings, connect_timeout)?))
             }
         };
+        let stats = Arc::new(PushStats::default());
+        let delivery = &settings.delivery;
+        // Without a backlog only the parts of a request that was too large wait for each other.
+        let limit = if delivery.keeps() { delivery.backlog as u64 } else { u64::MAX };
+        let backlog = Backlog::in_memory(limit);
         Ok(Exporter {
             transport,
-            settings: settings.clone(),
-            secrets: Secrets::of(settings),
-            stats: Arc::new(PushStats::default()),
+            cleaner: secrets::cleaner(settings),
             hold: Mutex::new(None),
+            request_size: RequestSize::new(delivery.max_request as u64),
+            store: Store::new(backlog, waiting_in_words(settings), stats.clone()),
+            turn: tokio::sync::Mutex::new(()),
+            stats,
+            settings: settings.clone(),
         })
+    }
+
+    /// Opens the directory in which the backlog outlives the process, if one is set.
+    /// Blocks: it is called before anything is sent.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, or another bridge uses it.
+    pub fn open_backlog(&mut self) -> Result<(), OtlpError> {
+        let settings = &self.settings;
+        let DeliverySettings { backlog, directory: Some(directory), .. } = &settings.delivery else {
+            return Ok(());
+        };
+        if settings.delivery.keeps() {
+            let receiver = format!("{} {} {}", settings.signal, settings.protocol, settings.endpoint);
+            let path = directory.join(settings.signal.name());
+            let (what, stats) = (waiting_in_words(settings), self.stats.clone());
+            self.store = Store::in_directory(&path, receiver, *backlog as u64, what, stats)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the backlog, as the process ends: what is only in memory is lost, and that
+    /// is said. How much was lost, and how much waits in the directory.
+    pub async fn end(&self) -> (u64, u64) {
+        let lost = self.store.end().await;
+        let waiting = self.stats.waiting().points;
+        let what = waiting_in_words(&self.settings);
+        if lost > 0 {
+            tracing::warn!(
+                "{lost} {what} waited in memory and are lost, as the bridge ends; with otlp_backlog_directory \
+                 they would wait for its next start"
+            );
+        }
+        if waiting > 0 {
+            tracing::info!("{waiting} {what} wait for the next start of the bridge");
+        }
+        (lost, waiting)
     }
 
     /// The settings that this was built from.
@@ -180,156 +242,16 @@ impl Exporter {
         &self.stats
     }
 
-    /// Sends `metrics`, in requests of at most 3 MiB before compression, one
-    /// after the other. Each has the settings' timeout for itself and its
-    /// retries; all of them end at `deadline`.
-    pub async fn export(&self, metrics: &ResourceMetrics, deadline: Instant) -> Report {
-        let encoding = match self.settings.protocol {
+    fn encoding(&self) -> Encoding {
+        match self.settings.protocol {
             Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
             Protocol::HttpJson => Encoding::Json,
-        };
-        let parts = split::parts(ExportMetricsServiceRequest::from(metrics), MAX_REQUEST, encoding);
-        let mut report = Report::default();
-        for part in parts {
-            report.merge(self.send(part, deadline).await);
         }
-        report
-    }
-
-    async fn send(&self, part: Part, deadline: Instant) -> Report {
-        let Part { body, points } = part;
-        tracing::trace!(bytes = body.len(), points, "an OTLP request");
-        let in_flight = self.stats.start(points);
-        let started = Instant::now();
-        if let Some(failure) = self.unsendable(started, deadline) {
-            in_flight.unsent(failure.error_type());
-            return Report { lost: points, failure: Some(failure), ..Report::default() };
-        }
-        let body = match &self.transport {
-            Transport::Grpc(_) => body.into(),
-            Transport::Http(http) => http.prepare(body),
-        };
-        let own = started + self.settings.timeout;
-        let result = if own <= deadline {
-            self.deliver(&body, own, Limit::Request).await
-        } else {
-            self.deliver(&body, deadline, Limit::Round).await
-        };
-        let failure = result.as_ref().err();
-        let operation = Operation {
-            at: SystemTime::now(),
-            duration: started.elapsed(),
-            error_type: failure.map(Failure::error_type),
-            grpc_code: match (failure.map(|f| f.cause), self.settings.protocol) {
-                (None, Protocol::Grpc) => Some(0),
-                (Some(Cause::Grpc(code)), _) => Some(code as i32),
-                _ => None,
-            },
-            http_status: match &result {
-                Ok((_, status)) => *status,
-                Err(Failure { cause: Cause::Http(status), .. }) => Some(*status),
-                Err(_) => None,
-            },
-        };
-        match result {
-            Ok((taken, _)) => {
-                let rejected = taken.rejected.min(points);
-                in_flight.end(operation, rejected);
-                let words = self.secrets.clean(&taken.words);
-                Report { accepted: points - rejected, rejected, words, ..Report::default() }
-            }
-            Err(failure) => {
-                in_flight.end(operation, 0);
-                Report { lost: points, failure: Some(failure), ..Report::default() }
-            }
-        }
-    }
-
-    /// Tries until the receiver has taken the request, refuses it for good, or
-    /// the next attempt would come after `deadline`, which is that of `limit`. With what it then said comes
-    /// the HTTP status that it said it with.
-    async fn deliver(
-        &self,
-        body: &Bytes,
-        deadline: Instant,
-        limit: Limit,
-    ) -> Result<(Taken, Option<u16>), Failure> {
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        let mut attempts = 0;
-        let mut last: Option<Failure> = None;
-        loop {
-            attempts += 1;
-            // What a receiver sends is decoded in there by other people's code: it must
-            // not be able to end more than this export (tonic panics over a
-            // `grpc-status-details-bin` that is no base64).
-            let attempt = AssertUnwindSafe(self.attempt(body.clone())).catch_unwind();
-            let mut failure = match tokio::time::timeout_at(deadline, attempt).await {
-                Ok(Ok(Ok(answer))) => return Ok(answer),
-                Ok(Ok(Err(failure))) => failure.clean(&self.secrets),
-                Ok(Err(_panic)) => self.failure(Cause::Internal, "its answer could not be decoded"),
-                Err(_elapsed) => {
-                    self.reset();
-                    last.take().unwrap_or_else(|| {
-                        let words = format!("within {:.1?}", started.elapsed());
-                        Failure { limit: Some(limit), ..self.failure(Cause::Timeout, &words) }
-                    })
-                }
-            };
-            failure.attempts = attempts;
-            failure.encrypted = self.settings.endpoint.is_https();
-            failure.proxy = self.proxy().cloned();
-            let now = Instant::now();
-            if !failure.is_retryable() || now >= deadline {
-                return Err(failure);
-            }
-            // The receiver's wish is a minimum; a random part keeps many clients of one
-            // receiver from coming back together.
-            let asked = failure.retry_after.unwrap_or_default().min(MAX_HOLD);
-            let wait = asked.max(pause.mul_f64(0.5 + random() / 2.0)) + pause.mul_f64(random() / 4.0);
-            if now + wait >= deadline {
-                if !asked.is_zero() {
-                    failure.held = Some(asked);
-                    *self.hold.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some((now + asked, failure.clone()));
-                }
-                return Err(failure);
-            }
-            tracing::debug!(attempts, ?wait, %failure, "OTLP export failed, trying again");
-            tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(MAX_PAUSE);
-            last = Some(failure);
-        }
-    }
-
-    async fn attempt(&self, body: Bytes) -> Result<(Taken, Option<u16>), Failure> {
-        match &self.transport {
-            Transport::Grpc(grpc) => grpc.send(body).await.map(|taken| (taken, None)),
-            Transport::Http(http) => http.send(body).await.map(|(taken, status)| (taken, Some(status))),
-        }
-    }
-
-    fn reset(&self) {
-        match &self.transport {
-            Transport::Grpc(grpc) => grpc.reset(),
-            // A request that is given up takes its HTTP/1.1 connection with it.
-            Transport::Http(_) => {}
-        }
-    }
-
-    /// Why a request that is about to leave at `now` must not: the receiver has
-    /// asked to be left alone, and that lasts, or the round is over.
-    fn unsendable(&self, now: Instant, deadline: Instant) -> Option<Failure> {
-        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        hold.take_if(|(until, _)| *until <= now);
-        if let Some((until, failure)) = &*hold {
-            return Some(Failure { held: Some(*until - now), ..failure.clone() });
-        }
-        (now >= deadline).then(|| Failure::unsent(self.settings.protocol))
     }
 
     fn failure(&self, cause: Cause, words: &str) -> Failure {
-        Failure::new(self.settings.protocol, cause, words)
+        let signal = self.settings.signal;
+        Failure { signal, ..Failure::new(self.settings.protocol, cause, words) }
     }
 }
 
@@ -337,6 +259,10 @@ impl std::fmt::Debug for Exporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exporter").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+fn waiting_in_words(settings: &OtlpSettings) -> String {
+    format!("{} for {} ({})", settings.signal.items(), settings.endpoint, settings.protocol)
 }
 
 /// Whom this side trusts, who it says it is, and both as rustls has it.
@@ -370,11 +296,4 @@ fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
     let identity = identity.map_err(ours)?;
     let config = tls::client_config(roots.clone(), identity.as_ref()).map_err(ours)?;
     Ok(TlsMaterial { roots, identity, config })
-}
-
-/// A number from 0 to 1, good enough to spread retries.
-fn random() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    // The standard library seeds its hash maps at random; no other source is needed.
-    RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64
 }

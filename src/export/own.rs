@@ -2,12 +2,12 @@
 //! from providers of their own, so that no number of targets multiplies them.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::{Histogram, MeterProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
@@ -15,19 +15,27 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMet
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
-use crate::config::otel::HistogramAggregation;
 use crate::endpoint::Endpoint;
-use crate::instruments::{SCOPE, key_value};
-use crate::logging::Spell;
-use crate::metrics::bridge::{COLLECTION_DURATION, OPERATION_DURATION, REQUEST_DURATION, of};
-use crate::metrics::{Kind, Label, Read, Row, rows};
+use crate::instruments::{self, Pinned, pushed_scope};
+use crate::log_once::LogOnce;
+use crate::log_queue;
+use crate::metrics::{Label, Read, Timing, of, rows};
 use crate::outcome::Outcome;
 use crate::process;
-use crate::snapshot::{BridgeFacts, Build, Component, ExporterName, PushFacts};
+use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, ExporterName, PushFacts};
 
 use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats};
 use super::pipeline::SharedReader;
-use super::prometheus::{PullError, reader};
+use super::prometheus::{PullError, reader, scope};
+
+/// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistogramAggregation {
+    /// Buckets with given bounds.
+    Explicit,
+    /// Buckets with bounds of powers of two.
+    Exponential,
+}
 
 /// What this binary was built from.
 pub const BUILD: Build = Build {
@@ -36,18 +44,36 @@ pub const BUILD: Build = Build {
     rustc: env!("FEDIMETER_RUSTC"),
 };
 
-/// Bounds of buckets in seconds: those that the semantic conventions give to
-/// durations of HTTP requests.
-const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-
 /// Measures the bridge, and reports it.
 #[derive(Debug)]
 pub struct Own {
     began: Instant,
     targets: usize,
+    client_limits: [AtomicU64; ClientLimit::ALL.len()],
     pushing: Option<Pushing>,
     pull: Option<(Side, Registry)>,
     push: Option<(Side, SharedReader)>,
+}
+
+/// What reads instruments out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// For `/metrics`.
+    Pull,
+    /// For push.
+    Push,
+}
+
+impl Reader {
+    /// Type and name, as the semantic conventions have them.
+    fn component(self) -> (&'static str, &'static str) {
+        match self {
+            Reader::Pull => {
+                ("prometheus_http_text_metric_exporter", "prometheus_http_text_metric_exporter/0")
+            }
+            Reader::Push => ("periodic_metric_reader", "periodic_metric_reader/0"),
+        }
+    }
 }
 
 /// An exporter that pushes, and how it fares.
@@ -84,13 +110,13 @@ impl Own {
                 let registry = Registry::new();
                 // The targets' side tells `target_info`.
                 let reader = reader(&registry, scope_labels, false)?;
-                Some((Side::new(reader, resource, HistogramAggregation::Explicit), registry))
+                Some((Side::new(reader, resource, scope(), HistogramAggregation::Explicit), registry))
             }
             None => None,
         };
         let push = sides.push.map(|(exporter, histograms)| {
             let reader = SharedReader::new(exporter.temporality());
-            (Side::new(reader.clone(), resource, histograms), reader)
+            (Side::new(reader.clone(), resource, pushed_scope(), histograms), reader)
         });
         let pushing = sides.push.map(|(exporter, _)| Pushing {
             component: component(exporter.settings()),
@@ -98,7 +124,8 @@ impl Own {
             protocol: exporter.settings().protocol,
             stats: exporter.stats().clone(),
         });
-        let own = Arc::new(Own { began: Instant::now(), targets, pushing, pull, push });
+        let client_limits = Default::default();
+        let own = Arc::new(Own { began: Instant::now(), targets, client_limits, pushing, pull, push });
         if let Some(Pushing { stats, .. }) = &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let listener = Arc::downgrade(&own);
@@ -133,11 +160,16 @@ impl Own {
 
     /// A collection took so long.
     pub fn collected(&self, exporter: ExporterName, took: Duration) {
-        self.record(
-            COLLECTION_DURATION,
-            took,
-            &[("fedimeter.exporter.name", Label::Static(exporter.name()))],
-        );
+        self.record(Timing::Collection, took, &[("fedimeter.exporter.name", Label::Static(exporter.name()))]);
+    }
+
+    /// The instruments of the targets were read out in so long, or it failed.
+    pub fn read_out(&self, reader: Reader, took: Duration, error_type: Option<&'static str>) {
+        let (kind, name) = reader.component();
+        let mut labels =
+            vec![("otel.component.name", Label::Static(name)), ("otel.component.type", Label::Static(kind))];
+        labels.extend(error_type.map(|error| ("error.type", Label::Static(error))));
+        self.record(Timing::Reading, took, &labels);
     }
 
     /// An endpoint of a target was asked for, and that took so long.
@@ -149,7 +181,12 @@ impl Own {
         if let Outcome::Failed(error) = outcome {
             labels.push(("error.type", Label::Static(error.name())));
         }
-        self.record(REQUEST_DURATION, took, &labels);
+        self.record(Timing::Request, took, &labels);
+    }
+
+    /// A client of the bridge reached a limit.
+    pub fn client_reached(&self, limit: ClientLimit) {
+        self.client_limits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     fn exported(&self, operation: &Operation) {
@@ -160,13 +197,13 @@ impl Own {
         labels.extend(text("rpc.status_code", operation.grpc_code_name()));
         let status = operation.http_status.map(i64::from);
         labels.extend(status.map(|status| ("http.response.status_code", Label::Int(status))));
-        self.record(OPERATION_DURATION, operation.duration, &labels);
+        self.record(Timing::Export, operation.duration, &labels);
     }
 
-    fn record(&self, row: &str, took: Duration, labels: &[(&'static str, Label)]) {
-        let attributes = attributes(labels);
+    fn record(&self, timing: Timing, took: Duration, labels: &[(&'static str, Label)]) {
+        let attributes = instruments::attributes(labels);
         let sides = self.pull.iter().map(|(side, _)| side).chain(self.push.iter().map(|(side, _)| side));
-        for histogram in sides.filter_map(|side| side.histograms.get(row)) {
+        for histogram in sides.filter_map(|side| side.histograms.get(&timing)) {
             histogram.record(took.as_secs_f64(), &attributes);
         }
     }
@@ -183,11 +220,28 @@ impl Own {
         BridgeFacts {
             build: BUILD,
             targets: self.targets,
-            push: self.pushing.as_ref().map(|Pushing { component, stats, .. }| PushFacts {
-                component: component.clone(),
-                in_flight: stats.in_flight(),
-                points: stats.outcomes().into_iter().map(|(error, o)| (error, o.points)).collect(),
+            push: self.pushing.as_ref().map(|Pushing { component, stats, .. }| {
+                let level = stats.waiting();
+                PushFacts {
+                    component: component.clone(),
+                    in_flight: stats.in_flight(),
+                    waiting: level.points,
+                    waiting_bytes: level.bytes,
+                    waiting_for: level.oldest.map(|oldest| oldest.elapsed().unwrap_or_default()),
+                    points: stats
+                        .outcomes()
+                        .into_iter()
+                        .map(|(error, outcome)| (error, outcome.points))
+                        // A request that failed and waits has cost no point.
+                        .filter(|(_, points)| *points > 0)
+                        .collect(),
+                }
             }),
+            client_limits: self.pull.is_some().then(|| {
+                let count = |limit: ClientLimit| self.client_limits[limit as usize].load(Ordering::Relaxed);
+                ClientLimit::ALL.map(|limit| (limit, count(limit)))
+            }),
+            lost_log_lines: log_queue::lost(),
             process: process::facts(self.began),
         }
     }
@@ -208,44 +262,48 @@ fn component(settings: &OtlpSettings) -> Component {
 #[derive(Debug)]
 struct Side {
     /// What the callbacks read while a collection runs.
-    facts: Facts,
+    facts: Arc<Pinned<BridgeFacts>>,
     /// One collection at a time.
     turn: Mutex<()>,
-    failing: Spell,
-    histograms: HashMap<&'static str, Histogram<f64>>,
+    failing: LogOnce,
+    histograms: HashMap<Timing, Histogram<f64>>,
     /// Readers know their provider only weakly.
     _provider: SdkMeterProvider,
 }
 
-type Facts = Arc<Mutex<Option<Arc<BridgeFacts>>>>;
-
 impl Side {
-    fn new(reader: impl MetricReader, resource: &Resource, histograms: HistogramAggregation) -> Side {
+    fn new(
+        reader: impl MetricReader,
+        resource: &Resource,
+        scope: InstrumentationScope,
+        histograms: HistogramAggregation,
+    ) -> Side {
         let builder = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
         let provider = match histograms {
             HistogramAggregation::Explicit => builder.build(),
             HistogramAggregation::Exponential => builder.with_view(exponential).build(),
         };
-        let meter = provider.meter(SCOPE);
-        let facts = Facts::default();
+        let meter = provider.meter_with_scope(scope);
+        let facts = Arc::<Pinned<BridgeFacts>>::default();
         let mut histograms = HashMap::new();
         for row in rows().filter(|row| row.is_own()) {
-            if row.kind == Kind::Histogram {
-                let builder = meter.f64_histogram(row.name).with_unit(row.unit);
-                let builder = builder.with_description(row.description).with_boundaries(BOUNDS.to_vec());
-                histograms.insert(row.name, builder.build());
-            } else {
-                observe(&meter, row, &facts);
+            if let Read::Recorded(timing) = row.read {
+                histograms.insert(timing, instruments::histogram(&meter, row, timing));
+                continue;
             }
+            let facts = facts.clone();
+            instruments::observable(&meter, row, move |observe| {
+                let Some(facts) = facts.get() else { return };
+                row.own_points(&facts, &mut |value, labels| observe(value, &instruments::attributes(labels)));
+            });
         }
-        Side { facts, turn: Mutex::default(), failing: Spell::default(), histograms, _provider: provider }
+        Side { facts, turn: Mutex::default(), failing: LogOnce::default(), histograms, _provider: provider }
     }
 
     /// Runs `read` with these facts in the callbacks' sight.
     fn with<T>(&self, facts: BridgeFacts, read: impl FnOnce() -> T) -> T {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(facts));
-        read()
+        self.facts.with(Arc::new(facts), read)
     }
 
     /// Says how a collection ended, where that is news; whether it went well.
@@ -268,91 +326,4 @@ fn exponential(instrument: &Instrument) -> Option<Stream> {
         Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };
     let histogram = instrument.kind() == InstrumentKind::Histogram;
     histogram.then(|| Stream::builder().with_aggregation(aggregation).build().ok()).flatten()
-}
-
-/// Makes a row's observable instrument.
-fn observe(meter: &Meter, row: &'static Row, facts: &Facts) {
-    let call = Call { row, facts: facts.clone(), panics: Spell::default() };
-    let (name, unit, says) = (row.name, row.unit, row.description);
-    match (row.kind, row.read) {
-        (Kind::Gauge, Read::OwnInts(read)) => {
-            let builder = meter.i64_observable_gauge(name).with_unit(unit).with_description(says);
-            builder.with_callback(move |to| call.run(read, |n, a| to.observe(n, a))).build();
-        }
-        (Kind::Gauge, Read::OwnFloats(read)) => {
-            let builder = meter.f64_observable_gauge(name).with_unit(unit).with_description(says);
-            builder.with_callback(move |to| call.run(read, |n, a| to.observe(n, a))).build();
-        }
-        (Kind::Counter, Read::OwnInts(read)) => {
-            let builder = meter.u64_observable_counter(name).with_unit(unit).with_description(says);
-            builder.with_callback(move |to| call.run(read, |n, a| to.observe(n.max(0) as u64, a))).build();
-        }
-        (Kind::Counter, Read::OwnFloats(read)) => {
-            let builder = meter.f64_observable_counter(name).with_unit(unit).with_description(says);
-            builder.with_callback(move |to| call.run(read, |n, a| to.observe(n, a))).build();
-        }
-        (Kind::UpDownCounter, Read::OwnInts(read)) => {
-            let builder = meter.i64_observable_up_down_counter(name).with_unit(unit).with_description(says);
-            builder.with_callback(move |to| call.run(read, |n, a| to.observe(n, a))).build();
-        }
-        // The table has no other rows about the bridge; a test of this module says so.
-        _ => tracing::error!("{name} has no instrument; please report this"),
-    }
-}
-
-/// What a row's callback needs.
-struct Call {
-    row: &'static Row,
-    facts: Facts,
-    panics: Spell,
-}
-
-type Reader<N> = fn(&BridgeFacts, &mut dyn FnMut(N, &[(&'static str, Label)]));
-
-impl Call {
-    /// A panic must not leave the callback: it would poison the SDK's pipeline.
-    fn run<N>(&self, read: Reader<N>, mut to: impl FnMut(N, &[KeyValue])) {
-        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(facts) = facts else { return };
-        let walk = AssertUnwindSafe(|| read(&facts, &mut |value, labels| to(value, &attributes(labels))));
-        match catch_unwind(walk) {
-            Err(_) if self.panics.begins() => {
-                tracing::error!("{} has no points: reading it panicked; please report this", self.row.name);
-            }
-            Ok(()) if self.panics.ends() => tracing::info!("{} is read again", self.row.name),
-            _ => {}
-        }
-    }
-}
-
-/// Sorted by key: the SDK would keep an unsorted set twice.
-fn attributes(labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
-    let mut all: Vec<KeyValue> = labels.iter().map(key_value).collect();
-    all.sort_by(|a, b| a.key.cmp(&b.key));
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_costs_the_remaining_points_of_its_row() {
-        let row = rows().find(|row| row.is_own()).unwrap();
-        let facts =
-            BridgeFacts { build: BUILD, targets: 1, push: None, process: process::facts(Instant::now()) };
-        let call = Call { row, facts: Arc::new(Mutex::new(Some(Arc::new(facts)))), panics: Spell::default() };
-        for _ in 0..2 {
-            let mut seen = Vec::new();
-            let read: Reader<i64> = |facts, to| {
-                to(facts.targets as i64, &[]);
-                panic!("on purpose");
-            };
-            call.run(read, |value, _| seen.push(value));
-            assert_eq!(seen, [1]);
-            let mut after = Vec::new();
-            call.run(|_, to| to(2_i64, &[]), |value, _| after.push(value));
-            assert_eq!(after, [2], "the next row is whole");
-        }
-    }
 }

@@ -1,31 +1,35 @@
-//! A provider of the SDK with its reader and the view that it reads: one
-//! exporter's own, or one of several among which push divides its points.
+//! Pipelines of the SDK, and how few of them serve any number of targets.
+//!
+//! Callbacks report what is pinned, and an observable instrument reports only what
+//! the running collection observed. So a pipeline need not belong to a part of the
+//! targets: a slice of them is pinned and collected, then the next. What the SDK
+//! keeps, in tables that it sizes in advance, depends on the slice, not on the
+//! fleet. Delta temporality is the exception: the SDK computes differences by
+//! attribute set, so each target keeps its pipeline.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, Pipeline as SdkPipeline, SdkMeterProvider, Temporality,
+    Instrument, InstrumentKind, ManualReader, Pipeline as SdkPipeline, SdkMeterProvider, Stream, Temporality,
 };
 
-use crate::instruments::{self, Pinned, SCOPE};
-use crate::logging::Spell;
+use crate::instruments::{self, Pinned};
 use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::Target;
 
-/// Points of one provider at most. A collector refuses a gRPC message over
-/// 4 MiB, and a point takes 80 to 100 bytes.
-const MOST_POINTS: usize = 40_000;
-/// Bytes that the points of one provider may take, by estimate.
-const MOST_BYTES: usize = 5 << 19;
+/// Pipelines of one exporter at most: collections in parallel beyond these take
+/// turns, a slice each.
+const MAX_PIPELINES: usize = 4;
 
 /// A reader that can be asked after the provider took it.
 #[derive(Clone)]
@@ -67,45 +71,43 @@ impl MetricReader for SharedReader {
     }
 }
 
-/// Instruments over a part of the targets, ready to be collected.
+/// A provider of the SDK with its reader and the view that its callbacks read.
+/// One collection at a time.
 #[derive(Debug)]
-pub struct Pipeline {
-    pinned: Arc<Pinned>,
-    /// One collection at a time sees one view.
-    turn: Mutex<()>,
+pub struct Pipeline<R> {
+    pinned: Arc<Pinned<View>>,
+    reader: R,
     /// Readers know their provider only weakly.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is kept, not read"))]
     provider: SdkMeterProvider,
 }
 
-impl Pipeline {
-    /// Makes the instruments for the targets in `part`, to be read by `reader`.
+impl<R> Pipeline<R> {
+    /// Makes the instruments for these slices of targets. `sdk_reader` collects
+    /// them, and `reader` is what a collection asks.
     #[must_use]
     pub fn new(
-        reader: impl MetricReader,
+        sdk_reader: impl MetricReader,
+        reader: R,
         resource: Resource,
-        targets: &[Arc<Target>],
-        part: &Range<usize>,
-    ) -> Pipeline {
+        scope: InstrumentationScope,
+        slices: &[&[Arc<Target>]],
+    ) -> Pipeline<R> {
         let provider = SdkMeterProvider::builder()
             .with_resource(resource)
-            .with_reader(reader)
-            .with_view(instruments::room_for(&targets[part.clone()]))
+            .with_reader(sdk_reader)
+            .with_view(room_for(slices))
             .build();
         let pinned = Arc::new(Pinned::default());
         let source: Arc<dyn instruments::Source> = pinned.clone();
-        instruments::register(&provider.meter(SCOPE), &source, targets, part);
-        Pipeline { pinned, turn: Mutex::default(), provider }
+        instruments::register(&provider.meter_with_scope(scope), &source, &slices.concat());
+        Pipeline { pinned, reader, provider }
     }
 
     /// Runs `read` with this view in the callbacks' sight. Blocks while they
     /// run: not for an async thread.
-    pub fn with_view<T>(&self, view: Arc<View>, read: impl FnOnce() -> T) -> T {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pinned.set(Some(view));
-        let read = read();
-        self.pinned.set(None);
-        read
+    pub(super) fn read<T>(&self, view: Arc<View>, read: impl FnOnce(&R) -> T) -> T {
+        self.pinned.with(view, || read(&self.reader))
     }
 
     /// As good as poisoned: it collects nothing from now on.
@@ -115,104 +117,139 @@ impl Pipeline {
     }
 }
 
-/// The pipelines of an exporter that pushes: each fits into one request.
-#[derive(Debug)]
-pub struct Divided(Vec<(Pipeline, SharedReader, Spell)>);
+/// A view that lets every row have as many points as these slices of targets
+/// give when one is collected after the other. The SDK merges what is beyond its
+/// limit of 2,000 silently into one point, and lets go of a gauge's attribute
+/// set only at the end of a collection that did not observe it: there has to be
+/// room for two slices.
+fn room_for(slices: &[&[Arc<Target>]]) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + use<> {
+    let limits: HashMap<&'static str, usize> = rows()
+        .filter(|row| !row.is_own())
+        .map(|row| {
+            let points = |slice: &&[Arc<Target>]| slice.iter().map(|target| row.most(target)).sum();
+            let mut sizes: Vec<usize> = slices.iter().map(points).collect();
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let most: usize = sizes.iter().take(2).sum();
+            // The SDK keeps one place for what it merges.
+            (row.name, (most + 1).next_power_of_two().max(16))
+        })
+        .collect();
+    move |instrument| {
+        let limit = *limits.get(instrument.name())?;
+        Stream::builder().with_cardinality_limit(limit).build().ok()
+    }
+}
 
-impl Divided {
-    /// Divides the targets.
-    #[must_use]
-    pub fn new(temporality: Temporality, resource: &Resource, targets: &[Arc<Target>]) -> Divided {
-        let one = |part: &Range<usize>| {
-            let reader = SharedReader::new(temporality);
-            (Pipeline::new(reader.clone(), resource.clone(), targets, part), reader, Spell::default())
-        };
-        Divided(parts(targets, MOST_POINTS).iter().map(one).collect())
+/// A few pipelines through which any slice of the targets can be read. The
+/// first is made at once, the others when collections meet.
+pub struct Pool<R, E> {
+    make: Box<dyn Fn() -> Result<Pipeline<R>, E> + Send + Sync>,
+    state: Mutex<PoolState<R>>,
+    returned: Condvar,
+}
+
+struct PoolState<R> {
+    idle: Vec<Arc<Pipeline<R>>>,
+    made: usize,
+}
+
+impl<R, E> Pool<R, E> {
+    /// A pool of what `make` makes.
+    ///
+    /// # Errors
+    ///
+    /// When the first pipeline cannot be made.
+    pub fn new(make: impl Fn() -> Result<Pipeline<R>, E> + Send + Sync + 'static) -> Result<Pool<R, E>, E> {
+        let first = make()?;
+        let state = Mutex::new(PoolState { idle: vec![Arc::new(first)], made: 1 });
+        Ok(Pool { make: Box::new(make), state, returned: Condvar::new() })
     }
 
-    /// Collects what the view has. Blocks: not for an async thread.
-    #[must_use]
-    pub fn collect(&self, view: &Arc<View>) -> Vec<ResourceMetrics> {
-        let one = |(pipeline, reader, failing): &(Pipeline, SharedReader, Spell)| {
-            let mut metrics = ResourceMetrics::default();
-            match pipeline.with_view(view.clone(), || reader.collect(&mut metrics)) {
-                Err(e) if failing.begins() => {
-                    tracing::error!(
-                        "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report this"
-                    );
-                }
-                Ok(()) if failing.ends() => tracing::info!("collections no longer fail in the SDK"),
-                _ => {}
+    /// Reads a slice through a pipeline that nobody else uses meanwhile. Blocks,
+    /// also while all are in use: not for an async thread.
+    ///
+    /// # Errors
+    ///
+    /// When a further pipeline cannot be made.
+    pub fn read<T>(&self, slice: Arc<View>, read: impl FnOnce(&R) -> T) -> Result<T, E> {
+        let taken = Taken { pool: self, pipeline: self.take()? };
+        Ok(taken.pipeline.read(slice, read))
+    }
+
+    fn take(&self) -> Result<Arc<Pipeline<R>>, E> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(pipeline) = state.idle.pop() {
+                return Ok(pipeline);
             }
-            metrics
-        };
-        self.0.iter().map(one).collect()
-    }
-}
-
-/// Divides targets into parts of so many points at most, each of which fits
-/// into one export request.
-#[must_use]
-pub fn parts(targets: &[Arc<Target>], most_points: usize) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let (mut start, mut points, mut bytes) = (0, 0, 0);
-    for (i, target) in targets.iter().enumerate() {
-        let (own_points, own_bytes) = size(target);
-        if i > start && (points + own_points > most_points || bytes + own_bytes > MOST_BYTES) {
-            parts.push(start..i);
-            (start, points, bytes) = (i, 0, 0);
+            if state.made < MAX_PIPELINES {
+                let pipeline = (self.make)()?;
+                state.made += 1;
+                return Ok(Arc::new(pipeline));
+            }
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        points += own_points;
-        bytes += own_bytes;
     }
-    if start < targets.len() {
-        parts.push(start..targets.len());
+
+    /// As [`Pipeline::shutdown`].
+    #[cfg(test)]
+    #[allow(clippy::missing_panics_doc)]
+    pub fn shutdown(&self) {
+        self.state.lock().unwrap().idle.iter().for_each(|pipeline| pipeline.shutdown());
     }
-    parts
 }
 
-/// Points that a target can have, and the bytes that they take in OTLP.
-fn size(target: &Target) -> (usize, usize) {
-    // Of the types of failure that exist, a target meets few.
-    const FAILURE_TYPES: usize = 4;
-    let points: usize = rows()
-        .map(|row| match row.name {
-            "fedimeter.endpoint.failures" => target.endpoints.len() * FAILURE_TYPES,
-            _ => row.most(target),
-        })
-        .sum();
-    // Two timestamps and a value, framing, and each attribute twice framed.
-    let identity: usize = target
-        .identity
-        .iter()
-        .map(|(key, value)| {
-            let text = match value {
-                crate::target::AttributeValue::Text(text) => text.len(),
-                crate::target::AttributeValue::Int(_) => 4,
-            };
-            key.len() + text + 10
-        })
-        .sum();
-    (points, points * (80 + identity))
+impl<R: fmt::Debug, E> fmt::Debug for Pool<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pool")
+    }
+}
+
+/// A pipeline in use; it goes back to the pool whatever happens.
+struct Taken<'a, R, E> {
+    pool: &'a Pool<R, E>,
+    pipeline: Arc<Pipeline<R>>,
+}
+
+impl<R, E> Drop for Taken<'_, R, E> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.idle.push(self.pipeline.clone());
+        self.pool.returned.notify_one();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
-    fn parts_cover_every_target_once_and_stay_small() {
-        let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
-        let targets: Vec<Arc<Target>> =
-            (0..10_000).map(|i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()))).collect();
-        let parts = parts(&targets, MOST_POINTS);
-        assert!(parts.len() > 1);
-        assert_eq!(parts.iter().map(Range::len).sum::<usize>(), targets.len());
-        assert!(parts.windows(2).all(|w| w[0].end == w[1].start));
-        for part in parts {
-            let points: usize = targets[part].iter().map(|t| size(t).0).sum();
-            assert!(points <= MOST_POINTS);
-        }
+    fn collections_that_meet_use_a_few_pipelines() {
+        let make = || {
+            let reader = SharedReader::new(Temporality::Cumulative);
+            Ok::<_, ()>(Pipeline::new(
+                reader,
+                Mutex::new(()),
+                Resource::builder_empty().build(),
+                instruments::pushed_scope(),
+                &[],
+            ))
+        };
+        let pool = Pool::new(make).unwrap();
+        let view = Arc::new(View { started: crate::clock::Moment::ORIGIN, unix: 0.0, targets: Vec::new() });
+        let met = std::sync::Barrier::new(MAX_PIPELINES);
+        std::thread::scope(|scope| {
+            for _ in 0..2 * MAX_PIPELINES {
+                scope.spawn(|| {
+                    pool.read(view.clone(), |alone| {
+                        let _alone = alone.try_lock().expect("nobody else uses this pipeline");
+                        // As many as may are here at once, or this waits for ever.
+                        met.wait();
+                    })
+                });
+            }
+        });
+        let state = pool.state.lock().unwrap();
+        assert_eq!((state.made, state.idle.len()), (MAX_PIPELINES, MAX_PIPELINES));
     }
 }

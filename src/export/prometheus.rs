@@ -5,34 +5,41 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
-use crate::config::Compat;
+use crate::instruments::SCOPE;
 use crate::metrics::{Kind, Row, rows};
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::compat;
+use super::batches::slices;
+use super::compat::{self, Compat};
 use super::exposition::{Exposition, Format, unit_word};
-use super::pipeline::{self, Pipeline};
+use super::page::Page;
+use super::pipeline::{Pipeline, Pool};
 
-/// Points of one part of the targets. What is gathered takes about a kilobyte
-/// a point until it is written: it is gathered and written part by part.
-const MOST_POINTS: usize = 5_000;
+/// Points of one slice of the targets. What is gathered takes about a kilobyte
+/// a point until it is written: it is gathered and written slice by slice.
+const MAX_POINTS: usize = 5_000;
 
-/// Providers of its own, read through `opentelemetry-prometheus`.
+/// Pipelines of its own, read through `opentelemetry-prometheus`.
 #[derive(Debug)]
 pub struct Pull {
-    parts: Vec<(Range<usize>, Pipeline, Registry)>,
+    pool: Pool<Registry, PullError>,
+    slices: Vec<Range<usize>>,
     units: HashMap<String, &'static str>,
     compat: Option<Compat>,
 }
 
+/// The family that tells the resource.
+const TARGET_INFO: &str = "target_info";
+
 /// A scrape that cannot be answered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum PullError {
     /// The exporter cannot be set up.
     #[error("the Prometheus exporter cannot be set up: {0}")]
@@ -40,6 +47,9 @@ pub enum PullError {
     /// The SDK's pipeline gave nothing at all, not even the target's own info.
     #[error("the SDK collected nothing; restart fedimeter, and please report this")]
     Nothing,
+    /// All who asked have left.
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
 }
 
 impl Pull {
@@ -50,32 +60,45 @@ impl Pull {
         scope_labels: bool,
         compat: Option<Compat>,
     ) -> Result<Pull, PullError> {
-        let mut all = Vec::new();
-        for part in pipeline::parts(targets, MOST_POINTS) {
+        let slices = slices(targets, MAX_POINTS);
+        let (resource, targets, of) = (resource.clone(), targets.to_vec(), slices.clone());
+        let make = move || {
             let registry = Registry::new();
-            // Every part has the same resource; it is told once.
-            let reader = reader(&registry, scope_labels, part.start == 0)?;
-            let pipeline = Pipeline::new(reader, resource.clone(), targets, &part);
-            all.push((part, pipeline, registry));
-        }
-        Ok(Pull { parts: all, units: units(), compat })
+            let reader = reader(&registry, scope_labels, true)?;
+            let slices: Vec<_> = of.iter().map(|slice| &targets[slice.clone()]).collect();
+            Ok(Pipeline::new(reader, registry, resource.clone(), scope(), &slices))
+        };
+        Ok(Pull { pool: Pool::new(make)?, slices, units: units(), compat })
     }
 
-    /// What the view has, in a format. Blocks: not for an async thread.
+    /// What the view has, in a format, while it is wanted. Blocks: not for an
+    /// async thread.
+    ///
+    /// # Errors
+    ///
+    /// When the SDK gave nothing, or the page is no longer wanted.
     pub fn scrape(
         &self,
         view: &Arc<View>,
         own: Vec<MetricFamily>,
         format: Format,
-    ) -> Result<Vec<u8>, PullError> {
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Page, PullError> {
         let unit_of = |name: &str| self.units.get(name).copied();
         let mut exposition = Exposition::new(format, &unit_of);
-        for (part, pipeline, registry) in &self.parts {
-            let families = pipeline.with_view(view.clone(), || registry.gather());
+        for range in &self.slices {
+            if !is_wanted() {
+                return Err(PullError::Unwanted);
+            }
+            let slice = view.slice(range.clone());
+            let mut families = self.pool.read(slice.clone(), Registry::gather)?;
             // A target that was attempted has at least its `up`.
-            let mut own_readings = view.readings().skip(part.start).take(part.len());
-            if families.is_empty() && own_readings.any(|reading| reading.up().is_some()) {
+            if families.is_empty() && slice.readings().any(|reading| reading.up().is_some()) {
                 return Err(PullError::Nothing);
+            }
+            // Every slice has the same resource; it is told once.
+            if range.start > 0 {
+                families.retain(|family| family.name() != TARGET_INFO);
             }
             exposition.add(families);
         }
@@ -83,8 +106,13 @@ impl Pull {
         if let Some(compat) = self.compat {
             exposition.add(compat::families(view, compat));
         }
-        Ok(exposition.finish())
+        Ok(Page::new(exposition.finish()))
     }
+}
+
+/// The scope on `/metrics`.
+pub(super) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE).build()
 }
 
 /// A reader through which the registry gathers, `target_info` included or not.
@@ -113,7 +141,7 @@ pub fn family_name(row: &Row) -> String {
     if let Some(unit) = unit_word(row.unit) {
         name = format!("{name}_{unit}");
     }
-    if row.kind == Kind::Counter { format!("{name}_total") } else { name }
+    if row.kind() == Kind::Counter { format!("{name}_total") } else { name }
 }
 
 #[cfg(test)]
@@ -138,14 +166,17 @@ mod tests {
         let mut slot = Slot::new(Endpoint::InstanceV2);
         slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
-        let started: Moment = Duration::from_secs(1);
+        let started = Moment::at(Duration::from_secs(1));
         let view = Arc::new(View { started, unix: 1.0, targets: vec![(target, snapshot)] });
 
-        let page = pull.scrape(&view, Vec::new(), Format::Text004).unwrap();
+        let scrape = |is_wanted| pull.scrape(&view, Vec::new(), Format::Text004, &|| is_wanted);
+        let page = scrape(true).unwrap();
         assert!(
-            String::from_utf8(page).unwrap().contains("fedimeter_target_up{server_address=\"a.example\"")
+            String::from_utf8_lossy(&page.text())
+                .contains("fedimeter_target_up{server_address=\"a.example\"")
         );
-        pull.parts[0].1.shutdown();
-        assert!(matches!(pull.scrape(&view, Vec::new(), Format::Text004), Err(PullError::Nothing)));
+        assert!(matches!(scrape(false), Err(PullError::Unwanted)));
+        pull.pool.shutdown();
+        assert!(matches!(scrape(true), Err(PullError::Nothing)));
     }
 }

@@ -14,15 +14,18 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
-use super::otlp::{Exporter, Limit, Report, Round};
+use super::otlp::{Exporter, Failure, Limit, OtlpSettings, REJECTED, Report, Round, Until};
 use streak::{Line, NotCollected, Streak};
 
 /// How long a round that is under way may still take when a shutdown begins.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
-/// How long the last round may take. Both together stay under the 5 s within
+/// How long the last round may take.
+const LAST_ROUND: Duration = Duration::from_millis(2300);
+/// How long the backlog may take to end. All together stay under the 5 s within
 /// which a shutdown ends, with room for what comes after.
-const LAST_ROUND: Duration = Duration::from_millis(2500);
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 /// Where points come from.
 pub trait Collection: Send + Sync + 'static {
@@ -55,8 +58,8 @@ impl Default for PushSettings {
 ///
 /// The first round begins at once, each other a multiple of the interval later.
 /// A round that takes longer than the interval lets the ones in between fall
-/// out. Nothing is kept for later: points that cannot be delivered are lost, as
-/// the next round has newer ones. A panic in the source, or a source that
+/// out. Points that cannot be delivered wait in the exporter's backlog, and each
+/// round sends those first. A panic in the source, or a source that
 /// hangs, costs its round.
 pub async fn run(
     source: impl Collection,
@@ -84,7 +87,7 @@ pub async fn run(
             () = shutdown.cancelled() => break,
             () = sleep_until(next) => {}
         }
-        let round = push.round(settings.timeout);
+        let round = push.round(settings.timeout, interval);
         tokio::pin!(round);
         tokio::select! {
             () = &mut round => {}
@@ -99,7 +102,8 @@ pub async fn run(
     }
     push.ending = true;
     push.streak.ends();
-    let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout))).await;
+    let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout), LAST_ROUND)).await;
+    let _ = timeout(LAST_LOOK, push.exporter.end()).await;
 }
 
 struct Push<S> {
@@ -111,8 +115,9 @@ struct Push<S> {
 }
 
 impl<S: Collection> Push<S> {
-    /// One collection and its export, in `budget` at most.
-    async fn round(&mut self, budget: Duration) {
+    /// One collection and its export, in `budget` at most. Where the receiver is away,
+    /// it is over before the next round begins, so that no collection falls out.
+    async fn round(&mut self, budget: Duration, interval: Duration) {
         let started = Instant::now();
         let end = started + budget;
         // The exporter's time is kept back from the collection's, but no more than half.
@@ -126,16 +131,17 @@ impl<S: Collection> Push<S> {
             }
         };
         let collected_in = started.elapsed();
-        let mut report = Report::default();
-        for metrics in &collected {
-            report.merge(self.exporter.export(metrics, end).await);
-        }
+        let span = span(self.exporter.settings());
+        let next = started.checked_add(interval).unwrap_or(end);
+        let until = Until { deadline: end, retries: next.min(end) };
+        let mut report = self.exporter.export_all(&collected, until).instrument(span.clone()).await;
         if let Some(failure) = report.failure.as_mut().filter(|_| self.ending)
             && failure.limit == Some(Limit::Round)
         {
             failure.limit = Some(Limit::Shutdown);
         }
-        tracing::debug!(?collected_in, took = ?started.elapsed(), ?report, "pushed");
+        note(&span, &report);
+        tracing::debug!(?collected_in, elapsed = ?started.elapsed(), ?report, "pushed");
         log(self.streak.round(self.exporter.settings(), &report, SystemTime::now()));
         self.tell(started, &report, report.trouble());
     }
@@ -147,6 +153,7 @@ impl<S: Collection> Push<S> {
             took: started.elapsed(),
             accepted: report.accepted,
             lost: report.rejected + report.lost,
+            waiting: report.waiting,
             trouble,
             failing_since: self.streak.since(),
         });
@@ -171,6 +178,34 @@ impl<S: Collection> Push<S> {
             Ok(None) => Ok(Vec::new()),
             Err(_elapsed) => Err(NotCollected::Late(budget)),
         }
+    }
+}
+
+/// The span of a round's requests.
+fn span(settings: &OtlpSettings) -> Span {
+    let url = settings.endpoint.url();
+    tracing::debug_span!(
+        "push",
+        "server.address" = url.host_str(),
+        "server.port" = url.port_or_known_default().map(i64::from),
+        "fedimeter.push.points.accepted" = field::Empty,
+        "fedimeter.push.points.lost" = field::Empty,
+        "fedimeter.push.points.waiting" = field::Empty,
+        "error.type" = field::Empty,
+        "otel.status_code" = field::Empty,
+        "otel.status_description" = field::Empty,
+    )
+}
+
+/// Notes on a round's span how it ended.
+fn note(span: &Span, report: &Report) {
+    span.record("fedimeter.push.points.accepted", report.accepted as i64);
+    span.record("fedimeter.push.points.lost", (report.lost + report.rejected) as i64);
+    span.record("fedimeter.push.points.waiting", report.waiting as i64);
+    if report.lost + report.rejected > 0 || report.failure.is_some() {
+        span.record("error.type", report.failure.as_ref().map_or(REJECTED, Failure::error_type));
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", report.trouble());
     }
 }
 

@@ -38,11 +38,13 @@ impl Certificates {
             .build()
             .map_err(|e| Error::General(e.to_string()))?;
         let verifier = Noting { inner, ends: self.ends.clone() };
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
+        // The client is given this configuration whole, and offers what is in it.
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 }

@@ -5,11 +5,14 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use http::StatusCode;
+use rustls::CertificateError;
 
-use crate::api::document::{Document, DocumentError, Top};
+use crate::document::{Document, DocumentError, Top};
 use crate::outcome::ErrorType;
+use crate::tls;
 
-use super::guard::ResolveError;
+use super::connector::ConnectError;
+use super::local::is_local;
 
 /// A request that brought nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +29,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether no connection could be made: what was asked does not matter.
     pub unreachable: bool,
+    /// Whether a web page came where JSON was expected.
+    pub web_page: bool,
 }
 
 impl Failure {
@@ -39,6 +44,7 @@ impl Failure {
             explained: false,
             retry_after: None,
             unreachable: false,
+            web_page: false,
         }
     }
 
@@ -57,7 +63,8 @@ pub fn timed_out(limit: Duration) -> Failure {
 
 /// A body that is not what it should be.
 pub fn undecodable(error: &DocumentError) -> Failure {
-    Failure::new(ErrorType::Decode, error.to_string())
+    let web_page = *error == DocumentError::WebPage;
+    Failure { web_page, ..Failure::new(ErrorType::Decode, error.to_string()) }
 }
 
 /// An answer that is neither 2xx nor a redirect. What the server says of the
@@ -80,59 +87,68 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
         reason = format!("{reason}: {said}");
         explained = true;
     }
-    let retry_after = retry_after.filter(|_| error == ErrorType::RateLimited);
-    Failure { error, status: Some(status), reason, explained, retry_after, unreachable: false }
+    Failure { status: Some(status), explained, retry_after, ..Failure::new(error, reason) }
 }
 
-/// An error of the HTTP client, told apart by its causes.
-pub fn of_client(error: &reqwest::Error) -> Failure {
-    let mut kind = if error.is_timeout() {
-        ErrorType::Timeout
-    } else if error.is_connect() || error.is_request() || error.is_body() || error.is_decode() {
-        ErrorType::Connect
-    } else {
-        ErrorType::Other
-    };
-    let mut last = None;
-    let mut cause = error.source();
+/// A request that had no answer.
+pub fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
+    let failure = of_causes(error.source());
+    Failure { unreachable: error.is_connect() && failure.error != ErrorType::BlockedAddress, ..failure }
+}
+
+/// A body that broke off.
+pub fn of_body(error: &hyper::Error) -> Failure {
+    of_causes(Some(error))
+}
+
+/// What the first cause that says so, or else a broken connection, counts as. The
+/// last cause is the one that people understand, but for ours.
+fn of_causes(mut cause: Option<&(dyn Error + 'static)>) -> Failure {
+    let mut kind = ErrorType::Connect;
+    let mut reason = "the request failed".to_owned();
     while let Some(e) = cause {
-        if let Some(resolve) = e.downcast_ref::<ResolveError>() {
-            kind = match resolve {
-                ResolveError::Blocked { .. } => ErrorType::BlockedAddress,
-                ResolveError::NotFound { .. } => ErrorType::Dns,
-            };
-        } else if let Some(kind_of_io) = tls_cause(e) {
-            kind = kind_of_io;
-        } else if error.is_decode() && is_garbled(e) {
-            kind = ErrorType::Decode;
+        reason = e.to_string();
+        if let Some(own) = e.downcast_ref::<ConnectError>() {
+            match own {
+                ConnectError::Resolve(error) => kind = error.error_type(),
+                ConnectError::Timeout(_) => kind = ErrorType::Timeout,
+                ConnectError::NoHost => kind = ErrorType::Other,
+                ConnectError::ProxyKind(_) => {}
+                ConnectError::Other { proxy, source } => {
+                    let mut why = of_causes(Some(&**source));
+                    if why.error == ErrorType::Timeout {
+                        "no connection in time".clone_into(&mut why.reason);
+                    }
+                    let through = proxy.as_ref().map(|proxy| format!("through the proxy {proxy}: "));
+                    return Failure { reason: through.unwrap_or_default() + &why.reason, ..why };
+                }
+            }
+            break;
         }
-        last = Some(e);
+        if let Some(io) = e.downcast_ref::<std::io::Error>() {
+            if is_local(io) {
+                kind = ErrorType::Local;
+            } else if io.kind() == ErrorKind::TimedOut {
+                kind = ErrorType::Timeout;
+            }
+        } else if let Some(error) = e.downcast_ref::<rustls::Error>() {
+            return Failure::new(ErrorType::Tls, of_tls(error));
+        }
         cause = match e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             // An I/O error's own `source` skips the error that it wraps.
             Some(inner) => Some(inner),
             None => e.source(),
         };
     }
-    let reason = match (kind, last) {
-        (ErrorType::Timeout, _) if error.is_connect() => {
-            "no connection within the connect timeout".to_owned()
+    Failure::new(kind, reason.replace(['\n', '\r'], " "))
+}
+
+fn of_tls(error: &rustls::Error) -> String {
+    let words = tls::in_words(error);
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!("{words}; SSL_CERT_FILE names a PEM file of the authorities to trust")
         }
-        (ErrorType::Timeout, _) => "no answer in time".to_owned(),
-        (_, Some(cause)) => cause.to_string().replace(['\n', '\r'], " "),
-        (_, None) => "the request failed".to_owned(),
-    };
-    let unreachable = error.is_connect() && kind != ErrorType::BlockedAddress;
-    Failure { error: kind, status: None, reason, explained: false, retry_after: None, unreachable }
-}
-
-/// Whether a body's Content-Encoding does not hold what it says. The client
-/// calls every failure to read a body one to decode it, a connection that ends
-/// within it included; the decompressor tells wrong data by its error's kind.
-fn is_garbled(e: &(dyn Error + 'static)) -> bool {
-    e.downcast_ref::<std::io::Error>()
-        .is_some_and(|io| matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput))
-}
-
-fn tls_cause(e: &(dyn Error + 'static)) -> Option<ErrorType> {
-    e.downcast_ref::<rustls::Error>().map(|_| ErrorType::Tls)
+        _ => words,
+    }
 }

@@ -1,13 +1,14 @@
 //! The address guard: what a server's answer names is never asked at a
-//! special address, and the check stands where the name is resolved for the
-//! connection, so that it cannot resolve differently the second time.
+//! special address. The connection is made to the addresses that were checked, so
+//! that a name cannot resolve differently the second time.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, LazyLock};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
+
+use super::dns::Dns;
+use super::resolve_error::ResolveError;
 
 /// Ranges that are no public unicast addresses: the IANA registries of
 /// special-purpose IPv4 and IPv6 addresses, multicast and the reserved space.
@@ -41,10 +42,6 @@ const SPECIAL: &[&str] = &[
     "ff00::/8",
 ];
 
-/// Look-ups under way at once: a name server that hangs must not take all of
-/// the threads that other work waits for.
-static LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(128)));
-
 static RANGES: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| SPECIAL.iter().filter_map(|range| range.parse().ok()).collect());
 
@@ -68,98 +65,24 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     v6.to_ipv4_mapped().or_else(|| (nat64 || compatible).then(last))
 }
 
-/// An address was refused, or a name not found: told apart by type where the
-/// HTTP client hands the error back.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The name leads to a special address.
-    #[error("{name} is at {address}, an address that no server's answer may lead to")]
-    Blocked {
-        /// The name that was resolved.
-        name: String,
-        /// The first special address that it has.
-        address: IpAddr,
-    },
-    /// The name could not be resolved.
-    #[error("the name {name} was not found ({cause})")]
-    NotFound {
-        /// The name.
-        name: String,
-        /// What the system's resolver said.
-        cause: String,
-    },
-}
-
-/// Resolves what the user configured, wherever it is.
-pub struct Configured;
-
-impl Resolve for Configured {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let all = lookup(name.as_str()).await?;
-            Ok(Box::new(all.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Resolves what an answer named: special addresses are refused, unless the
-/// target itself is at that very address.
-pub struct Guarded {
-    /// The host that the user configured.
-    pub configured: Arc<str>,
-}
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let configured = self.configured.clone();
-        Box::pin(async move {
-            let all = lookup(name.as_str()).await?;
-            check(name.as_str(), &all, &configured).await?;
-            Ok(Box::new(all.into_iter()) as Addrs)
-        })
-    }
-}
-
 /// Refuses `name`, which is at the addresses `found`, when one of them is
 /// special and not an address of the configured host.
-pub async fn check(name: &str, found: &[SocketAddr], configured: &str) -> Result<(), ResolveError> {
-    let special: Vec<IpAddr> = found.iter().map(SocketAddr::ip).filter(|ip| is_special(*ip)).collect();
+pub async fn check(dns: &Dns, name: &str, found: &[IpAddr], configured: &str) -> Result<(), ResolveError> {
+    let special: Vec<IpAddr> = found.iter().copied().filter(|ip| is_special(*ip)).collect();
     if special.is_empty() {
         return Ok(());
     }
-    let own = lookup(configured).await.unwrap_or_default();
-    match special.into_iter().find(|ip| !own.iter().any(|o| o.ip() == *ip)) {
+    let own = dns.lookup(configured).await;
+    match special.into_iter().find(|ip| !own.as_ref().is_ok_and(|own| own.contains(ip))) {
         Some(address) => Err(ResolveError::Blocked { name: name.to_owned(), address }),
         None => Ok(()),
     }
 }
 
-/// The addresses of a name or of an address literal. `localhost` and the names
-/// below it are loopback, whatever a resolver says (RFC 6761, 6.3).
-async fn lookup(name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
-    let bare = name.trim_matches(['[', ']']);
-    if let Ok(ip) = bare.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, 0)]);
-    }
-    let lower = bare.trim_end_matches('.').to_ascii_lowercase();
-    if lower == "localhost" || lower.ends_with(".localhost") {
-        return Ok(vec![(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()]);
-    }
-    let not_found = |cause: String| ResolveError::NotFound { name: bare.to_owned(), cause };
-    // The permit lives as long as the look-up, which nobody can interrupt.
-    let permit = LOOKUPS.clone().acquire_owned().await.map_err(|e| not_found(e.to_string()))?;
-    let name = bare.to_owned();
-    let found = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>)
-    });
-    let found = found.await.map_err(|e| not_found(e.to_string()))?;
-    let all = found.map_err(|e| not_found(e.to_string()))?;
-    if all.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(all) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -205,10 +128,11 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_targets_own_address_is_excepted() {
-        let loopback = [SocketAddr::from(([127, 0, 0, 1], 0))];
-        assert!(check("files.example", &loopback, "127.0.0.1").await.is_ok());
-        assert!(check("files.example", &loopback, "art.localhost").await.is_ok());
-        assert!(check("files.example", &loopback, "127.0.0.2").await.is_err());
-        assert!(check("files.example", &[SocketAddr::from(([10, 0, 0, 1], 0))], "127.0.0.1").await.is_err());
+        let dns = Dns::new(Duration::from_secs(5), 1);
+        let loopback = [IpAddr::from([127, 0, 0, 1])];
+        assert!(check(&dns, "files.example", &loopback, "127.0.0.1").await.is_ok());
+        assert!(check(&dns, "files.example", &loopback, "art.localhost").await.is_ok());
+        assert!(check(&dns, "files.example", &loopback, "127.0.0.2").await.is_err());
+        assert!(check(&dns, "files.example", &[IpAddr::from([10, 0, 0, 1])], "127.0.0.1").await.is_err());
     }
 }

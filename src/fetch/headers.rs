@@ -8,37 +8,96 @@ use http_cache_semantics::{CacheOptions, CachePolicy};
 use jiff::Timestamp;
 use url::Url;
 
-use crate::snapshot::RateLimit;
+use crate::snapshot::{RateLimit, ServedFrom};
+
+use super::cached::served_from;
 
 /// No lifetime from headers is longer.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 /// No server keeps us away longer.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
-/// How long an answer stays fresh by its own headers (RFC 9111): `max-age`,
-/// `Age`, `Expires`; `stale-*` and heuristics play no part.
-#[must_use]
-pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Duration {
-    if !headers.contains_key(http::header::CACHE_CONTROL) && !headers.contains_key(http::header::EXPIRES) {
-        return Duration::ZERO;
+/// The head of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    status: StatusCode,
+    headers: &'a HeaderMap,
+    /// Where the answer came from.
+    pub served_from: ServedFrom,
+}
+
+impl<'a> Head<'a> {
+    /// What this status and these headers say.
+    #[must_use]
+    pub fn of(status: StatusCode, headers: &'a HeaderMap) -> Head<'a> {
+        Head { status, headers, served_from: served_from(status, headers) }
     }
-    let mut fresh = HeaderMap::with_capacity(6);
-    for name in ["cache-control", "expires", "date", "age", "pragma"] {
-        for value in headers.get_all(name) {
-            let value = if name == "cache-control" { without_stale(value) } else { value.clone() };
-            fresh.append(http::HeaderName::from_static(name), value);
+
+    /// How long an answer stays fresh by its own headers (RFC 9111): `max-age`,
+    /// `Age`, `Expires`; `stale-*` and heuristics play no part. An answer that a
+    /// cache calls stale has none: nginx gives it with the `max-age` that is over,
+    /// and without `Age`.
+    #[must_use]
+    pub fn lifetime(&self, now: SystemTime) -> Duration {
+        let Head { status, headers, .. } = *self;
+        if !headers.contains_key(http::header::CACHE_CONTROL) && !headers.contains_key(http::header::EXPIRES)
+        {
+            return Duration::ZERO;
         }
+        if self.served_from == ServedFrom::StaleCache {
+            return Duration::ZERO;
+        }
+        let mut fresh = HeaderMap::with_capacity(6);
+        for name in ["cache-control", "expires", "date", "age", "pragma"] {
+            for value in headers.get_all(name) {
+                let value = if name == "cache-control" { without_stale(value) } else { value.clone() };
+                fresh.append(http::HeaderName::from_static(name), value);
+            }
+        }
+        let mut request = Request::new(());
+        *request.method_mut() = Method::GET;
+        let mut response = Response::new(());
+        // A 304 renews the lifetime of the answer that it stands for.
+        *response.status_mut() = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
+        *response.headers_mut() = fresh;
+        // A private cache, and no guessing from Last-Modified.
+        let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
+        let policy = CachePolicy::new_options(&request, &response, now, options);
+        if policy.is_storable() { policy.time_to_live(now).min(LONGEST_LIFETIME) } else { Duration::ZERO }
     }
-    let mut request = Request::new(());
-    *request.method_mut() = Method::GET;
-    let mut response = Response::new(());
-    // A 304 renews the lifetime of the answer that it stands for.
-    *response.status_mut() = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
-    *response.headers_mut() = fresh;
-    // A private cache, and no guessing from Last-Modified.
-    let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
-    let policy = CachePolicy::new_options(&request, &response, now, options);
-    if policy.is_storable() { policy.time_to_live(now).min(LONGEST_LIFETIME) } else { Duration::ZERO }
+
+    /// `X-RateLimit-*`, unless the answer came out of a cache: then they belong to
+    /// somebody else's request.
+    #[must_use]
+    pub fn rate_limit(&self, unix: f64) -> Option<RateLimit> {
+        if self.served_from != ServedFrom::Origin {
+            return None;
+        }
+        let text = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok());
+        let reset = instant(text("x-ratelimit-reset")?).filter(|reset| *reset >= unix)?;
+        let number = |name| text(name).and_then(|v| v.trim().parse::<i64>().ok()).filter(|n| *n >= 0);
+        Some(RateLimit {
+            limit: number("x-ratelimit-limit"),
+            remaining: number("x-ratelimit-remaining"),
+            reset,
+        })
+    }
+
+    /// How long to stay away: `Retry-After`, with 429 else the end of the rate
+    /// limit's window, unless that is somebody else's; at most an hour.
+    #[must_use]
+    pub fn retry_after(&self, unix: f64) -> Option<Duration> {
+        let text = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+        let seconds = match text("retry-after") {
+            Some(value) => match value.parse::<u64>() {
+                Ok(seconds) => seconds as f64,
+                Err(_) => http_date(value)? - unix,
+            },
+            None if self.status != StatusCode::TOO_MANY_REQUESTS => return None,
+            None => self.rate_limit(unix)?.reset - unix,
+        };
+        (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
+    }
 }
 
 /// A `Cache-Control` value without its `stale-*` directives, which allow
@@ -51,35 +110,11 @@ fn without_stale(value: &http::HeaderValue) -> http::HeaderValue {
     http::HeaderValue::from_str(&kept.join(",")).unwrap_or_else(|_| value.clone())
 }
 
-/// `X-RateLimit-*`, unless the answer came out of a cache: then they belong to
-/// somebody else's request.
+/// Whether the answer asks not to be indexed.
 #[must_use]
-pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let hit = |name: &str| text(name).is_some_and(|v| v.to_ascii_uppercase().contains("HIT"));
-    let aged = text("age").and_then(|v| v.trim().parse::<u64>().ok()).is_some_and(|age| age > 0);
-    if aged || hit("x-cache") || hit("cf-cache-status") || hit("x-proxy-cache") {
-        return None;
-    }
-    let reset = instant(text("x-ratelimit-reset")?).filter(|reset| *reset >= unix)?;
-    let number = |name| text(name).and_then(|v| v.trim().parse::<i64>().ok()).filter(|n| *n >= 0);
-    Some(RateLimit { limit: number("x-ratelimit-limit"), remaining: number("x-ratelimit-remaining"), reset })
-}
-
-/// How long to stay away after 429 or 503: `Retry-After`, with 429 else the end
-/// of the rate limit's window; at most an hour.
-#[must_use]
-pub fn retry_after(status: StatusCode, headers: &HeaderMap, unix: f64) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
-    let seconds = match text("retry-after") {
-        Some(value) => match value.parse::<u64>() {
-            Ok(seconds) => seconds as f64,
-            Err(_) => http_date(value)? - unix,
-        },
-        None if status != StatusCode::TOO_MANY_REQUESTS => return None,
-        None => instant(text("x-ratelimit-reset")?)? - unix,
-    };
-    (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
+pub fn is_noindex(headers: &HeaderMap) -> bool {
+    let tags = headers.get_all("x-robots-tag").iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().eq_ignore_ascii_case("noindex"))
 }
 
 /// Where `Link` with `rel="next"` leads (RFC 8288), relative to `base`.
@@ -152,6 +187,9 @@ mod tests {
             ),
             (vec![("cache-control", "max-age=300, public"), ("age", "100")], 200),
             (vec![("cache-control", "max-age=300, public"), ("age", "400")], 0),
+            (vec![("cache-control", "max-age=300, public"), ("x-cached", "HIT")], 300),
+            (vec![("cache-control", "max-age=300, public"), ("x-cached", "STALE")], 0),
+            (vec![("cache-control", "max-age=300, public"), ("x-cached", "UPDATING")], 0),
             (vec![("cache-control", "max-age=259200, public")], 21_600),
             (vec![("cache-control", "max-age=60, private")], 60),
             (vec![("cache-control", "private, no-store")], 0),
@@ -161,7 +199,7 @@ mod tests {
             (vec![("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")], 0),
             (vec![], 0),
         ] {
-            let found = lifetime(StatusCode::OK, &headers(&lines), now);
+            let found = Head::of(StatusCode::OK, &headers(&lines)).lifetime(now);
             assert_eq!(found.as_secs(), seconds, "{lines:?}");
         }
     }
@@ -174,15 +212,16 @@ mod tests {
             ("x-ratelimit-remaining", "299"),
             ("x-ratelimit-reset", "2026-08-01T13:55:00.548486Z"),
         ];
-        let limit = rate_limit(&headers(&own), unix).unwrap();
+        let rate_limit = |lines: &[_], unix| Head::of(StatusCode::OK, &headers(lines)).rate_limit(unix);
+        let limit = rate_limit(&own, unix).unwrap();
         assert_eq!((limit.limit, limit.remaining), (Some(300), Some(299)));
         assert!((limit.reset - 1_785_592_500.548_486).abs() < 1e-3);
-        for cached in [("age", "3"), ("x-cache", "HIT, MISS"), ("cf-cache-status", "HIT")] {
+        for cached in [("age", "3"), ("x-cached", "UPDATING"), ("cache-status", "Edge; hit")] {
             let lines: Vec<_> = own.iter().copied().chain([cached]).collect();
-            assert_eq!(rate_limit(&headers(&lines), unix), None, "{cached:?}");
+            assert_eq!(rate_limit(&lines, unix), None, "{cached:?}");
         }
-        assert_eq!(rate_limit(&headers(&own), unix + 600.0), None, "a reset in the past");
-        assert!(rate_limit(&headers(&[("x-ratelimit-reset", "soon")]), unix).is_none());
+        assert_eq!(rate_limit(&own, unix + 600.0), None, "a reset in the past");
+        assert!(rate_limit(&[("x-ratelimit-reset", "soon")], unix).is_none());
     }
 
     #[test]
@@ -216,10 +255,16 @@ mod tests {
             (("x-ratelimit-reset", "1994-11-06T08:50:00.000000Z"), Some(30)),
             (("x-ratelimit-reset", "1994-11-06T08:40:00.000000Z"), None),
         ] {
-            let wait = |status| retry_after(status, &headers(&[line]), unix).map(|d| d.as_secs());
+            let wait = |status| Head::of(status, &headers(&[line])).retry_after(unix).map(|d| d.as_secs());
             assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS), seconds, "{line:?}");
             let unavailable = seconds.filter(|_| line.0 == "retry-after");
             assert_eq!(wait(StatusCode::SERVICE_UNAVAILABLE), unavailable, "{line:?}");
         }
+        let cached = headers(&[("x-ratelimit-reset", "1994-11-06T08:50:00.000000Z"), ("x-cached", "HIT")]);
+        assert_eq!(
+            Head::of(StatusCode::TOO_MANY_REQUESTS, &cached).retry_after(unix),
+            None,
+            "somebody else's window"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::ExporterName;
+use crate::snapshot::{ClientLimit, ExporterName};
 
 use super::Stability;
 
@@ -95,6 +95,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
         Values::Members(|| ExporterName::ALL.iter().map(|exporter| exporter.name()).collect()),
     ),
     ours(
+        "fedimeter.limit.name",
+        "A limit on clients of the bridge.",
+        Values::Members(|| ClientLimit::ALL.iter().map(|limit| limit.name()).collect()),
+    ),
+    ours(
         "fedimeter.request.outcome",
         "What an answer, or its absence, counts as.",
         Values::Members(|| {
@@ -148,14 +153,20 @@ pub const ATTRIBUTES: &[Attribute] = &[
     ours("mastodon.trend.kind", "What trends.", Values::Members(|| vec!["tags", "statuses", "links"])),
     otel(
         "otel.component.name",
-        "The exporter among those of this process.",
+        "The exporter or reader among those of this process.",
         Values::Text(&["otlp_grpc_metric_exporter/0"]),
     ),
     otel(
         "otel.component.type",
-        "What kind of exporter it is.",
+        "What kind of exporter or reader it is.",
         Values::Members(|| {
-            vec!["otlp_grpc_metric_exporter", "otlp_http_json_metric_exporter", "otlp_http_metric_exporter"]
+            vec![
+                "otlp_grpc_metric_exporter",
+                "otlp_http_json_metric_exporter",
+                "otlp_http_metric_exporter",
+                "periodic_metric_reader",
+                "prometheus_http_text_metric_exporter",
+            ]
         }),
     ),
     ours(

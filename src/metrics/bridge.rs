@@ -3,18 +3,14 @@
 
 use crate::snapshot::{BridgeFacts, Component, PushFacts};
 
-use super::{Emit, Label, Read, Row, Stability, gauge};
-
-/// How long collections take.
-pub const COLLECTION_DURATION: &str = "fedimeter.collection.duration";
-/// How long endpoints take to read.
-pub const REQUEST_DURATION: &str = "fedimeter.request.duration";
-/// How long pushing takes.
-pub const OPERATION_DURATION: &str = "otel.sdk.exporter.operation.duration";
+use super::{Emit, Label, Read, Row, Stability, Timing, gauge};
 
 const CPU_MODE: &str = "cpu.mode";
 const PUSHED: &str = "while push is on";
 const LINUX: &str = "on Linux";
+/// The attributes of an exporter: [`of`].
+const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
+const LISTENING: &str = "while `/metrics` is on";
 
 pub(super) const ROWS: &[Row] = &[
     gauge(
@@ -37,57 +33,113 @@ pub(super) const ROWS: &[Row] = &[
         Read::OwnInts(|b, emit| emit(b.targets as i64, &[])),
     ),
     gauge(
-        COLLECTION_DURATION,
+        "fedimeter.collection.duration",
         "s",
         "How long collections took, from being asked for until there was something to hand over.",
         "the bridge's clock",
-        Read::Recorded,
+        Read::Recorded(Timing::Collection),
     )
-    .histogram()
     .by(&["fedimeter.exporter.name"]),
     gauge(
-        REQUEST_DURATION,
+        "fedimeter.request.duration",
         "s",
         "How long endpoints took to read, redirects, pages and bodies included.",
         "the bridge's clock",
-        Read::Recorded,
+        Read::Recorded(Timing::Request),
     )
-    .histogram()
     .by(&["error.type", "fedimeter.endpoint.name", "fedimeter.request.outcome"])
     .optional(&["error.type"]),
+    gauge(
+        "fedimeter.client.limits.reached",
+        "{occurrence}",
+        "How often clients of the bridge reached a limit since it started.",
+        "the bridge's listeners",
+        Read::OwnCounts(|b, emit| {
+            for (limit, count) in b.client_limits.into_iter().flatten() {
+                emit(count, &[("fedimeter.limit.name", Label::Static(limit.name()))]);
+            }
+        }),
+    )
+    .by(&["fedimeter.limit.name"])
+    .on(LISTENING),
+    gauge(
+        "fedimeter.push.backlog.size",
+        "{data_point}",
+        "Points that wait because the OTLP receiver does not take them now.",
+        "the OTLP exporter",
+        Read::OwnLevels(|b, emit| {
+            if let Some(push) = &b.push {
+                emit(push.waiting as i64, &of(&push.component));
+            }
+        }),
+    )
+    .by(EXPORTER)
+    .on(PUSHED),
+    gauge(
+        "fedimeter.push.backlog.usage",
+        "By",
+        "Memory or disk space that requests take which wait for the OTLP receiver.",
+        "the OTLP exporter",
+        Read::OwnLevels(|b, emit| {
+            if let Some(push) = &b.push {
+                emit(push.waiting_bytes as i64, &of(&push.component));
+            }
+        }),
+    )
+    .by(EXPORTER)
+    .on(PUSHED),
+    gauge(
+        "fedimeter.push.backlog.age",
+        "s",
+        "How long ago the oldest points were collected that wait for the OTLP receiver.",
+        "the OTLP exporter",
+        Read::OwnFloats(|b, emit| {
+            if let Some(push) = &b.push
+                && let Some(age) = push.waiting_for
+            {
+                emit(age.as_secs_f64(), &of(&push.component));
+            }
+        }),
+    )
+    .by(EXPORTER)
+    .on("while points wait"),
+    gauge(
+        "fedimeter.log.lines.lost",
+        "{line}",
+        "Log lines that were lost since the bridge started, because standard error was not read.",
+        "the bridge's log",
+        Read::OwnCounts(|b, emit| emit(b.lost_log_lines, &[])),
+    ),
     gauge(
         "otel.sdk.exporter.metric_data_point.inflight",
         "{data_point}",
         "Points that are on their way to the OTLP receiver.",
         "the OTLP exporter",
-        Read::OwnInts(|b, emit| {
+        Read::OwnLevels(|b, emit| {
             if let Some(push) = &b.push {
                 emit(push.in_flight as i64, &of(&push.component));
             }
         }),
     )
-    .up_down_counter()
-    .by(&["otel.component.name", "otel.component.type", "server.address", "server.port"])
+    .by(EXPORTER)
     .on(PUSHED),
     gauge(
         "otel.sdk.exporter.metric_data_point.exported",
         "{data_point}",
         "Points that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
         "the OTLP exporter",
-        Read::OwnInts(exported),
+        Read::OwnCounts(exported),
     )
-    .counter()
     .by(&["error.type", "otel.component.name", "otel.component.type", "server.address", "server.port"])
     .optional(&["error.type"])
     .on(PUSHED),
     gauge(
-        OPERATION_DURATION,
+        "otel.sdk.exporter.operation.duration",
         "s",
         "How long export requests took, with their retries and the pauses in between.",
         "the OTLP exporter",
-        Read::Recorded,
+        Read::Recorded(Timing::Export),
     )
-    .histogram()
     .by(&[
         "error.type",
         "http.response.status_code",
@@ -100,11 +152,20 @@ pub(super) const ROWS: &[Row] = &[
     .optional(&["error.type", "http.response.status_code", "rpc.status_code"])
     .on(PUSHED),
     gauge(
+        "otel.sdk.metric_reader.collection.duration",
+        "s",
+        "How long the instruments of the targets took to be read out, once the servers had been asked.",
+        "the bridge's clock",
+        Read::Recorded(Timing::Reading),
+    )
+    .by(&["error.type", "otel.component.name", "otel.component.type"])
+    .optional(&["error.type"]),
+    gauge(
         "process.cpu.time",
         "s",
         "CPU time that the bridge has used.",
         "`/proc/self/stat`",
-        Read::OwnFloats(|b, emit| {
+        Read::OwnSeconds(|b, emit| {
             for (mode, time) in [("system", b.process.system), ("user", b.process.user)] {
                 if let Some(time) = time {
                     emit(time.as_secs_f64(), &[(CPU_MODE, Label::Static(mode))]);
@@ -112,7 +173,6 @@ pub(super) const ROWS: &[Row] = &[
             }
         }),
     )
-    .counter()
     .by(&[CPU_MODE])
     .on(LINUX)
     .stability(Stability::ReleaseCandidate),
@@ -121,13 +181,38 @@ pub(super) const ROWS: &[Row] = &[
         "By",
         "Physical memory that the bridge uses.",
         "`VmRSS` of `/proc/self/status`",
-        Read::OwnInts(|b, emit| {
+        Read::OwnLevels(|b, emit| {
             if let Some(bytes) = b.process.memory {
                 emit(bytes as i64, &[]);
             }
         }),
     )
-    .up_down_counter()
+    .on(LINUX)
+    .stability(Stability::ReleaseCandidate),
+    gauge(
+        "process.thread.count",
+        "{thread}",
+        "Threads of the bridge.",
+        "`Threads` of `/proc/self/status`",
+        Read::OwnLevels(|b, emit| {
+            if let Some(threads) = b.process.threads {
+                emit(threads as i64, &[]);
+            }
+        }),
+    )
+    .on(LINUX)
+    .stability(Stability::ReleaseCandidate),
+    gauge(
+        "process.unix.file_descriptor.count",
+        "{file_descriptor}",
+        "File descriptors that the bridge has open.",
+        "`/proc/self/fd`",
+        Read::OwnLevels(|b, emit| {
+            if let Some(descriptors) = b.process.descriptors {
+                emit(descriptors as i64, &[]);
+            }
+        }),
+    )
     .on(LINUX)
     .stability(Stability::ReleaseCandidate),
     gauge(
@@ -153,14 +238,14 @@ pub fn of(component: &Component) -> [(&'static str, Label); 4] {
 
 /// Those that arrived are there from the start, so that the first ones are an
 /// increase.
-fn exported(b: &BridgeFacts, emit: Emit<'_, i64>) {
+fn exported(b: &BridgeFacts, emit: Emit<'_, u64>) {
     let Some(PushFacts { component, points, .. }) = &b.push else { return };
-    emit(points.get(&None).map_or(0, |n| *n as i64), &of(component));
+    emit(points.get(&None).map_or(0, |n| *n), &of(component));
     for (error, count) in points {
         if let Some(error) = error {
             let mut labels = vec![("error.type", Label::Static(error))];
             labels.extend(of(component));
-            emit(*count as i64, &labels);
+            emit(*count, &labels);
         }
     }
 }

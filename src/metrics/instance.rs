@@ -5,6 +5,7 @@ use crate::outcome::Outcome;
 use crate::snapshot::{ActivityWeek, Nodeinfo, Reading};
 use crate::software::Software;
 
+use super::uncounted::Figure;
 use super::{Read, Row, gauge};
 
 const DAY: i64 = 86_400;
@@ -17,37 +18,37 @@ pub(super) const ROWS: &[Row] = &[
         "{user}",
         "Confirmed local accounts.",
         "v1 `stats.user_count`; NodeInfo `usage.users.total` of a Mastodon without v1",
-        Read::Int(|r| total(r, |v1| v1.users, |n| n.users)),
+        Read::Int(|r| total(r, Figure::V1Users, Figure::Users)),
     )
     .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
-    .unless(no_total),
+    .unless(no_users),
     gauge(
         "mastodon.instance.statuses",
         "{status}",
         "Posts of local accounts, boosts included.",
         "v1 `stats.status_count`; NodeInfo `usage.localPosts` of a Mastodon without v1",
-        Read::Int(|r| total(r, |v1| v1.statuses, |n| n.local_posts)),
+        Read::Int(|r| total(r, Figure::V1Statuses, Figure::Posts)),
     )
     .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
-    .unless(no_total),
+    .unless(no_statuses),
     gauge(
         "mastodon.instance.domains",
         "{domain}",
         "Domains that the server knows, blocked ones included; not the ones that it talks to.",
         "v1 `stats.domain_count`",
-        Read::Int(|r| r.v1()?.domains.filter(|_| !hides_stats(r))),
+        Read::Int(|r| Figure::V1Domains.counted(r)),
     )
     .from(&[Endpoint::InstanceV1])
-    .unless(hidden),
+    .unless(|r| Figure::V1Domains.withheld(r)),
     gauge(
         "mastodon.instance.active_users.month",
         "{user}",
         "Users seen in the 28 whole UTC days before today.",
         "v2 `usage.users.active_month`",
-        Read::Int(active_month),
+        Read::Int(|r| Figure::V2Month.counted(r)),
     )
     .from(&[Endpoint::InstanceV2])
-    .unless(not_counted),
+    .unless(|r| Figure::V2Month.withheld(r)),
     gauge(
         "mastodon.instance.activity.six_day.statuses",
         "{status}",
@@ -116,7 +117,7 @@ pub(super) const ROWS: &[Row] = &[
         "{user}",
         "Users seen in the running ISO week, as far as the server has counted (Mastodon up to 3.4).",
         "activity, row 0 `logins`",
-        Read::Int(|r| logins(r, this_week(r)?)),
+        Read::Int(|r| this_week(r).and_then(|_| Figure::Logins.counted(r))),
     )
     .from(&[Endpoint::Activity])
     .unless(no_week_of_logins),
@@ -143,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
         "{user}",
         "Users seen in the last whole ISO week (Mastodon up to 3.4).",
         "activity, row 1 `logins`",
-        Read::Int(|r| logins(r, last_week(r)?)),
+        Read::Int(|r| last_week(r).and_then(|_| Figure::LoginsBefore.counted(r))),
     )
     .from(&[Endpoint::Activity])
     .unless(no_last_week_of_logins),
@@ -224,58 +225,33 @@ fn either<T>(r: &Reading<'_>, v2: FromV2<T>, v1: FromV1<T>) -> Option<T> {
 
 /// A total of v1, or the same number of NodeInfo where a Mastodon has no v1
 /// (any more).
-fn total(r: &Reading<'_>, v1: FromV1<i64>, nodeinfo: fn(&Nodeinfo) -> Option<i64>) -> Option<i64> {
-    if let Some(instance) = r.v1() {
-        return v1(instance).filter(|_| !hides_stats(r));
+fn total(r: &Reading<'_>, v1: Figure, nodeinfo: Figure) -> Option<i64> {
+    if r.v1().is_some() {
+        return v1.counted(r);
     }
     let gone = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered);
-    let document = r.nodeinfo().filter(|n| gone && names_mastodon(n))?;
-    nodeinfo(document)
+    nodeinfo.counted(r).filter(|_| gone && r.nodeinfo().is_some_and(names_mastodon))
 }
 
-/// Friendica shows zeros where its admin hides the counts, which its NodeInfo
-/// tells. While there is none to ask, its zeros count as hidden.
-pub(crate) fn hides_stats(r: &Reading<'_>) -> bool {
-    let zero = |n: Option<i64>| n.is_none_or(|n| n == 0);
-    r.v1().is_some_and(|v1| zero(v1.users) && zero(v1.statuses) && zero(v1.domains))
-        && match r.nodeinfo() {
-            Some(nodeinfo) => nodeinfo.users_hidden,
-            // Old versions of it name only themselves by a date. A server that
-            // offers no NodeInfo at all is another.
-            None => {
-                r.outcome(Endpoint::Nodeinfo) != Some(Outcome::NotOffered) || Software::of(r).is("friendica")
-            }
-        }
+fn no_users(r: &Reading<'_>) -> Option<&'static str> {
+    Figure::V1Users.withheld(r).or_else(|| other_nodeinfo(r))
+}
+
+fn no_statuses(r: &Reading<'_>) -> Option<&'static str> {
+    Figure::V1Statuses.withheld(r).or_else(|| other_nodeinfo(r))
 }
 
 /// Other software's NodeInfo is told under names of its own.
-fn no_total(r: &Reading<'_>) -> Option<&'static str> {
+fn other_nodeinfo(r: &Reading<'_>) -> Option<&'static str> {
     let other = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered)
         && r.nodeinfo().is_some_and(|n| !names_mastodon(n));
-    hidden(r).or(other.then_some(
+    other.then_some(
         "there is no instance_v1, and the NodeInfo of other software may count otherwise: see nodeinfo.*",
-    ))
+    )
 }
 
 fn names_mastodon(nodeinfo: &Nodeinfo) -> bool {
     nodeinfo.software.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case("mastodon"))
-}
-
-fn hidden(r: &Reading<'_>) -> Option<&'static str> {
-    hides_stats(r).then_some("its admin hides the counts: it says 0 for users, posts and domains alike")
-}
-
-fn active_month(r: &Reading<'_>) -> Option<i64> {
-    r.v2()?.active_month.filter(|_| not_counted(r).is_none())
-}
-
-/// Limited federation forces the figure to 0, and GoToSocial never counts it.
-fn not_counted(r: &Reading<'_>) -> Option<&'static str> {
-    let v2 = r.v2().filter(|v2| v2.active_month == Some(0))?;
-    if v2.limited_federation == Some(true) {
-        return Some("in limited federation Mastodon says 0, whoever was there");
-    }
-    Software::of(r).is("gotosocial").then_some("GoToSocial does not count it and says 0")
 }
 
 /// What the rows of the activity answer mean.
@@ -378,18 +354,9 @@ fn no_last_week(r: &Reading<'_>) -> Option<&'static str> {
 }
 
 fn no_week_of_logins(r: &Reading<'_>) -> Option<&'static str> {
-    no_week(r).or_else(|| no_logins(r, this_week(r)?))
+    no_week(r).or_else(|| Figure::Logins.withheld(r))
 }
 
 fn no_last_week_of_logins(r: &Reading<'_>) -> Option<&'static str> {
-    no_last_week(r).or_else(|| no_logins(r, last_week(r)?))
-}
-
-fn no_logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<&'static str> {
-    (row.logins.is_some() && logins(r, row).is_none()).then_some("Takahe has no log-ins and says 0")
-}
-
-/// Takahe has no log-ins and says 0.
-pub(crate) fn logins(r: &Reading<'_>, row: &ActivityWeek) -> Option<i64> {
-    row.logins.filter(|n| *n != 0 || !Software::of(r).is("takahe"))
+    no_last_week(r).or_else(|| Figure::LoginsBefore.withheld(r))
 }

@@ -1,6 +1,8 @@
 //! What an instance shows when it is asked for it: lists, health, posts.
 
 use crate::endpoint::Endpoint;
+use crate::outcome::Outcome;
+use crate::snapshot::Reading;
 
 use super::{Read, Row, emit_tally, gauge};
 
@@ -36,22 +38,22 @@ pub(super) const ROWS: &[Row] = &[
         "mastodon.instance.newest_status.local.timestamp",
         "s",
         "When the newest post of the local public timeline was made, which tells whether posting works.",
-        "`created_at` of the first post of `/api/v1/timelines/public?local=true`",
+        "latest `created_at` of `/api/v1/timelines/public?local=true` that is not in the future",
         Read::Float(|r| r.timelines()?.local),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]),
+    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_local_post),
     gauge(
         "mastodon.instance.newest_status.federated.timestamp",
         "s",
-        "When the newest post of the federated public timeline was made, which tells whether federation works.",
-        "`created_at` of the first post of `/api/v1/timelines/public`",
+        "When the newest post of another server on the public timeline was made, which tells whether federation works.",
+        "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the future",
         Read::Float(|r| r.timelines()?.federated),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]),
+    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_federated_post),
     gauge(
         "mastodon.instance.web.up",
         "",
-        "Whether the web server says that it is well, 1 or 0.",
+        "Whether the web server says that it is well, 1 or 0; absent where it has no health page.",
         "`/health`, whose body has to be OK",
         Read::Int(|r| r.health()?.web.map(i64::from)),
     )
@@ -59,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.streaming.up",
         "",
-        "Whether the streaming server says that it is well, 1 or 0.",
+        "Whether the streaming server says that it is well, 1 or 0; absent where it is on another site and not asked.",
         "`/api/v1/streaming/health` of the streaming host, whose body has to be OK",
         Read::Int(|r| r.health()?.streaming.map(i64::from)),
     )
@@ -73,3 +75,15 @@ pub(super) const ROWS: &[Row] = &[
     )
     .on("token").from(&[Endpoint::Announcements]),
 ];
+
+fn no_local_post(r: &Reading<'_>) -> Option<&'static str> {
+    posts_were_read(r).then_some("the local timeline shows no post with a date of the past")
+}
+
+fn no_federated_post(r: &Reading<'_>) -> Option<&'static str> {
+    posts_were_read(r).then_some("no post of another server is among the newest of the public timeline")
+}
+
+fn posts_were_read(r: &Reading<'_>) -> bool {
+    r.outcome(Endpoint::Timelines) == Some(Outcome::Ok) && r.timelines().is_some()
+}

@@ -17,11 +17,11 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.target.up",
         "",
-        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed.",
+        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, and while the server answers only that it is asked too often.",
         "the outcomes of v2 instance, v1 instance and NodeInfo",
         Read::Int(|r| r.up().map(i64::from)),
     )
-    .unless(not_asked),
+    .unless(up_is_unknown),
     gauge(
         "fedimeter.target.info",
         "",
@@ -35,30 +35,38 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.up",
         "",
-        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer it.",
+        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer it, and while the bridge itself cannot ask.",
         "the outcome of the endpoint's last attempt",
         Read::Ints(
             |r, emit| {
                 each_slot(r, |slot, name| match slot.outcome {
                     Some(Outcome::Ok) => emit(1, &[(ENDPOINT, name)]),
+                    Some(Outcome::Failed(ErrorType::Local) | Outcome::NotOffered) | None => {}
                     Some(Outcome::Failed(_)) => emit(0, &[(ENDPOINT, name)]),
-                    Some(Outcome::NotOffered) | None => {}
                 });
             },
             endpoints,
         ),
     )
-    .unless(not_asked)
+    .unless(could_not_ask)
     .by(&[ENDPOINT]),
+    gauge(
+        "fedimeter.endpoint.failing",
+        "",
+        "Why the last attempt to read the endpoint failed, as `error.type`; always 1, and absent while the endpoint can be read.",
+        "the outcome of the endpoint's last attempt",
+        Read::Ints(failing, endpoints),
+    )
+    .unless(nothing_fails)
+    .by(&[ERROR, ENDPOINT]),
     gauge(
         "fedimeter.endpoint.failures",
         "{failure}",
         "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts single fields of a wrong type.",
         "the outcomes of the endpoint's attempts",
-        Read::Ints(failures, |t| endpoints(t) * ErrorType::ALL.len()),
+        Read::Counts(failures, |t| endpoints(t) * ErrorType::ALL.len()),
     )
     .unless(never_failed)
-    .counter()
     .by(&[ERROR, ENDPOINT]),
     gauge(
         "fedimeter.endpoint.last_success.timestamp",
@@ -168,9 +176,8 @@ fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>
 /// Every attempted endpoint shows the types of failure that any endpoint of
 /// the target has had, 0 included, so that the first one of an endpoint is an
 /// increase.
-fn failures(r: &Reading<'_>, emit: Emit<'_, i64>) {
-    let count =
-        |slot: &Slot, error| slot.failures.iter().find(|(e, _)| *e == error).map_or(0, |(_, n)| *n as i64);
+fn failures(r: &Reading<'_>, emit: Emit<'_, u64>) {
+    let count = |slot: &Slot, error| slot.failures.iter().find(|(e, _)| *e == error).map_or(0, |(_, n)| *n);
     for error in ErrorType::ALL {
         if r.snapshot.slots.iter().any(|slot| count(slot, error) > 0) {
             each_slot(r, |slot, name| {
@@ -180,9 +187,42 @@ fn failures(r: &Reading<'_>, emit: Emit<'_, i64>) {
     }
 }
 
+fn failing(r: &Reading<'_>, emit: Emit<'_, i64>) {
+    each_slot(r, |slot, name| {
+        if let Some(Outcome::Failed(error)) = slot.outcome {
+            emit(1, &[(ERROR, Label::Static(error.name())), (ENDPOINT, name)]);
+        }
+    });
+}
+
 fn not_asked(r: &Reading<'_>) -> Option<&'static str> {
     let asked = r.snapshot.slots.iter().any(|slot| slot.outcome.is_some());
     (!asked).then_some("no attempt has ended yet")
+}
+
+/// Why nothing is said of whether the server answers.
+fn could_not_ask(r: &Reading<'_>) -> Option<&'static str> {
+    not_asked(r).or_else(|| {
+        let local = Some(Outcome::Failed(ErrorType::Local));
+        let lacks = r.snapshot.slots.iter().any(|slot| slot.outcome == local);
+        lacks.then_some("the bridge could not ask: it had no file descriptor, thread or memory left")
+    })
+}
+
+/// Why nothing is said of whether the server is there.
+fn up_is_unknown(r: &Reading<'_>) -> Option<&'static str> {
+    could_not_ask(r).or_else(|| {
+        let limited = Some(Outcome::Failed(ErrorType::RateLimited));
+        let waits = r.snapshot.slots.iter().any(|slot| slot.outcome == limited);
+        waits.then_some("the server answers only that it is asked too often (429)")
+    })
+}
+
+fn nothing_fails(r: &Reading<'_>) -> Option<&'static str> {
+    not_asked(r).or_else(|| {
+        let fails = r.snapshot.slots.iter().any(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))));
+        (!fails).then_some("the last attempt of every endpoint succeeded")
+    })
 }
 
 fn never_failed(r: &Reading<'_>) -> Option<&'static str> {

@@ -2,18 +2,21 @@
 //! may be asked, then the documents that show whether it is up, then what the
 //! token may do, then the rest.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tracing::{Instrument, Span, field};
 
 use crate::api::{Answer, Attempt, Verdict};
 use crate::clock::{Clock, Moment};
 use crate::endpoint::Endpoint;
-use crate::fetch::Client;
-use crate::outcome::ErrorType;
+use crate::fetch::{Client, Failure};
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::ServedFrom;
+use crate::target::Target;
 
 use super::Listener;
 use super::polled::Polled;
@@ -25,6 +28,8 @@ pub struct Job {
     polled: Arc<Polled>,
     claimed: Mutex<Vec<usize>>,
     began: Moment,
+    /// The target's part of the collection that it was claimed for.
+    span: Span,
 }
 
 /// What the attempts of a run share.
@@ -35,8 +40,15 @@ struct Run<'a> {
     listener: &'a Listener,
     /// Why the server cannot be reached at all, once that is known.
     wall: Mutex<Option<(ErrorType, String)>>,
-    /// Documents that are missing, until it is known whether another is there.
-    missing: Mutex<Vec<(usize, Answer)>>,
+    /// What is missing, and since when, until it is known whether the server is
+    /// there.
+    missing: Mutex<Vec<(usize, Answer, Moment)>>,
+    /// Attempts of this run that are under way, and that have begun.
+    under_way: AtomicUsize,
+    begun: AtomicUsize,
+    /// What was refused while another attempt was under way, with the refusal; and
+    /// what waits for it.
+    crowded: Mutex<Vec<(usize, Option<Answer>)>>,
     /// A document that shows the server up was not there.
     lost: AtomicBool,
     /// The server could not be reached, or did not answer in time.
@@ -47,46 +59,88 @@ impl Job {
     /// Claims what is due of a target.
     pub fn claim(polled: &Arc<Polled>, now: Moment) -> Option<Job> {
         let claimed = polled.claim(now);
-        (!claimed.is_empty()).then(|| Job { polled: polled.clone(), claimed: claimed.into(), began: now })
+        if claimed.is_empty() {
+            return None;
+        }
+        // As its points have it: servers behind one proxy share a URL.
+        let target = polled.target();
+        let span = tracing::debug_span!(
+            "target",
+            "server.address" = target.address(),
+            "server.port" = target.port(),
+        );
+        Some(Job { polled: polled.clone(), claimed: claimed.into(), began: now, span })
     }
 
-    /// Asks, and enters what comes of it.
-    pub async fn run(self, client: &Client, clock: &Clock, listener: &Listener) {
-        let claimed = lock(&self.claimed).clone();
-        let of_rank =
-            |rank| claimed.iter().copied().filter(|i| self::rank(self.polled.endpoint(*i)) == rank).collect();
-        let [robots, documents, credentials, rest]: [Vec<usize>; 4] = [0, 1, 2, 3].map(of_rank);
+    /// Whose it is.
+    pub fn target(&self) -> &Target {
+        self.polled.target()
+    }
+
+    /// Asks, and enters what comes of it; asks nothing where it is known already
+    /// why the server cannot be reached.
+    pub async fn run(self, client: &Client, clock: &Clock, listener: &Listener, unresolved: Option<Failure>) {
+        let is_lost = unresolved.as_ref().is_some_and(|failure| failure.error != ErrorType::Local);
         let run = Run {
             job: &self,
             client,
             clock,
             listener,
-            wall: Mutex::default(),
+            wall: Mutex::new(unresolved.map(|failure| (failure.error, failure.reason))),
             missing: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            crowded: Mutex::default(),
             lost: AtomicBool::new(false),
-            hanging: AtomicBool::new(false),
+            hanging: AtomicBool::new(is_lost),
         };
+        let claimed = lock(&self.claimed).clone();
+        let [robots, documents, mut credentials, mut rest] = run.by_rank(claimed);
         run.each(robots).await;
         run.documents(documents).await;
         if run.lost.load(Relaxed) {
-            let more = self.polled.claim_to_confirm_down(clock.now());
-            lock(&self.claimed).extend(&more);
+            let more = run.claimed(self.polled.claim_to_confirm_down(clock.now()));
             run.documents(more).await;
         }
-        run.settle_missing();
+        run.settle_missing().await;
+        let more = run.claimed(self.polled.claim_after_return(clock.now()));
+        let [robots, documents, more_credentials, more] = run.by_rank(more);
+        run.each(robots).await;
+        run.documents(documents).await;
+        credentials.extend(more_credentials);
+        rest.extend(more);
         run.each(credentials).await;
         run.each(rest).await;
+        run.settle_missing().await;
+        self.polled.note_whether_seen(clock.now());
         self.polled.set_suspect(run.hanging.load(Relaxed));
     }
 }
 
 impl Drop for Job {
+    /// What is told of the target belongs to its span.
     fn drop(&mut self) {
+        let _entered = self.span.clone().entered();
         self.polled.finish(&lock(&self.claimed), self.began);
     }
 }
 
 impl Run<'_> {
+    /// What is asked for one after the other.
+    fn by_rank(&self, indices: Vec<usize>) -> [Vec<usize>; 4] {
+        let mut by_rank: [Vec<usize>; 4] = Default::default();
+        for index in indices {
+            by_rank[rank(self.job.polled.endpoint(index))].push(index);
+        }
+        by_rank
+    }
+
+    /// Adds to what this job gives back in the end.
+    fn claimed(&self, more: Vec<usize>) -> Vec<usize> {
+        lock(&self.job.claimed).extend(&more);
+        more
+    }
+
     /// Asks for documents: NodeInfo after its discovery, the others beside it.
     async fn documents(&self, indices: Vec<usize>) {
         let (nodeinfo, others): (Vec<usize>, Vec<usize>) = indices.into_iter().partition(|i| {
@@ -94,31 +148,93 @@ impl Run<'_> {
         });
         let chain = async {
             for index in nodeinfo {
-                self.one(index).await;
+                // The document's place is not known before its discovery has been read.
+                if self.waits_for_discovery() {
+                    lock(&self.crowded).push((index, None));
+                } else {
+                    self.one(index).await;
+                }
             }
         };
-        tokio::join!(self.each(others), chain);
+        tokio::join!(self.at_once(others), chain);
+        self.alone().await;
     }
 
-    /// 404 on one of the documents that show a server up is "not offered"
-    /// while another of them is there, else a failure.
-    fn settle_missing(&self) {
+    fn waits_for_discovery(&self) -> bool {
+        let is_discovery = |index: usize| self.job.polled.endpoint(index) == Endpoint::NodeinfoDiscovery;
+        lock(&self.crowded).iter().any(|(index, _)| is_discovery(*index))
+    }
+
+    /// What was answered with 404 is not offered if a document that shows the
+    /// server up is read after it; one is asked for again where none was. Else
+    /// nothing is there, and that is a failure. What has been read before, and
+    /// what only a cache's document speaks for, may be there again in a moment.
+    async fn settle_missing(&self) {
         let missing = std::mem::take(&mut *lock(&self.missing));
-        let indices: Vec<usize> = missing.iter().map(|(index, _)| *index).collect();
-        let another = self.job.polled.has_document_beside(&indices);
-        for (index, mut answer) in missing {
-            answer.verdict = if another { Verdict::NotOffered } else { Verdict::Failed(ErrorType::Http4xx) };
+        let Some(since) = missing.iter().map(|(_, _, at)| *at).max() else { return };
+        let indices: Vec<usize> = missing.iter().map(|(index, ..)| *index).collect();
+        let polled = &self.job.polled;
+        while polled.document_since(since, &indices).is_none() {
+            let Some(document) = polled.claim_document(self.clock.now(), since, &indices) else { break };
+            lock(&self.job.claimed).push(document);
+            self.one(document).await;
+        }
+        let document = polled.document_since(since, &indices);
+        let again = std::mem::take(&mut *lock(&self.missing));
+        for (index, mut answer, _) in missing.into_iter().chain(again) {
+            if let Verdict::Missing(error) = answer.verdict {
+                answer.verdict = match document {
+                    Some(ServedFrom::Origin) if !polled.was_read(index) => Verdict::NotOffered,
+                    Some(_) => Verdict::Gone,
+                    None => Verdict::Failed(error),
+                };
+            }
             self.enter(index, answer);
         }
     }
 
     /// Asks for several endpoints, as many at once as a host may be asked.
     async fn each(&self, indices: Vec<usize>) {
+        self.at_once(indices).await;
+        self.alone().await;
+    }
+
+    async fn at_once(&self, indices: Vec<usize>) {
         let at_once = self.client.settings().max_requests_per_host.max(1);
         stream::iter(indices).for_each_concurrent(at_once, |index| self.one(index)).await;
     }
 
+    /// Asks once more, each alone, for what was refused beside other requests: a
+    /// server that handles one at a time refuses the second with 503 (Epicyon).
+    /// One that refuses also what comes alone is not asked for the rest.
+    async fn alone(&self) {
+        let crowded = std::mem::take(&mut *lock(&self.crowded));
+        let mut is_away = false;
+        for (index, refusal) in crowded {
+            let answer = match refusal {
+                Some(refusal) if is_away => refusal,
+                refusal => {
+                    let again = self.attempt(index).await.0;
+                    // Where it was not asked for again, the refusal stands.
+                    if again.asked { again } else { refusal.unwrap_or(again) }
+                }
+            };
+            is_away |= is_refusal(&answer);
+            self.take(index, answer);
+        }
+    }
+
     async fn one(&self, index: usize) {
+        let (answer, is_crowded) = self.attempt(index).await;
+        if is_crowded && is_refusal(&answer) {
+            lock(&self.crowded).push((index, Some(answer)));
+        } else {
+            self.take(index, answer);
+        }
+    }
+
+    /// Makes an attempt; also says whether another was under way meanwhile.
+    async fn attempt(&self, index: usize) -> (Answer, bool) {
         let endpoint = self.job.polled.endpoint(index);
         let known = self.job.polled.known(index);
         let attempt = Attempt {
@@ -126,33 +242,59 @@ impl Run<'_> {
             target: self.job.polled.target(),
             endpoint,
             known: &known.snapshot,
-            paging: self.job.polled.paging(),
+            pacing: self.job.polled.pacing(),
             etag: known.etag,
             with_token: known.with_token,
+            clock: self.clock,
             now: self.clock.now(),
             unix: self.clock.unix(),
         };
         let wall = lock(&self.wall).clone();
-        let answer = match (wall, known.undiscovered) {
+        match (wall, known.undiscovered) {
             // Every other endpoint would meet the same wall, and wait for it.
-            (Some((error, why)), _) => attempt.fail(error, why),
+            (Some((error, why)), _) => (attempt.fail(error, &why), false),
             (None, Some((error, why))) if endpoint == Endpoint::Nodeinfo => {
-                attempt.fail(error, format!("its discovery failed: {why}"))
+                (attempt.fail(error, &format!("its discovery failed: {why}")), false)
             }
-            (None, _) => attempt.make().await,
-        };
+            (None, _) => {
+                let others = self.under_way.fetch_add(1, Relaxed);
+                let begun = self.begun.fetch_add(1, Relaxed) + 1;
+                let span = tracing::debug_span!(
+                    parent: &self.job.span,
+                    "endpoint",
+                    "fedimeter.endpoint.name" = endpoint.name(),
+                    "fedimeter.request.outcome" = field::Empty,
+                    "error.type" = field::Empty,
+                    "otel.status_code" = field::Empty,
+                    "otel.status_description" = field::Empty,
+                );
+                let answer = attempt.make().instrument(span.clone()).await;
+                note(&span, &answer);
+                self.under_way.fetch_sub(1, Relaxed);
+                let together = others > 0 || self.begun.load(Relaxed) > begun;
+                // Requests wait for each other where a host gets one at a time.
+                (answer, together && self.client.settings().max_requests_per_host > 1)
+            }
+        }
+    }
+
+    /// Notes what an answer means for the rest of the run, and enters it where
+    /// that is known already.
+    fn take(&self, index: usize, answer: Answer) {
+        let endpoint = self.job.polled.endpoint(index);
         if let (true, Verdict::Failed(error)) = (answer.unreachable, answer.verdict) {
             let why = answer.reason.clone().unwrap_or_default();
             lock(&self.wall).get_or_insert((error, why));
         }
-        if matches!(answer.verdict, Verdict::Missing | Verdict::Failed(_)) && endpoint.shows_up() {
+        if matches!(answer.verdict, Verdict::Missing(_) | Verdict::Failed(_)) && endpoint.shows_up() {
             self.lost.store(true, Relaxed);
         }
-        if answer.unreachable || answer.verdict == Verdict::Failed(ErrorType::Timeout) {
+        let is_local = answer.verdict == Verdict::Failed(ErrorType::Local);
+        if (answer.unreachable && !is_local) || answer.verdict == Verdict::Failed(ErrorType::Timeout) {
             self.hanging.store(true, Relaxed);
         }
-        if answer.verdict == Verdict::Missing {
-            lock(&self.missing).push((index, answer));
+        if matches!(answer.verdict, Verdict::Missing(_)) {
+            lock(&self.missing).push((index, answer, self.clock.now()));
         } else {
             self.enter(index, answer);
         }
@@ -171,8 +313,26 @@ impl Run<'_> {
     }
 }
 
+/// How an attempt ended, on its span.
+fn note(span: &Span, answer: &Answer) {
+    let outcome = answer.verdict.outcome();
+    span.record("fedimeter.request.outcome", outcome.class());
+    if let Outcome::Failed(error) = outcome {
+        span.record("error.type", error.name());
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", answer.reason.as_deref());
+    }
+}
+
+/// 503 without `Retry-After`: with it, the server has said when to come back.
+fn is_refusal(answer: &Answer) -> bool {
+    answer.verdict == Verdict::Failed(ErrorType::Http5xx)
+        && answer.status == Some(503)
+        && answer.retry_after.is_none()
+}
+
 /// When an endpoint's turn is: what others need to know goes first.
-fn rank(endpoint: Endpoint) -> u8 {
+fn rank(endpoint: Endpoint) -> usize {
     match endpoint {
         Endpoint::Robots => 0,
         Endpoint::InstanceV2 | Endpoint::InstanceV1 | Endpoint::NodeinfoDiscovery | Endpoint::Nodeinfo => 1,

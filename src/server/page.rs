@@ -4,19 +4,21 @@
 mod exporters;
 mod figures;
 mod fleet;
+mod marks;
 mod question;
 mod target;
 mod words;
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use maud::{DOCTYPE, Markup, html};
-use percent_encoding::utf8_percent_encode;
 
-use crate::api::SEGMENT;
 use crate::bridge::Status;
 use crate::config::suggest::closest;
 use crate::export::own::BUILD;
@@ -37,6 +39,9 @@ pub const ICON: &str = include_str!("page/icon.svg");
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'";
 
+/// How often a page loads itself anew.
+const REFRESH: Duration = Duration::from_secs(15);
+
 /// Most characters of a target's name on a page.
 const LONGEST_NAME: usize = 120;
 
@@ -44,43 +49,51 @@ const LONGEST_NAME: usize = 120;
 #[must_use]
 pub fn fleet(status: &Status, question: &Question) -> String {
     let now = Now { moment: status.now, unix: status.unix };
-    shell("fedimeter", "", status, &fleet::body(status, question, now))
+    let frame = Frame {
+        title: "fedimeter",
+        paused: question.paused,
+        turned: question.paused(!question.paused).href(),
+    };
+    shell(&frame, status, &fleet::body(status, question, now))
 }
 
 /// The page of one target, and when its endpoints are due.
 #[must_use]
-pub fn target(status: &Status, reading: &Reading<'_>, plan: &Plan) -> String {
+pub fn target(status: &Status, question: &Question, reading: &Reading<'_>, plan: &Plan) -> String {
     let now = Now { moment: status.now, unix: status.unix };
     let title = format!("{} · fedimeter", said(&reading.target.name, LONGEST_NAME));
-    shell(&title, "../", status, &target::body(status, reading, plan, now))
+    let turned = question.paused(!question.paused).href_of(&reading.target.name);
+    let frame = Frame { title: &title, paused: question.paused, turned };
+    shell(&frame, status, &target::body(status, question, reading, plan, now))
 }
 
 /// The page in place of a target that is not there.
 #[must_use]
-pub fn no_target(status: &Status, name: &str) -> String {
+pub fn no_target(status: &Status, question: &Question, name: &str) -> String {
     // So many names are compared in a moment; in a larger fleet the search helps.
     const MOST_COMPARED: usize = 1000;
     let names: Vec<&str> = status.view.targets.iter().take(MOST_COMPARED).map(|(t, _)| &*t.name).collect();
     let meant = closest(&name.to_lowercase(), &names);
-    let search = Question { search: said(name, 80), ..Question::default() };
+    let search = Question { search: said(name, 80), ..question.clone() };
     let body = html! {
         h1 { "No such target" }
         p { "The bridge has no target of the name " strong { (words::apart(name, LONGEST_NAME)) } "." }
         @if let Some(meant) = meant {
-            p { "Did you mean " a href=(segment(meant)) { (words::apart(meant, LONGEST_NAME)) } "?" }
+            p { "Did you mean " a href=(question.href_of(meant)) { (words::apart(meant, LONGEST_NAME)) } "?" }
         }
         p {
             "Targets have the name that they have in the configuration, such as " code { "mastodon.social" }
             " or " code { "http://127.0.0.1:3000" } ". "
-            a href=(format!("../{}", search.href())) { "Search for it" } ", or see "
-            a href="../" { "all targets" } "."
+            a href=(search.href_from_target()) { "Search for it" } ", or see "
+            a href=(question.href_from_target()) { "all targets" } "."
         }
     };
-    shell("No such target · fedimeter", "../", status, &body)
+    let turned = question.paused(!question.paused).href_of(&said(name, LONGEST_NAME));
+    shell(&Frame { title: "No such target · fedimeter", paused: question.paused, turned }, status, &body)
 }
 
 /// A page with what keeps it harmless.
-pub(super) fn answer(status: StatusCode, page: String) -> Response {
+pub(super) fn answer(status: StatusCode, paused: bool, page: Body) -> Response {
     let headers: [(HeaderName, HeaderValue); 5] = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -88,7 +101,11 @@ pub(super) fn answer(status: StatusCode, page: String) -> Response {
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    (status, headers, page).into_response()
+    let mut response = (status, headers, page).into_response();
+    if !paused {
+        response.headers_mut().insert("refresh", HeaderValue::from(REFRESH.as_secs()));
+    }
+    response
 }
 
 /// What the pages load: the style sheet and the icon.
@@ -103,14 +120,18 @@ pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response 
     (headers, text).into_response()
 }
 
-/// A name as the last part of a path.
-fn segment(name: &str) -> String {
-    utf8_percent_encode(name, SEGMENT).to_string()
+/// What the frame around a page says of it.
+struct Frame<'a> {
+    title: &'a str,
+    /// Whether it stays as it is.
+    paused: bool,
+    /// The same page, the other way.
+    turned: String,
 }
 
 /// What every page has around its body. Links are relative, because a proxy
-/// may serve the bridge below a path of its own; `up` leads to the fleet's page.
-fn shell(title: &str, up: &str, status: &Status, body: &Markup) -> String {
+/// may serve the bridge below a path of its own: all pages stand beside each other.
+fn shell(frame: &Frame<'_>, status: &Status, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -118,19 +139,19 @@ fn shell(title: &str, up: &str, status: &Status, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width,initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
-                link rel="stylesheet" href=(format!("{up}style.css"));
-                link rel="icon" type="image/svg+xml" href=(format!("{up}icon.svg"));
+                title { (frame.title) }
+                link rel="stylesheet" href="style.css";
+                link rel="icon" type="image/svg+xml" href="icon.svg";
             }
             body {
                 a.skip href="#content" { "To the content" }
                 header.top {
-                    a.mark href=(if up.is_empty() { "./" } else { up }) {
-                        img src=(format!("{up}icon.svg")) alt="" width="28" height="28";
+                    a.mark href="./" {
+                        img src="icon.svg" alt="" width="28" height="28";
                         "fedimeter"
                     }
                     span.version { "version " (BUILD.version) }
-                    a.metrics href=(format!("{up}metrics")) { "Metrics" }
+                    a.metrics href="metrics" { "Metrics" }
                 }
                 main #content { (body) }
                 footer {
@@ -141,9 +162,14 @@ fn shell(title: &str, up: &str, status: &Status, body: &Markup) -> String {
                         @if let Some(memory) = own.process.memory { ", " (words::bytes(memory)) " of memory" }
                     }
                     ". The pages show what is known and ask no server. "
-                    a href=(format!("{up}-/healthy")) { "Health" }
+                    @if frame.paused { "This one stays as it is. " a href=(frame.turned) { "Load it anew" } }
+                    @else { "This one loads itself anew every " (REFRESH.as_secs()) " s. " a href=(frame.turned) { "Pause" } }
                     " "
-                    a href=(format!("{up}-/ready")) { "Readiness" }
+                    a href="-/healthy" { "Health" }
+                    " "
+                    a href="-/ready" { "Readiness" }
+                    " "
+                    a href="api/v1/targets" { "JSON" }
                 }
             }
         }

@@ -13,8 +13,54 @@ pub struct BridgeFacts {
     pub targets: usize,
     /// How pushing fares; nothing where it is off.
     pub push: Option<PushFacts>,
+    /// How often clients reached each limit; nothing where it serves none.
+    pub client_limits: Option<[(ClientLimit, u64); ClientLimit::ALL.len()]>,
+    /// Log lines that nobody took in time, and that are lost.
+    pub lost_log_lines: u64,
     /// What the process uses.
     pub process: ProcessFacts,
+}
+
+/// A limit on clients of the bridge: the values of `fedimeter.limit.name`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientLimit {
+    /// Open connections.
+    Connections,
+    /// Open files of the process.
+    Descriptors,
+    /// Time until a request's headers are complete.
+    HeaderTimeout,
+    /// Time between two requests.
+    IdleTimeout,
+    /// Responses under way.
+    Requests,
+    /// Time until a response is taken.
+    WriteTimeout,
+}
+
+impl ClientLimit {
+    /// All of them.
+    pub const ALL: [ClientLimit; 6] = [
+        ClientLimit::Connections,
+        ClientLimit::Descriptors,
+        ClientLimit::HeaderTimeout,
+        ClientLimit::IdleTimeout,
+        ClientLimit::Requests,
+        ClientLimit::WriteTimeout,
+    ];
+
+    /// The value of `fedimeter.limit.name`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientLimit::Connections => "connections",
+            ClientLimit::Descriptors => "descriptors",
+            ClientLimit::HeaderTimeout => "header_timeout",
+            ClientLimit::IdleTimeout => "idle_timeout",
+            ClientLimit::Requests => "requests",
+            ClientLimit::WriteTimeout => "write_timeout",
+        }
+    }
 }
 
 /// What a binary was built from.
@@ -35,6 +81,12 @@ pub struct PushFacts {
     pub component: Component,
     /// Points on their way.
     pub in_flight: u64,
+    /// Points that wait for the receiver.
+    pub waiting: u64,
+    /// Bytes that they take, in memory or on the disk.
+    pub waiting_bytes: u64,
+    /// How long ago the oldest of them were collected.
+    pub waiting_for: Option<Duration>,
     /// All others since the start, by `error.type`; under nothing those that
     /// arrived.
     pub points: BTreeMap<Option<&'static str>, u64>,
@@ -62,6 +114,10 @@ pub struct ProcessFacts {
     pub system: Option<Duration>,
     /// Bytes of physical memory.
     pub memory: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Open file descriptors.
+    pub descriptors: Option<u64>,
     /// Since it began.
     pub uptime: Duration,
 }

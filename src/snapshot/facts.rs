@@ -170,8 +170,13 @@ pub struct Nodeinfo {
     pub local_comments: Option<i64>,
     /// `openRegistrations`.
     pub registrations_open: Option<bool>,
-    /// Whether `usage.users` is there and empty: the admin hides the counts.
+    /// Whether `usage` or `usage.users` is there and empty: the admin hides the
+    /// counts.
     pub users_hidden: bool,
+    /// Whether `metadata.usage` is there (Funkwhale).
+    pub metadata_usage: bool,
+    /// Whether its answer asks not to be indexed (`X-Robots-Tag`).
+    pub noindex: bool,
 }
 
 /// A row of `GET /api/v1/instance/activity`.

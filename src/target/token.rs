@@ -2,37 +2,101 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-/// An access token. It never shows: not in `Debug`, not in an error.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Arc<str>);
+use crate::clean::Cleaner;
+
+/// Replaced secrets that are remembered. A request that has one may still be under way,
+/// and a cache may repeat it.
+const MAX_REPLACED: usize = 3;
+
+/// The greatest length of a token. Mastodon's have 43 characters, JWTs of other servers
+/// a few thousand.
+pub(crate) const MAX_TOKEN: usize = 16 << 10;
+
+/// An access token. It never shows: not in `Debug`, not in an error. Clones are the
+/// same token: what one of them is replaced by, all are.
+#[derive(Clone)]
+pub struct Token(Arc<RwLock<Secrets>>);
+
+struct Secrets {
+    current: Arc<str>,
+    /// The last replaced first.
+    replaced: Vec<Arc<str>>,
+}
 
 impl Token {
+    /// A token as a header can carry it; whitespace around it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words that do not repeat the token.
+    pub fn parse(text: &str) -> Result<Token, String> {
+        let token = text.trim();
+        if token.is_empty() {
+            return Err("is empty; write an access token into it".to_owned());
+        }
+        if token.len() > MAX_TOKEN {
+            return Err(format!("is longer than {MAX_TOKEN} bytes; write only an access token into it"));
+        }
+        if token.lines().count() > 1 {
+            return Err("has more than one line; write only an access token into it".to_owned());
+        }
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("has a character that no access token has (a space, or one beyond ASCII); \
+                        write only an access token into it"
+                .to_owned());
+        }
+        Ok(Token::new(token))
+    }
+
     /// Wraps a token; the caller has trimmed and checked it.
     #[must_use]
     pub fn new(secret: &str) -> Token {
-        Token(secret.into())
+        Token(Arc::new(RwLock::new(Secrets { current: secret.into(), replaced: Vec::new() })))
     }
 
     /// The secret itself, for the `Authorization` header only.
     #[must_use]
-    pub fn secret(&self) -> &str {
-        &self.0
+    pub fn secret(&self) -> Arc<str> {
+        self.read().current.clone()
     }
 
-    /// A server's words without the token, which it may repeat: whole, or the
-    /// beginning of it where the words were cut.
+    fn secrets(&self) -> Vec<Arc<str>> {
+        let secrets = self.read();
+        std::iter::once(&secrets.current).chain(&secrets.replaced).cloned().collect()
+    }
+
+    /// Masks the secret, and those that it replaced. It is for words that are here
+    /// already: a secret may be replaced between a request and its answer.
     #[must_use]
-    pub fn hidden_in(&self, words: &str) -> String {
-        let mut words = words.replace(&*self.0, "<secret>");
-        let cut = (6..self.0.len()).rev().find(|n| self.0.get(..*n).is_some_and(|t| words.ends_with(t)));
-        if let Some(cut) = cut {
-            words.replace_range(words.len() - cut.., "<secret>");
+    pub fn cleaner(&self) -> Cleaner {
+        Cleaner::hiding(self.secrets().iter().map(|secret| (**secret).to_owned()))
+    }
+
+    /// From now on it is another's secret.
+    pub fn replace(&self, other: &Token) {
+        let new = other.secret();
+        let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if secrets.current != new {
+            let old = std::mem::replace(&mut secrets.current, new);
+            secrets.replaced.insert(0, old);
+            secrets.replaced.truncate(MAX_REPLACED);
         }
-        words
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Secrets> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Token) -> bool {
+        self.secret() == other.secret()
+    }
+}
+
+impl Eq for Token {}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,16 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_hidden_in_words_that_repeat_it() {
-        let token = Token::new("abcdefghij");
-        for (words, expected) in [
-            ("no abcdefghij, no entry", "no <secret>, no entry"),
-            ("no abcdefghij", "no <secret>"),
-            ("cut: abcdefgh", "cut: <secret>"),
-            ("cut: abcde", "cut: abcde"),
-            ("nothing", "nothing"),
-        ] {
-            assert_eq!(token.hidden_in(words), expected);
+    fn tokens_are_checked_and_never_shown() {
+        assert_eq!(Token::parse(" s3cret\n").map(|t| t.secret().to_string()), Ok("s3cret".to_owned()));
+        for text in ["", " \n", "s3cret\ns3cret", "s3cret s3cret", "s3crét", "s3cret\0"] {
+            let message = Token::parse(text).unwrap_err();
+            assert!(!message.contains("s3cr"), "{message}");
         }
+        assert!(Token::parse(&"x".repeat(20_000)).is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::http;
+use crate::support::http;
 
 /// How long something may take that should happen soon. Several programs start
 /// at once here, on few cores.

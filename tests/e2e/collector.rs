@@ -6,9 +6,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bench::{eventually, free_address, get};
-use crate::program::Serving;
 use crate::programs::root;
-use crate::written::{Point, points};
+use crate::support::program::Serving;
+use crate::written::{Point, points, requests};
 
 /// Its receivers' addresses, its files, and what else a configuration names.
 pub struct Settings {
@@ -110,6 +110,11 @@ impl Collector {
     /// What it has written down so far, since its first start.
     pub fn points(&self) -> Vec<Point> {
         points(&self.settings.written())
+    }
+
+    /// The requests that it has written down so far, as OTLP's JSON has them.
+    pub fn requests(&self) -> Vec<serde_json::Value> {
+        requests(&self.settings.written())
     }
 
     /// Waits until it has written down a point of this name.

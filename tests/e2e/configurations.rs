@@ -8,10 +8,10 @@ use crate::bench::{RUNTIME, eventually, free_address, get};
 use crate::collector::{Collector, Settings};
 use crate::expected::{difference, in_prometheus};
 use crate::mock::Mock;
-use crate::otlp_sink::{GrpcSink, HttpSink, Point, Sink};
 use crate::pipeline::pushing;
 use crate::programs::root;
 use crate::prometheus::Prometheus;
+use crate::support::otlp_sink::{GrpcSink, HttpSink, Point, Sink};
 
 /// Every file there is valid by the Collector's own check, as it is.
 pub fn are_valid(collector: &Path) {
@@ -130,7 +130,7 @@ pub fn each_server_is_a_resource(collector: &Path, mock: &Path) {
         .set("OTLP_BACKEND", backend.endpoint())
         .start();
     let servers = mocks.each_ref().map(|mock| mock.url.as_str()).join(",");
-    let bridge = crate::program::Serving::start(
+    let bridge = crate::support::program::Serving::start(
         &["--listen", "none"],
         &[("FEDIMETER_TARGETS", &servers), ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.http())],
     );
@@ -170,7 +170,7 @@ pub fn stands_on_a_page(collector: &Path, mock: &Path) {
         if text.contains("mastodon_instance_users{") { Ok(text) } else { Err(collector.log()) }
     });
     let port = mock.url.rsplit_once(':').unwrap().1;
-    let about = crate::samples::samples(&text)
+    let about = crate::support::samples::samples(&text)
         .into_iter()
         .filter(|s| s.labels.get("server_port").is_some_and(|p| p == port) && !s.name.ends_with("_total"));
     let stored = about.map(|s| crate::prometheus::series(s.name, s.labels, s.value)).collect();

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::program::run;
 use crate::prometheus::{Series, series};
-use crate::samples;
+use crate::support::program::run;
+use crate::support::samples;
 use crate::written::{Attributes, Point};
 
 /// A metric's kind and unit.

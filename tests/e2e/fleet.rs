@@ -8,7 +8,7 @@ use fedimeter::simulator::{Settings as Simulated, Simulator};
 
 use crate::bench::{RUNTIME, eventually};
 use crate::collector::Settings;
-use crate::program::Serving;
+use crate::support::program::Serving;
 
 const SERVERS: usize = 2_000;
 
@@ -57,9 +57,11 @@ pub fn of_two_thousand(program: &Path) {
         said.dedup_by_key(|(nanos, _)| *nanos);
         assert_eq!(said.len(), times, "{host} stands twice in a collection");
     }
-    assert_eq!(bridge.end("TERM").0, Some(0));
+    // Read before the end, which may close the connection in the middle of a round:
+    // the Collector warns of that.
     let log = collector.log();
     assert!(!log.contains("\twarn\t") && !log.contains("\terror\t"), "{log}");
+    assert_eq!(bridge.end("TERM").0, Some(0));
     let failed = collector.points().into_iter().find(|p| {
         p.name == "otel.sdk.exporter.metric_data_point.exported" && p.attributes.contains_key("error.type")
     });

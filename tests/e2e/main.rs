@@ -6,22 +6,8 @@
 //! and Debian's Chromium). A program that cannot be had is named, and what needs
 //! it is counted as ignored.
 
-#[path = "../support/dashboard.rs"]
-mod dashboard;
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/otlp_sink.rs"]
-mod otlp_sink;
-#[path = "../support/pki.rs"]
-mod pki;
-#[path = "../support/program.rs"]
-mod program;
-#[path = "../support/samples.rs"]
-mod samples;
-#[path = "../support/trial.rs"]
-mod trial;
-#[path = "../support/venv.rs"]
-mod venv;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod bench;
 mod collector;
@@ -37,6 +23,7 @@ mod programs;
 mod prometheus;
 mod rules;
 mod scrape;
+mod telemetry;
 mod written;
 
 use std::path::PathBuf;
@@ -44,7 +31,7 @@ use std::path::PathBuf;
 use libtest_mimic::{Arguments, Trial};
 
 use programs::{Program, Programs};
-use trial::trial;
+use support::trial::trial;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -56,12 +43,20 @@ fn main() {
     let trials = vec![
         // The longest first.
         two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
-        two("the_collector_is_away_for_a_minute", collector, mock, outage::of_the_collector),
+        two("the_collector_is_away", collector, mock, outage::of_the_collector),
+        two(
+            "the_collector_is_away_and_the_bridge_is_killed",
+            collector,
+            mock,
+            outage::of_the_collector_and_a_killed_bridge,
+        ),
+        two("prometheus_is_away", prometheus, mock, outage::of_prometheus),
         one("dashboards_show_the_demo", prometheus, dashboards::show_the_demo),
         one("dashboards_know_a_week", promtool, dashboards::know_a_week),
         two("collector_over_grpc", collector, mock, pipeline::over_grpc),
         two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
         two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
+        two("collector_gets_logs_and_traces", collector, mock, telemetry::logs_and_traces_arrive),
         two("prometheus_over_otlp", prometheus, mock, pipeline::into_prometheus),
         two("prometheus_scrapes", prometheus, mock, scrape::by_prometheus),
         one("what_went_away_is_stale", prometheus, scrape::what_went_away_is_stale),

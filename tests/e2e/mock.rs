@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bench::{eventually, free_address, get};
-use crate::program::Serving;
+use crate::support::program::Serving;
 
 pub struct Mock {
     _serving: Serving,

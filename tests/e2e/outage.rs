@@ -8,10 +8,11 @@ use crate::bench::eventually;
 use crate::collector::{Collector, Settings};
 use crate::mock::Mock;
 use crate::pipeline::pushing;
-use crate::program::Serving;
+use crate::prometheus::Prometheus;
+use crate::support::program::Serving;
 use crate::written::Point;
 
-/// How long it is away.
+/// How long it is away, or a part of it where nothing needs so much.
 const OUTAGE: Duration = Duration::from_secs(60);
 const EVERY_SECOND: (&str, &str) = ("OTEL_METRIC_EXPORT_INTERVAL", "1000");
 
@@ -73,32 +74,104 @@ pub fn of_the_back_end(program: &Path, mock: &Path) {
     // At least half of the minute's collections were queued: a round that finds
     // the agent away, or the machine busy, takes longer than its second.
     let queued = OUTAGE.as_secs() as usize / 2;
-    nothing_is_lost(bridge, agent, &backend, before + queued);
+    nothing_is_lost(bridge, &backend, Some(&agent), before + queued);
+    agent.stop();
 }
 
-/// The Collector itself is away for a minute. A bridge whose time for a request
-/// covers that delivers what it had collected; the rounds in between fall out.
+/// The Collector itself is away for many rounds: what the bridge collected meanwhile is
+/// all there in the end, once, and in order.
 pub fn of_the_collector(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
-    let backend = Settings::to_file(program).start();
-    let agent = agent_before(program, &backend).start();
-    let patient =
-        [EVERY_SECOND, ("OTEL_EXPORTER_OTLP_TIMEOUT", "110000"), ("OTEL_METRIC_EXPORT_TIMEOUT", "115000")];
-    let bridge = pushing(&mock.url, &agent.grpc(), "grpc", &patient);
-    let before = wait_for_collections(&backend, 2);
+    let collector = Settings::to_file(program).start();
+    let bridge = pushing(&mock.url, &collector.grpc(), "grpc", &[EVERY_SECOND]);
+    let before = wait_for_collections(&collector, 2).len();
 
-    let agent = agent.stop();
-    std::thread::sleep(OUTAGE);
-    let agent = agent.start();
+    let collector = collector.stop();
+    std::thread::sleep(OUTAGE / 2);
+    let collector = collector.start();
 
-    let times = wait_for_collections(&backend, before.len() + 3);
-    let gap = times.iter().zip(times.iter().skip(1)).map(|(a, b)| b - a).max().unwrap();
-    assert!(gap > OUTAGE.as_nanos() as u64 / 2, "it was never away: {gap} ns");
-    nothing_is_lost(bridge, agent, &backend, before.len() + 3);
+    // A round that finds the machine busy takes longer than its second.
+    let waited = OUTAGE.as_secs() as usize / 4;
+    wait_for_collections(&collector, before + waited);
+    assert_in_order(&collector);
+    nothing_is_lost(bridge, &collector, None, before + waited);
+}
+
+/// The Collector is away, and the bridge is killed meanwhile: what it had written into
+/// its directory is delivered by the next one.
+pub fn of_the_collector_and_a_killed_bridge(program: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let collector = Settings::to_file(program).start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    let settings = [EVERY_SECOND, ("FEDIMETER_OTLP_BACKLOG_DIRECTORY", &path)];
+    let bridge = pushing(&mock.url, &collector.grpc(), "grpc", &settings);
+    let before = wait_for_collections(&collector, 2).len();
+
+    let endpoint = collector.grpc();
+    let collector = collector.stop();
+    std::thread::sleep(OUTAGE / 4);
+    let records = || std::fs::read_dir(directory.path().join("metrics")).unwrap().count();
+    eventually("records", || if records() > 10 { Ok(()) } else { Err(format!("{}", records())) });
+    bridge.end("KILL");
+    let waiting = records();
+    let bridge = pushing(&mock.url, &endpoint, "grpc", &settings);
+    std::thread::sleep(OUTAGE / 4);
+    let collector = collector.start();
+
+    // Two requests a round, the lock, and one that may be torn.
+    wait_for_collections(&collector, before + (waiting - 2) / 2);
+    eventually("an empty directory", || if records() == 1 { Ok(()) } else { Err(format!("{}", records())) });
+    assert_in_order(&collector);
+    assert_eq!(bridge.end("TERM").0, Some(0));
+    collector.stop();
+}
+
+/// Every series arrived with each of its points later than the one before.
+fn assert_in_order(collector: &Collector) {
+    let mut latest: BTreeMap<String, u64> = BTreeMap::new();
+    for point in collector.points() {
+        let series = format!("{} {:?} {:?}", point.name, point.attributes, point.resource);
+        let before = latest.insert(series.clone(), point.nanos);
+        assert!(before.is_none_or(|before| before < point.nanos), "{series}: {before:?}, {}", point.nanos);
+    }
+}
+
+/// Prometheus is away for a while. With an out-of-order window its series has no gap.
+pub fn of_prometheus(program: &Path, mock: &Path) {
+    let mock = Mock::start(mock);
+    let configuration = "storage: {tsdb: {out_of_order_time_window: 1h}}\n";
+    let prometheus = Prometheus::start(program, configuration, &["--web.enable-otlp-receiver"]);
+    let endpoint = format!("{}/api/v1/otlp", prometheus.url());
+    let bridge = pushing(&mock.url, &endpoint, "http/protobuf", &[EVERY_SECOND]);
+    let count = |prometheus: &Prometheus| {
+        let counted = prometheus.query("count_over_time(mastodon_instance_users[10m])");
+        counted.first().map_or(0.0, |(_, count)| *count)
+    };
+    eventually("samples", || if count(&prometheus) > 2.0 { Ok(()) } else { Err(prometheus.log()) });
+
+    let before = count(&prometheus);
+    let prometheus = prometheus.away(OUTAGE / 2);
+    let waited = (OUTAGE.as_secs() / 4) as f64;
+    eventually("the samples of its absence", || {
+        let now = count(&prometheus);
+        if now > before + waited {
+            Ok(())
+        } else {
+            Err(format!("{now}\n{}\n{}", bridge.log(), prometheus.log()))
+        }
+    });
+    // At each of the last 25 seconds, most of them of its absence, there is a sample of the ten seconds before.
+    let covered = "count_over_time(count_over_time(mastodon_instance_users[10s])[25s:1s])";
+    let covered: Vec<f64> = prometheus.query(covered).into_iter().map(|(_, seconds)| seconds).collect();
+    assert!(covered.len() == 1 && covered[0] >= 25.0, "{covered:?}");
+    let log = bridge.log();
+    assert_eq!(bridge.end("TERM").0, Some(0));
+    assert!(!log.contains("rejects"), "{log}");
 }
 
 /// The bridge counts each point as delivered, and the back end has them.
-fn nothing_is_lost(bridge: Serving, agent: Collector, backend: &Collector, collections: usize) {
+fn nothing_is_lost(bridge: Serving, backend: &Collector, agent: Option<&Collector>, collections: usize) {
     let log = bridge.log();
     assert_eq!(bridge.end("TERM").0, Some(0));
     // The agent tries again after up to 30 s.
@@ -112,9 +185,9 @@ fn nothing_is_lost(bridge: Serving, agent: Collector, backend: &Collector, colle
         if all && counted.len() == 1 && times >= collections {
             Ok(counts)
         } else {
-            Err(format!("{counts}\n{log}\n{}", agent.log()))
+            let agent = agent.map(Collector::log).unwrap_or_default();
+            Err(format!("{counts}\n{log}\n{agent}"))
         }
     });
     println!("points delivered: {delivered}");
-    agent.stop();
 }

@@ -10,9 +10,9 @@ use axum::routing::get;
 use serde_json::json;
 
 use crate::bench::{RUNTIME, get as body_of};
-use crate::otlp_sink::HttpSink;
-use crate::program::Serving;
 use crate::programs::{directory, root};
+use crate::support::otlp_sink::HttpSink;
+use crate::support::program::Serving;
 
 /// Beside the hostile one: more than two pages of them.
 const OTHERS: usize = 240;

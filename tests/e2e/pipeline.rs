@@ -7,9 +7,9 @@ use crate::bench::eventually;
 use crate::collector::{Collector, Settings};
 use crate::expected::{ACCOUNT, Expected, difference, in_prometheus};
 use crate::mock::Mock;
-use crate::pki::Pki;
-use crate::program::Serving;
 use crate::prometheus::Prometheus;
+use crate::support::pki::Pki;
+use crate::support::program::Serving;
 
 /// A bridge that pushes what `server` says, and has no page.
 pub fn pushing(server: &str, endpoint: &str, protocol: &str, more: &[(&str, &str)]) -> Serving {

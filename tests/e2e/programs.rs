@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::venv::venv;
+use crate::support::venv::venv;
 
 /// A program, or why it cannot be had.
 pub type Program = Result<PathBuf, String>;

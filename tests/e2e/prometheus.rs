@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
 use crate::bench::{eventually, free_address, get, get_json};
-use crate::program::Serving;
+use crate::support::program::Serving;
 
 pub type Labels = BTreeMap<String, String>;
 
@@ -29,6 +30,7 @@ pub fn series(name: String, mut labels: Labels, value: f64) -> ((String, Labels)
 pub struct Prometheus {
     serving: Serving,
     url: String,
+    start: Box<dyn Fn() -> Serving + Send>,
     _directory: TempDir,
 }
 
@@ -39,18 +41,29 @@ impl Prometheus {
         let file = directory.path().join("prometheus.yml");
         fs::write(&file, configuration).unwrap();
         let address = free_address();
-        let mut command = Command::new(program);
-        command
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(args)
-            .env_clear();
-        let serving = Serving::with(&mut command);
+        let mut all = vec![
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", directory.path().join("data").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        let program = program.to_owned();
         let url = format!("http://{address}");
         let ready = format!("{url}/-/ready");
-        eventually("Prometheus", || get(&ready).map_err(|e| format!("{e}\n{}", serving.log())));
-        Prometheus { serving, url, _directory: directory }
+        let start = move || {
+            let serving = Serving::with(Command::new(&program).args(&all).env_clear());
+            eventually("Prometheus", || get(&ready).map_err(|e| format!("{e}\n{}", serving.log())));
+            serving
+        };
+        Prometheus { serving: start(), url, start: Box::new(start), _directory: directory }
+    }
+
+    /// Ends it, and starts it again with what it has after so long.
+    pub fn away(mut self, time: Duration) -> Prometheus {
+        self.serving.end("TERM");
+        std::thread::sleep(time);
+        self.serving = (self.start)();
+        self
     }
 
     pub fn url(&self) -> &str {

@@ -1,5 +1,5 @@
 //! The alerts and recording rules in `dashboards/`, by the current Prometheus
-//! and its promtool. (`cargo test --test rules` asks whichever is installed.)
+//! and its promtool. (`cargo test --test peers rules::` asks whichever is installed.)
 
 use std::fs;
 use std::path::Path;
@@ -9,9 +9,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::bench::{eventually, free_address, get_json};
-use crate::program::{PATIENCE, Serving};
 use crate::programs::root;
 use crate::prometheus::Prometheus;
+use crate::support::program::{PATIENCE, Serving};
 
 const FILES: [&str; 2] = ["rules.yaml", "alerts.yaml"];
 
@@ -44,7 +44,11 @@ pub fn are_evaluated(prometheus: &Path) {
     for file in FILES {
         // Groups that are evaluated seldom begin at any point of their time.
         let text = fs::read_to_string(root().join("dashboards").join(file)).unwrap();
-        fs::write(files.path().join(file), text.replace("interval: 2m", "interval: 2s")).unwrap();
+        fs::write(
+            files.path().join(file),
+            text.replace("interval: 2m", "interval: 2s").replace("interval: 1h", "interval: 2s"),
+        )
+        .unwrap();
     }
     let configuration = format!(
         "global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s}}\n\

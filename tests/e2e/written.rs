@@ -26,15 +26,19 @@ pub struct Point {
     pub nanos: u64,
 }
 
-/// All points of a file; none while there is no file. A line that is
+/// All requests of a file; none while there is no file. A line that is
 /// still being written is left out.
-pub fn points(file: &Path) -> Vec<Point> {
+pub fn requests(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// All points of a file.
+pub fn points(file: &Path) -> Vec<Point> {
     let mut points = Vec::new();
-    for (request, line) in whole.lines().enumerate() {
-        let message: Value = serde_json::from_str(line).unwrap();
-        for resource in list(&message, "resourceMetrics") {
+    for (request, message) in requests(file).iter().enumerate() {
+        for resource in list(message, "resourceMetrics") {
             for scope in list(resource, "scopeMetrics") {
                 for metric in list(scope, "metrics") {
                     add(&mut points, request, resource, scope, metric);
@@ -72,7 +76,7 @@ fn add(points: &mut Vec<Point>, request: usize, resource: &Value, scope: &Value,
     }));
 }
 
-fn attributes(of: &Value) -> Attributes {
+pub fn attributes(of: &Value) -> Attributes {
     let one = |attribute: &Value| {
         let value = &attribute["value"];
         let value = match &value["intValue"] {
@@ -85,6 +89,6 @@ fn attributes(of: &Value) -> Attributes {
 }
 
 /// Empty lists are left out in JSON.
-fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+pub fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
     of[name].as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,7 +1,5 @@
 //! Grafana's dashboards in `dashboards/`, as far as the tests read them.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

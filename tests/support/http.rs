@@ -1,7 +1,5 @@
 //! An HTTP client for tests, with nothing of ours in it.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};

@@ -1,13 +1,12 @@
 //! A small fleet of which all is known, at a time that stands still: for pages
 //! that are compared to the letter.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fedimeter::bridge::{Collected, Push, Status};
+use fedimeter::clock::Moment;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::export::exposition::Format;
 use fedimeter::export::otlp::Round;
@@ -21,7 +20,7 @@ use fedimeter::target::{Target, Token, parse_target};
 /// 2026-08-01 12:00 UTC.
 pub const UNIX: f64 = 1_785_585_600.0;
 /// The same on the process's time line.
-pub const NOW: Duration = Duration::from_secs(200_000);
+pub const NOW: Moment = Moment::at(Duration::from_secs(200_000));
 /// The last collection began so long ago.
 pub const AGO: Duration = Duration::from_secs(12);
 
@@ -70,8 +69,8 @@ fn ended(slot: &mut Slot, outcome: Outcome, status: u16) {
     slot.outcome = Some(outcome);
     slot.status = Some(status);
     slot.duration = Duration::from_millis(87);
-    slot.attempted = NOW.saturating_sub(AGO);
-    slot.finished = NOW.saturating_sub(AGO) + slot.duration;
+    slot.attempted = NOW.before(AGO);
+    slot.finished = NOW.before(AGO) + slot.duration;
 }
 
 /// A Mastodon of this version with so many users.
@@ -155,7 +154,7 @@ pub fn fleet() -> Vec<Known> {
 
 /// The bridge that knows them: scraped 12 seconds ago, and pushing in vain.
 pub fn status(targets: Vec<Known>) -> Status {
-    let (started, unix) = (NOW.checked_sub(AGO).unwrap(), UNIX - AGO.as_secs_f64());
+    let (started, unix) = (NOW.before(AGO), UNIX - AGO.as_secs_f64());
     let scrape = Collected {
         exporter: ExporterName::Prometheus,
         started,
@@ -168,6 +167,7 @@ pub fn status(targets: Vec<Known>) -> Status {
         took: Duration::from_millis(2500),
         accepted: 0,
         lost: 812,
+        waiting: 1203,
         trouble: Some("HTTP status 503: \"<script>busy</script>\" (tried 3 times)".to_owned()),
         failing_since: Some(UNIX_EPOCH + Duration::from_secs_f64(UNIX - 620.0)),
     };
@@ -178,6 +178,7 @@ pub fn status(targets: Vec<Known>) -> Status {
         next: Some(Duration::from_secs(40)),
     };
     Status {
+        by_itself: None,
         now: NOW,
         unix: UNIX,
         view: Arc::new(View { started, unix, targets }),

@@ -1,7 +1,5 @@
 //! Collected metrics, made by a real provider.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use fedimeter::export::pipeline::SharedReader;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;

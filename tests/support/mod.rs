@@ -1,16 +1,29 @@
-//! What several test binaries share. Each uses only a part of it.
-#![allow(dead_code)]
+//! What the test programs share. Each uses a part of it.
+#![allow(dead_code, unused_imports)]
 
+pub mod dashboard;
 pub mod documents;
+pub mod expected;
 pub mod families;
+pub mod forward;
 pub mod generated;
+pub mod hostile_json;
+pub mod http;
+pub mod known;
+pub mod meter;
+pub mod otlp_sink;
+pub mod pki;
 pub mod points;
+pub mod poll;
+pub mod program;
+pub mod promql;
 pub mod recorded;
+pub mod rule_files;
 pub mod samples;
-#[cfg(feature = "simulator")]
+pub mod semconv;
 pub mod served;
-#[cfg(feature = "simulator")]
 pub mod sets;
 pub mod sources;
 pub mod trial;
 pub mod venv;
+pub mod yaml;

@@ -90,7 +90,7 @@ fn temporality(number: i32) -> &'static str {
     }
 }
 
-fn attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+pub fn attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     attributes
         .iter()
         .map(|attribute| {

@@ -1,12 +1,12 @@
 //! OTLP receivers in this process, over gRPC and over HTTP: they keep what they
 //! get and answer what they are told.
 
-#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
-
 #[path = "otlp_flatten.rs"]
 mod flatten;
 #[path = "otlp_listen.rs"]
 mod listen;
+#[path = "otlp_signals.rs"]
+mod signals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -16,12 +16,14 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceServiceServer;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -32,6 +34,8 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 pub use flatten::points;
 pub use listen::{FullPort, Options, SilentPort};
 use listen::{TlsListener, acceptor};
+use signals::Telemetry;
+pub use signals::{Record, Span};
 
 /// How long a test waits for something that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,6 +96,8 @@ pub enum Answer {
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// None, ever.
     Hang,
+    /// None, ever, though all points are taken.
+    Mute,
 }
 
 /// What a sink has received, and what it is to answer.
@@ -101,13 +107,14 @@ pub struct Sink(Arc<State>);
 #[derive(Default)]
 struct State {
     received: Mutex<Vec<Received>>,
+    telemetry: Mutex<Vec<(HeaderMap, Telemetry)>>,
     next: Mutex<VecDeque<Answer>>,
     always: Mutex<Option<Answer>>,
     news: Notify,
 }
 
 impl Sink {
-    /// Answers this to the next request that has no other answer yet.
+    /// Answers this to the next request of metrics that has no other answer yet.
     pub fn answer_next(&self, answer: Answer) {
         self.0.next.lock().unwrap().push_back(answer);
     }
@@ -154,13 +161,17 @@ impl Sink {
         body: Vec<u8>,
     ) -> Answer {
         let next = self.0.next.lock().unwrap().pop_front();
-        let answer = next.or_else(|| self.0.always.lock().unwrap().clone()).unwrap_or(Answer::Ok);
-        let taken = matches!(answer, Answer::Ok | Answer::Partial(..));
+        let answer = next.unwrap_or_else(|| self.always());
+        let taken = matches!(answer, Answer::Ok | Answer::Partial(..) | Answer::Mute);
         let at = std::time::Instant::now();
         let received = Received { headers, path: path.to_owned(), message, body, taken, at };
         self.0.received.lock().unwrap().push(received);
         self.0.news.notify_waiters();
         answer
+    }
+
+    fn always(&self) -> Answer {
+        self.0.always.lock().unwrap().clone().unwrap_or(Answer::Ok)
     }
 }
 
@@ -199,6 +210,14 @@ impl GrpcSink {
         let stopped = stop.clone().cancelled_owned();
         let serve = server
             .add_service(service)
+            .add_service(
+                LogsServiceServer::new(GrpcService(sink.clone()))
+                    .accept_compressed(CompressionEncoding::Gzip),
+            )
+            .add_service(
+                TraceServiceServer::new(GrpcService(sink.clone()))
+                    .accept_compressed(CompressionEncoding::Gzip),
+            )
             .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
         tokio::spawn(async move {
             // Dropped, not shut down gracefully: a request that hangs must not keep it.
@@ -220,6 +239,7 @@ impl Deref for GrpcSink {
     }
 }
 
+#[derive(Clone)]
 struct GrpcService(Sink);
 
 #[tonic::async_trait]
@@ -234,7 +254,7 @@ impl MetricsService for GrpcService {
             Answer::Partial(rejected, words) => Ok(tonic::Response::new(partial(rejected, words))),
             Answer::Status(status) => Err(status),
             Answer::Http(..) => panic!("this sink speaks gRPC"),
-            Answer::Hang => std::future::pending().await,
+            Answer::Hang | Answer::Mute => std::future::pending().await,
         }
     }
 }
@@ -310,15 +330,19 @@ async fn http(sink: Sink, request: axum::extract::Request) -> Response {
         body = plain;
     }
     let json = header(header::CONTENT_TYPE) == "application/json";
-    let message = if json {
-        serde_json::from_slice(&body).expect("OTLP in JSON")
+    if !json && header(header::CONTENT_TYPE) != "application/x-protobuf" {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    let headers = parts.headers.clone();
+    let answer = if parts.uri.path().ends_with("/v1/logs") {
+        sink.keep(headers, Telemetry::Logs(decoded(&body, json)))
+    } else if parts.uri.path().ends_with("/v1/traces") {
+        sink.keep(headers, Telemetry::Traces(decoded(&body, json)))
     } else {
-        if header(header::CONTENT_TYPE) != "application/x-protobuf" {
-            return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
-        }
-        ExportMetricsServiceRequest::decode(&body[..]).expect("OTLP in protobuf")
+        let message = decoded(&body, json);
+        sink.take(headers, parts.uri.path(), message, body)
     };
-    let answer = match sink.take(parts.headers.clone(), parts.uri.path(), message, body) {
+    let answer = match answer {
         Answer::Ok => ExportMetricsServiceResponse::default(),
         Answer::Partial(rejected, words) => partial(rejected, words),
         Answer::Status(_) => panic!("this sink speaks HTTP"),
@@ -330,12 +354,20 @@ async fn http(sink: Sink, request: axum::extract::Request) -> Response {
             }
             return response;
         }
-        Answer::Hang => std::future::pending().await,
+        Answer::Hang | Answer::Mute => std::future::pending().await,
     };
     if json {
         ([(header::CONTENT_TYPE, "application/json")], canonical(&answer).to_string()).into_response()
     } else {
         ([(header::CONTENT_TYPE, "application/x-protobuf")], answer.encode_to_vec()).into_response()
+    }
+}
+
+fn decoded<T: Message + Default + serde::de::DeserializeOwned>(body: &[u8], json: bool) -> T {
+    if json {
+        serde_json::from_slice(body).expect("OTLP in JSON")
+    } else {
+        T::decode(body).expect("OTLP in protobuf")
     }
 }
 

@@ -1,8 +1,6 @@
 //! The real binary, run as its users run it: with arguments, and with no
 //! environment but what a test gives it.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -82,6 +80,11 @@ impl Serving {
         Serving { child, log }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it has written so far.
     pub fn log(&self) -> String {
         self.log.lines.lock().unwrap().join("\n")
@@ -109,6 +112,11 @@ impl Serving {
             // Where it pushes to is another line.
             path.starts_with("metrics").then(|| format!("http://{address}"))
         })
+    }
+
+    /// Sends it a signal (`HUP`) that does not end it.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
 
     /// Sends it a signal (`TERM`, `INT`); its exit status, and how long it took to end.
@@ -144,7 +152,8 @@ impl Log {
     }
 }
 
-fn signal(pid: u32, name: &str) {
+/// Sends a process a signal (`TERM`).
+pub fn signal(pid: u32, name: &str) {
     // A shell has `kill` built in; the program may be missing.
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().unwrap();
     assert!(status.success());

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use promql_parser::parser::{Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
-/// Labels of every series: Prometheus's own, the target's, and where a point
-/// came from.
-const EVERYWHERE: &[&str] = &["instance", "job", "server_address", "server_port"];
+/// Labels of every series: Prometheus's own, the target's, where a point came
+/// from, and the attributes of targets that the rules keep.
+const EVERYWHERE: &[&str] =
+    &["instance", "job", "server_address", "server_port", "customer", "region", "team", "page"];
 
 /// Metrics that Prometheus makes of each scrape.
 const OF_A_SCRAPE: &[&str] = &["up", "scrape_duration_seconds", "scrape_samples_scraped"];
@@ -65,6 +66,11 @@ pub fn known() -> BTreeMap<String, BTreeSet<String>> {
     for name in OF_A_SCRAPE {
         known.insert((*name).to_owned(), everywhere().collect());
     }
+    // What Prometheus makes of the attributes of an OTLP resource.
+    known.insert(
+        "target_info".to_owned(),
+        ["host_name"].into_iter().map(str::to_owned).chain(everywhere()).collect(),
+    );
     let catalogue = fedimeter::catalogue::json();
     for metric in catalogue["metrics"].as_array().unwrap() {
         let name = metric["prometheus"].as_str().unwrap();

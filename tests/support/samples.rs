@@ -1,7 +1,5 @@
 //! The text format 0.0.4, read by its specification and by nothing of ours.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::collections::BTreeMap;
 
 /// One sample line.

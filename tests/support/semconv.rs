@@ -10,6 +10,9 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point};
 use saphyr::{LoadableYamlNode, Yaml};
 
+/// The schema that the registry depends on, and that everything says it follows.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+
 /// A registry with what it imports.
 pub struct Registry {
     pub metrics: BTreeMap<String, Metric>,
@@ -56,8 +59,18 @@ const UPSTREAM: &[Upstream] = &[
     ),
     ("otel.sdk.exporter.metric_data_point.inflight", "updowncounter", "int", "{data_point}", EXPORTER, &[]),
     ("otel.sdk.exporter.operation.duration", "histogram", "double", "s", EXPORTER, OPERATION),
+    (
+        "otel.sdk.metric_reader.collection.duration",
+        "histogram",
+        "double",
+        "s",
+        &["otel.component.name", "otel.component.type"],
+        &["error.type"],
+    ),
     ("process.cpu.time", "counter", "double", "s", &["cpu.mode"], &[]),
     ("process.memory.usage", "updowncounter", "int", "By", &[], &[]),
+    ("process.thread.count", "updowncounter", "int", "{thread}", &[], &[]),
+    ("process.unix.file_descriptor.count", "updowncounter", "int", "{file_descriptor}", &[], &[]),
     ("process.uptime", "gauge", "double", "s", &[], &[]),
 ];
 type Upstream = (
@@ -218,10 +231,13 @@ fn list<'a, 'b>(yaml: &'a Yaml<'b>, key: &str) -> impl Iterator<Item = &'a Yaml<
 
 /// The points of a message.
 pub fn emitted(message: &ExportMetricsServiceRequest) -> Vec<Emitted> {
-    let scopes = message.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+    let scopes = message.resource_metrics.iter().flat_map(|resource| {
+        assert_eq!(resource.schema_url, SCHEMA_URL);
+        &resource.scope_metrics
+    });
     let mut all = Vec::new();
     for scope in scopes {
-        assert_eq!(scope.scope.as_ref().unwrap().name, "fedimeter");
+        assert_eq!((&*scope.scope.as_ref().unwrap().name, &*scope.schema_url), ("fedimeter", SCHEMA_URL));
         for metric in &scope.metrics {
             assert!(!metric.description.is_empty(), "{} says nothing", metric.name);
             let (kind, temporality, points) = points(metric.data.as_ref().unwrap());

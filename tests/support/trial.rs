@@ -1,7 +1,5 @@
 //! Tests that need something that not every machine has.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};

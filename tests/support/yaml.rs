@@ -1,7 +1,5 @@
 //! YAML of others' programs, as JSON values, which are easier to ask.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::path::Path;
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};

@@ -1,7 +1,8 @@
 use super::*;
 
-fn doc(value: &serde_json::Value) -> Document {
-    Document::parse(value.to_string().as_bytes(), Top::Array).unwrap()
+/// Leaked, so that a test can do with one line.
+fn doc(value: &serde_json::Value) -> Document<'static> {
+    Document::parse(value.to_string().leak().as_bytes(), Top::Array).unwrap()
 }
 
 fn day(text: &str) -> Date {

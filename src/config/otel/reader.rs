@@ -43,8 +43,12 @@ impl<'a> Reader<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// Says it once, however many signals a variable is read for.
     pub fn warn(&mut self, variable: &str, message: impl Into<String>) {
-        self.warnings.push(Warning { variable: variable.to_owned(), message: message.into() });
+        let warning = Warning { variable: variable.to_owned(), message: message.into() };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// What `parse` makes of the first of `names` that is set and right.
@@ -114,6 +118,10 @@ impl<'a> Reader<'a> {
     pub fn headers(&mut self, names: &[&str], protocol: Protocol) -> Headers {
         self.first(names, |reader, name, value| {
             let mut headers = Headers::default();
+            if is_quoted(value) {
+                reader.warn(name, QUOTED.to_owned());
+                return None;
+            }
             for (number, entry) in entries(value) {
                 let header = entry.split_once('=').and_then(|(key, value)| {
                     let key = HeaderName::from_bytes(key.trim().as_bytes()).ok()?;
@@ -158,6 +166,10 @@ impl<'a> Reader<'a> {
     pub fn attributes(&mut self, name: &str) -> Vec<(String, String)> {
         self.first(&[name], |reader, name, value| {
             let mut attributes: Vec<(String, String)> = Vec::new();
+            if is_quoted(value) {
+                reader.warn(name, QUOTED.to_owned());
+                return None;
+            }
             for (number, entry) in entries(value) {
                 let pair = entry
                     .split_once('=')
@@ -206,4 +218,14 @@ fn decode(text: &str) -> Option<String> {
         return None;
     }
     percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+const QUOTED: &str =
+    "the whole value is in quotes, which belong to it here: remove them; until then the value is ignored";
+
+/// Whether quotes stand around a whole list, as some programs leave them that read
+/// environment files. No key begins with one.
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    ['"', '\''].iter().any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote))
 }

@@ -2,7 +2,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::export::telemetry::{BatchSettings, Sampling};
 use std::time::Duration;
+
+mod cases;
+
+use cases::*;
 
 type Env<'a> = &'a [(&'a str, &'a str)];
 
@@ -17,7 +22,14 @@ fn shown(variable: &str, env: &OtelEnv) -> String {
         path.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
     };
     let otlp = &env.otlp;
+    let batch =
+        |of: &BatchSettings| format!("{:?} {:?} {}/{}", of.delay, of.timeout, of.max_batch, of.max_queue);
     match variable.trim_start_matches("OTEL_EXPORTER_OTLP_").trim_start_matches("METRICS_") {
+        "OTEL_LOGS_EXPORTER" => env.telemetry.logs.is_on.to_string(),
+        "OTEL_TRACES_EXPORTER" => env.telemetry.traces.is_on.to_string(),
+        "OTEL_TRACES_SAMPLER" | "OTEL_TRACES_SAMPLER_ARG" => format!("{:?}", env.telemetry.sampling),
+        name if name.starts_with("OTEL_BLRP_") => batch(&env.telemetry.logs.batch),
+        name if name.starts_with("OTEL_BSP_") => batch(&env.telemetry.traces.batch),
         "OTEL_SDK_DISABLED" => format!("{}", env.disabled),
         "OTEL_METRICS_EXPORTER" => {
             let Exporters { otlp, prometheus, console } = env.exporters;
@@ -57,127 +69,6 @@ fn shown(variable: &str, env: &OtelEnv) -> String {
     }
 }
 
-const DISABLED: &str = "OTEL_SDK_DISABLED";
-const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
-const NAME: &str = "OTEL_SERVICE_NAME";
-const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-const LEVEL: &str = "OTEL_LOG_LEVEL";
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
-const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
-const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
-const INSECURE: &str = "OTEL_EXPORTER_OTLP_INSECURE";
-const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-const CLIENT_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
-const CLIENT_KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
-const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
-const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
-const EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
-const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
-const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
-const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-
-const HTTP: &str = "http/protobuf http://localhost:4318/v1/metrics";
-
-/// Variable, value, what it comes to, how many warnings.
-#[rustfmt::skip]
-const CASES: &[(&str, &str, &str, usize)] = &[
-    (DISABLED, "", "false", 0),
-    (DISABLED, "TRUE", "true", 0),
-    (DISABLED, "False", "false", 0),
-    (DISABLED, "1", "false", 1),
-    (EXPORTER, "", "prometheus", 0),
-    (EXPORTER, "otlp", "otlp", 0),
-    (EXPORTER, "OTLP, Prometheus,", "otlp prometheus", 0),
-    (EXPORTER, "console", "console", 0),
-    (EXPORTER, "None", "", 0),
-    (EXPORTER, "none,otlp", "otlp", 1),
-    (EXPORTER, "zipkin", "prometheus", 1),
-    (EXPORTER, "zipkin,otlp", "otlp", 1),
-    (NAME, "", "fedimeter", 0),
-    (NAME, "  my bridge ", "my bridge", 0),
-    (ATTRIBUTES, "", "[]", 0),
-    (ATTRIBUTES, "a=b, k%2C=v%3D%C3%A4 ,", r#"[("a", "b"), ("k,", "v=ä")]"#, 0),
-    (ATTRIBUTES, "a=b,a=c", r#"[("a", "c")]"#, 0),
-    (ATTRIBUTES, "a=b,c", "[]", 1),
-    (ATTRIBUTES, "a=b,c=%zz", "[]", 1),
-    (ATTRIBUTES, "a=b,c=%", "[]", 1),
-    (ATTRIBUTES, "a=b,c=%FF", "[]", 1),
-    (ATTRIBUTES, "=b", "[]", 1),
-    (LEVEL, "", "none", 0),
-    (LEVEL, "DEBUG", "debug", 0),
-    (LEVEL, "none", "off", 0),
-    (LEVEL, "loud", "none", 1),
-    (ENDPOINT, "", HTTP, 0),
-    (ENDPOINT, "http://c:4317", "grpc http://c:4317", 0),
-    (ENDPOINT, "c:4317", "grpc https://c:4317", 0),
-    (ENDPOINT, "http://c:4318", "http/protobuf http://c:4318/v1/metrics", 0),
-    (ENDPOINT, "http://c:4318/", "http/protobuf http://c:4318/v1/metrics", 0),
-    (ENDPOINT, "https://c/otlp", "http/protobuf https://c:443/otlp/v1/metrics", 0),
-    (ENDPOINT, "https://c/otlp/?k=hush", "http/protobuf https://c:443/otlp/v1/metrics?***", 0),
-    (ENDPOINT, "HTTPS://u:hush@C", "http/protobuf https://***@c:443/v1/metrics", 0),
-    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318", "http/protobuf http://c:4318", 0),
-    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c/a/b/", "http/protobuf http://c:80/a/b/", 0),
-    (PROTOCOL, "", HTTP, 0),
-    (PROTOCOL, "HTTP/Protobuf", HTTP, 0),
-    (PROTOCOL, "http/json", "http/json http://localhost:4318/v1/metrics", 0),
-    (PROTOCOL, "gRPC", "grpc http://localhost:4317", 0),
-    (PROTOCOL, "http", HTTP, 1),
-    (HEADERS, "", "", 0),
-    (HEADERS, "Authorization=Basic%20YTpi==, X-Key = 1%2", "authorization: Basic YTpi==; x-key: 1%2", 0),
-    (HEADERS, "a=1,hush,b=2,", "a: 1; b: 2", 1),
-    (HEADERS, "a b=hush,c=%0Ahush", "", 2),
-    (HEADERS, "content-type=text/hush,Transfer-Encoding=hush,a=1,grpc-timeout=hush", "a: 1", 3),
-    (COMPRESSION, "", "None", 0),
-    (COMPRESSION, "GZIP", "Gzip", 0),
-    (COMPRESSION, "none", "None", 0),
-    (COMPRESSION, "zstd", "None", 1),
-    (TIMEOUT, "", "10s", 0),
-    (TIMEOUT, "2500", "2.5s", 0),
-    (TIMEOUT, "0", "10s", 1),
-    (TIMEOUT, "-1", "10s", 1),
-    (TIMEOUT, "5s", "10s", 1),
-    (TIMEOUT, "99999999999999999999", "10s", 1),
-    (INSECURE, "", HTTP, 0),
-    (INSECURE, "True", HTTP, 0),
-    (INSECURE, "yes", HTTP, 1),
-    (CERTIFICATE, "", "none", 0),
-    (CERTIFICATE, "/Ca.pem", "/Ca.pem", 0),
-    (CLIENT_CERTIFICATE, "", "none", 0),
-    (CLIENT_CERTIFICATE, "/c.pem", "/c.pem", 0),
-    (CLIENT_KEY, "", "none", 0),
-    (CLIENT_KEY, "/k.pem", "/k.pem", 0),
-    (TEMPORALITY, "", "Cumulative", 0),
-    (TEMPORALITY, "Delta", "Delta", 0),
-    (TEMPORALITY, "lowmemory", "LowMemory", 0),
-    (TEMPORALITY, "low_memory", "Cumulative", 1),
-    (HISTOGRAMS, "", "Explicit", 0),
-    (HISTOGRAMS, "BASE2_exponential_bucket_histogram", "Exponential", 0),
-    (HISTOGRAMS, "exponential", "Explicit", 1),
-    (INTERVAL, "", "60s", 0),
-    (INTERVAL, "15000", "15s", 0),
-    (INTERVAL, "0", "60s", 1),
-    (INTERVAL, "1m", "60s", 1),
-    (EXPORT_TIMEOUT, "", "30s", 0),
-    (EXPORT_TIMEOUT, " 5000 ", "5s", 0),
-    (EXPORT_TIMEOUT, "1e3", "30s", 1),
-    (EXEMPLARS, "", "TraceBased", 0),
-    (EXEMPLARS, "Always_On", "AlwaysOn", 0),
-    (EXEMPLARS, "always_off", "AlwaysOff", 0),
-    (EXEMPLARS, "on", "TraceBased", 1),
-    (HOST, "", "none", 0),
-    (HOST, "0.0.0.0", "0.0.0.0", 0),
-    (HOST, "[::1]", "::1", 0),
-    (HOST, "LocalHost", "127.0.0.1", 0),
-    (HOST, "web.example", "none", 1),
-    (PORT, "", "none", 0),
-    (PORT, "9410", "9410", 0),
-    (PORT, "65536", "none", 1),
-    (PORT, "http", "none", 1),
-];
-
 #[test]
 fn every_variable_in_every_case() {
     for (variable, value, expected, warned) in CASES {
@@ -202,7 +93,7 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
     });
     let known: BTreeSet<String> = VARIABLES.iter().flat_map(Variable::names).collect();
     assert_eq!(asked.into_inner(), known);
-    for variable in VARIABLES.iter().filter(|v| v.name != "OTEL_CONFIG_FILE") {
+    for variable in VARIABLES.iter().filter(|v| !v.name.ends_with("CONFIG_FILE")) {
         let names = variable.names();
         let cases: Vec<_> = CASES.iter().filter(|case| names.iter().any(|name| name == case.0)).collect();
         let some = |is: &dyn Fn(&str, usize) -> bool| cases.iter().any(|case| is(case.1, case.3));
@@ -220,6 +111,47 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
             assert!(some(&mixed), "{name}: in capitals");
         }
     }
+}
+
+/// A signal has its own variables before the general ones, and its own path.
+#[test]
+fn logs_and_traces_have_variables_of_their_own() {
+    let env = [
+        (ENDPOINT, "http://c:4318/otlp"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://l:4317"),
+        (HEADERS, "x=general"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x=traces"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "7"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+    ];
+    let (read, _) = read(&env).unwrap();
+    let TelemetrySettings { logs, traces, sampling } = &read.telemetry;
+    let shown = |otlp: &OtlpSettings| {
+        let x = otlp.headers.map()["x"].to_str().unwrap();
+        format!("{} {} {} {x} {:?}", otlp.signal, otlp.protocol, otlp.endpoint, otlp.timeout)
+    };
+    assert_eq!(shown(&read.otlp), "metrics http/protobuf http://c:4318/otlp/v1/metrics general 10s");
+    assert_eq!(shown(&logs.otlp), "logs grpc http://l:4317 general 7ms");
+    assert_eq!(shown(&traces.otlp), "traces http/protobuf http://c:4318/otlp/v1/traces traces 10s");
+    assert_eq!(*sampling, Sampling::Ratio(0.25));
+    assert!(!logs.is_on && !traces.is_on, "an endpoint alone exports metrics only");
+}
+
+/// A wrong general variable is said once, and an endpoint is an error where it is used.
+#[test]
+fn what_is_wrong_for_all_signals_is_said_once() {
+    let on = [("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_TRACES_EXPORTER", "otlp")];
+    let wrong = [(TIMEOUT, "soon"), (CERTIFICATE, "/ca.pem"), (ENDPOINT, "http://c:4318")];
+    let (_, warnings) = read(&[&on[..], &wrong].concat()).unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let errors = read(&[&on[..], &[(ENDPOINT, "c:4318")]].concat()).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let logs = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "c:4318");
+    assert_eq!(read(&[logs, on[0]]).unwrap_err().len(), 1);
+    assert_eq!(read(&[logs, on[1]]).unwrap().1.len(), 1, "nothing is sent there");
+    let disabled = read(&[on[0], on[1], (DISABLED, "true")]).unwrap().0.telemetry;
+    assert!(!disabled.logs.is_on && !disabled.traces.is_on);
 }
 
 /// For each pair: the one for metrics goes first, unless it is empty or wrong.
@@ -262,6 +194,11 @@ fn who_gets_the_metrics() {
         (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318")], "otlp prometheus", 0),
         (&[(ENDPOINT, "http://c:4318"), (EXPORTER, "none")], "", 0),
         (&[(ENDPOINT, "http://c:4318"), (EXPORTER, "prometheus")], "prometheus", 1),
+        (
+            &[(ENDPOINT, "http://c:4318"), (EXPORTER, "prometheus"), ("OTEL_LOGS_EXPORTER", "otlp")],
+            "prometheus",
+            0,
+        ),
         (&[(ENDPOINT, "http://c:4318"), (EXPORTER, "otlp")], "otlp", 0),
         (&[(ENDPOINT, "http://c:4318"), (DISABLED, "true")], "", 0),
         (&[(EXPORTER, "otlp,prometheus"), (DISABLED, "true")], "", 0),
@@ -275,18 +212,27 @@ fn who_gets_the_metrics() {
 
 #[test]
 fn what_cannot_be_started_with_is_an_error() {
-    let errors = read(&[("OTEL_CONFIG_FILE", "/etc/otel.yaml"), (ENDPOINT, "c:4318")]).unwrap_err();
+    let errors = read(&[(ENDPOINT, "c:4318")]).unwrap_err();
     let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(text.len(), 2, "both at once: {text:?}");
-    assert!(text[0].contains("OTEL_CONFIG_FILE: declarative configuration is not supported yet"));
-    assert!(text[0].contains("--config FILE"));
-    assert!(text[1].contains("OTEL_EXPORTER_OTLP_ENDPOINT: \"c:4318\" is not a URL"), "{}", text[1]);
+    assert!(text[0].contains("OTEL_EXPORTER_OTLP_ENDPOINT: \"c:4318\" is not a URL"), "{}", text[0]);
     // Set to nothing it is not set, and where nothing is pushed an endpoint does no harm.
     assert!(read(&[("OTEL_CONFIG_FILE", "")]).is_ok());
     let (_, warnings) = read(&[(ENDPOINT, "c:4318"), (EXPORTER, "none")]).unwrap();
     assert_eq!(warnings.len(), 1);
     let errors = read(&[(ENDPOINT, "http://u:hush@c:4317")]).unwrap_err();
     assert!(errors[0].message.contains("as a header") && !errors[0].message.contains("hush"));
+    // A secret in the wrong variable.
+    for protocol in ["grpc", "http/protobuf", "http/json"] {
+        for endpoint in ["glc_hush", "api-key=hush", "Bearer hush"] {
+            let errors =
+                read(&[(ENDPOINT, endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]).unwrap_err();
+            let error = errors[0].to_string();
+            assert!(error.contains("is not a URL") && !error.contains("hush"), "{error}");
+        }
+    }
+    for endpoint in ["c.example", "c.example:443", "[::1]:4317", "localhost:4317"] {
+        assert!(read(&[(ENDPOINT, endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_ok(), "{endpoint}");
+    }
 }
 
 /// What a warning says of a header is its name.
@@ -302,6 +248,21 @@ fn headers_that_cannot_leave_are_named() {
     assert_eq!(shown(HEADERS, &env), "x-bin: YWJj; y-bin: YWI=");
     let text = format!("{warnings:?}");
     assert!(warnings.len() == 1 && text.contains("data-bin") && !text.contains("hush"), "{text}");
+}
+
+/// Half of such a value would be sent, with a quote in it.
+#[test]
+fn a_list_in_quotes_is_ignored_and_told() {
+    for value in [r#""a=hush,b=d""#, "'a=hush'"] {
+        let lists = [(ENDPOINT, "http://c:4318"), (HEADERS, value), ("OTEL_RESOURCE_ATTRIBUTES", value)];
+        let (env, warnings) = read(&lists).unwrap();
+        assert!(env.otlp.headers.map().is_empty(), "{value}");
+        let text: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(text.len(), 2, "{text:?}");
+        assert!(text.iter().all(|t| t.contains("in quotes") && !t.contains("hush")), "{text:?}");
+    }
+    let (env, _) = read(&[(ENDPOINT, "http://c:4318"), (HEADERS, r#"a="b""#)]).unwrap();
+    assert_eq!(env.otlp.headers.map()["a"], r#""b""#, "quotes inside are the receiver's business");
 }
 
 #[test]

@@ -2,8 +2,36 @@
 
 use tonic::Code;
 
+use super::Signal;
 use super::failure::{Cause, Failure, Limit};
 use super::settings::Protocol;
+
+/// A text for each signal: ways out are constants, which nothing is written into.
+macro_rules! for_signal {
+    ($signal:expr, $before:literal, [$metrics:literal, $logs:literal, $traces:literal], $after:literal) => {
+        match $signal {
+            Signal::Metrics => concat!($before, $metrics, $after),
+            Signal::Logs => concat!($before, $logs, $after),
+            Signal::Traces => concat!($before, $traces, $after),
+        }
+    };
+}
+
+/// What allows a round, or a batch, more time.
+macro_rules! more_time {
+    ($signal:expr, $before:literal) => {
+        for_signal!(
+            $signal,
+            $before,
+            [
+                "OTEL_METRIC_EXPORT_TIMEOUT allows a round",
+                "OTEL_BLRP_EXPORT_TIMEOUT allows a batch",
+                "OTEL_BSP_EXPORT_TIMEOUT allows a batch"
+            ],
+            " more time"
+        )
+    };
+}
 
 const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE \
                                   and OTEL_EXPORTER_OTLP_CLIENT_KEY";
@@ -17,12 +45,22 @@ impl Failure {
         match self.cause {
             Cause::Grpc(code) => self.after_grpc(code, &has),
             Cause::Http(status) => self.after_http(status),
-            Cause::Tls if has(&["unknownissuer"]) => {
+            Cause::Tls if has(&["not trusted here"]) => {
                 "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its certificate"
             }
-            Cause::Tls if has(&["certificaterequired", "handshakefailure"]) => CLIENT_CERTIFICATE,
-            Cause::Tls if has(&["corrupt message"]) => {
-                "that port does not speak TLS: try http:// in place of https://"
+            Cause::Tls
+                if has(&[
+                    "certificate required",
+                    "handshake failure",
+                    "certificaterequired",
+                    "handshakefailure",
+                ]) =>
+            {
+                CLIENT_CERTIFICATE
+            }
+            // The words have it.
+            Cause::Tls if has(&["does not speak tls", "(ca:true)"]) => {
+                "check OTEL_EXPORTER_OTLP_ENDPOINT and what answers there"
             }
             Cause::Tls => "check the certificate of the receiver and the name in the endpoint",
             Cause::Connection if self.proxy.is_some() => {
@@ -48,11 +86,9 @@ impl Failure {
             }
             Cause::Timeout => match self.limit {
                 Some(Limit::Shutdown) => "the bridge is ending and waits no longer",
-                Some(Limit::Round) if self.attempts == 0 => {
-                    "OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"
-                }
+                Some(Limit::Round) if self.attempts == 0 => more_time!(self.signal, ""),
                 Some(Limit::Round) => {
-                    "a firewall, or a receiver that is stuck; OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"
+                    more_time!(self.signal, "a firewall, or a receiver that is stuck; ")
                 }
                 Some(Limit::Request) | None => {
                     "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request more time"
@@ -69,16 +105,18 @@ impl Failure {
                     OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf";
         }
         match code {
-            Code::Unimplemented => {
-                "check that it is a gRPC OTLP port with metrics enabled; 4317 usually is, 4318 speaks HTTP: \
-                 see OTEL_EXPORTER_OTLP_PROTOCOL"
-            }
+            Code::Unimplemented => for_signal!(
+                self.signal,
+                "check that it is a gRPC OTLP port with ",
+                ["metrics", "logs", "traces"],
+                " enabled; 4317 usually is, 4318 speaks HTTP: see OTEL_EXPORTER_OTLP_PROTOCOL"
+            ),
             Code::Unauthenticated | Code::PermissionDenied => CREDENTIALS,
             Code::ResourceExhausted | Code::OutOfRange if self.retry_after.is_none() => TOO_LARGE,
-            Code::ResourceExhausted => LESS,
+            Code::ResourceExhausted => self.less(),
             Code::Unavailable => NOT_READY,
             Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::AlreadyExists => {
-                REFUSED
+                self.refused()
             }
             Code::NotFound => {
                 "check host and port of OTEL_EXPORTER_OTLP_ENDPOINT, and what routes gRPC there"
@@ -90,31 +128,52 @@ impl Failure {
     fn after_http(&self, status: u16) -> &'static str {
         match status {
             401 | 403 => CREDENTIALS,
-            404 | 405 => {
-                "check the path: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/metrics appended, \
-                 OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is"
-            }
+            404 | 405 => for_signal!(
+                self.signal,
+                "check the path: OTEL_EXPORTER_OTLP_ENDPOINT gets ",
+                [
+                    "/v1/metrics appended, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                    "/v1/logs appended, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+                    "/v1/traces appended, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+                ],
+                " is used as it is"
+            ),
             413 if self.retry_after.is_none() => TOO_LARGE,
             407 => "give the proxy's name and password in its URL, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
             415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
-            429 => LESS,
+            429 => self.less(),
             502..=504 => NOT_READY,
             200..=299 => "that is no OTLP receiver: check host, port and path of OTEL_EXPORTER_OTLP_ENDPOINT",
             300..=399 => {
                 "redirects are not followed, as headers may be secret: set the endpoint to the final address"
             }
-            400..=499 => REFUSED,
+            400..=499 => self.refused(),
             _ => FAULT,
         }
+    }
+
+    fn less(&self) -> &'static str {
+        for_signal!(
+            self.signal,
+            "the receiver wants less: raise ",
+            ["OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_BSP_SCHEDULE_DELAY"],
+            " or its quota"
+        )
+    }
+
+    fn refused(&self) -> &'static str {
+        for_signal!(
+            self.signal,
+            "the receiver does not want what it got: its own log should say why; check that it takes OTLP ",
+            ["metrics", "logs", "traces"],
+            ""
+        )
     }
 }
 
 const CREDENTIALS: &str = "check the credentials in OTEL_EXPORTER_OTLP_HEADERS";
 const TOO_LARGE: &str = "if it finds the message too large: raise the receiver's limit to 4 MiB or more";
-const LESS: &str = "the receiver wants less: raise OTEL_METRIC_EXPORT_INTERVAL or its quota";
 const NOT_READY: &str = "the receiver, or what is behind it, is not ready";
-const REFUSED: &str = "the receiver does not want what it got: its own log should say why; \
-                       check that it takes OTLP metrics";
 const FAULT: &str = "that is a fault of the receiver: look into its own log";
 
 #[cfg(test)]
@@ -137,7 +196,12 @@ mod tests {
             (HttpJson, Cause::Http(415), "", "OTEL_EXPORTER_OTLP_PROTOCOL"),
             (Grpc, Cause::Connection, "Connection refused (os error 111)", "nothing listens"),
             (Grpc, Cause::Connection, "the connection timed out", "firewalls"),
-            (Grpc, Cause::Tls, "invalid peer certificate: UnknownIssuer", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+            (
+                Grpc,
+                Cause::Tls,
+                "the certificate is signed by an authority that is not trusted here",
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            ),
             (HttpProtobuf, Cause::Timeout, "", "OTEL_EXPORTER_OTLP_TIMEOUT"),
         ] {
             let text = Failure::new(protocol, cause, words).to_string();
@@ -152,9 +216,11 @@ mod tests {
         let statuses = (200..600).map(Cause::Http);
         let others = [Cause::Connection, Cause::Tls, Cause::Timeout, Cause::Internal];
         for cause in codes.chain(statuses).chain(others) {
-            for protocol in Protocol::ALL {
-                let way_out = Failure::new(protocol, cause, "").way_out();
+            for (protocol, signal) in Protocol::ALL.iter().flat_map(|p| Signal::ALL.map(|s| (*p, s))) {
+                let way_out = Failure { signal, ..Failure::new(protocol, cause, "") }.way_out();
                 assert!(way_out.ends_with(|c: char| c.is_alphanumeric()), "{cause:?}: {way_out}");
+                let other = if signal == Signal::Metrics { "_TRACES_" } else { "METRIC" };
+                assert!(!way_out.contains(other), "{signal}: {way_out}");
             }
         }
     }

@@ -47,11 +47,10 @@ impl Answer<'_> {
     /// What a receiver says that has taken the points; nothing when this is no
     /// receiver.
     ///
-    /// Many answer with an empty body and no type at all, and some forget the
-    /// type of a good body. What is neither of OTLP's type nor reads like OTLP
-    /// is some other server's page.
+    /// Many answer with an empty body and no type at all, some forget the type of a
+    /// good body, and gateways answer `OK`. A web page is another server's.
     pub fn taken(&self) -> Option<Taken> {
-        if self.is("text/html") {
+        if self.is_web_page() {
             None
         } else if self.body.is_empty() {
             Some(Taken::default())
@@ -60,10 +59,18 @@ impl Answer<'_> {
         } else if self.is("application/x-protobuf") {
             Some(self.protobuf().unwrap_or_else(Taken::unreadable))
         } else {
-            self.json().or_else(|| self.protobuf())
+            Some(self.json().or_else(|| self.protobuf()).unwrap_or_else(Taken::unreadable))
         }
     }
 
+    /// Of plain text and of an unknown type only the body tells.
+    fn is_web_page(&self) -> bool {
+        let kind = self.kind.trim_start().to_ascii_lowercase();
+        let is_markup = || self.body.trim_ascii_start().starts_with(b"<");
+        (kind.starts_with("text/") && !self.is("text/plain")) || is_markup()
+    }
+
+    /// The responses of all signals differ in the names of their fields alone.
     fn protobuf(&self) -> Option<Taken> {
         ExportMetricsServiceResponse::decode(self.body).ok().map(Taken::from)
     }
@@ -79,6 +86,7 @@ impl Answer<'_> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct PartialSuccess {
+            #[serde(alias = "rejectedLogRecords", alias = "rejectedSpans")]
             rejected_data_points: Option<Int64>,
             error_message: Option<String>,
         }
@@ -159,6 +167,8 @@ mod tests {
                 br#"{"partialSuccess":{"rejectedDataPoints":"3","soon":[{}]},"new":1}"#,
                 Some(taken(3, "")),
             ),
+            (json, br#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":""}}"#, Some(taken(3, ""))),
+            (json, br#"{"partialSuccess":{"rejectedLogRecords":3}}"#, Some(taken(3, ""))),
             (json, br#"{"partialSuccess":{"errorMessage":"careful"}}"#, Some(taken(0, "careful"))),
             (json, br#"{"partialSuccess":{"rejectedDataPoints":"-1"}}"#, Some(taken(0, ""))),
             (json, br#"{"partialSuccess":null}"#, Some(taken(0, ""))),
@@ -178,8 +188,11 @@ mod tests {
             ("application/octet-stream", &protobuf, Some(taken(3, "old"))),
             ("text/plain; charset=utf-8", b"{}", Some(taken(0, ""))),
             ("text/plain", b"", Some(taken(0, ""))),
-            ("text/plain", b"hello world, I am a web server", None),
-            ("", b"hello world", None),
+            ("text/plain", b"OK", Some(Taken::unreadable())),
+            ("", b"hello world", Some(Taken::unreadable())),
+            ("text/plain", b" <!DOCTYPE html>", None),
+            ("", b"<html>", None),
+            ("text/css", b"p {}", None),
             ("text/html", b"<p>", None),
             ("text/html; charset=utf-8", b"", None),
         ];

@@ -8,8 +8,14 @@ use std::time::Duration;
 
 use tonic_types::StatusExt;
 
-use super::secrets::Secrets;
+use crate::clean::Cleaner;
+use crate::tls;
+
+use super::Signal;
 use super::settings::Protocol;
+
+/// Bytes of a receiver's words that are kept.
+pub(super) const MAX_WORDS: usize = 300;
 
 /// What went wrong with an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,12 +34,37 @@ pub enum Cause {
     Internal,
 }
 
+/// The `error.type` of points that a receiver refused while it took others.
+pub const REJECTED: &str = "rejected";
+
+/// The `error.type` of points whose request did not end before the bridge did.
+pub(super) const CANCELLED: &str = "cancelled";
+
+/// Every value of `error.type` about exports, and what it says. The names of gRPC codes
+/// and the HTTP statuses that are often met are values, too: they say themselves.
+pub const ERROR_TYPES: [(&str, &str); 13] = [
+    ("http_status", "the receiver answered with an HTTP status that is not a value of its own"),
+    ("redirect", "the receiver redirects to another place"),
+    ("not_otlp", "the response is not OTLP: another server answers there"),
+    ("connection", "there is no connection: refused, no such host, cut off"),
+    ("tls", "there is a connection, but TLS failed"),
+    ("timeout", "no response in time"),
+    ("internal", "a fault of the bridge"),
+    (REJECTED, "the receiver refused these points of a request that it accepted"),
+    (CANCELLED, "the bridge ended before the response"),
+    ("backlog_full", "they were the oldest of a backlog that was full"),
+    ("disk_full", "they were the oldest of a backlog on a disk that was full"),
+    ("damaged", "the file that they waited in was damaged"),
+    ("shutdown", "the bridge ended while they waited in memory"),
+];
+
 /// What sets an end to waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// `OTEL_EXPORTER_OTLP_TIMEOUT`, of one request.
     Request,
-    /// `OTEL_METRIC_EXPORT_TIMEOUT`, of a whole round.
+    /// `OTEL_METRIC_EXPORT_TIMEOUT`, of a whole round, or `OTEL_BLRP_EXPORT_TIMEOUT`
+    /// and `OTEL_BSP_EXPORT_TIMEOUT` of a batch.
     Round,
     /// The end of the bridge.
     Shutdown,
@@ -44,11 +75,12 @@ pub enum Limit {
 pub struct Failure {
     /// What went wrong.
     pub cause: Cause,
-    /// The receiver's words, or the system's, without secrets and control
-    /// characters; at most 300 characters.
+    /// The receiver's words, or the system's, clean and without secrets of ours.
     pub words: String,
     /// What was spoken.
     pub protocol: Protocol,
+    /// What was sent.
+    pub signal: Signal,
     /// Whether the connection was to be encrypted.
     pub encrypted: bool,
     /// The proxy that stands between, without its credentials.
@@ -69,6 +101,7 @@ impl Failure {
             cause,
             words: words.to_owned(),
             protocol,
+            signal: Signal::Metrics,
             encrypted: false,
             proxy: None,
             attempts: 1,
@@ -100,20 +133,25 @@ impl Failure {
     /// From an error below the protocol.
     pub(super) fn from_transport(protocol: Protocol, error: &(dyn Error + 'static)) -> Failure {
         let mut root = error;
-        let mut tls = as_tls(root);
+        let mut refused = as_tls(root);
         let mut timed_out = false;
+        let mut closed = is_closed(root);
         while let Some(next) = root.source() {
             root = next;
-            tls = tls.or_else(|| as_tls(root));
+            refused = refused.or_else(|| as_tls(root));
+            closed |= is_closed(root);
             timed_out |=
                 root.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
         }
         let words = root.to_string();
-        match tls {
+        match refused {
             // rustls's words, out of the reach of a downcast where h2 has made them its own.
             None if words.starts_with("received fatal alert") => Failure::new(protocol, Cause::Tls, &words),
-            Some(tls) => Failure::new(protocol, Cause::Tls, &tls.to_string()),
+            Some(error) => Failure::new(protocol, Cause::Tls, &tls::in_words(error)),
             None if timed_out => Failure::new(protocol, Cause::Connection, "the connection timed out"),
+            None if closed => {
+                Failure::new(protocol, Cause::Connection, "the connection was closed before an answer")
+            }
             None => Failure::new(protocol, Cause::Connection, &words),
         }
     }
@@ -121,6 +159,9 @@ impl Failure {
     /// Whether the same request may fare better later, by the OTLP specification.
     pub(super) fn is_retryable(&self) -> bool {
         use tonic::Code;
+        if self.is_oversized_message() {
+            return false;
+        }
         match self.cause {
             Cause::Grpc(
                 Code::Cancelled
@@ -137,6 +178,27 @@ impl Failure {
             Cause::Grpc(Code::ResourceExhausted) => self.retry_after.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether the points of the request can wait: the receiver was not reached, did
+    /// not answer, or did not refuse them for good.
+    pub(super) fn may_pass(&self) -> bool {
+        self.is_retryable() || matches!(self.cause, Cause::Timeout | Cause::Tls)
+    }
+
+    /// Whether the receiver takes no request of that size.
+    pub(super) fn is_too_large(&self) -> bool {
+        use tonic::Code;
+        match self.cause {
+            Cause::Http(413) => true,
+            Cause::Grpc(Code::ResourceExhausted) => self.retry_after.is_none(),
+            _ => self.is_oversized_message(),
+        }
+    }
+
+    /// How servers that are built on tonic say it.
+    fn is_oversized_message(&self) -> bool {
+        self.cause == Cause::Grpc(tonic::Code::OutOfRange) && self.words.contains("message length too large")
     }
 
     /// A short fixed name, for the attribute `error.type`.
@@ -169,8 +231,8 @@ impl Failure {
     }
 
     /// Removes what must not show, and what could forge a line in a log.
-    pub(super) fn clean(mut self, secrets: &Secrets) -> Failure {
-        self.words = secrets.clean(&self.words);
+    pub(super) fn clean(mut self, cleaner: &Cleaner) -> Failure {
+        self.words = cleaner.clean(&self.words, MAX_WORDS);
         self
     }
 }
@@ -216,6 +278,13 @@ fn as_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     })
 }
 
+/// Whether the receiver closed the connection before it answered. hyper has three
+/// ways to say so, and which one it takes depends on when it notices.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(|error| error.is_canceled() || error.is_closed() || error.is_incomplete_message())
+}
+
 pub(super) fn code_name(code: tonic::Code) -> &'static str {
     use tonic::Code;
     match code {
@@ -244,6 +313,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_error_type_is_documented() {
+        let codes = (1..=16).map(|code| Cause::Grpc(tonic::Code::from(code)));
+        let others = [Cause::Connection, Cause::Tls, Cause::Timeout, Cause::Internal];
+        let statuses = (100..1000).map(Cause::Http);
+        for cause in codes.chain(others).chain(statuses) {
+            let error_type = Failure::new(Protocol::Grpc, cause, "").error_type();
+            let says_itself = match cause {
+                Cause::Grpc(_) => error_type.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'),
+                Cause::Http(status) => error_type == status.to_string(),
+                _ => false,
+            };
+            assert!(says_itself || ERROR_TYPES.iter().any(|(value, _)| *value == error_type), "{error_type}");
+        }
+    }
+
+    #[test]
     fn only_what_the_specification_names_is_retried() {
         use tonic::Code;
         let retryable = |cause| Failure::new(Protocol::Grpc, cause, "").is_retryable();
@@ -262,5 +347,24 @@ mod tests {
         let statuses: Vec<u16> = (100..600).filter(|s| retryable(Cause::Http(*s))).collect();
         assert_eq!(statuses, [429, 502, 503, 504]);
         assert!(retryable(Cause::Connection) && !retryable(Cause::Tls) && !retryable(Cause::Timeout));
+    }
+
+    /// What a receiver does that wants a client certificate: it closes the connection
+    /// after the handshake, which is seen before, while or after the request is sent.
+    #[tokio::test]
+    async fn a_connection_closed_before_the_request_is_told_as_closed() {
+        use hyper_util::rt::TokioIo;
+
+        let (ours, receiver) = tokio::io::duplex(64);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
+        drop(receiver);
+        let _ended = connection.await;
+        let request = http::Request::new(http_body_util::Empty::<bytes::Bytes>::new());
+        let error = sender.send_request(request).await.unwrap_err();
+        let failure = Failure::from_transport(Protocol::HttpProtobuf, &error);
+        assert_eq!(failure.words, "the connection was closed before an answer", "{error:?}");
+        let encrypted = Failure { encrypted: true, ..failure }.to_string();
+        assert!(encrypted.contains("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"), "{encrypted}");
     }
 }

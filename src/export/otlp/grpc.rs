@@ -1,10 +1,11 @@
 //! OTLP over gRPC: one attempt of one request.
 
+mod connection;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
-use http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
 use tonic::Status;
@@ -13,16 +14,16 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use self::connection::Connector;
 use super::answer::Taken;
 use super::settings::{Compression, OtlpSettings};
-use super::{Failure, OtlpError, USER_AGENT};
-
-const EXPORT: PathAndQuery =
-    PathAndQuery::from_static("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+use super::{Failure, OtlpError, Signal, USER_AGENT};
 
 /// A channel to a receiver.
 pub(super) struct GrpcTransport {
+    signal: Signal,
     endpoint: Endpoint,
+    connector: Connector,
     channel: Mutex<Channel>,
     metadata: MetadataMap,
     compression: Compression,
@@ -43,9 +44,12 @@ impl GrpcTransport {
         if settings.endpoint.is_https() {
             endpoint = endpoint.tls_config(tls_config(settings)?).map_err(invalid)?;
         }
+        let connector = Connector::new(connect_timeout);
         Ok(GrpcTransport {
-            channel: Mutex::new(endpoint.connect_lazy()),
+            signal: settings.signal,
+            channel: Mutex::new(endpoint.connect_with_connector_lazy(connector.clone())),
             endpoint,
+            connector,
             metadata: MetadataMap::from_headers(settings.headers.map().clone()),
             compression: settings.compression,
         })
@@ -60,7 +64,7 @@ impl GrpcTransport {
         let mut request = tonic::Request::new(body);
         *request.metadata_mut() = self.metadata.clone();
         client.ready().await.map_err(|error| Failure::from_transport(super::Protocol::Grpc, &error))?;
-        match client.unary(request, EXPORT, BytesCodec).await {
+        match client.unary(request, self.signal.method(), BytesCodec).await {
             Ok(response) => Ok(response.into_inner()),
             Err(status) => Err(Failure::from_status(&status)),
         }
@@ -70,7 +74,9 @@ impl GrpcTransport {
     /// without a word is otherwise noticed only when TCP gives up, after a
     /// quarter of an hour.
     pub fn reset(&self) {
-        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = self.endpoint.connect_lazy();
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        self.connector.leave();
+        *channel = self.endpoint.connect_with_connector_lazy(self.connector.clone());
     }
 }
 
@@ -123,6 +129,7 @@ impl Decoder for BytesCodec {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        // The responses of all signals differ in the names of their fields alone.
         let message = ExportMetricsServiceResponse::decode(&mut *buffer);
         buffer.advance(buffer.remaining());
         // The points have arrived; an answer that cannot be read does not undo that.

@@ -1,20 +1,18 @@
 //! OTLP over HTTP: one attempt of one request.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect::Policy;
-use url::Url;
 
 use super::answer::{Answer, Taken};
+use super::encode::gzip;
 use super::failure::Cause;
 use super::settings::{Compression, Endpoint, OtlpSettings, Protocol};
 use super::{Failure, OtlpError, USER_AGENT};
+use crate::fetch::proxy::Proxies;
 use crate::tls;
 
 /// How much of an answer is read, in bytes. A full success is empty; a partial
@@ -39,7 +37,19 @@ impl HttpTransport {
         // HTTP/1.1 alone: one request at a time has nothing from multiplexing, and
         // a connection on which nothing came back is left, not kept in a pool.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = reqwest::Client::builder()
+        // The environment is read where servers' proxies are: `NO_PROXY=*` holds here, too.
+        let uri = settings.endpoint.url().as_str().parse();
+        let through = uri.ok().and_then(|uri| Proxies::of_the_system().for_uri(&uri));
+        let unusable = |error: reqwest::Error| OtlpError::Client(error.to_string());
+        let mut builder = reqwest::Client::builder().no_proxy();
+        if let Some(through) = &through {
+            let mut proxy = reqwest::Proxy::all(through.to_string()).map_err(unusable)?;
+            if let Some(authorization) = &through.authorization {
+                proxy = proxy.custom_http_auth(authorization.clone());
+            }
+            builder = builder.proxy(proxy);
+        }
+        let client = builder
             .tls_backend_preconfigured(tls)
             .http1_only()
             .connect_timeout(connect_timeout)
@@ -47,8 +57,9 @@ impl HttpTransport {
             .redirect(Policy::none())
             .user_agent(USER_AGENT)
             .build()
-            .map_err(|error| OtlpError::Client(error.to_string()))?;
-        Ok(HttpTransport { client, settings: settings.clone(), proxy: proxy(settings.endpoint.url()) })
+            .map_err(unusable)?;
+        let proxy = through.map(|proxy| proxy.to_string().into());
+        Ok(HttpTransport { client, settings: settings.clone(), proxy })
     }
 
     /// The proxy that requests go through, to be shown.
@@ -57,16 +68,12 @@ impl HttpTransport {
     }
 
     /// The body as it leaves.
-    pub fn prepare(&self, body: Vec<u8>) -> Bytes {
+    pub fn prepare(&self, body: Bytes) -> Bytes {
         if self.settings.compression == Compression::None {
-            return body.into();
+            return body;
         }
-        let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::default());
-        // Writing into memory cannot fail.
-        match gzip.write_all(&body).and_then(|()| gzip.finish()) {
-            Ok(compressed) => compressed.into(),
-            Err(_) => body.into(),
-        }
+        // It cannot fail.
+        gzip(&body).map_or(body, Bytes::from)
     }
 
     pub async fn send(&self, body: Bytes) -> Result<(Taken, u16), Failure> {
@@ -133,15 +140,6 @@ fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-/// The proxy that reqwest finds for `url`, by the same rules. Without what
-/// proves who we are to it.
-fn proxy(url: &Url) -> Option<Arc<str>> {
-    let through = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
-    let (scheme, authority) = (through.uri().scheme()?, through.uri().authority()?);
-    let address = authority.as_str().rsplit('@').next()?;
-    Some(format!("{scheme}://{address}").into())
 }
 
 #[cfg(test)]

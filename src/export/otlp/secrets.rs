@@ -1,44 +1,19 @@
 //! What must not show when a receiver repeats it.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use percent_encoding::percent_decode_str;
 
+use crate::clean::Cleaner;
+
 use super::settings::{Headers, OtlpSettings};
 
-/// The longest text that is kept of what a receiver says.
-const LONGEST: usize = 300;
-
-/// Keys and passwords of one exporter, in each form that could come back.
-pub(super) struct Secrets(Vec<String>);
-
-impl Secrets {
-    pub fn of(settings: &OtlpSettings) -> Secrets {
-        let mut all = Vec::new();
-        of_headers(&settings.headers, &mut all);
-        of_url(settings.endpoint.url(), &mut all);
-        // A value this short is no key, and would punch holes into ordinary words.
-        all.retain(|secret| secret.len() >= 4);
-        // The longer one first: it may have a shorter one in it.
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        all.dedup();
-        Secrets(all)
-    }
-
-    /// The receiver's words without secrets, control characters and excess.
-    pub fn clean(&self, words: &str) -> String {
-        let mut words = Cow::Borrowed(words);
-        for secret in &self.0 {
-            if words.contains(secret) {
-                words = words.replace(secret, "***").into();
-            }
-        }
-        let printable: String =
-            words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-        printable.trim().to_owned()
-    }
+/// Masks keys and passwords of one exporter, in each form that could come back.
+pub(super) fn cleaner(settings: &OtlpSettings) -> Cleaner {
+    let mut all = Vec::new();
+    of_headers(&settings.headers, &mut all);
+    of_url(settings.endpoint.url(), &mut all);
+    Cleaner::hiding(all)
 }
 
 fn of_headers(headers: &Headers, all: &mut Vec<String>) {
@@ -83,22 +58,12 @@ mod tests {
     use crate::export::otlp::settings::{Endpoint, Protocol};
     use http::{HeaderName, HeaderValue};
 
-    fn secrets(url: &str, header: &str) -> Secrets {
+    fn cleaner_of(url: &str, header: &str) -> Cleaner {
         let mut settings =
             OtlpSettings::new(Protocol::HttpProtobuf, Endpoint::new(url, Protocol::HttpProtobuf).unwrap());
         let value = HeaderValue::from_str(header).unwrap();
         settings.headers.insert(HeaderName::from_static("authorization"), value);
-        Secrets::of(&settings)
-    }
-
-    #[test]
-    fn words_are_cleaned() {
-        let secrets = secrets("http://c:4318", "Bearer abcdef");
-        assert_eq!(
-            secrets.clean("bad token abcdef\r\n\u{1b}[31mINFO all is well"),
-            "bad token ***   [31mINFO all is well"
-        );
-        assert_eq!(secrets.clean(&"x".repeat(1000)).len(), 300);
+        cleaner(&settings)
     }
 
     /// Whatever a receiver repeats, in whichever form it saw it.
@@ -106,7 +71,7 @@ mod tests {
     fn no_form_of_a_secret_comes_back() {
         let url = "http://hushtoken:hush%20pw@c:4318/?api-key=hush%2Bkey&hushbare&x=hush+form";
         // YTE6aHVzaHB3: "a1:hushpw"
-        let secrets = secrets(url, "Basic YTE6aHVzaHB3");
+        let cleaner = cleaner_of(url, "Basic YTE6aHVzaHB3");
         for words in [
             "invalid key hush+key",
             "invalid key hush%2Bkey",
@@ -123,10 +88,10 @@ mod tests {
             "a1:hushpw",
             "password hushpw",
         ] {
-            let cleaned = secrets.clean(words);
-            assert!(cleaned.contains("***"), "{words}: {cleaned}");
-            assert!(!cleaned.contains("hush") && !cleaned.contains("aHVz") && !cleaned.contains("YTE6"));
+            let shown = cleaner.clean(words, 300);
+            assert!(shown.contains("***"), "{words}: {shown}");
+            assert!(!shown.contains("hush") && !shown.contains("aHVz") && !shown.contains("YTE6"));
         }
-        assert_eq!(secrets.clean("not ready yet"), "not ready yet");
+        assert_eq!(cleaner.clean("not ready yet", 300), "not ready yet");
     }
 }

@@ -9,9 +9,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry_sdk::metrics::Temporality;
 use url::Url;
 
+use super::Signal;
+
 /// How to reach a receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpSettings {
+    /// What is sent.
+    pub signal: Signal,
     /// What is spoken.
     pub protocol: Protocol,
     /// Where.
@@ -32,13 +36,42 @@ pub struct OtlpSettings {
     /// What counters and histograms count from. It is the reader's to apply;
     /// non-monotonic sums are cumulative under all of them.
     pub temporality: Temporality,
+    /// How large requests may be, and what waits where.
+    pub delivery: DeliverySettings,
+}
+
+/// How large requests may be, and what becomes of those that cannot be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// The greatest request in bytes, before compression.
+    pub max_request: usize,
+    /// Bytes that may wait, in memory or on the disk; 0 for nothing at all.
+    pub backlog: usize,
+    /// Where they wait, if not in memory.
+    pub directory: Option<PathBuf>,
+}
+
+impl DeliverySettings {
+    /// Whether what cannot be delivered now waits.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.backlog > 0
+    }
+}
+
+impl Default for DeliverySettings {
+    /// A collector refuses a gRPC message over 4 MiB; the rest is for what its proxies add.
+    fn default() -> DeliverySettings {
+        DeliverySettings { max_request: 3 << 20, backlog: 64 << 20, directory: None }
+    }
 }
 
 impl OtlpSettings {
-    /// The specification's defaults for everything but the address.
+    /// The specification's defaults for everything but the address, for metrics.
     #[must_use]
     pub fn new(protocol: Protocol, endpoint: Endpoint) -> OtlpSettings {
         OtlpSettings {
+            signal: Signal::Metrics,
             protocol,
             endpoint,
             headers: Headers::default(),
@@ -48,6 +81,7 @@ impl OtlpSettings {
             client_key: None,
             client_certificate: None,
             temporality: Temporality::Cumulative,
+            delivery: DeliverySettings::default(),
         }
     }
 }
@@ -123,10 +157,7 @@ impl Endpoint {
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| {
-                let harmless = !text.contains(['@', '?']);
-                EndpointError::NotAUrl(if harmless { format!("{text:?}") } else { "the value".to_owned() })
-            })?;
+            .ok_or_else(|| EndpointError::NotAUrl(harmless_part(text)))?;
         let userinfo = !url.username().is_empty() || url.password().is_some();
         if userinfo && protocol == Protocol::Grpc {
             return Err(EndpointError::UserinfoOverGrpc);
@@ -145,10 +176,49 @@ impl Endpoint {
         &self.0
     }
 
+    /// Whether it has a user name, password or query, which may be secret.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
+    }
+
+    /// Its scheme, host and port.
+    fn origin(&self) -> String {
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+}
+
+/// Whether a text can be a host, with a port or without: an address, or a name of
+/// letters, digits, hyphens, underscores and dots, each label 63 long at most.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    if text.starts_with('[') {
+        return Url::parse(&format!("http://{text}")).is_ok_and(|url| url.path() == "/");
+    }
+    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    host.split('.').all(is_label) && port.parse::<u16>().is_ok()
+}
+
+/// What of a value that is no endpoint can be repeated: a scheme, a host with
+/// its port. Everything else may be a secret in the wrong variable.
+fn harmless_part(text: &str) -> String {
+    if text.contains(':') && is_host(text) {
+        return format!("{text:?}");
+    }
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => format!("{:?}", Endpoint(url).origin()),
+        _ => format!("the value, of {} characters,", text.chars().count()),
     }
 }
 
@@ -249,9 +319,27 @@ mod tests {
 
     #[test]
     fn wrong_endpoints_are_refused_without_showing_secrets() {
-        for text in ["collector:4318", "ftp://host", "http://", "unix:/run/x", "ftp://u:hush@host", ""] {
-            let error = Endpoint::new(text, Protocol::HttpProtobuf).unwrap_err().to_string();
-            assert!(error.contains("is not a URL") && !error.contains("hush"), "{text}: {error}");
+        const VALUE: &str = "the value, of";
+        for (text, shown) in [
+            ("collector:4318", "\"collector:4318\""),
+            ("collector.example:4318", "\"collector.example:4318\""),
+            ("ftp://host", "\"ftp://host\""),
+            ("grpc://host:4317/hush", "\"grpc://host:4317\""),
+            ("ftp://u:hush@host?hush", "\"ftp://host\""),
+            ("http://", VALUE),
+            ("unix:/run/hush", VALUE),
+            ("glc_hush", VALUE),
+            ("Bearer hush", VALUE),
+            ("123456:hush", VALUE),
+            ("authorization=hush", VALUE),
+            ("hush.hush.hush", VALUE),
+            ("", VALUE),
+        ] {
+            for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+                let error = Endpoint::new(text, protocol).unwrap_err().to_string();
+                let is_right = error.starts_with(shown) && error.contains("is not a URL");
+                assert!(is_right && !error.contains("hush"), "{text}: {error}");
+            }
         }
         let error = Endpoint::new("http://u:hush@host:4317", Protocol::Grpc).unwrap_err();
         assert_eq!(error, EndpointError::UserinfoOverGrpc);

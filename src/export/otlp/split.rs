@@ -1,27 +1,54 @@
 //! Dividing what was collected into requests that a receiver takes.
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as Request;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary,
 };
-use prost::Message;
-
-/// The largest request in bytes, uncompressed. A collector refuses a gRPC
-/// message over 4 MiB; the rest is for what its proxies add.
-pub(super) const MAX_REQUEST: usize = 3 << 20;
+use prost::{DecodeError, Message};
 
 /// One request's body and how many points are in it.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub body: Vec<u8>,
+    pub body: Bytes,
     pub points: u64,
+}
+
+/// The bodies of at most `limit` bytes that an encoded request leaves as. Most
+/// are sent as they are: what is collected for one request seldom is larger.
+///
+/// # Errors
+///
+/// When it has to be divided or to become JSON, and is no such request.
+pub(super) fn bodies(
+    whole: Part,
+    limit: usize,
+    encoding: Encoding,
+) -> Result<impl Iterator<Item = Part>, DecodeError> {
+    let fits = encoding == Encoding::Protobuf && whole.body.len() <= limit;
+    let (one, rest) = match whole {
+        Part { points: 0, .. } => (None, None),
+        whole if fits => (Some(whole), None),
+        whole => (None, Some(parts(Request::decode(whole.body)?, limit, encoding))),
+    };
+    Ok(one.into_iter().chain(rest.into_iter().flatten()))
+}
+
+/// The smaller requests that a request becomes; nothing where it becomes one, or is
+/// none of metrics.
+pub(super) fn smaller(part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
+    let request = match encoding {
+        Encoding::Protobuf => Request::decode(part.body.clone()).ok()?,
+        Encoding::Json => serde_json::from_slice(&part.body).ok()?,
+    };
+    Some(parts(request, limit, encoding).collect()).filter(|parts: &Vec<Part>| parts.len() > 1)
 }
 
 /// Divides `request` into bodies of at most `limit` bytes, each point in one of
 /// them; a body is made when it is asked for. A single point over the limit
 /// stays whole: whether that is too much is for the receiver to say.
-pub(super) fn parts(request: Request, limit: usize, encoding: Encoding) -> impl Iterator<Item = Part> {
+fn parts(request: Request, limit: usize, encoding: Encoding) -> impl Iterator<Item = Part> {
     let mut todo = vec![request];
     std::iter::from_fn(move || {
         while let Some(request) = todo.pop() {
@@ -31,7 +58,7 @@ pub(super) fn parts(request: Request, limit: usize, encoding: Encoding) -> impl 
             }
             let limit = if points == 1 { usize::MAX } else { limit };
             if let Some(body) = encoding.encode(&request, limit) {
-                return Some(Part { body, points: points as u64 });
+                return Some(Part { body: body.into(), points: points as u64 });
             }
             if points > 1 {
                 let (first, rest) = divide(request, points / 2);
@@ -238,9 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_stays_one() {
-        let one = parts(request(10), MAX_REQUEST, Encoding::Protobuf);
-        assert_eq!(one.count(), 1);
+    fn what_fits_stays_as_it_is() {
+        let body: Bytes = request(10).encode_to_vec().into();
+        let whole = || Part { body: body.clone(), points: 60 };
+        let one: Vec<Part> = bodies(whole(), body.len(), Encoding::Protobuf).unwrap().collect();
+        assert_eq!((one.len(), &one[0].body, one[0].points), (1, &body, 60));
+        let divided = bodies(whole(), body.len() - 1, Encoding::Protobuf).unwrap();
+        assert!(divided.count() > 1);
+        let nothing = Part { body: Bytes::new(), points: 0 };
+        assert_eq!(bodies(nothing, 1000, Encoding::Protobuf).unwrap().count(), 0);
         // A point that is too large by itself is sent all the same.
         let parts = parts(request(1), 1, Encoding::Protobuf);
         assert_eq!(parts.count(), 6);

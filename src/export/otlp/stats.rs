@@ -7,10 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::failure::code_name;
-
-/// The `error.type` of points that a receiver refused while it took others.
-pub const REJECTED: &str = "rejected";
+use super::backlog::{Dropped, Level};
+use super::failure::{CANCELLED, REJECTED, code_name};
 
 /// Counts of one exporter, readable while it works.
 #[derive(Default)]
@@ -19,6 +17,7 @@ pub struct PushStats {
     outcomes: Mutex<BTreeMap<Option<&'static str>, Outcome>>,
     last: Mutex<Option<Operation>>,
     rounds: Mutex<Rounds>,
+    waiting: Mutex<Level>,
     listener: OnceLock<Listener>,
 }
 
@@ -54,6 +53,8 @@ pub struct Round {
     pub accepted: u64,
     /// Points that did not, refused ones included.
     pub lost: u64,
+    /// Points that wait for the receiver.
+    pub waiting: u64,
     /// What went wrong, in words and without secrets; nothing when all is well.
     pub trouble: Option<String>,
     /// Since when rounds have been going wrong without a pause.
@@ -115,6 +116,27 @@ impl PushStats {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What waits for the receiver.
+    #[must_use]
+    pub fn waiting(&self) -> Level {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So much waits for the receiver now.
+    pub(super) fn waits(&self, level: Level) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = level;
+    }
+
+    /// Points that waited were dropped.
+    pub(super) fn dropped(&self, why: Dropped, points: u64) {
+        self.lost(why.name(), points);
+    }
+
+    /// Points are lost without a request of their own.
+    pub(super) fn lost(&self, error_type: &'static str, points: u64) {
+        self.add(Some(error_type), points, 0);
+    }
+
     /// A round has ended.
     pub fn ended(&self, round: Round) {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).last = Some(round);
@@ -133,10 +155,19 @@ impl PushStats {
     }
 
     /// Counts `points` as on their way until the guard is told what became of
-    /// them. Dropped untold, they count as cancelled: a shutdown did not wait.
-    pub(super) fn start(&self, points: u64) -> InFlight<'_> {
+    /// them. Dropped untold, they count as cancelled, unless they are stored: a
+    /// shutdown did not wait.
+    pub(super) fn start(&self, points: u64, is_stored: bool) -> InFlight<'_> {
         self.in_flight.fetch_add(points, Ordering::Relaxed);
-        InFlight { stats: self, points, told: false }
+        InFlight { stats: self, points, told: is_stored }
+    }
+
+    /// A request has ended.
+    fn note(&self, operation: Operation) {
+        if let Some(listener) = self.listener.get() {
+            listener(&operation);
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
     }
 
     fn add(&self, error_type: Option<&'static str>, points: u64, operations: u64) {
@@ -177,16 +208,22 @@ impl InFlight<'_> {
             // Anything but a full success has an `error.type`.
             operation.error_type.get_or_insert(REJECTED);
         }
-        if let Some(listener) = self.stats.listener.get() {
-            listener(&operation);
+        self.stats.note(operation);
+    }
+
+    /// The points wait, after a request that failed or without one.
+    pub fn waits(mut self, operation: Option<Operation>) {
+        self.told = true;
+        if let Some(operation) = operation {
+            self.stats.add(operation.error_type, 0, 1);
+            self.stats.note(operation);
         }
-        *self.stats.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
     }
 
     /// The points were lost without a request.
     pub fn unsent(mut self, error_type: &'static str) {
         self.told = true;
-        self.stats.add(Some(error_type), self.points, 0);
+        self.stats.lost(error_type, self.points);
     }
 }
 
@@ -194,7 +231,7 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.stats.in_flight.fetch_sub(self.points, Ordering::Relaxed);
         if !self.told {
-            self.stats.add(Some("cancelled"), self.points, 1);
+            self.stats.add(Some(CANCELLED), self.points, 1);
         }
     }
 }

@@ -99,15 +99,15 @@ impl Streak {
 
     /// Takes in a round; the lines to log, if it brought news.
     pub fn round(&mut self, settings: &OtlpSettings, report: &Report, at: SystemTime) -> Vec<Line> {
-        let Report { accepted, rejected, words, lost, failure } = report;
+        let Report { accepted, rejected, words, lost, waiting, failure } = report;
         let sent = accepted + rejected + lost;
         let mut lines = Vec::new();
-        if sent == 0 {
+        if sent == 0 && failure.is_none() {
             // Nothing was sent, so nothing was learned.
             return lines;
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
-        if lost + rejected > 0 {
+        if lost + rejected > 0 || failure.is_some() {
             self.since.get_or_insert(at);
             self.rounds += 1;
             self.lost += lost + rejected;
@@ -116,8 +116,9 @@ impl Streak {
             *self = Streak { warned: self.warned, ending: self.ending, ..Streak::default() };
             // What a collection lost that brought nothing, nobody has counted.
             let points = if lost > 0 { format!(" and {lost} lost points") } else { String::new() };
+            let rest = if *waiting > 0 { format!("; {waiting} points still wait") } else { String::new() };
             lines.push(Line::Over(format!(
-                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed rounds{points}"
+                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed rounds{points}{rest}"
             )));
         }
         if let Some(failure) = failure
@@ -125,14 +126,21 @@ impl Streak {
         {
             let next = match failure.held {
                 Some(held) => {
-                    format!("; nothing is sent for the next {} s, as it asks", held.as_secs_f64().ceil())
+                    let is_cut =
+                        failure.retry_after.is_some_and(|asked| asked > held + Duration::from_secs(1));
+                    let why = if is_cut { "the longest pause that is kept" } else { "as it asks" };
+                    format!("; nothing is sent for the next {} s, {why}", held.as_secs_f64().ceil())
                 }
                 None if self.ending => String::new(),
                 None => "; the next round tries again".to_owned(),
             };
+            let points = match (lost, waiting) {
+                (lost, 0) => format!("{lost} of {sent} points are lost"),
+                (0, waiting) => format!("{waiting} points wait"),
+                (lost, waiting) => format!("{lost} points are lost, {waiting} wait"),
+            };
             lines.push(Line::Trouble(format!(
-                "cannot push metrics to {endpoint} ({protocol}): {failure}. \
-                 {lost} of {sent} points are lost{next}"
+                "cannot push metrics to {endpoint} ({protocol}): {failure}. {points}{next}"
             )));
         }
         let said = if words.is_empty() { "without saying why" } else { words };
@@ -264,11 +272,33 @@ mod tests {
     }
 
     #[test]
+    fn points_that_wait_are_not_said_to_be_lost() {
+        let waits = |waiting| Report { waiting, lost: 0, ..failed(503, "") };
+        let mut streak = Streak::default();
+        let settings = settings();
+        let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
+        let first = line(&waits(10));
+        assert!(first.ends_with(". 10 points wait; the next round tries again"), "{first}");
+        assert_eq!(line(&waits(20)), "");
+        let over = line(&Report { waiting: 5, ..fine() });
+        assert!(over.ends_with("works again, after 2 failed rounds; 5 points still wait"), "{over}");
+        assert_eq!(line(&fine()), "");
+        let both = line(&Report { lost: 3, ..waits(20) });
+        assert!(both.ends_with(". 3 points are lost, 20 wait; the next round tries again"), "{both}");
+        let over = line(&fine());
+        assert!(over.ends_with("works again, after 1 failed rounds and 3 lost points"), "{over}");
+    }
+
+    #[test]
     fn what_comes_next_is_true() {
         let mut asked = failed(429, "");
         asked.failure.as_mut().unwrap().held = Some(Duration::from_millis(599_990));
         let said = text(Streak::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
         assert!(said.ends_with("are lost; nothing is sent for the next 600 s, as it asks"), "{said}");
+        asked.failure.as_mut().unwrap().retry_after = Some(Duration::from_secs(3600));
+        let said = text(Streak::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
+        assert!(said.contains("it asks for a pause of 3600s"), "{said}");
+        assert!(said.ends_with("the next 600 s, the longest pause that is kept"), "{said}");
         let mut streak = Streak::default();
         streak.ends();
         let said = text(streak.round(&settings(), &failed(503, ""), SystemTime::UNIX_EPOCH));

@@ -33,12 +33,13 @@ impl Polled {
     /// What is known, and what comes next, of one moment.
     pub fn planned(&self) -> (Arc<Snapshot>, Plan) {
         let state = self.lock();
+        let held_until = self.pacing.hold.until();
         let next = state.snapshot.slots.iter().zip(&state.work).map(|(slot, work)| Next {
-            due: if slot.endpoint.is_under_api() { work.due.max(state.held_until) } else { work.due },
+            due: if slot.endpoint.is_under_api() { work.timing.due.max(held_until) } else { work.timing.due },
             under_way: work.under_way,
-            failures_in_row: work.failures_in_row,
+            failures_in_row: work.timing.failures_in_row,
         });
-        let plan = Plan { held_until: state.held_until, endpoints: next.collect() };
+        let plan = Plan { held_until, endpoints: next.collect() };
         (state.snapshot.clone(), plan)
     }
 }

@@ -19,7 +19,19 @@ const LONGEST_WORDS: usize = 500;
 /// Where the numbers of the page come from, in a word of warning if nobody
 /// collects.
 pub(super) fn notice(status: &Status, now: Now) -> Markup {
-    match status.collected.last() {
+    let last = status.collected.last();
+    if let Some(at) = status.by_itself.filter(|at| last.is_none_or(|last| last.unix < *at)) {
+        return html! {
+            p.lead {
+                "As of " (now.ago(at)) ", when the bridge asked by itself."
+                @if last.is_none() {
+                    " Nobody has collected yet: Prometheus does when it scrapes " code { "/metrics" }
+                    ", and OTLP when a push is due."
+                }
+            }
+        };
+    }
+    match last {
         None => html! {
             p.notice role="status" {
                 "Nobody has collected yet. Servers are asked when somebody collects: when Prometheus scrapes "
@@ -97,6 +109,7 @@ fn otlp(push: Option<&Push>, now: Now) -> Markup {
     };
     let (class, state) = match &push.last {
         None => ("unknown", "not pushed yet"),
+        Some(Round { waiting: 1.., accepted: 1.., .. }) => ("warn", "behind"),
         Some(Round { trouble: None, .. }) => ("up", "pushed"),
         Some(Round { lost: 0, accepted: 1.., .. }) => ("warn", "warned"),
         Some(Round { accepted: 1.., .. }) => ("warn", "partly refused"),
@@ -123,6 +136,7 @@ fn last_round(round: &Round, now: Now) -> Markup {
             "Last push " (now.ago(unix(round.at))) ": "
             (counted(usize::try_from(round.accepted).unwrap_or(usize::MAX), "point")) " arrived"
             @if round.lost > 0 { ", " (grouped(round.lost as i64)) " did not" }
+            @if round.waiting > 0 { ", " (grouped(round.waiting as i64)) " wait for the next push" }
             ", in " (took(round.took)) "."
         }
         @if let Some(trouble) = &round.trouble { p.words { (said(trouble, LONGEST_WORDS)) } }

@@ -4,21 +4,20 @@
 use maud::{Markup, html};
 
 use crate::bridge::Status;
+use crate::clock::Moment;
 use crate::metrics::{Number, Row, rows};
-use crate::outcome::Outcome;
-use crate::snapshot::{Reading, Slot};
+use crate::snapshot::Reading;
 use crate::software::Software;
 
+use super::marks::{endpoints, failing, legend};
 use super::question::{Question, Sort, State};
 use super::words::{Now, apart, counted, grouped};
-use super::{LONGEST_NAME, exporters, segment};
+use super::{LONGEST_NAME, exporters};
 
 /// Targets on a page: what a browser lays out at once, whatever the fleet's size.
 const PER_PAGE: usize = 100;
 /// Most characters of a software's name and version.
 const LONGEST_SOFTWARE: usize = 60;
-/// Failing endpoints of a target that are named; the others are counted.
-const MOST_NAMED: usize = 2;
 
 /// What a column is read from: the first of these metrics that is there.
 const USERS: [&str; 2] = ["mastodon.instance.users", "nodeinfo.users"];
@@ -47,9 +46,13 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
                 (search(&question))
             }
             @if shown.is_empty() {
-                p.nothing { "No target matches. " a href="./" { "Show all" } "." }
+                p.nothing {
+                    "No target matches. "
+                    a href=(Question { paused: question.paused, ..Question::default() }.href()) { "Show all" } "."
+                }
             } @else {
                 (table(shown, &question, now))
+                (legend())
                 (paging(&question, found.len(), first, shown.len(), pages))
             }
         }
@@ -86,11 +89,6 @@ impl Counts {
     }
 }
 
-/// The endpoints of a target that could not be read.
-pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + use<'a> {
-    r.snapshot.slots.iter().filter(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))))
-}
-
 fn is_in(r: &Reading<'_>, state: State) -> bool {
     match state {
         State::Up => r.up() == Some(true),
@@ -100,9 +98,10 @@ fn is_in(r: &Reading<'_>, state: State) -> bool {
     }
 }
 
-/// What a state is called, and what its tile looks like.
+/// The class of a state, and what it is called.
 pub(super) fn state_of(r: &Reading<'_>) -> (&'static str, &'static str) {
     match r.up() {
+        Some(true) if failing(r).next().is_some() => ("warn", "up, in part"),
         Some(true) => ("up", "up"),
         Some(false) => ("down", "down"),
         None => ("unknown", "not asked yet"),
@@ -178,7 +177,11 @@ impl Columns {
         let wanted = question.search.to_lowercase();
         let matching = all.iter().filter(|r| question.state.is_none_or(|state| is_in(r, state)));
         let matching = matching.filter(|r| wanted.is_empty() || matches(r, &wanted));
-        let Some(sort) = question.sort else { return matching.copied().collect() };
+        let Some(sort) = question.sort else {
+            let mut found: Vec<Reading<'a>> = matching.copied().collect();
+            found.sort_by_key(rank);
+            return found;
+        };
         let mut keyed: Vec<(Option<Key>, Reading<'a>)> = matching.map(|r| (self.key(r, sort), *r)).collect();
         keyed.sort_by(|(a, _), (b, _)| match (a, b) {
             (Some(a), Some(b)) if question.descending => b.cmp(a),
@@ -192,7 +195,7 @@ impl Columns {
         let count = |n: Option<i64>| n.map(Key::Count);
         match sort {
             Sort::Target => Some(Key::Name(r.target.name.to_lowercase())),
-            Sort::State => count(r.up().map(i64::from)),
+            Sort::State => Some(Key::Count(i64::from(rank(r)))),
             Sort::Software => {
                 let software = Software::of(r);
                 Some(Key::Name([software.name?, software.version.unwrap_or_default()].join(" ")))
@@ -202,8 +205,18 @@ impl Columns {
             Sort::Active => count(figure(r, &self.active)),
             Sort::Endpoints => Some(Key::Count(failing(r).count() as i64)),
             // By age: the longest ago is the largest.
-            Sort::Asked => count(asked(r).map(|at| -(at.as_millis() as i64))),
+            Sort::Asked => count(asked(r).map(|at| -(at.since(Moment::ORIGIN).as_millis() as i64))),
         }
+    }
+}
+
+/// The worst first: down, up in part, not asked yet, up.
+fn rank(r: &Reading<'_>) -> u8 {
+    match (r.up(), failing(r).next().is_some()) {
+        (Some(false), _) => 0,
+        (Some(true), true) => 1,
+        (None, _) => 2,
+        (Some(true), false) => 3,
     }
 }
 
@@ -222,7 +235,7 @@ fn figure(r: &Reading<'_>, rows: &[&'static Row]) -> Option<i64> {
 }
 
 /// When the last attempt at any endpoint ended.
-pub(super) fn asked(r: &Reading<'_>) -> Option<crate::clock::Moment> {
+pub(super) fn asked(r: &Reading<'_>) -> Option<Moment> {
     r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()).map(|slot| slot.finished).max()
 }
 
@@ -262,12 +275,12 @@ fn table(shown: &[Reading<'_>], question: &Question, now: Now) -> Markup {
                     }
                 }
             }
-            tbody role="rowgroup" { @for r in shown { (line(r, &columns, now)) } }
+            tbody role="rowgroup" { @for r in shown { (line(r, &columns, question, now)) } }
         }
     }
 }
 
-fn line(r: &Reading<'_>, columns: &Columns, now: Now) -> Markup {
+fn line(r: &Reading<'_>, columns: &Columns, question: &Question, now: Now) -> Markup {
     let (class, state) = state_of(r);
     let software = Software::of(r);
     let number = |title: &str, n: Option<i64>| {
@@ -280,7 +293,7 @@ fn line(r: &Reading<'_>, columns: &Columns, now: Now) -> Markup {
     html! {
         tr role="row" {
             th role="rowheader" scope="row" {
-                a href=(format!("targets/{}", segment(&r.target.name))) { (apart(&r.target.name, LONGEST_NAME)) }
+                a href=(question.href_of(&r.target.name)) { (apart(&r.target.name, LONGEST_NAME)) }
             }
             td role="cell" data-label="State" { span class=(format!("state {class}")) { (state) } }
             td role="cell" data-label="Software" {
@@ -298,35 +311,6 @@ fn line(r: &Reading<'_>, columns: &Columns, now: Now) -> Markup {
             td role="cell" data-label="Endpoints" { (endpoints(r)) }
             td role="cell" data-label="Asked" {
                 @match asked(r) { Some(at) => (now.since(at)), None => span.none { "–" } }
-            }
-        }
-    }
-}
-
-/// The endpoints at a glance: a mark for each, and the failing ones by name.
-fn endpoints(r: &Reading<'_>) -> Markup {
-    let failed: Vec<&Slot> = failing(r).collect();
-    html! {
-        span.marks aria-hidden="true" {
-            @for slot in &r.snapshot.slots {
-                i class=(match slot.outcome {
-                    Some(Outcome::Ok) => "ok",
-                    Some(Outcome::NotOffered) => "not",
-                    Some(Outcome::Failed(_)) => "bad",
-                    None => "yet",
-                }) {}
-            }
-        }
-        @if failed.is_empty() {
-            span.muted { (counted(r.snapshot.slots.len(), "endpoint")) }
-        } @else {
-            span.failing {
-                @for (i, slot) in failed.iter().take(MOST_NAMED).enumerate() {
-                    @if i > 0 { ", " }
-                    (slot.endpoint.name())
-                    @if let Some(outcome) = slot.outcome { " " (outcome) }
-                }
-                @if failed.len() > MOST_NAMED { " and " (failed.len() - MOST_NAMED) " more" }
             }
         }
     }

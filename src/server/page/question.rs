@@ -2,12 +2,14 @@
 //! Whatever stands there, it is a question: what is unknown is left out, what
 //! is too large is cut.
 
+use percent_encoding::utf8_percent_encode;
 use url::form_urlencoded;
 
-use crate::listing::steers;
+use crate::api::SEGMENT;
+use crate::clean::Cleaner;
 
-/// Longest search, in characters.
-const LONGEST: usize = 80;
+/// Bytes of a search that are kept: the field takes 80 characters.
+const MAX_SEARCH: usize = 320;
 
 /// Which targets, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Question {
     pub descending: bool,
     /// Which page, from 1.
     pub page: usize,
+    /// Whether the page stays as it is, and does not load itself anew.
+    pub paused: bool,
 }
 
 macro_rules! words {
@@ -91,11 +95,12 @@ impl Question {
             _ => sort.is_some_and(Sort::begins_descending),
         };
         Question {
-            search: value("q").chars().filter(|c| !steers(*c)).take(LONGEST).collect(),
+            search: Cleaner::default().clean(&value("q"), MAX_SEARCH),
             state: State::of(&value("state")),
             sort,
             descending: descending && sort.is_some(),
             page: value("page").parse().unwrap_or(1).max(1),
+            paused: value("refresh") == "off",
         }
     }
 
@@ -115,6 +120,9 @@ impl Question {
         if self.page > 1 {
             pairs.push(("page", self.page.to_string()));
         }
+        if self.paused {
+            pairs.push(("refresh", "off".to_owned()));
+        }
         pairs
     }
 
@@ -126,6 +134,27 @@ impl Question {
             return "./".to_owned();
         }
         format!("?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    }
+
+    /// The address of this question, relative to a target's page.
+    #[must_use]
+    pub fn href_from_target(&self) -> String {
+        let href = self.href();
+        if href.starts_with('?') { format!("./{href}") } else { href }
+    }
+
+    /// The address of a target's page. The name is in the query: proxies decode, merge
+    /// or refuse the slashes of a URL in a path.
+    #[must_use]
+    pub fn href_of(&self, name: &str) -> String {
+        let paused = if self.paused { "&refresh=off" } else { "" };
+        format!("target?name={}{paused}", utf8_percent_encode(name, SEGMENT))
+    }
+
+    /// The same question on a page that stays as it is, or does not any more.
+    #[must_use]
+    pub fn paused(&self, paused: bool) -> Question {
+        Question { paused, ..self.clone() }
     }
 
     /// The same question of targets in this state, from the first page.
@@ -164,16 +193,18 @@ mod tests {
             ("page=-1&state=up%00&sort=USERS", "./"),
             ("page=99999999999999999999999999", "./"),
             ("state=down&state=up&x=y", "?state=down"),
+            ("refresh=off&state=up", "?state=up&refresh=off"),
+            ("refresh=on", "./"),
             ("q=%ff%fe", "?q=%EF%BF%BD%EF%BF%BD"),
             ("q=%22%3E%3Cscript%3E&&==&%", "?q=%22%3E%3Cscript%3E"),
-            ("q=a%0d%0aSet-Cookie", "?q=aSet-Cookie"),
+            ("q=a%0d%0aSet-Cookie", "?q=a++Set-Cookie"),
             ("q=a%E2%80%AEb%E2%81%A6c", "?q=abc"),
         ] {
             let question = Question::parse(query);
             assert_eq!(question.href(), again, "{query}");
             assert_eq!(Question::parse(again.trim_start_matches(['?', '.', '/'])), question, "{query}");
         }
-        assert_eq!(Question::parse(&format!("q={}", "ä".repeat(10_000))).search.chars().count(), LONGEST);
+        assert_eq!(Question::parse(&format!("q={}", "ä".repeat(10_000))).search.len(), MAX_SEARCH);
     }
 
     #[test]

@@ -8,20 +8,20 @@ use crate::listing::label;
 use crate::metrics::rows;
 use crate::outcome::Outcome;
 use crate::refresh::{Next, Plan};
-use crate::snapshot::{Reading, Slot};
+use crate::snapshot::{Reading, ServedFrom, Slot};
 use crate::target::AttributeValue;
 
 use super::fleet::{asked, state_of};
 use super::words::{Now, apart, bytes, grouped, said, span, took};
-use super::{LONGEST_NAME, exporters, figures};
+use super::{LONGEST_NAME, Question, exporters, figures};
 
 /// Most characters of what a server or the configuration says of one thing.
 const LONGEST: usize = 300;
 
-pub(super) fn body(status: &Status, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
+pub(super) fn body(status: &Status, question: &Question, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let (class, state) = state_of(r);
     html! {
-        nav.crumbs aria-label="Where this is" { a href="../" { "All targets" } }
+        nav.crumbs aria-label="Where this is" { a href=(question.href_from_target()) { "All targets" } }
         div.title {
             h1 { (apart(&r.target.name, LONGEST_NAME)) }
             span class=(format!("state {class}")) { (state) }
@@ -59,7 +59,7 @@ fn warnings(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
         @if plan.held_until > now.moment {
             p.notice {
                 "The server's rate limit is spent: nothing below " code { "/api" } " is asked for another "
-                (span(plan.held_until.saturating_sub(now.moment).as_secs_f64())) "."
+                (span(plan.held_until.since(now.moment).as_secs_f64())) "."
             }
         }
     }
@@ -157,12 +157,12 @@ fn endpoints(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
 }
 
 fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
-    let (class, word) = match slot.outcome {
-        Some(Outcome::Ok) => ("up", "ok"),
-        Some(Outcome::NotOffered) => ("unknown", "not offered"),
-        Some(Outcome::Failed(error)) => ("down", error.name()),
-        None => ("unknown", "not asked yet"),
+    let class = match slot.outcome {
+        Some(Outcome::Ok) => "up",
+        Some(Outcome::NotOffered) | None => "unknown",
+        Some(Outcome::Failed(_)) => "down",
     };
+    let word = slot.outcome.map_or("not asked yet", Outcome::words);
     // Where a connection had just failed, nothing was asked and no time went by.
     let duration = Some(slot.duration).filter(|took| slot.outcome.is_some() && !took.is_zero());
     html! {
@@ -170,6 +170,9 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
             th role="rowheader" scope="row" { code { (slot.endpoint.name()) } }
             td role="cell" data-label="Outcome" {
                 span class=(format!("state {class}")) { (word) }
+                @if slot.outcome == Some(Outcome::Ok) && slot.served_from == ServedFrom::StaleCache {
+                    p.words { "A cache gave an outdated answer: the server itself may be down." }
+                }
                 @if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
                     p.words { (apart(reason, LONGEST)) }
                 }

@@ -1,0 +1,16 @@
+//! What instances answer when nothing is wrong: one file a family of
+//! endpoints, each turning its part of the [truth](crate::truth) into the JSON
+//! of the instance's version.
+
+pub(crate) mod accounts;
+pub(crate) mod activity;
+pub(crate) mod admin;
+pub(crate) mod blocks;
+pub(crate) mod community;
+pub(crate) mod health;
+pub(crate) mod instance;
+pub(crate) mod needs;
+pub(crate) mod nodeinfo;
+mod paging;
+pub(crate) mod peers;
+pub(crate) mod timelines;

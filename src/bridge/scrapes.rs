@@ -1,0 +1,162 @@
+//! Scrapes that come together share one collection and one page a format.
+//!
+//! A scrape joins the round under way, or begins one. The round's work goes on
+//! for as long as a scrape waits for it. Each scrape waits until its own
+//! deadline: then it gets a page of what is known by then, which it shares with
+//! the others that ran out of time meanwhile.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::clock::Moment;
+use crate::export::exposition::Format;
+use crate::export::page::Page;
+use crate::snapshot::{ExporterName, View};
+
+use super::{Bridge, ScrapeError};
+
+/// No collection for `/metrics` takes longer, whatever its clients would wait.
+pub const MAX_COLLECTION: Duration = Duration::from_secs(120);
+
+type Rendered = Result<Arc<Page>, ScrapeError>;
+
+/// The round under way, if any.
+#[derive(Debug)]
+pub struct Scrapes {
+    round: Mutex<Weak<Round>>,
+    /// One page is made at a time: those that nobody wants any more end soon, and the
+    /// memory of several that overlap would add up.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Scrapes {
+    fn default() -> Scrapes {
+        Scrapes { round: Mutex::default(), turns: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+/// A collection and its pages, kept by the scrapes that wait for them.
+#[derive(Debug)]
+struct Round {
+    began: Instant,
+    started: Moment,
+    unix: f64,
+    view: watch::Receiver<Option<Arc<View>>>,
+    /// By whether the collection was complete, and the format without its version.
+    pages: Mutex<HashMap<(bool, bool), Weak<Rendering>>>,
+    /// A complete page is there: later scrapes collect anew.
+    is_over: AtomicBool,
+    _collecting: AbortOnDropHandle<()>,
+}
+
+/// A page in the making, kept by the scrapes that wait for it.
+#[derive(Debug)]
+struct Rendering(watch::Receiver<Option<Rendered>>);
+
+impl Scrapes {
+    /// A page by `deadline` or soon after.
+    pub async fn page(
+        &self,
+        bridge: &Arc<Bridge>,
+        deadline: tokio::time::Instant,
+        format: Format,
+    ) -> Rendered {
+        let round = self.join(bridge);
+        let mut collected = round.view.clone();
+        let view = tokio::select! {
+            biased;
+            // The sender goes without a view only when the collection panicked.
+            view = collected.wait_for(Option::is_some) => view.ok().and_then(|view| view.clone()),
+            () = tokio::time::sleep_until(deadline) => None,
+        };
+        let rendering = round.rendering(bridge, view, format);
+        let mut rendered = rendering.0.clone();
+        let rendered = rendered.wait_for(Option::is_some).await;
+        rendered.ok().and_then(|rendered| rendered.clone()).unwrap_or(Err(ScrapeError::Panicked))
+    }
+
+    fn join(&self, bridge: &Arc<Bridge>) -> Arc<Round> {
+        let mut current = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(round) = current.upgrade().filter(|round| round.may_be_joined(bridge.deadline)) {
+            return round;
+        }
+        let round = Arc::new(Round::begin(bridge));
+        *current = Arc::downgrade(&round);
+        round
+    }
+}
+
+impl Round {
+    fn begin(bridge: &Arc<Bridge>) -> Round {
+        let clock = bridge.refresher.clock();
+        let (started, unix) = (clock.now(), clock.unix());
+        let (found, view) = watch::channel(None);
+        let collecting = bridge.clone();
+        let collecting = tokio::spawn(async move {
+            let view = collecting.refreshed(MAX_COLLECTION, ExporterName::Prometheus.name()).await;
+            found.send_replace(Some(view));
+        });
+        Round {
+            began: Instant::now(),
+            started,
+            unix,
+            view,
+            pages: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            _collecting: AbortOnDropHandle::new(collecting),
+        }
+    }
+
+    /// A target that hangs can make a collection long. What is due by then has
+    /// to be asked for all the same.
+    fn may_be_joined(&self, within: Duration) -> bool {
+        !self.is_over.load(Ordering::Relaxed) && self.began.elapsed() < within
+    }
+
+    /// The page of a view, or of what is known where the collection goes on.
+    fn rendering(
+        self: &Arc<Self>,
+        bridge: &Arc<Bridge>,
+        view: Option<Arc<View>>,
+        format: Format,
+    ) -> Arc<Rendering> {
+        let key = (view.is_some(), format.is_openmetrics());
+        let mut pages = self.lock();
+        if let Some(rendering) = pages.get(&key).and_then(Weak::upgrade)
+            && (view.is_some() || rendering.0.borrow().is_none())
+        {
+            return rendering;
+        }
+        let view = view.unwrap_or_else(|| bridge.refresher.known_since(self.started, self.unix));
+        let (done, rendered) = watch::channel(None);
+        let rendering = Arc::new(Rendering(rendered));
+        let (bridge, round, wanted) = (bridge.clone(), self.clone(), Arc::downgrade(&rendering));
+        pages.insert(key, wanted.clone());
+        let turn = bridge.scrapes.turns.clone().acquire_owned();
+        let make = move || {
+            let is_wanted = || wanted.strong_count() > 0;
+            let page = bridge.render(&view, format, &is_wanted).map(Arc::new);
+            if is_wanted() {
+                bridge.scraped(&page, &view, round.began, format);
+            }
+            round.is_over.fetch_or(key.0, Ordering::Relaxed);
+            done.send_replace(Some(page));
+        };
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _turn = turn.await;
+            // A panic is told by the sender's end.
+            let _ = tokio::task::spawn_blocking(make).await;
+        });
+        rendering
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(bool, bool), Weak<Rendering>>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,365 @@
+//! The settings of the bridge: a row for each key at the top of the file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::error::{Errors, Place};
+use super::log_filter::LogFilter;
+use super::otel;
+use super::setting::{Env, Flag, Group, Origins, Setting, Structure, Value};
+use super::syntax::{Boolean, Count, List, OneOf, Parsed, Plain, Size, Time};
+use super::values::{self, Listen};
+use super::{Compat, Config, LogFormat};
+use crate::export::otlp::MIN_REQUEST;
+use crate::fetch::parse_contact;
+
+/// The port that OpenTelemetry gives to Prometheus exporters.
+const OTEL_PORT: u16 = 9464;
+/// The port of the 2018 exporter, which `--compat dada` stands in for.
+const DADA_PORT: u16 = 9410;
+
+const OTEL_HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+const OTEL_PORT_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+const OTEL_LOG_VARIABLE: &str = "OTEL_LOG_LEVEL";
+
+/// A configuration that is being read.
+pub struct BridgeDraft {
+    /// Every setting that is a field of the configuration as it is.
+    pub config: Config,
+    /// Addresses, some of them without a port.
+    pub listen: Option<Vec<Listen>>,
+    /// Whether targets that say nothing report details by endpoint.
+    pub endpoint_details: bool,
+}
+
+/// A setting that is this field of the configuration.
+macro_rules! field {
+    ($syntax:expr, config $(.$field:ident)+) => {
+        &Value {
+            syntax: $syntax,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.config $(.$field)+ = value;
+                Ok(())
+            },
+            get: |config: &Config| Some(Clone::clone(&config $(.$field)+)),
+        }
+    };
+}
+
+/// A server that needs longer than this is as good as down, and a scrape could not
+/// wait for it.
+pub const REQUEST_TIME: Time = Time { min: Duration::from_millis(100), max: Duration::from_secs(300) };
+/// A client of ours may be slower than a server that is asked.
+const WAITING: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(3600) };
+const AGE: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
+const REQUESTS: Count = Count { min: 1, max: 65_536 };
+/// With fewer, a page in a browser takes all.
+const CONNECTIONS: Count = Count { min: 4, max: 65_536 };
+const BODY: Size = Size { min: 1 << 10, max: 64 << 20 };
+const REQUEST: Size = Size { min: MIN_REQUEST as usize, max: 64 << 20 };
+/// 64 GiB, where there can be as much.
+const BACKLOG: Size = Size { min: 0, max: if usize::BITS < 64 { 1 << 30 } else { 1 << 36 } };
+
+const ADDRESSES: List<Parsed<Listen>> = List {
+    kind: "address, or list of addresses",
+    expected: "a list of addresses",
+    item: Parsed {
+        kind: "address",
+        placeholder: "ADDR",
+        expected: "an address such as 127.0.0.1:9464",
+        parse: values::listen,
+        show: ToString::to_string,
+    },
+    or_one: true,
+};
+const HOSTS: List<Parsed<String>> = List {
+    kind: "host, or list of hosts",
+    expected: "a list of hosts",
+    item: Parsed {
+        kind: "host",
+        placeholder: "HOST",
+        expected: "a host such as metrics.example.org",
+        parse: values::listen_host,
+        show: String::clone,
+    },
+    or_one: true,
+};
+const COMPAT: OneOf<Compat> = OneOf(&[
+    ("dada", Compat::Dada, "the 2018 Python exporter: `mastodon_user_count`, one target, no labels"),
+    ("systemli", Compat::Systemli, "systemli's exporter: `mastodon_users{host=\"…\"}`"),
+]);
+const CONTACT: Parsed<String> =
+    Parsed { kind: "URL", placeholder: "URL", expected: "a URL", parse: parse_contact, show: String::clone };
+const LOG_LEVEL: Parsed<LogFilter> = Parsed {
+    kind: "`off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module",
+    placeholder: "LEVEL",
+    expected: "a level such as info",
+    parse: LogFilter::parse,
+    show: ToString::to_string,
+};
+const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[
+    ("text", LogFormat::Text, "for people"),
+    ("logfmt", LogFormat::Logfmt, "`key=value` pairs"),
+    ("json", LogFormat::Json, "one JSON object"),
+]);
+
+/// Keys at the top of the file.
+pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
+    Setting::new(
+        "targets",
+        &Structure("list of targets"),
+        "Servers to poll: `mastodon.social` (https is assumed), `example.org:8443`, `http://127.0.0.1:3000`.",
+    )
+    .details(
+        "In the file, a target may also be a map with the keys of a target. In the variable, targets are separated \
+         by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; targets of the \
+         file are added.",
+    )
+    .flag(Flag::arguments(Group::Targets)),
+    Setting::new(
+        "defaults",
+        &Structure("map"),
+        "Settings for all targets, those of the command line included: the keys of a target marked so below.",
+    )
+    .details(
+        "A target's own lists are added to these, its maps are merged into these, everything else replaces these.",
+    ),
+    Setting::new(
+        "listen",
+        &Value {
+            syntax: ADDRESSES,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.listen = Some(value);
+                Ok(())
+            },
+            get: |config: &Config| {
+                let listen = |address: &SocketAddr| Listen::At(address.ip(), Some(address.port()));
+                Some(config.listen.iter().map(listen).collect())
+            },
+        },
+        "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all IPv4 \
+         addresses; `none` for no pull at all.",
+    )
+    .flag(Flag::of(Group::Address).short('l'))
+    .otel(&[OTEL_HOST_VARIABLE, OTEL_PORT_VARIABLE]),
+    Setting::new(
+        "listen_hosts",
+        &Value {
+            syntax: HOSTS,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.config.listen_hosts = value;
+                Ok(())
+            },
+            get: |config: &Config| Some(config.listen_hosts.clone()).filter(|hosts| !hosts.is_empty()),
+        },
+        "The host names, beside loopback names and addresses, that `/metrics` and the pages answer to: \
+         `*.example.org` for those below a domain, `*` for any.",
+    )
+    .details("It is for a proxy that passes on the name it was asked for.")
+    .default("loopback names, if `listen` is a loopback address; else any")
+    .flag(Flag::of(Group::Page).named("listen-host")),
+    Setting::new(
+        "listen_max_connections",
+        field!(CONNECTIONS, config.limits.max_connections),
+        "Open connections of clients; one more takes the place of the one that has waited longest for its client.",
+    ),
+    Setting::new(
+        "listen_max_requests",
+        field!(REQUESTS, config.limits.max_requests),
+        "Responses with metrics or pages under way at once; one more waits for its turn, for a few seconds, and is then answered with 503.",
+    ),
+    Setting::new(
+        "listen_header_timeout",
+        field!(REQUEST_TIME, config.limits.header_timeout),
+        "Time for a client to send the headers of a request.",
+    ),
+    Setting::new(
+        "listen_idle_timeout",
+        field!(WAITING, config.limits.idle_timeout),
+        "How long a client's connection is kept between requests.",
+    )
+    .details("Longer than the scrape interval, so that Prometheus keeps its connection."),
+    Setting::new(
+        "listen_write_timeout",
+        field!(WAITING, config.limits.write_timeout),
+        "Time for a client to take a whole response.",
+    ),
+    Setting::new(
+        "compat",
+        &Value {
+            syntax: COMPAT,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.config.compat = Some(value);
+                Ok(())
+            },
+            get: |config: &Config| config.compat,
+        },
+        "Also serves the metric names of an older exporter. `dada` makes 9410 the default port.",
+    )
+    .flag(Flag::of(Group::Address)),
+    Setting::new(
+        "scope_labels",
+        field!(Boolean, config.scope_labels),
+        "Whether `/metrics` carries `otel_scope_*` labels.",
+    )
+    .flag(Flag::off(Group::Page, "without-scope-labels", "Leave `otel_scope_*` labels out of `/metrics`.")),
+    Setting::new(
+        "endpoint_details",
+        &Value {
+            syntax: Boolean,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.endpoint_details = value;
+                Ok(())
+            },
+            // Each target has its own.
+            get: |_: &Config| None,
+        },
+        "Whether last success, duration and size are reported for each endpoint of every target.",
+    )
+    .details(
+        "`defaults` and targets can say otherwise, but not where a flag or a variable turns the details off.",
+    )
+    .default("`true`")
+    .flag(Flag::off(
+        Group::Collection,
+        "no-endpoint-details",
+        "Report no last success, duration and size by endpoint, for any target.",
+    )),
+    Setting::new(
+        "deadline",
+        field!(REQUEST_TIME, config.deadline),
+        "How long a collection may take when the scraper sets no shorter time.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new("timeout", field!(REQUEST_TIME, config.http.timeout), "Time for a whole request.")
+        .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "connect_timeout",
+        field!(REQUEST_TIME, config.http.connect_timeout),
+        "Time to connect, TLS included.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "dns_timeout",
+        field!(REQUEST_TIME, config.http.dns_timeout),
+        "Time to find the addresses of a name.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "connection_age",
+        field!(AGE, config.http.connection_age),
+        "The greatest age of a connection: then a new one is made, to where the name leads by then.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new("max_requests", field!(REQUESTS, config.http.max_requests), "Requests under way in all.")
+        .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "max_requests_per_host",
+        field!(REQUESTS, config.http.max_requests_per_host),
+        "Requests under way per host.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "max_body",
+        field!(BODY, config.http.max_body),
+        "The largest answer that is read, decoded.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "otlp_max_request_size",
+        field!(REQUEST, config.delivery.max_request),
+        "The greatest OTLP request, before compression. Requests that the receiver finds too large become smaller \
+         by themselves.",
+    )
+    .flag(Flag::of(Group::Push)),
+    Setting::new(
+        "otlp_backlog_size",
+        field!(BACKLOG, config.delivery.backlog),
+        "How much may wait for an OTLP receiver that is away, compressed. When it is full, the oldest go first. \
+         0 switches the backlog off: what cannot be delivered is lost.",
+    )
+    .details("It is the limit of each signal: metrics, logs and traces.")
+    .flag(Flag::of(Group::Push)),
+    Setting::new(
+        "otlp_backlog_directory",
+        &Value {
+            syntax: Plain { kind: "path", placeholder: "DIR", expected: "the path of a directory" },
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, place: &Place| {
+                draft.config.delivery.directory = Some(place.directory().join(value));
+                Ok(())
+            },
+            get: |config: &Config| config.delivery.directory.as_ref().map(|path| path.display().to_string()),
+        },
+        "A directory in which the backlog outlives a restart or a crash of the bridge.",
+    )
+    .details(
+        "In the configuration file, the path is relative to that file. Each bridge needs a directory of its own.",
+    )
+    .default("in memory")
+    .flag(Flag::of(Group::Push)),
+    Setting::new(
+        "contact",
+        field!(CONTACT, config.http.contact),
+        "A URL in the User-Agent by which an administrator can reach you.",
+    )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "log_level",
+        field!(LOG_LEVEL, config.log.level),
+        "Least severe messages to log: `off`, `error`, `warn`, `info`, `debug` or `trace`.",
+    )
+    .details(
+        "`debug` has each collection and export, `trace` each request. Or levels by module, as in \
+         `info,fedimeter::fetch=debug`.",
+    )
+    .flag(Flag::of(Group::Logging))
+    .otel(&[OTEL_LOG_VARIABLE]),
+    Setting::new("log_format", field!(LOG_FORMAT, config.log.format), "How log lines are written.")
+        .flag(Flag::of(Group::Logging)),
+];
+
+impl BridgeDraft {
+    /// What holds where nothing is said but by the variables of OpenTelemetry.
+    pub fn new(env: Env<'_>, origins: &mut Origins) -> BridgeDraft {
+        let mut config = Config::default();
+        if let Some(level) = LogFilter::of_otel(env) {
+            config.log.level = level;
+            origins.note("log_level", Place::outside(OTEL_LOG_VARIABLE), false);
+        }
+        BridgeDraft { config, listen: None, endpoint_details: true }
+    }
+
+    /// The addresses to listen on, each with its port. `origins` have where they
+    /// were given.
+    pub fn addresses(&self, env: Env<'_>, origins: &mut Origins, errors: &Errors) -> Vec<SocketAddr> {
+        let port = if self.config.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
+        let listen = self.listen.clone().unwrap_or_else(|| {
+            let (ip, port) = otel::prometheus(env);
+            for (is_set, name) in [(ip.is_some(), OTEL_HOST_VARIABLE), (port.is_some(), OTEL_PORT_VARIABLE)] {
+                if is_set {
+                    origins.note("listen", Place::outside(name), true);
+                }
+            }
+            vec![Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)]
+        });
+        let place = origins.of("listen").last().cloned().unwrap_or_else(|| Place::outside("listen"));
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in listen.iter().filter_map(|listen| listen.socket(port)) {
+            // Port 0 is a new port each time.
+            if addresses.contains(&address) && address.port() != 0 {
+                errors.push(place.error(format!("{address} is given twice; remove one of them")));
+            }
+            addresses.push(address);
+        }
+        if listen.len() > 1 && listen.contains(&Listen::Off) {
+            errors.push(place.error("none stands beside an address; remove one of them"));
+        }
+        addresses
+    }
+}

@@ -1,0 +1,281 @@
+//! Flags over variables over the file over `OTEL_*` over defaults: all sources become
+//! one checked [`Config`].
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::bridge::{BRIDGE, BridgeDraft};
+use super::error::{ConfigErrors, Errors, Place};
+use super::setting::{Env, Flags, Key, Origins, Outside, Setting, read_fields, read_outside};
+use super::target::{TARGET, TargetDraft};
+use super::yaml::{Document, Fields, MAX_FILE, Node};
+use super::{Compat, Config};
+use crate::target::{AttributeValue, Target, parse_target};
+
+const NO_TARGET: &str = "no target: name a server in one of these three ways:
+  an argument:  fedimeter mastodon.social
+  a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
+  a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
+
+/// Commands, which are no targets, but for a slip in the order.
+const COMMANDS: [&str; 8] = ["serve", "once", "check", "healthcheck", "demo", "metrics", "simulate", "help"];
+
+/// Where a configuration comes from.
+pub struct Sources<'a> {
+    /// The file of `--config`.
+    pub file: Option<&'a Path>,
+    /// Targets given as arguments. Where there are some, those of
+    /// `FEDIMETER_TARGETS` and `MASTODON_HOST` do not count.
+    pub targets: &'a [String],
+    /// Flags, and which variables count beside them.
+    pub flags: Flags,
+    /// The environment.
+    pub env: Env<'a>,
+}
+
+/// A configuration, and where each value of it comes from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The origins of the settings of the bridge.
+    pub bridge: Origins,
+    /// The origins of the settings of each target.
+    pub targets: Vec<Origins>,
+}
+
+/// A target with what was said of it.
+struct Given {
+    place: Place,
+    url: Url,
+    draft: TargetDraft,
+    origins: Origins,
+}
+
+/// Reads every source and makes one configuration of them.
+pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
+    let errors = Errors::default();
+    let text = sources.file.and_then(|path| read_text(path, &errors));
+    load_with(text.as_deref().zip(sources.file), sources, &errors)
+}
+
+/// The same with the contents of a file in place of [`Sources::file`].
+pub(super) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
+    load_with(Some((text, path)), sources, &Errors::default())
+}
+
+/// Reads the settings of the bridge alone. Those of targets may be wrong.
+pub(super) fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
+    let errors = Errors::default();
+    let text = sources.file.and_then(|path| read_text(path, &errors));
+    let document = text.as_deref().zip(sources.file).map(|(text, path)| Document::parse(path, text, &errors));
+    let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
+    let (config, ..) = bridge(sources, fields.as_ref(), &errors);
+    // What became of the targets since the bridge has read them is for its next start.
+    let of_targets = |path: &str| ["targets", "defaults"].iter().any(|key| path.starts_with(key));
+    errors.retain(|error| error.place.file.is_none() || !of_targets(&error.place.path));
+    errors.none_or(config)
+}
+
+fn load_with(
+    file: Option<(&str, &Path)>,
+    sources: &Sources<'_>,
+    errors: &Errors,
+) -> Result<Loaded, ConfigErrors> {
+    let document = file.map(|(text, path)| Document::parse(path, text, errors));
+    let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
+    let fields = fields.as_ref();
+    let (mut config, bridge, details) = bridge(sources, fields, errors);
+
+    let mut defaults = (TargetDraft::new(), Origins::default());
+    defaults.0.target.endpoint_details = details;
+    if let Some(fields) = fields.and_then(|fields| defaults_fields(fields.get("defaults")?)) {
+        read_fields(TARGET, &fields, &mut defaults.0, &mut defaults.1);
+    }
+    let mut given = given_targets(sources, &defaults, errors);
+    let in_file = fields.and_then(|fields| fields.get("targets")?.items("a list of targets"));
+    given.extend(in_file.unwrap_or_default().iter().filter_map(|node| target(node, &defaults)));
+
+    // Details can be turned off for all from outside, whatever the file says.
+    let no_details =
+        !details && bridge.of("endpoint_details").last().is_some_and(|place| place.file.is_none());
+    let mut targets = Vec::new();
+    let mut origins = Vec::new();
+    for Given { place, url, draft, origins: mut of_target } in given {
+        let mut target = draft.build(&url, &place, sources.env, errors);
+        if no_details {
+            target.endpoint_details = false;
+        }
+        of_target.note("url", place.clone(), false);
+        targets.push((place, target));
+        origins.push(of_target);
+    }
+    check_twice(&targets, errors);
+    if targets.is_empty() && errors.is_empty() {
+        errors.push(Place::outside("").error(NO_TARGET));
+    }
+    if config.compat == Some(Compat::Dada) && targets.len() > 1 {
+        let place = bridge.of("compat").last().cloned().unwrap_or_else(|| Place::outside("compat"));
+        errors.push(place.error(format!(
+            "dada has no label to tell targets apart, and there are {}; use systemli, or one bridge a target",
+            targets.len()
+        )));
+    }
+    config.file = sources.file.map(Path::to_owned);
+    config.targets = targets.into_iter().map(|(_, target)| target).collect();
+    errors.none_or(Loaded { config, bridge, targets: origins })
+}
+
+/// The settings of the bridge, where they come from, and whether targets that say
+/// nothing report details by endpoint.
+fn bridge(sources: &Sources<'_>, fields: Option<&Fields<'_>>, errors: &Errors) -> (Config, Origins, bool) {
+    let mut origins = Origins::default();
+    let mut draft = BridgeDraft::new(sources.env, &mut origins);
+    if let Some(fields) = fields {
+        read_fields(BRIDGE, fields, &mut draft, &mut origins);
+    }
+    read_outside(BRIDGE, &outside(sources, errors), &mut draft, &mut origins);
+    draft.config.listen = draft.addresses(sources.env, &mut origins, errors);
+    (draft.config, origins, draft.endpoint_details)
+}
+
+fn outside<'a>(sources: &'a Sources<'_>, errors: &'a Errors) -> Outside<'a> {
+    Outside { flags: &sources.flags, env: sources.env, errors }
+}
+
+fn read_text(path: &Path, errors: &Errors) -> Option<String> {
+    let text = read_utf8(path).map_err(|message| {
+        errors.push(Place::outside(path.display().to_string()).error(message));
+    });
+    text.ok()
+}
+
+fn read_utf8(path: &Path) -> Result<String, String> {
+    let cannot =
+        |e: std::io::Error| format!("cannot read the configuration: {e}; check the path of --config");
+    let file = File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("is larger than 16 MiB; divide the targets among several bridges".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let read = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
+        let line = read.matches('\n').count() + 1;
+        format!("is not UTF-8 at line {line}; save it as UTF-8")
+    })
+}
+
+fn names<D, R>(rows: &[Setting<D, R>], has: impl Fn(&Key) -> bool) -> Vec<&'static str> {
+    rows.iter().filter(|row| has(&row.key)).map(|row| row.key.name).collect()
+}
+
+fn bridge_fields<'d>(root: &Node<'d>) -> Option<Fields<'d>> {
+    root.fields("a map of settings", &names(BRIDGE, |_| true), |_| None)
+}
+
+fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
+    let known = names(TARGET, |key| key.of_one_server.is_none());
+    node.fields("a map of settings", &known, |name| {
+        // The list of known keys alone would not say why a key of a target is none here.
+        let row = TARGET.iter().find(|row| row.key.name == name);
+        let reason = row.and_then(|row| row.key.of_one_server);
+        reason.map(|reason| format!("{reason}; move it to its target")).or_else(|| no_token(name))
+    })
+}
+
+fn no_token(key: &str) -> Option<String> {
+    let message = "a token never stands in the configuration; name its file in `token_file` or its variable in \
+                   `token_env`";
+    matches!(key, "token" | "access_token" | "bearer_token").then(|| message.to_owned())
+}
+
+/// A target of the file.
+fn target(node: &Node<'_>, (draft, origins): &(TargetDraft, Origins)) -> Option<Given> {
+    let (place, mut draft, mut origins) = (node.place(), draft.clone(), origins.clone());
+    if node.is_text() {
+        let url = node.parse("a host or a URL", parse_target)?;
+        return Some(Given { place, url, draft, origins });
+    }
+    let fields = node.fields("a host, a URL or a map with `url`", &names(TARGET, |_| true), no_token)?;
+    // A misspelt or empty `url` has been noted already.
+    if fields.get("url").is_none() && fields.complete {
+        node.error("has no `url`; give the host or the URL of the server");
+    }
+    read_fields(TARGET, &fields, &mut draft, &mut origins);
+    Some(Given { place, url: draft.url.take()?, draft, origins })
+}
+
+/// The targets of the command line, or else of the environment.
+fn given_targets(sources: &Sources<'_>, defaults: &(TargetDraft, Origins), errors: &Errors) -> Vec<Given> {
+    let mut given: Vec<(Place, Url)> = Vec::new();
+    let mut add = |place: Place, text: &str| match parse_target(text) {
+        Ok(url) => given.push((place, url)),
+        Err(message) => errors.push(place.error(message)),
+    };
+    for (i, text) in sources.targets.iter().enumerate() {
+        let place = Place::outside(format!("target {} of the command line", i + 1));
+        if COMMANDS.contains(&text.as_str()) {
+            errors.push(place.error(format!(
+                "`{text}` is a command; write it first: fedimeter {text} …, or https://{text} for a host of \
+                 that name"
+            )));
+        } else {
+            add(place, text);
+        }
+    }
+    if sources.targets.is_empty() {
+        let set = |name: &str| (sources.env)(name).filter(|value| !value.trim().is_empty());
+        if let Some(text) = set("MASTODON_HOST") {
+            add(Place::outside("MASTODON_HOST"), &text);
+        }
+        let text = set("FEDIMETER_TARGETS").unwrap_or_default();
+        let names = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|name| !name.is_empty());
+        for (i, name) in names.enumerate() {
+            add(Place::outside(format!("FEDIMETER_TARGETS[{i}]")), name);
+        }
+    }
+    let outside = outside(sources, errors);
+    let (mut draft, mut origins) = defaults.clone();
+    read_outside(TARGET, &outside, &mut draft, &mut origins);
+    for key in TARGET.iter().map(|row| &row.key) {
+        let wrong = |message: String| outside.with(key, |given| given.error(message));
+        match key.of_one_server {
+            Some(reason) if given.len() > 1 => {
+                wrong(format!("{reason}, and {} are given; name it for its target in --config", given.len()));
+            }
+            _ if given.is_empty() && sources.file.is_some() => {
+                wrong(
+                    "is about targets given as arguments or variables, and there are none; say it in the file"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+    }
+    let with_settings = |(place, url)| Given { place, url, draft: draft.clone(), origins: origins.clone() };
+    given.into_iter().map(with_settings).collect()
+}
+
+/// Two targets must differ in what is polled, and in the attributes of their
+/// points, which would else be two points of one series.
+fn check_twice(targets: &[(Place, Target)], errors: &Errors) {
+    let mut polled: BTreeMap<(&str, Option<&str>), &Place> = BTreeMap::new();
+    let mut identities: BTreeMap<&[(Arc<str>, AttributeValue)], &Place> = BTreeMap::new();
+    for (place, target) in targets {
+        if let Some(first) = polled.insert((target.url.as_str(), target.host.as_deref()), place) {
+            errors.push(
+                place.error(format!("{} is given twice, first as {first}; remove one of them", target.name)),
+            );
+        } else if let Some(first) = identities.insert(&*target.identity, place) {
+            errors.push(place.error(format!(
+                "its points would have the attributes of {first}; give one of the two an attribute of its own"
+            )));
+        }
+    }
+}

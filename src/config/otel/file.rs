@@ -1,0 +1,393 @@
+//! Declarative configuration (`OTEL_CONFIG_FILE`): what a file says becomes the
+//! variables that say the same, so that each setting has one reader, one set of bounds
+//! and one meaning. What no variable says is not supported, and an error with its path.
+
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use saphyr::{LoadableYamlNode, Yaml};
+
+use super::otlp::variables;
+use super::{OtelEnv, OtelEnvError};
+use crate::config::yaml::too_deep;
+use crate::export::otlp::Signal;
+use node::Node;
+
+/// Where the file's path stands: the stable name, and the one that it had before.
+const VARIABLES: [&str; 2] = ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"];
+
+/// The largest file that is read.
+const MAX_FILE: u64 = 1 << 20;
+
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The variables that a file stands for.
+#[derive(Debug, Default)]
+pub struct File {
+    name: String,
+    /// Each with the path in the file that it comes from.
+    set: BTreeMap<&'static str, (String, String)>,
+    errors: Vec<OtelEnvError>,
+}
+
+/// The variable that names a file, if one does.
+pub fn variable(environment: Environment<'_>) -> Option<&'static str> {
+    let names_file = |name: &&str| environment(name).is_some_and(|path| !path.trim().is_empty());
+    VARIABLES.into_iter().find(names_file)
+}
+
+/// What holds: the file, if one is named, and else the environment.
+pub fn named(environment: Environment<'_>) -> Option<File> {
+    let variable = variable(environment)?;
+    let path = environment(variable)?.trim().to_owned();
+    let fail = |message: String| File {
+        errors: vec![OtelEnvError { variable: variable.to_owned(), message }],
+        ..File::default()
+    };
+    let cannot =
+        |error: std::io::Error| format!("cannot read {path}: {error}; check the path and its permissions");
+    let text = std::fs::metadata(&path).map_err(cannot).and_then(|metadata| {
+        if !metadata.is_file() {
+            return Err(format!("{path} is not a file; name a YAML file"));
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).map_err(cannot)?;
+        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(cannot)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(format!("{path} is larger than {MAX_FILE} bytes"));
+        }
+        Ok(text)
+    });
+    Some(text.map_or_else(fail, |text| File::parse(&path, &text, environment)))
+}
+
+impl File {
+    /// What `text` says; variables in it come from `environment`.
+    pub fn parse(name: &str, text: &str, environment: Environment<'_>) -> File {
+        let mut file = File { name: name.to_owned(), ..File::default() };
+        if let Some(message) = too_deep(text) {
+            file.fail("", &message);
+            return file;
+        }
+        match Yaml::load_from_str(text) {
+            Ok(documents) => match &documents[..] {
+                [root] => {
+                    let root = Node::root(root, environment);
+                    file.configuration(&root);
+                    for (path, message) in root.errors.borrow().iter() {
+                        file.fail(path, message);
+                    }
+                }
+                _ => file.fail("", "is not one YAML document; write one"),
+            },
+            Err(e) => file.fail("", &format!("is not YAML: {}, at line {}", e.info(), e.marker().line())),
+        }
+        file
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.set.get(name).map(|(value, _)| value.clone())
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong or not supported, with its path.
+    pub fn read(mut self) -> Result<OtelEnv, Vec<OtelEnvError>> {
+        let read = OtelEnv::of_variables(&|name| self.get(name));
+        let (env, wrong) = match read {
+            Ok((env, warnings)) => {
+                let wrong = warnings.into_iter().map(|w| (w.variable, w.message)).collect();
+                (Some(env), wrong)
+            }
+            Err(errors) => (None, errors.into_iter().map(|e| (e.variable, e.message)).collect::<Vec<_>>()),
+        };
+        // A variable that is wrong is ignored; a file that is wrong is not started with.
+        for (variable, message) in wrong {
+            let path = self.set.get(&*variable).map_or(variable.as_str(), |(_, path)| path);
+            let place = self.place(path);
+            self.errors.push(OtelEnvError { variable: place, message: message.replace(": ignored", "") });
+        }
+        match env {
+            Some(env) if self.errors.is_empty() => Ok(env),
+            _ => Err(self.errors),
+        }
+    }
+
+    fn place(&self, path: &str) -> String {
+        if path.is_empty() { self.name.clone() } else { format!("{}: {path}", self.name) }
+    }
+
+    fn fail(&mut self, path: &str, message: &str) {
+        let variable = self.place(path);
+        self.errors.push(OtelEnvError { variable, message: message.to_owned() });
+    }
+
+    /// Sets a variable to what a node says, if it says anything.
+    fn set(&mut self, variable: &'static str, node: Option<&Node<'_>>) {
+        if let Some(node) = node
+            && let Some(text) = node.text()
+        {
+            self.put(variable, text, node);
+        }
+    }
+
+    fn put(&mut self, variable: &'static str, value: String, node: &Node<'_>) {
+        if self.set.get(variable).is_some_and(|(before, _)| *before != value) {
+            node.fail("differs from another that fedimeter has one setting for; give both the same value");
+        }
+        self.set.insert(variable, (value, node.path.clone()));
+    }
+
+    fn configuration(&mut self, root: &Node<'_>) {
+        let fields = root.fields(&[
+            "file_format",
+            "disabled",
+            "log_level",
+            "resource",
+            "meter_provider",
+            "logger_provider",
+            "tracer_provider",
+        ]);
+        let format = fields.get("file_format");
+        match format.and_then(Node::text) {
+            // Minor versions add to the schema: what they add that is not known is an error below.
+            Some(version) if version == "1" || version.starts_with("1.") => {}
+            Some(_) => root.fail_at("file_format", "is not a version that is supported; write \"1.0\""),
+            None => root.fail_at("file_format", "is missing; write file_format: \"1.0\""),
+        }
+        self.set("OTEL_SDK_DISABLED", fields.get("disabled"));
+        self.set("OTEL_LOG_LEVEL", fields.get("log_level"));
+        if let Some(resource) = fields.get("resource") {
+            self.resource(resource);
+        }
+        self.put("OTEL_METRICS_EXPORTER", "none".to_owned(), root);
+        if let Some(provider) = fields.get("meter_provider") {
+            self.meter_provider(provider);
+        }
+        for (signal, provider) in [(Signal::Logs, "logger_provider"), (Signal::Traces, "tracer_provider")] {
+            if let Some(provider) = fields.get(provider) {
+                self.provider(signal, provider);
+            }
+        }
+    }
+
+    fn resource(&mut self, node: &Node<'_>) {
+        let fields = node.fields(&["attributes", "attributes_list"]);
+        let mut list: Vec<String> = fields.get("attributes_list").and_then(Node::text).into_iter().collect();
+        for attribute in fields.get("attributes").map(Node::items).unwrap_or_default() {
+            let fields = attribute.fields(&["name", "value", "type"]);
+            let text = |key: &str| fields.get(key).and_then(Node::text);
+            if text("type").is_some_and(|kind| kind != "string") {
+                attribute.fail_at("type", "is not supported; attributes of the resource are strings here");
+            }
+            match (text("name"), text("value")) {
+                (Some(name), Some(value)) => list.push(format!("{}={}", encode(&name), encode(&value))),
+                (None, _) => attribute.fail("has no name"),
+                (Some(_), None) => {}
+            }
+        }
+        if !list.is_empty() {
+            self.put("OTEL_RESOURCE_ATTRIBUTES", list.join(","), node);
+        }
+    }
+
+    fn meter_provider(&mut self, node: &Node<'_>) {
+        let fields = node.fields(&["readers", "exemplar_filter"]);
+        self.set("OTEL_METRICS_EXEMPLAR_FILTER", fields.get("exemplar_filter"));
+        let mut exporters: Vec<&str> = Vec::new();
+        for reader in fields.get("readers").map(Node::items).unwrap_or_default() {
+            let exporter = match reader.only(&["periodic", "pull"]) {
+                Some(("periodic", periodic)) => self.periodic(&periodic),
+                Some((_, pull)) => self.pull(&pull),
+                None => None,
+            };
+            match exporter {
+                Some(exporter) if exporters.contains(&exporter) => {
+                    reader.fail("is the second of its kind; fedimeter has one of each");
+                }
+                exporter => exporters.extend(exporter),
+            }
+        }
+        if !exporters.is_empty() {
+            self.set.insert("OTEL_METRICS_EXPORTER", (exporters.join(","), node.path.clone()));
+        }
+    }
+
+    fn periodic(&mut self, node: &Node<'_>) -> Option<&'static str> {
+        let fields = node.fields(&["interval", "timeout", "exporter"]);
+        self.set("OTEL_METRIC_EXPORT_INTERVAL", fields.get("interval"));
+        self.set("OTEL_METRIC_EXPORT_TIMEOUT", fields.get("timeout"));
+        match node.needs(&fields, "exporter")?.only(&["otlp_http", "otlp_grpc", "console"])? {
+            ("console", console) => {
+                console.fields(&[]);
+                Some("console")
+            }
+            (kind, exporter) => {
+                self.otlp(Signal::Metrics, kind, &exporter);
+                Some("otlp")
+            }
+        }
+    }
+
+    fn pull(&mut self, node: &Node<'_>) -> Option<&'static str> {
+        let fields = node.fields(&["exporter"]);
+        let (_, exporter) = node.needs(&fields, "exporter")?.only(&["prometheus/development"])?;
+        let fields = exporter.fields(&["host", "port"]);
+        self.set("OTEL_EXPORTER_PROMETHEUS_HOST", fields.get("host"));
+        self.set("OTEL_EXPORTER_PROMETHEUS_PORT", fields.get("port"));
+        Some("prometheus")
+    }
+
+    /// The provider of logs or traces: one batch processor with an OTLP exporter.
+    fn provider(&mut self, signal: Signal, node: &Node<'_>) {
+        let [exporter, delay, timeout, queue, batch] = match signal {
+            Signal::Traces => [
+                "OTEL_TRACES_EXPORTER",
+                "OTEL_BSP_SCHEDULE_DELAY",
+                "OTEL_BSP_EXPORT_TIMEOUT",
+                "OTEL_BSP_MAX_QUEUE_SIZE",
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            ],
+            _ => [
+                "OTEL_LOGS_EXPORTER",
+                "OTEL_BLRP_SCHEDULE_DELAY",
+                "OTEL_BLRP_EXPORT_TIMEOUT",
+                "OTEL_BLRP_MAX_QUEUE_SIZE",
+                "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+            ],
+        };
+        let known: &[&str] =
+            if signal == Signal::Traces { &["processors", "sampler"] } else { &["processors"] };
+        let fields = node.fields(known);
+        let processors = fields.get("processors").map(Node::items).unwrap_or_default();
+        if let [_, second, ..] = &processors[..] {
+            second.fail("is the second processor; fedimeter has one");
+        }
+        let Some(first) = processors.first() else { return };
+        let Some((_, processor)) = first.only(&["batch"]) else { return };
+        let of_batch = processor.fields(&[
+            "schedule_delay",
+            "export_timeout",
+            "max_queue_size",
+            "max_export_batch_size",
+            "exporter",
+        ]);
+        self.set(delay, of_batch.get("schedule_delay"));
+        self.set(timeout, of_batch.get("export_timeout"));
+        self.set(queue, of_batch.get("max_queue_size"));
+        self.set(batch, of_batch.get("max_export_batch_size"));
+        if let Some(found) = processor.needs(&of_batch, "exporter")
+            && let Some((kind, otlp)) = found.only(&["otlp_http", "otlp_grpc"])
+        {
+            self.put(exporter, "otlp".to_owned(), &otlp);
+            self.otlp(signal, kind, &otlp);
+        }
+        if signal == Signal::Traces {
+            // The schema's default; without a file a fleet has another.
+            self.put("OTEL_TRACES_SAMPLER", "always_on".to_owned(), node);
+            if let Some(sampler) = fields.get("sampler") {
+                self.sampler(sampler);
+            }
+        }
+    }
+
+    /// Every trace begins in the bridge, so that of a parent-based sampler the root counts.
+    fn sampler(&mut self, node: &Node<'_>) {
+        let kinds = ["always_on", "always_off", "trace_id_ratio_based", "parent_based"];
+        let name = match node.only(&kinds) {
+            Some(("parent_based", parent_based)) => {
+                if let Some(root) = parent_based.fields(&["root"]).get("root") {
+                    self.sampler(root);
+                }
+                return;
+            }
+            Some(("trace_id_ratio_based", ratio)) => {
+                self.set("OTEL_TRACES_SAMPLER_ARG", ratio.fields(&["ratio"]).get("ratio"));
+                "traceidratio"
+            }
+            Some((name, sampler)) => {
+                sampler.fields(&[]);
+                if name == "always_on" { "always_on" } else { "always_off" }
+            }
+            None => return,
+        };
+        self.set.insert("OTEL_TRACES_SAMPLER", (name.to_owned(), node.path.clone()));
+    }
+
+    fn otlp(&mut self, signal: Signal, kind: &str, node: &Node<'_>) {
+        let is_http = kind == "otlp_http";
+        let mut known = vec!["endpoint", "tls", "headers", "headers_list", "compression", "timeout"];
+        if is_http {
+            known.push("encoding");
+        }
+        if signal == Signal::Metrics {
+            known.extend(["temporality_preference", "default_histogram_aggregation"]);
+        }
+        let fields = node.fields(&known);
+        let variable = |name: &str| variables(signal, name)[0];
+        for (name, key) in [("ENDPOINT", "endpoint"), ("COMPRESSION", "compression"), ("TIMEOUT", "timeout")]
+        {
+            self.set(variable(name), fields.get(key));
+        }
+        let encoding = fields.get("encoding").and_then(Node::text);
+        let protocol = match encoding.as_deref() {
+            _ if !is_http => "grpc",
+            None | Some("protobuf") => "http/protobuf",
+            Some("json") => "http/json",
+            Some(_) => {
+                node.fail_at("encoding", "is neither protobuf nor json");
+                "http/protobuf"
+            }
+        };
+        self.put(variable("PROTOCOL"), protocol.to_owned(), node);
+        self.headers(variable("HEADERS"), node, &fields);
+        if let Some(tls) = fields.get("tls") {
+            let mut known = vec!["ca_file", "key_file", "cert_file"];
+            if !is_http {
+                known.push("insecure");
+            }
+            let fields = tls.fields(&known);
+            self.set(variable("CERTIFICATE"), fields.get("ca_file"));
+            self.set(variable("CLIENT_KEY"), fields.get("key_file"));
+            self.set(variable("CLIENT_CERTIFICATE"), fields.get("cert_file"));
+            self.set(variable("INSECURE"), fields.get("insecure"));
+        }
+        if let Some(temporality) = fields.get("temporality_preference")
+            && let Some(text) = temporality.text()
+        {
+            let text = if text == "low_memory" { "lowmemory".to_owned() } else { text };
+            self.put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", text, temporality);
+        }
+        let histograms = fields.get("default_histogram_aggregation");
+        self.set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", histograms);
+    }
+
+    /// Of two entries of one name the later one holds: those of `headers`.
+    fn headers(&mut self, variable: &'static str, node: &Node<'_>, fields: &BTreeMap<String, Node<'_>>) {
+        let mut list: Vec<String> = fields.get("headers_list").and_then(Node::text).into_iter().collect();
+        for header in fields.get("headers").map(Node::items).unwrap_or_default() {
+            let fields = header.fields(&["name", "value"]);
+            let text = |key: &str| fields.get(key).and_then(Node::text);
+            match (text("name"), text("value")) {
+                (Some(name), Some(value)) => list.push(format!("{name}={}", encode(&value))),
+                (None, _) => header.fail("has no name"),
+                (Some(_), None) => {}
+            }
+        }
+        if !list.is_empty() {
+            self.put(variable, list.join(","), fields.get("headers").unwrap_or(node));
+        }
+    }
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,113 @@
+//! The variables for the bridge's own logs and traces.
+
+use std::time::Duration;
+
+use super::OtelEnvError;
+use super::otlp;
+use super::reader::{Reader, entries};
+use crate::export::otlp::Signal;
+use crate::export::telemetry::{BatchSettings, Sampling, SignalSettings, TelemetrySettings};
+
+/// How many targets of a collection are traced unless the environment says otherwise:
+/// with some ten requests each they make two thousand spans a minute at most.
+const TRACED_TARGETS: u32 = 100;
+
+/// Items that may wait: each takes memory.
+const MAX_QUEUE: usize = 65_536;
+/// Items of a batch: requests stay below what receivers take.
+const MAX_BATCH: usize = 2_048;
+
+/// Who gets logs, and who gets traces.
+pub(super) static EXPORTERS: [&str; 2] = ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"];
+
+pub(super) fn settings(
+    reader: &mut Reader<'_>,
+    disabled: bool,
+    errors: &mut Vec<OtelEnvError>,
+) -> TelemetrySettings {
+    let [logs, traces] = EXPORTERS.map(|name| is_on(reader, name) && !disabled);
+    TelemetrySettings {
+        logs: SignalSettings {
+            is_on: logs,
+            otlp: otlp::settings(reader, Signal::Logs, logs, errors),
+            batch: batch(reader, &BLRP, Duration::from_secs(1)),
+        },
+        traces: SignalSettings {
+            is_on: traces,
+            otlp: otlp::settings(reader, Signal::Traces, traces, errors),
+            batch: batch(reader, &BSP, Duration::from_secs(5)),
+        },
+        sampling: sampling(reader),
+    }
+}
+
+/// Whether a list of exporters names `otlp`. The specification's default does; here
+/// nothing leaves that nobody asked for.
+fn is_on(reader: &mut Reader<'_>, name: &str) -> bool {
+    let Some(list) = reader.text(name) else { return false };
+    let (mut otlp, mut none) = (false, false);
+    for (_, entry) in entries(&list) {
+        match entry.to_ascii_lowercase().as_str() {
+            "otlp" => otlp = true,
+            "none" => none = true,
+            _ => reader.warn(name, format!("{entry:?} is not one of otlp, none: ignored")),
+        }
+    }
+    if otlp && none {
+        reader.warn(name, "none stands beside other exporters: ignored");
+    }
+    otlp
+}
+
+/// Names of the variables of a batch: delay, time-out, queue, batch.
+type Names = [&'static str; 4];
+
+const BLRP: Names = [
+    "OTEL_BLRP_SCHEDULE_DELAY",
+    "OTEL_BLRP_EXPORT_TIMEOUT",
+    "OTEL_BLRP_MAX_QUEUE_SIZE",
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+];
+const BSP: Names = [
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_EXPORT_TIMEOUT",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+];
+
+fn batch(
+    reader: &mut Reader<'_>,
+    [delay, timeout, queue, batch]: &Names,
+    default: Duration,
+) -> BatchSettings {
+    let size = |reader: &mut Reader<'_>, name: &str, most: usize| {
+        let what = format!("a whole number from 1 to {most}");
+        reader.number(&[name], &what, |size| (1..=most).contains(&size))
+    };
+    let max_queue = size(reader, queue, MAX_QUEUE).unwrap_or(2_048);
+    let max_batch = size(reader, batch, MAX_BATCH).unwrap_or(512);
+    BatchSettings {
+        delay: reader.milliseconds(&[delay], default),
+        timeout: reader.milliseconds(&[timeout], Duration::from_secs(30)),
+        max_queue,
+        max_batch: max_batch.min(max_queue),
+    }
+}
+
+fn sampling(reader: &mut Reader<'_>) -> Sampling {
+    let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    let share = reader.number(&["OTEL_TRACES_SAMPLER_ARG"], "a number from 0 to 1", is_share);
+    let share = Sampling::Ratio(share.unwrap_or(1.0));
+    let named = reader.choice(
+        &["OTEL_TRACES_SAMPLER"],
+        &[
+            ("always_on", Sampling::All),
+            ("always_off", Sampling::None),
+            ("traceidratio", share),
+            ("parentbased_always_on", Sampling::All),
+            ("parentbased_always_off", Sampling::None),
+            ("parentbased_traceidratio", share),
+        ],
+    );
+    named.unwrap_or(Sampling::Targets(TRACED_TARGETS))
+}

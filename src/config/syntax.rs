@@ -1,0 +1,343 @@
+//! How values are written. A syntax reads one from any source, shows it again, and
+//! describes itself for help, documentation and schemas.
+
+use std::time::Duration;
+
+use super::given::Given;
+use super::suggest::{did_you_mean, list};
+use super::values;
+use super::yaml::quote;
+
+/// How the value of a setting is written.
+pub trait Syntax: Sync {
+    /// What it means.
+    type Value;
+    /// What is known of it without a value.
+    fn shape(&self) -> Shape;
+    /// Reads a value. Where it is wrong, that is noted and there is none.
+    fn read(&self, given: &Given<'_>) -> Option<Self::Value>;
+    /// The value as YAML.
+    fn show(&self, value: &Self::Value) -> Shown;
+}
+
+/// A value as YAML, each part a scalar that reads back as the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A scalar.
+    One(String),
+    /// A list.
+    Many(Vec<String>),
+    /// A map, in order.
+    Map(Vec<(String, String)>),
+}
+
+/// What can be said of a syntax: the data of help, documentation and schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// `true` or `false`.
+    Boolean,
+    /// A time with its unit.
+    Duration {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// A whole number.
+    Count {
+        /// The smallest.
+        min: usize,
+        /// The largest.
+        max: usize,
+    },
+    /// A number of bytes.
+    Size {
+        /// The smallest.
+        min: usize,
+        /// The largest.
+        max: usize,
+    },
+    /// One of these names, each with what it means.
+    OneOf(Vec<(&'static str, &'static str)>),
+    /// Text with a syntax of its own.
+    Text {
+        /// What documentation calls it.
+        kind: &'static str,
+        /// What help writes for it.
+        placeholder: &'static str,
+    },
+    /// A list of these.
+    List {
+        /// What one item is.
+        item: Box<Shape>,
+        /// What they are called.
+        kind: &'static str,
+    },
+    /// A map.
+    Map {
+        /// What its values are.
+        value: Box<Shape>,
+        /// What it is called.
+        kind: &'static str,
+    },
+    /// A part of the file with keys of its own; what it is called.
+    Structure(&'static str),
+}
+
+impl Shape {
+    /// What documentation calls it: `duration`, `list of accounts`.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Shape::Boolean => "boolean".to_owned(),
+            Shape::Duration { .. } => "duration".to_owned(),
+            Shape::Count { .. } => "number".to_owned(),
+            Shape::Size { .. } => "size".to_owned(),
+            Shape::OneOf(names) => or(names.iter().map(|(name, _)| format!("`{name}`")).collect()),
+            Shape::Text { kind, .. }
+            | Shape::List { kind, .. }
+            | Shape::Map { kind, .. }
+            | Shape::Structure(kind) => (*kind).to_owned(),
+        }
+    }
+
+    /// What help writes for a value: `DURATION`.
+    #[must_use]
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Shape::Boolean => "BOOLEAN",
+            Shape::Duration { .. } => "DURATION",
+            Shape::Count { .. } => "N",
+            Shape::Size { .. } => "SIZE",
+            Shape::OneOf(_) => "NAME",
+            Shape::Text { placeholder, .. } => placeholder,
+            Shape::List { item, .. } => item.placeholder(),
+            Shape::Map { .. } | Shape::Structure(_) => "MAP",
+        }
+    }
+
+    /// The bounds, as a sentence: `100ms to 5m.`
+    #[must_use]
+    pub fn bounds(&self) -> Option<String> {
+        match self {
+            Shape::Duration { min, max } => {
+                Some(format!("{} to {}.", values::show_duration(*min), values::show_duration(*max)))
+            }
+            Shape::Count { min, max } => Some(format!("{min} to {max}.")),
+            Shape::Size { min, max } => {
+                Some(format!("{} to {}.", values::show_size(*min), values::show_size(*max)))
+            }
+            Shape::Map { value, .. } => value.bounds(),
+            _ => None,
+        }
+    }
+
+    /// What an error says there should be.
+    fn expected(&self) -> String {
+        match self {
+            Shape::Boolean => "true or false".to_owned(),
+            Shape::Duration { .. } => "a duration such as 10s".to_owned(),
+            Shape::Size { .. } => "a size such as 1MiB".to_owned(),
+            Shape::OneOf(names) => or(names.iter().map(|(name, _)| (*name).to_owned()).collect()),
+            _ => format!("a {}", self.kind()),
+        }
+    }
+}
+
+fn or(mut names: Vec<String>) -> String {
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        last => last.unwrap_or_default(),
+    }
+}
+
+/// `true` or `false`.
+pub struct Boolean;
+
+impl Syntax for Boolean {
+    type Value = bool;
+    fn shape(&self) -> Shape {
+        Shape::Boolean
+    }
+    fn read(&self, given: &Given<'_>) -> Option<bool> {
+        given.boolean()
+    }
+    fn show(&self, value: &bool) -> Shown {
+        Shown::One(value.to_string())
+    }
+}
+
+/// A duration within bounds.
+pub struct Time {
+    pub min: Duration,
+    pub max: Duration,
+}
+
+impl Time {
+    pub fn parse(&self, text: &str) -> Result<Duration, String> {
+        let value = values::duration(text)?;
+        if value < self.min || value > self.max {
+            let [min, max] = [self.min, self.max].map(values::show_duration);
+            return Err(format!("is out of bounds; write a time from {min} to {max}"));
+        }
+        Ok(value)
+    }
+}
+
+impl Syntax for Time {
+    type Value = Duration;
+    fn shape(&self) -> Shape {
+        Shape::Duration { min: self.min, max: self.max }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<Duration> {
+        given.parse(&self.shape().expected(), |text| self.parse(text))
+    }
+    fn show(&self, value: &Duration) -> Shown {
+        Shown::One(values::show_duration(*value))
+    }
+}
+
+/// A whole number within bounds.
+pub struct Count {
+    pub min: usize,
+    pub max: usize,
+}
+
+impl Syntax for Count {
+    type Value = usize;
+    fn shape(&self) -> Shape {
+        Shape::Count { min: self.min, max: self.max }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<usize> {
+        given.parse(&self.shape().expected(), |text| {
+            let number = text.trim().parse::<usize>().ok();
+            let within = number.filter(|n| (self.min..=self.max).contains(n));
+            within.ok_or_else(|| format!("must be a whole number from {} to {}", self.min, self.max))
+        })
+    }
+    fn show(&self, value: &usize) -> Shown {
+        Shown::One(value.to_string())
+    }
+}
+
+/// A number of bytes within bounds.
+pub struct Size {
+    pub min: usize,
+    pub max: usize,
+}
+
+impl Syntax for Size {
+    type Value = usize;
+    fn shape(&self) -> Shape {
+        Shape::Size { min: self.min, max: self.max }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<usize> {
+        given.parse(&self.shape().expected(), |text| {
+            let within = values::size(text).filter(|n| (self.min..=self.max).contains(n));
+            within.ok_or_else(|| {
+                let [min, max] = [self.min, self.max].map(values::show_size);
+                format!("is not a size; write bytes or a number with KiB, MiB or GiB, from {min} to {max}")
+            })
+        })
+    }
+    fn show(&self, value: &usize) -> Shown {
+        Shown::One(values::show_size(*value))
+    }
+}
+
+/// One of a few names: each with its value, and what it means.
+pub struct OneOf<T: 'static>(pub &'static [(&'static str, T, &'static str)]);
+
+impl<T: Copy + PartialEq + Sync> Syntax for OneOf<T> {
+    type Value = T;
+    fn shape(&self) -> Shape {
+        Shape::OneOf(self.0.iter().map(|(name, _, meaning)| (*name, *meaning)).collect())
+    }
+    fn read(&self, given: &Given<'_>) -> Option<T> {
+        given.parse(&self.shape().expected(), |text| {
+            let found = self.0.iter().find(|(name, ..)| *name == text.trim());
+            found.map(|(_, value, _)| *value).ok_or_else(|| {
+                let names: Vec<&str> = self.0.iter().map(|(name, ..)| *name).collect();
+                format!("must be one of {}{}", list(&names), did_you_mean(text, &names))
+            })
+        })
+    }
+    fn show(&self, value: &T) -> Shown {
+        let found = self.0.iter().find(|(_, known, _)| known == value);
+        Shown::One(found.map(|(name, ..)| (*name).to_owned()).unwrap_or_default())
+    }
+}
+
+/// Text that a function understands.
+pub struct Parsed<T> {
+    pub kind: &'static str,
+    pub placeholder: &'static str,
+    /// What an error says there should be.
+    pub expected: &'static str,
+    pub parse: fn(&str) -> Result<T, String>,
+    pub show: fn(&T) -> String,
+}
+
+impl<T> Syntax for Parsed<T> {
+    type Value = T;
+    fn shape(&self) -> Shape {
+        Shape::Text { kind: self.kind, placeholder: self.placeholder }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<T> {
+        given.parse(self.expected, self.parse)
+    }
+    fn show(&self, value: &T) -> Shown {
+        Shown::One(quote(&(self.show)(value)))
+    }
+}
+
+/// Text as it stands, no number.
+pub struct Plain {
+    pub kind: &'static str,
+    pub placeholder: &'static str,
+    /// What an error says there should be.
+    pub expected: &'static str,
+}
+
+impl Syntax for Plain {
+    type Value = String;
+    fn shape(&self) -> Shape {
+        Shape::Text { kind: self.kind, placeholder: self.placeholder }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<String> {
+        given.text(self.expected)
+    }
+    fn show(&self, value: &String) -> Shown {
+        Shown::One(quote(value))
+    }
+}
+
+/// A list. Items that are wrong are noted, and the others count.
+pub struct List<S> {
+    pub kind: &'static str,
+    /// What an error says there should be.
+    pub expected: &'static str,
+    pub item: S,
+    /// Whether an item may stand alone for a list of one.
+    pub or_one: bool,
+}
+
+impl<S: Syntax> Syntax for List<S> {
+    type Value = Vec<S::Value>;
+    fn shape(&self) -> Shape {
+        Shape::List { item: Box::new(self.item.shape()), kind: self.kind }
+    }
+    fn read(&self, given: &Given<'_>) -> Option<Self::Value> {
+        if self.or_one && !given.is_list() {
+            return Some(vec![self.item.read(given)?]);
+        }
+        Some(given.items(self.expected)?.iter().filter_map(|item| self.item.read(item)).collect())
+    }
+    fn show(&self, value: &Self::Value) -> Shown {
+        let scalar = |item| match self.item.show(item) {
+            Shown::One(text) => text,
+            Shown::Many(_) | Shown::Map(_) => String::new(),
+        };
+        Shown::Many(value.iter().map(scalar).collect())
+    }
+}

@@ -1,0 +1,96 @@
+//! How the file descriptors that the system allows are divided, so that clients
+//! of the bridge take none from the requests to servers, nor these from them.
+
+/// Descriptors for everything else: standard streams, listeners, the event loop,
+/// files that are read, the OTLP receiver.
+const RESERVED: usize = 24;
+/// From so many targets on, one connection a host is kept: it takes 19 KiB.
+const FLEET: usize = 100;
+
+/// What the bridge would use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wishes {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Requests to servers at once.
+    pub requests: usize,
+    /// Of those to one host.
+    pub requests_per_host: usize,
+    /// Servers to ask.
+    pub targets: usize,
+}
+
+/// What it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Requests to servers at once.
+    pub requests: usize,
+    /// Connections that are kept per host between collections.
+    pub kept_per_host: usize,
+    /// Connections to servers that are open, in use or kept: from then on none is kept.
+    pub open: usize,
+}
+
+impl Budget {
+    /// Raises the limit on open files as far as the system lets it, and divides
+    /// what there is.
+    #[must_use]
+    pub fn of_the_system(wishes: Wishes) -> Budget {
+        let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let budget = Budget::within(limit, wishes);
+        let kept = budget.open - budget.requests;
+        let narrow = budget.connections < wishes.connections || budget.requests < wishes.requests;
+        if narrow || kept < budget.kept_per_host * wishes.targets {
+            tracing::warn!(
+                "the limit of {limit} open files leaves room for {} clients, {} requests to servers at once and {kept} \
+                 connections kept between them; raise it with ulimit -n or LimitNOFILE",
+                budget.connections,
+                budget.requests,
+            );
+        }
+        budget
+    }
+
+    /// A quarter is for clients at most, half of the rest for requests, and for
+    /// connections that are kept what these leave.
+    fn within(limit: usize, wishes: Wishes) -> Budget {
+        let limit = limit.saturating_sub(RESERVED);
+        let connections = wishes.connections.min((limit / 4).max(4));
+        let asking = limit.saturating_sub(connections);
+        let requests = wishes.requests.min((asking / 2).max(1));
+        let kept_per_host = if wishes.targets > FLEET { 1 } else { wishes.requests_per_host };
+        Budget { connections, requests, kept_per_host, open: asking.max(requests) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_and_requests_share_what_there_is() {
+        let usual = Wishes { connections: 256, requests: 256, requests_per_host: 2, targets: 10 };
+        let fleet = Wishes { targets: 1000, ..usual };
+        for (limit, wishes, connections, requests, kept_per_host, open) in [
+            (16, usual, 4, 1, 2, 1),
+            (64, usual, 10, 15, 2, 30),
+            (256, usual, 58, 87, 2, 174),
+            (1024, usual, 250, 256, 2, 750),
+            (1024, fleet, 250, 256, 1, 750),
+            (4096, fleet, 256, 256, 1, 3816),
+            (usize::MAX, usual, 256, 256, 2, usize::MAX - 280),
+        ] {
+            let budget = Budget::within(limit, wishes);
+            assert_eq!(
+                budget,
+                Budget { connections, requests, kept_per_host, open },
+                "{limit} for {wishes:?}"
+            );
+            let all = RESERVED.saturating_add(budget.connections).saturating_add(budget.open);
+            assert!(all <= limit || limit < 64, "{limit}: {budget:?}");
+        }
+    }
+}

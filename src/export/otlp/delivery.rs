@@ -1,0 +1,210 @@
+//! The order of delivery: what waits goes first, the oldest before all others, and
+//! what cannot be delivered now waits.
+
+use bytes::Bytes;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use tokio::sync::MutexGuard;
+use tokio::time::Instant;
+
+use super::backlog::Record;
+use super::request::{Request, Sent, Until};
+use super::settings::Compression;
+use super::split::{self, Part};
+use super::{Cause, Exporter, Failure, Limit, Report, Signal, Transport, encode};
+
+impl Exporter {
+    /// Sends `metrics` as [`Exporter::export_all`] does.
+    pub async fn export(&self, metrics: &ResourceMetrics, until: impl Into<Until>) -> Report {
+        self.export_all(std::slice::from_ref(metrics), until).await
+    }
+
+    /// Sends what waits and then `batches`, in requests that are bounded before
+    /// compression, one after the other. Each has the settings' timeout for itself and
+    /// its retries, within the limits of `until`. After one that may be taken later
+    /// nothing else is sent: it waits, and with it all that are younger.
+    pub async fn export_all(&self, batches: &[ResourceMetrics], until: impl Into<Until>) -> Report {
+        let mut delivery = Delivery::begin(self, until.into()).await;
+        for metrics in batches {
+            let limit = usize::try_from(self.request_size.now()).unwrap_or(usize::MAX);
+            let bodies = encode::encode(metrics).await.and_then(|whole| {
+                split::bodies(whole, limit, self.encoding()).map_err(|error| error.to_string())
+            });
+            match bodies {
+                Ok(bodies) => {
+                    for part in bodies {
+                        delivery.take(part).await;
+                    }
+                }
+                Err(why) => delivery.fail(self.failure(Cause::Internal, &why)),
+            }
+        }
+        delivery.end().await
+    }
+
+    /// Sends an encoded request of logs or traces, by `deadline`.
+    pub(super) async fn carry(&self, body: Bytes, deadline: Instant) -> Report {
+        let mut delivery = Delivery::begin(self, deadline.into()).await;
+        match self.settings.signal.part(body, self.encoding()) {
+            Ok(part) => delivery.take(part).await,
+            Err(error) => delivery.fail(self.failure(Cause::Internal, &error.to_string())),
+        }
+        delivery.end().await
+    }
+
+    /// The parts that a request becomes so that none is over `limit` bytes. One that
+    /// cannot be divided stays whole.
+    fn divided(&self, part: Part, limit: u64) -> Vec<Part> {
+        if part.points < 2 || part.body.len() as u64 <= limit || self.settings.signal != Signal::Metrics {
+            return vec![part];
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        split::smaller(&part, limit, self.encoding()).unwrap_or_else(|| vec![part])
+    }
+}
+
+/// Requests on their way, one after the other.
+struct Delivery<'a> {
+    exporter: &'a Exporter,
+    _turn: MutexGuard<'a, ()>,
+    until: Until,
+    report: Report,
+    /// Something waited already.
+    is_behind: bool,
+    /// Nothing else is sent.
+    is_stopped: bool,
+}
+
+impl<'a> Delivery<'a> {
+    async fn begin(exporter: &'a Exporter, until: Until) -> Delivery<'a> {
+        let turn = exporter.turn.lock().await;
+        exporter.store.tell_opened();
+        let is_behind = !exporter.store.is_empty();
+        let report = Report::default();
+        let mut delivery = Delivery { exporter, _turn: turn, until, report, is_behind, is_stopped: false };
+        delivery.drain().await;
+        delivery
+    }
+
+    /// Sends a request, or lets it wait.
+    async fn take(&mut self, part: Part) {
+        let Exporter { store, request_size, settings, .. } = self.exporter;
+        let settings = &settings.delivery;
+        // What is to outlive a kill waits in its directory first.
+        let is_direct = !self.is_stopped && settings.directory.is_none() && store.is_empty();
+        if is_direct && part.body.len() as u64 <= request_size.now() {
+            let body = match &self.exporter.transport {
+                Transport::Grpc(_) => part.body.clone(),
+                Transport::Http(http) => http.prepare(part.body.clone()),
+            };
+            let size = part.body.len() as u64;
+            let request = Request { body, size, points: part.points, is_stored: false };
+            match self.exporter.send(request, self.until).await {
+                Sent::Ended(report) => return self.report.merge(report),
+                Sent::Later(failure) => self.stop(failure),
+                Sent::TooLarge { failure, limit } => self.tell_too_large(&failure, size, limit),
+            }
+        }
+        for part in self.exporter.divided(part, request_size.now()) {
+            self.report.lost += store.push(part).await;
+        }
+        // One round must not push itself out.
+        if store.level().bytes > settings.backlog as u64 / 2 {
+            self.drain().await;
+        }
+    }
+
+    /// Sends what waits, the oldest first.
+    async fn drain(&mut self) {
+        let Exporter { store, request_size, .. } = self.exporter;
+        while !self.is_stopped {
+            let (front, dropped) = store.front().await;
+            self.report.lost += dropped;
+            let Some((name, record)) = front else { return };
+            let limit = request_size.now();
+            if record.size > limit && self.divide(&name, &record, limit).await {
+                continue;
+            }
+            let body = if self.leaves_compressed() {
+                record.body.clone()
+            } else {
+                match self.plain(&name, &record).await {
+                    Some(part) => part.body,
+                    None => continue,
+                }
+            };
+            let request = Request { body, size: record.size, points: record.points, is_stored: true };
+            match self.exporter.send(request, self.until).await {
+                Sent::Ended(report) => {
+                    self.report.merge(report);
+                    store.settle(name).await;
+                }
+                Sent::Later(failure) => self.stop(failure),
+                Sent::TooLarge { failure, limit } => {
+                    self.tell_too_large(&failure, record.size, limit);
+                    if !self.divide(&name, &record, limit).await {
+                        self.exporter.stats.lost(failure.error_type(), record.points);
+                        self.report.lost += record.points;
+                        self.fail(failure);
+                        store.settle(name).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a record leaves as it waits.
+    fn leaves_compressed(&self) -> bool {
+        self.exporter.settings.compression == Compression::Gzip
+            && matches!(self.exporter.transport, Transport::Http(_))
+    }
+
+    /// The oldest record as it was before compression; dropped if it is damaged.
+    async fn plain(&mut self, name: &str, record: &Record) -> Option<Part> {
+        let part = self.exporter.store.plain(record).await;
+        if part.is_none() {
+            self.report.lost += self.exporter.store.discard(name.to_owned()).await;
+        }
+        part
+    }
+
+    /// Puts parts of at most `limit` bytes in the place of the oldest record. Whether
+    /// it is gone: it may be too small to be divided.
+    async fn divide(&mut self, name: &str, record: &Record, limit: u64) -> bool {
+        let Some(part) = self.plain(name, record).await else { return true };
+        let parts = self.exporter.divided(part, limit);
+        if parts.len() < 2 {
+            return false;
+        }
+        self.report.lost += self.exporter.store.divide(name.to_owned(), parts, record.at).await;
+        true
+    }
+
+    async fn end(mut self) -> Report {
+        self.drain().await;
+        self.report.waiting = self.exporter.store.level().points;
+        self.report
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.report.failure.get_or_insert(failure);
+    }
+
+    fn stop(&mut self, failure: Failure) {
+        self.is_stopped = true;
+        // A backlog that needs more than one round is no failure.
+        let is_late = failure.attempts == 0 && failure.limit == Some(Limit::Round);
+        if !(is_late && self.is_behind && self.report.accepted > 0) {
+            self.fail(failure);
+        }
+    }
+
+    fn tell_too_large(&self, failure: &Failure, size: u64, limit: u64) {
+        let settings = &self.exporter.settings;
+        tracing::warn!(
+            "{} ({}) finds a request of {size} bytes too large: {failure}. Requests have {limit} bytes at most \
+             from now on; otlp_max_request_size sets that from the start",
+            settings.endpoint,
+            settings.protocol
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! A page of metrics as it is kept while clients take it.
+
+use std::borrow::Cow;
+use std::io::{Read as _, Write as _};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
+/// Up to this size a page is kept as it is. A larger one is kept compressed,
+/// which takes a twentieth of it, because clients that read slowly can hold
+/// several.
+const MAX_PLAIN: usize = 256 << 10;
+
+/// A page of metrics, shared by all who asked for it at once.
+pub struct Page {
+    length: usize,
+    plain: Option<Bytes>,
+    gzip: OnceLock<Bytes>,
+}
+
+impl Page {
+    /// A page of these parts, in their order.
+    #[must_use]
+    pub fn new(parts: Vec<Vec<u8>>) -> Page {
+        let length = parts.iter().map(Vec::len).sum();
+        if length <= MAX_PLAIN {
+            return Page { length, plain: Some(parts.concat().into()), gzip: OnceLock::new() };
+        }
+        Page { length, plain: None, gzip: OnceLock::from(compress(parts)) }
+    }
+
+    /// Bytes of the text.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no page is empty")]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The text, where it is kept as such.
+    #[must_use]
+    pub fn plain(&self) -> Option<Bytes> {
+        self.plain.clone()
+    }
+
+    /// The text, compressed for `Content-Encoding: gzip`. It is compressed at
+    /// the first call where it is kept plain.
+    #[must_use]
+    pub fn gzip(&self) -> Bytes {
+        self.gzip.get_or_init(|| compress([self.plain.as_deref().unwrap_or_default()])).clone()
+    }
+
+    /// Whether the compressed text is there already.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.gzip.get().is_some()
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        if let Some(plain) = &self.plain {
+            return Cow::Borrowed(plain);
+        }
+        let mut text = Vec::with_capacity(self.length);
+        // What was compressed here can be read.
+        let _ = GzDecoder::new(&*self.gzip()).read_to_end(&mut text);
+        Cow::Owned(text)
+    }
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Page").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// Compresses fast rather than small: label sets repeat so much that the
+/// fastest level saves more than nine tenths.
+fn compress(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for part in parts {
+        // Writing to a vector cannot fail.
+        let _ = encoder.write_all(part.as_ref());
+    }
+    let mut compressed = encoder.finish().unwrap_or_default();
+    compressed.shrink_to_fit();
+    compressed.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_the_same_however_it_is_kept() {
+        for lines in [1, 1000, 20_000] {
+            let line = b"fedimeter_target_up{server_address=\"a.example\"} 1\n".to_vec();
+            let page = Page::new(vec![line.clone(); lines]);
+            let text = line.repeat(lines);
+            assert_eq!(page.len(), text.len());
+            assert_eq!(page.plain().is_some(), text.len() <= MAX_PLAIN);
+            assert_eq!(page.is_compressed(), text.len() > MAX_PLAIN);
+            assert!(page.text() == text, "{lines}");
+            let mut decoded = Vec::new();
+            GzDecoder::new(&*page.gzip()).read_to_end(&mut decoded).unwrap();
+            assert!(decoded == text, "{lines}");
+            assert!(page.is_compressed());
+        }
+    }
+}

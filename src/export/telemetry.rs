@@ -1,0 +1,251 @@
+//! The bridge's own logs and traces over OTLP: `tracing`'s events and spans become
+//! records and spans of the SDK, whose batches leave through the transport of metrics.
+
+mod sampler;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::LogRecord;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_http::HttpClient;
+use opentelemetry_otlp::{
+    HttpExporterBuilderSet, LogExporter, LogExporterBuilder, SpanExporter, SpanExporterBuilder,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider, SpanLimits};
+use opentelemetry_sdk::{logs, trace};
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn};
+use tracing_subscriber::{Layer, Registry};
+
+use super::otlp::{Carrier, DeliverySettings, Exporter, OtlpError, OtlpSettings, over};
+use crate::instruments::SCOPE;
+use crate::metrics::SCHEMA_URL;
+use sampler::TargetSampler;
+
+pub use settings::{BatchSettings, Sampling, SignalSettings, TelemetrySettings};
+
+/// Lines and spans of this program are exported, of no library: what carries them
+/// would make others without end. So would what this program says of carrying them.
+const EXPORTED: &str = "fedimeter";
+const CARRIES: &str = "fedimeter::export::otlp";
+
+/// How long the backlogs may take to end, after all else.
+const LAST_LOOK: Duration = Duration::from_millis(80);
+
+/// Something that `tracing` tells of events and spans.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The providers of logs and traces, where they are exported.
+#[derive(Debug, Default, Clone)]
+pub struct Telemetry {
+    logs: Option<SdkLoggerProvider>,
+    traces: Option<SdkTracerProvider>,
+    /// What their batches leave through.
+    carriers: Vec<Arc<Carrier>>,
+}
+
+impl Telemetry {
+    /// Starts a thread for each signal that is exported, to put batches together. They
+    /// are sent on the Tokio runtime that this is called in.
+    ///
+    /// # Errors
+    ///
+    /// A certificate, a key or the directory of the backlog cannot be used.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub fn start(
+        settings: &TelemetrySettings,
+        delivery: &DeliverySettings,
+        resource: &Resource,
+        targets: usize,
+    ) -> Result<Telemetry, OtlpError> {
+        let TelemetrySettings { logs, traces, sampling } = settings;
+        let mut telemetry = Telemetry::default();
+        if logs.is_on {
+            let carrier = telemetry.carrier(logs, delivery)?;
+            telemetry.logs = Some(start_logs(logs, &carrier, resource)?);
+        }
+        if traces.is_on {
+            let carrier = telemetry.carrier(traces, delivery)?;
+            telemetry.traces = Some(start_traces(traces, &carrier, *sampling, resource, targets)?);
+        }
+        Ok(telemetry)
+    }
+
+    /// What the crate's exporter of a signal sends through.
+    fn carrier(
+        &mut self,
+        settings: &SignalSettings,
+        delivery: &DeliverySettings,
+    ) -> Result<Arc<dyn HttpClient>, OtlpError> {
+        let otlp = OtlpSettings { delivery: delivery.clone(), ..settings.otlp.clone() };
+        let mut exporter = Exporter::build(&otlp)?;
+        exporter.open_backlog()?;
+        let carrier = Arc::new(Carrier::new(exporter, settings.batch.timeout));
+        self.carriers.push(carrier.clone());
+        Ok(carrier)
+    }
+
+    /// What hands events and spans over. Of events those that the filter lets pass
+    /// which these directives are for.
+    #[must_use]
+    pub fn layers(&self, directives: &str) -> Vec<BoxedLayer> {
+        let logs = self.logs.as_ref().map(|provider| {
+            // What `tracing::enabled!` asks for is no event, and its answer is kept for the
+            // event that follows.
+            let of_ours = FilterFn::new(|metadata| !metadata.is_span() && is_exported(metadata));
+            OpenTelemetryTracingBridge::new(provider)
+                .with_filter(EnvFilter::new(directives).and(of_ours))
+                .boxed()
+        });
+        let traces = self.traces.as_ref().map(|provider| {
+            let scope = InstrumentationScope::builder(SCOPE)
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .with_schema_url(SCHEMA_URL)
+                .build();
+            tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer_with_scope(scope))
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_tracked_inactivity(false)
+                .with_filter(FilterFn::new(|metadata| metadata.is_span() && is_exported(metadata)))
+                .boxed()
+        });
+        traces.into_iter().chain(logs).collect()
+    }
+
+    /// Sends what waits, without waiting for it.
+    pub fn flush(&self) {
+        self.each(|logs| drop(logs.force_flush()), |traces| drop(traces.force_flush()));
+    }
+
+    /// Sends what waits, within this time, and ends. What is not sent by then is lost.
+    pub async fn end(&self, within: Duration) {
+        // What goes wrong is told by what carries it, and here: the SDK's own limit is
+        // longer, so that it says nothing.
+        let limit = within * 10;
+        let ended = self.each(
+            move |logs| drop(logs.shutdown_with_timeout(limit)),
+            move |traces| drop(traces.shutdown_with_timeout(limit)),
+        );
+        let ended = futures_util::future::join_all(ended);
+        if tokio::time::timeout(within, ended).await.is_err() {
+            tracing::warn!(
+                "the last log records or spans are lost: they were not taken within {within:?} of the end"
+            );
+        }
+        let ends = futures_util::future::join_all(self.carriers.iter().map(|carrier| carrier.end()));
+        let _ = tokio::time::timeout(LAST_LOOK, ends).await;
+    }
+
+    /// Does something that blocks with each provider, on threads for that.
+    fn each(
+        &self,
+        to_logs: impl FnOnce(&SdkLoggerProvider) + Send + 'static,
+        to_traces: impl FnOnce(&SdkTracerProvider) + Send + 'static,
+    ) -> Vec<tokio::task::JoinHandle<()>> {
+        let logs = self.logs.clone().map(|logs| tokio::task::spawn_blocking(move || to_logs(&logs)));
+        let traces = self.traces.clone();
+        let traces = traces.map(|traces| tokio::task::spawn_blocking(move || to_traces(&traces)));
+        logs.into_iter().chain(traces).collect()
+    }
+}
+
+fn is_exported(metadata: &Metadata<'_>) -> bool {
+    let is_within = |module: &str| {
+        metadata.target().strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    is_within(EXPORTED) && !is_within(CARRIES)
+}
+
+fn unusable(error: impl std::fmt::Display) -> OtlpError {
+    OtlpError::Client(error.to_string())
+}
+
+fn start_logs(
+    settings: &SignalSettings,
+    carrier: &Arc<dyn HttpClient>,
+    resource: &Resource,
+) -> Result<SdkLoggerProvider, OtlpError> {
+    let exporter = over(
+        carrier,
+        || LogExporter::builder().with_http(),
+        LogExporterBuilder::<HttpExporterBuilderSet>::build,
+    );
+    let BatchSettings { delay, max_queue, max_batch, .. } = settings.batch;
+    let batch = logs::BatchConfigBuilder::default()
+        .with_scheduled_delay(delay)
+        .with_max_queue_size(max_queue)
+        .with_max_export_batch_size(max_batch)
+        .build();
+    let processor = BatchLogProcessor::builder(exporter.map_err(unusable)?).with_batch_config(batch).build();
+    Ok(SdkLoggerProvider::builder()
+        .with_resource(resource.clone())
+        .with_log_processor(WithoutName)
+        .with_log_processor(processor)
+        .build())
+}
+
+fn start_traces(
+    settings: &SignalSettings,
+    carrier: &Arc<dyn HttpClient>,
+    sampling: Sampling,
+    resource: &Resource,
+    targets: usize,
+) -> Result<SdkTracerProvider, OtlpError> {
+    let exporter = over(
+        carrier,
+        || SpanExporter::builder().with_http(),
+        SpanExporterBuilder::<HttpExporterBuilderSet>::build,
+    );
+    let BatchSettings { delay, max_queue, max_batch, .. } = settings.batch;
+    let batch = trace::BatchConfigBuilder::default()
+        .with_scheduled_delay(delay)
+        .with_max_queue_size(max_queue)
+        .with_max_export_batch_size(max_batch)
+        .build();
+    let processor = BatchSpanProcessor::builder(exporter.map_err(unusable)?).with_batch_config(batch).build();
+    let builder = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        // The SDK would read the environment.
+        .with_span_limits(SpanLimits::default())
+        .with_span_processor(processor);
+    Ok(match sampling {
+        Sampling::Targets(kept) => builder.with_sampler(TargetSampler::new(kept, targets)),
+        Sampling::All => builder.with_sampler(Sampler::AlwaysOn),
+        Sampling::None => builder.with_sampler(Sampler::AlwaysOff),
+        Sampling::Ratio(share) => {
+            builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))))
+        }
+    }
+    .build())
+}
+
+/// Takes the name from records: `tracing` names an event after its place in the source,
+/// and OpenTelemetry after what happened.
+#[derive(Debug)]
+struct WithoutName;
+
+impl LogProcessor for WithoutName {
+    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
+        record.set_event_name("");
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}

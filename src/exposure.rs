@@ -1,0 +1,184 @@
+//! What a configuration exposes: secrets that are sent in the clear or that others
+//! can read, and numbers that everyone can. Each is said once at the start.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use url::{Host, Url};
+
+use crate::config::Config;
+use crate::config::otel::OtelEnv;
+use crate::export::otlp::OtlpSettings;
+use crate::target::TokenOrigin;
+
+/// Names that a warning lists; the others are counted.
+const MAX_LISTED: usize = 3;
+
+/// One warning for each kind of exposure, in no more than a line.
+#[must_use]
+pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
+    let tokens = config.targets.iter().filter(|target| target.token.is_some());
+    let in_the_clear: BTreeSet<&str> =
+        tokens.filter(|target| is_in_the_clear(&target.url)).map(|target| &*target.name).collect();
+    let files = config.targets.iter().filter_map(|target| match &target.token_origin {
+        Some(TokenOrigin::File(path)) if is_open_to_others(path) => Some(path.display().to_string()),
+        _ => None,
+    });
+    let files: BTreeSet<String> = files.collect();
+    let metrics = otel.exporters.otlp.then_some(&otel.otlp);
+    let pushed = metrics.into_iter().chain(otel.telemetry.exported().map(|signal| &signal.otlp));
+    let has_credentials =
+        |push: &&OtlpSettings| !push.headers.map().is_empty() || push.endpoint.has_credentials();
+    let pushed = pushed.filter(has_credentials).filter(|push| is_in_the_clear(push.endpoint.url()));
+    let pushed: BTreeSet<String> = pushed.map(|push| push.endpoint.to_string()).collect();
+    let everywhere = config.listen.iter().filter(|address| address.ip().is_unspecified());
+    let everywhere: BTreeSet<String> = everywhere.map(ToString::to_string).collect();
+
+    let mut warnings = Vec::new();
+    if !in_the_clear.is_empty() {
+        warnings.push(format!(
+            "access tokens are sent unencrypted to {}: use https://, or poll these servers over loopback",
+            listed(&in_the_clear)
+        ));
+    }
+    if !files.is_empty() {
+        warnings.push(format!(
+            "other users of this machine can read token files: {}; use chmod 600, or mode 0400 where an \
+             orchestrator mounts them",
+            listed(&files)
+        ));
+    }
+    if !pushed.is_empty() {
+        warnings.push(format!("OTLP headers are sent unencrypted to {}: use https://", listed(&pushed)));
+    }
+    if otel.exporters.prometheus && !everywhere.is_empty() {
+        warnings.push(format!(
+            "everyone who reaches {} can read the metrics and pages, because fedimeter has no authentication: \
+             restrict access to the port, or listen on 127.0.0.1 behind a proxy",
+            listed(&everywhere)
+        ));
+    }
+    warnings
+}
+
+/// Whether others between here and there can read what is sent.
+fn is_in_the_clear(url: &Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_loopback
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> bool {
+    false
+}
+
+fn listed<T: AsRef<str>>(names: &BTreeSet<T>) -> String {
+    let text = names.iter().take(MAX_LISTED).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::net::SocketAddr;
+
+    use crate::target::{Target, Token};
+
+    fn config(urls: &[&str], listen: &[&str]) -> Config {
+        let target = |url: &&str| {
+            let mut target = Target::new(Url::parse(url).unwrap(), None, None, &BTreeMap::new());
+            target.token = Some(Token::new("hush"));
+            target
+        };
+        let listen = listen.iter().map(|address| address.parse::<SocketAddr>().unwrap()).collect();
+        Config { targets: urls.iter().map(target).collect(), listen, ..Config::default() }
+    }
+
+    fn otel(variables: &[(&str, &str)]) -> OtelEnv {
+        let read = |name: &str| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        };
+        OtelEnv::read(&read).unwrap().0
+    }
+
+    #[test]
+    fn each_exposure_is_one_warning() {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        const HEADERS: (&str, &str) = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hush");
+        const NONE: [&str; 0] = [];
+        let https = config(&["https://a.example"], &["127.0.0.1:9464", "[::1]:9464", "192.0.2.1:9464"]);
+        let loopback =
+            ["http://localhost:3000", "http://127.0.0.2", "http://[::1]:1", "http://a.localhost:1"];
+        let many = [
+            "http://a.example",
+            "http://b.example",
+            "http://c.example",
+            "http://10.0.0.1",
+            "http://e.example",
+        ];
+        for (config, variables, expected) in [
+            (&https, &[][..], &NONE[..]),
+            (&config(&loopback, &[]), &[], &NONE),
+            (
+                &config(&["http://a.example", "https://b.example"], &[]),
+                &[],
+                &["unencrypted to http://a.example:"],
+            ),
+            (&config(&many, &[]), &[], &["http://10.0.0.1, http://a.example, http://b.example and 2 more"]),
+            (
+                &https,
+                &[(ENDPOINT, "http://c.example:4318"), HEADERS],
+                &["unencrypted to http://c.example:4318/v1/metrics"],
+            ),
+            (&https, &[(ENDPOINT, "http://u:hush@c.example:4318")], &["unencrypted to http://***@c.example"]),
+            (&https, &[(ENDPOINT, "http://c.example:4318")], &NONE),
+            (&https, &[(ENDPOINT, "https://c.example:4318"), HEADERS], &NONE),
+            (&https, &[(ENDPOINT, "http://localhost:4318"), HEADERS], &NONE),
+            (
+                &https,
+                &[(ENDPOINT, "http://c.example:4318"), HEADERS, ("OTEL_METRICS_EXPORTER", "prometheus")],
+                &NONE,
+            ),
+            (&config(&[], &["0.0.0.0:9464", "[::]:9465"]), &[], &["reaches 0.0.0.0:9464, [::]:9465 can"]),
+            (&config(&[], &["0.0.0.0:9464"]), &[("OTEL_METRICS_EXPORTER", "otlp")], &NONE),
+        ] {
+            let warnings = warnings(config, &otel(variables));
+            assert_eq!(warnings.len(), expected.len(), "{warnings:?}, not {expected:?}");
+            for (warning, expected) in warnings.iter().zip(expected) {
+                assert!(warning.contains(expected) && !warning.contains("hush"), "{warning}, not {expected}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn token_files_are_for_one_user() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut config = config(&["https://a.example", "https://b.example"], &[]);
+        for target in &mut config.targets {
+            target.token_origin = Some(TokenOrigin::File(file.path().to_owned()));
+        }
+        for (mode, warned) in [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o644, 1)] {
+            std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
+            let warnings = warnings(&config, &otel(&[]));
+            assert_eq!(warnings.len(), warned, "{mode:o}: {warnings:?}");
+        }
+    }
+}

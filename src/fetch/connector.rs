@@ -1,0 +1,256 @@
+//! Making connections: name, proxy, TCP, TLS, each with the time and the guard that
+//! are its own.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{fmt, io, vec};
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tower_service::Service;
+
+use super::dns::Dns;
+use super::guard;
+use super::link::{Link, Stream};
+use super::proxy::{Proxies, Proxy};
+use super::resolve_error::ResolveError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// No connection could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address that may be asked.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// It took too long.
+    #[error("no connection within {0:?}")]
+    Timeout(Duration),
+    /// The URL has no host, which ours all have.
+    #[error("a URL without a host")]
+    NoHost,
+    /// The proxy is of a kind that cannot be used.
+    #[error("the proxy {0} is not an HTTP proxy")]
+    ProxyKind(String),
+    /// TCP, TLS or the proxy.
+    #[error("no connection{}: {source}", through(proxy.as_ref()))]
+    Other {
+        /// The proxy that stands between.
+        proxy: Option<String>,
+        /// What happened.
+        source: BoxError,
+    },
+}
+
+fn through(proxy: Option<&String>) -> String {
+    proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+}
+
+type Dial = dyn Fn(&Uri) -> Box<dyn Stream> + Send + Sync;
+
+/// How a stream to a place is made.
+pub enum Streams {
+    /// By the place's name, and the proxy before it.
+    Network,
+    /// By the fuzz targets, in memory: no name is looked up.
+    Given(Box<Dial>),
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Streams::Network => "Network",
+            Streams::Given(_) => "Given",
+        })
+    }
+}
+
+/// What all connections of a client share.
+#[derive(Debug)]
+pub struct Shared {
+    pub streams: Streams,
+    pub dns: Dns,
+    pub proxies: Proxies,
+    /// To servers: it offers HTTP/2.
+    pub tls: Arc<ClientConfig>,
+    /// The same for HTTP/1.1 alone.
+    pub tls_http1: Arc<ClientConfig>,
+    pub connect_timeout: Duration,
+    pub ages: Ages,
+    /// Connections that are open.
+    pub open: Arc<AtomicUsize>,
+}
+
+/// How long connections are used.
+#[derive(Debug)]
+pub struct Ages {
+    greatest: Duration,
+    made: AtomicU64,
+}
+
+impl Ages {
+    pub fn new(greatest: Duration) -> Ages {
+        Ages { greatest, made: AtomicU64::new(0) }
+    }
+
+    /// The age of the next connection: between three quarters of the greatest and the
+    /// whole, so that those of one collection do not end together.
+    fn next(&self) -> Duration {
+        let made = self.made.fetch_add(1, Relaxed);
+        // Multiples of the golden ratio lie apart from each other, however many there are.
+        let fraction = (made as f64 * 0.618_033_988_749_895).fract();
+        self.greatest.mul_f64(0.75 + 0.25 * fraction)
+    }
+}
+
+/// Makes connections; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    pub shared: Arc<Shared>,
+    /// The host that the user configured, where answers name the places: special
+    /// addresses are refused but its own.
+    pub guarded_for: Option<Arc<str>>,
+    /// HTTP/2 is not offered.
+    pub is_http1_only: bool,
+}
+
+impl Connector {
+    async fn connect(self, uri: Uri) -> Result<TokioIo<Link>, ConnectError> {
+        let shared = &self.shared;
+        if let Streams::Given(dial) = &shared.streams {
+            return Ok(TokioIo::new(Link::new(dial(&uri), shared.ages.next(), &shared.open, false)));
+        }
+        let host = uri.host().ok_or(ConnectError::NoHost)?;
+        let proxy = shared.proxies.for_uri(&uri);
+        if let Some(proxy) = &proxy {
+            if !proxy.is_http() {
+                return Err(ConnectError::ProxyKind(proxy.to_string()));
+            }
+            self.guard_before_proxy(host).await?;
+        }
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
+        // The proxy is the user's choice, wherever it is.
+        let addresses = match &proxy {
+            Some(proxy) => shared.dns.lookup(proxy.uri.host().ok_or(ConnectError::NoHost)?).await?,
+            None => self.guarded_lookup(host).await?,
+        };
+        let tcp = self.tcp(&addresses);
+        let age = shared.ages.next();
+        let tls = if self.is_http1_only { &shared.tls_http1 } else { &shared.tls };
+        let connecting = async {
+            let Some(Proxy { uri: proxy, authorization }) = proxy.clone() else {
+                let stream = HttpsConnector::from((tcp, tls.clone())).call(uri.clone()).await?;
+                return Ok(Link::new(Box::new(stream), age, &shared.open, false));
+            };
+            let mut to_proxy = HttpsConnector::from((tcp, shared.tls_http1.clone()));
+            if !is_https {
+                return Ok(Link::new(Box::new(to_proxy.call(proxy).await?), age, &shared.open, true));
+            }
+            let tunnel = Tunnel::new(proxy, to_proxy);
+            let tunnel = match authorization {
+                Some(authorization) => tunnel.with_auth(authorization),
+                None => tunnel,
+            };
+            let stream = HttpsConnector::from((tunnel, tls.clone())).call(uri.clone()).await?;
+            Ok::<Link, BoxError>(Link::new(Box::new(stream), age, &shared.open, false))
+        };
+        match tokio::time::timeout(shared.connect_timeout, connecting).await {
+            Ok(Ok(link)) => Ok(TokioIo::new(link)),
+            Ok(Err(source)) => {
+                Err(ConnectError::Other { proxy: proxy.as_ref().map(ToString::to_string), source })
+            }
+            Err(_elapsed) => Err(ConnectError::Timeout(shared.connect_timeout)),
+        }
+    }
+
+    /// The addresses that may be connected to. What is checked here is what is
+    /// connected to, so that the name cannot resolve differently the second time.
+    async fn guarded_lookup(&self, host: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
+        let found = self.shared.dns.lookup(host).await?;
+        if let Some(configured) = &self.guarded_for {
+            guard::check(&self.shared.dns, host, &found, configured).await?;
+        }
+        Ok(found)
+    }
+
+    /// The proxy resolves by itself, and may know names that nobody else knows. A name
+    /// that is known here must not be at a special address.
+    async fn guard_before_proxy(&self, host: &str) -> Result<(), ResolveError> {
+        if self.guarded_for.is_none() {
+            return Ok(());
+        }
+        match self.guarded_lookup(host).await {
+            Err(blocked @ ResolveError::Blocked { .. }) => Err(blocked),
+            _ => Ok(()),
+        }
+    }
+
+    fn tcp(&self, addresses: &Arc<[IpAddr]>) -> HttpConnector<Found> {
+        let mut tcp = HttpConnector::new_with_resolver(Found(addresses.clone()));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Of several addresses each has its part of the time.
+        tcp.set_connect_timeout(Some(self.shared.connect_timeout));
+        tcp
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Link>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Link>, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+/// A resolver that has resolved already.
+#[derive(Debug, Clone)]
+struct Found(Arc<[IpAddr]>);
+
+impl Service<Name> for Found {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = std::future::Ready<Result<vec::IntoIter<SocketAddr>, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        let all: Vec<SocketAddr> = self.0.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+        std::future::ready(Ok(all.into_iter()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_of_connections_lie_apart_and_below_the_greatest() {
+        let ages = Ages::new(Duration::from_secs(400));
+        let mut all: Vec<f64> = (0..100).map(|_| ages.next().as_secs_f64()).collect();
+        assert!(all.iter().all(|age| (300.0..=400.0).contains(age)), "{all:?}");
+        all.sort_by(f64::total_cmp);
+        let gaps = all.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.fold(0.0, f64::max) < 4.0, "some would end together: {all:?}");
+    }
+}

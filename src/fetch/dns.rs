@@ -1,0 +1,273 @@
+//! Finding the addresses of names, without a thread for each: a name server that
+//! hangs holds up only those who wait for it, and not for long.
+//!
+//! The order is that of the system: the hosts file, then DNS. A name of the local
+//! network that DNS does not have is asked of the system's own resolver, which may
+//! know other sources (mDNS).
+
+mod system;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use futures_util::future::{Either, select};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::sync::Semaphore;
+
+use super::local::is_local;
+use super::resolve_error::ResolveError;
+
+use self::system::{Source, System};
+
+/// How long the addresses of one family wait for those of the other: the answer to
+/// one of the two questions gets lost more often than both (RFC 8305, section 3).
+const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
+/// Whatever a name's time to live says: a run of several requests looks a name up
+/// once, and a change of address is seen within the hour.
+const MIN_TTL: Duration = Duration::from_secs(1);
+const MAX_TTL: Duration = Duration::from_secs(3600);
+/// Names whose addresses are kept. Answers can name some beside the targets.
+const MAX_NAMES: usize = 65_536;
+/// Threads that may wait for the system's resolver, which nobody can interrupt.
+static SYSTEM_LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(16)));
+
+/// A resolver by the system's configuration and hosts file.
+#[derive(Clone)]
+pub struct Dns(Arc<Shared>);
+
+struct Shared {
+    source: Source,
+    timeout: Duration,
+    lookups: Semaphore,
+    known: Mutex<HashMap<Box<str>, Known>>,
+}
+
+/// What is known of a name, and until when.
+#[derive(Debug, Clone)]
+struct Known {
+    addresses: Arc<[IpAddr]>,
+    until: Instant,
+}
+
+impl Dns {
+    /// Resolves as the system's configuration says. A look-up takes at most
+    /// `timeout`, and `at_once` of them are under way.
+    pub fn new(timeout: Duration, at_once: usize) -> Dns {
+        Dns::of(Source::default(), timeout, at_once)
+    }
+
+    fn of(source: Source, timeout: Duration, at_once: usize) -> Dns {
+        let lookups = Semaphore::new(at_once.max(1));
+        Dns(Arc::new(Shared { source, timeout, lookups, known: Mutex::default() }))
+    }
+
+    /// The addresses of a name or of an address literal. `localhost` and the
+    /// names below it are loopback, whatever a resolver says (RFC 6761, 6.3).
+    ///
+    /// # Errors
+    ///
+    /// When the name has no address, when nobody could tell in time, or when the
+    /// bridge has no means to ask.
+    pub async fn lookup(&self, name: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
+        let bare = name.trim_matches(['[', ']']);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok([address].into());
+        }
+        let lower = bare.to_ascii_lowercase();
+        let without_dot = lower.trim_end_matches('.');
+        if without_dot == "localhost" || without_dot.ends_with(".localhost") {
+            return Ok([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into());
+        }
+        self.find(&lower).await.map_err(|failed| failed.of(bare))
+    }
+
+    async fn find(&self, name: &str) -> Result<Arc<[IpAddr]>, Failed> {
+        let timeout = self.0.timeout;
+        let parsed = Name::from_ascii(name).map_err(|e| Failed::NotFound(e.to_string()))?;
+        let system = self.0.source.system(timeout)?;
+        if let Some(addresses) = system.in_hosts(&parsed).or_else(|| self.remembered(name)) {
+            return Ok(addresses);
+        }
+        let turn = tokio::time::timeout(timeout, self.0.lookups.acquire()).await;
+        // The semaphore is never closed.
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Failed::Local(format!("too many names are looked up at once, for {timeout:?}")));
+        };
+        let asked = tokio::time::timeout(timeout, ask(&system, &parsed));
+        let unanswered = || Failed::Unanswered(format!("no name server answered within {timeout:?}"));
+        match asked.await.unwrap_or_else(|_| Err(unanswered())) {
+            Ok(found) => {
+                self.remember(name, &found);
+                Ok(found.addresses)
+            }
+            Err(Failed::NotFound(_)) if is_local_name(name) => {
+                let known = tokio::time::timeout(timeout, by_the_system(name));
+                known.await.unwrap_or_else(|_| Err(unanswered()))
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    fn remembered(&self, name: &str) -> Option<Arc<[IpAddr]>> {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).filter(|known| known.until > Instant::now()).map(|known| known.addresses.clone())
+    }
+
+    fn remember(&self, name: &str, found: &Known) {
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_NAMES {
+            let now = Instant::now();
+            known.retain(|_, known| known.until > now);
+        }
+        if known.len() < MAX_NAMES {
+            known.insert(name.into(), found.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns").field("timeout", &self.0.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Why a name gave no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failed {
+    NotFound(String),
+    Unanswered(String),
+    Local(String),
+}
+
+impl Failed {
+    fn of(self, name: &str) -> ResolveError {
+        let name = name.to_owned();
+        match self {
+            Failed::NotFound(cause) => ResolveError::NotFound { name, cause },
+            Failed::Unanswered(cause) => ResolveError::Unanswered { name, cause },
+            Failed::Local(cause) => ResolveError::Local { name, cause },
+        }
+    }
+}
+
+impl From<NetError> for Failed {
+    fn from(error: NetError) -> Failed {
+        match error {
+            NetError::Io(error) if is_local(&error) => Failed::Local(error.to_string()),
+            NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. })) => match response_code {
+                ResponseCode::NXDomain => Failed::NotFound("there is no such name".to_owned()),
+                ResponseCode::NoError => Failed::NotFound("it has no address".to_owned()),
+                code => Failed::Unanswered(format!("the name server failed: {code}")),
+            },
+            NetError::Dns(DnsError::ResponseCode(code)) => {
+                Failed::Unanswered(format!("the name server failed: {code}"))
+            }
+            NetError::Timeout => Failed::Unanswered("the name server does not answer".to_owned()),
+            error => Failed::Unanswered(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        if is_local(&error) { Failed::Local(error.to_string()) } else { Failed::NotFound(error.to_string()) }
+    }
+}
+
+/// Asks for a name as it is and below the search domains, in the system's order.
+/// Told is how the name as it is fared: that is what was written.
+async fn ask(system: &System, name: &Name) -> Result<Known, Failed> {
+    let mut failed = Failed::NotFound("there is no such name".to_owned());
+    for (candidate, is_as_written) in system.candidates(name) {
+        match addresses(&system.dns, &candidate).await {
+            Ok(found) => return Ok(found),
+            Err(local @ Failed::Local(_)) => return Err(local),
+            Err(error) if is_as_written => failed = error,
+            Err(_) => {}
+        }
+    }
+    Err(failed)
+}
+
+/// The addresses of both families, IPv6 first: a connection tries them in turn.
+async fn addresses(dns: &TokioResolver, name: &Name) -> Result<Known, Failed> {
+    let v6 = Box::pin(dns.lookup(name.clone(), RecordType::AAAA));
+    let v4 = Box::pin(dns.lookup(name.clone(), RecordType::A));
+    let both = match select(v6, v4).await {
+        Either::Left((v6, v4)) => {
+            let v4 = other_family(&v6, v4).await;
+            [Some(v6), v4]
+        }
+        Either::Right((v4, v6)) => {
+            let v6 = other_family(&v4, v6).await;
+            [v6, Some(v4)]
+        }
+    };
+    let (mut addresses, mut until, mut failed) = (Vec::new(), None::<Instant>, None);
+    for family in both.into_iter().flatten() {
+        match family {
+            Ok(lookup) => {
+                addresses.extend(addresses_in(&lookup));
+                until = until.into_iter().chain([lookup.valid_until()]).min();
+            }
+            // That nobody could tell is more than that one family is not there.
+            Err(error) if matches!(failed, None | Some(Failed::NotFound(_))) => failed = Some(error.into()),
+            Err(_) => {}
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed.unwrap_or_else(|| Failed::NotFound("it has no address".to_owned())));
+    }
+    let now = Instant::now();
+    let ttl = until.map_or(MIN_TTL, |until| until.saturating_duration_since(now));
+    Ok(Known { addresses: addresses.into(), until: now + ttl.clamp(MIN_TTL, MAX_TTL) })
+}
+
+/// How the question for the other family fares: waited for a little where the first
+/// has addresses, else to the end.
+async fn other_family(
+    first: &Result<Lookup, NetError>,
+    other: impl Future<Output = Result<Lookup, NetError>>,
+) -> Option<Result<Lookup, NetError>> {
+    if first.as_ref().is_ok_and(|lookup| addresses_in(lookup).next().is_some()) {
+        tokio::time::timeout(RESOLUTION_DELAY, other).await.ok()
+    } else {
+        Some(other.await)
+    }
+}
+
+fn addresses_in(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
+    lookup.answers().iter().filter_map(|record| record.data.ip_addr())
+}
+
+/// Whether a name is one of a local network, which multicast or another of the
+/// system's sources may know.
+fn is_local_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.rsplit_once('.').is_none_or(|(_, last)| last == "local")
+}
+
+/// Asks the system's own resolver, on a thread, which keeps its permit to its end.
+async fn by_the_system(name: &str) -> Result<Arc<[IpAddr]>, Failed> {
+    let not_found = |cause: String| Failed::NotFound(cause);
+    let permit = SYSTEM_LOOKUPS.clone().acquire_owned().await.map_err(|e| not_found(e.to_string()))?;
+    let name = name.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (name.as_str(), 0)
+            .to_socket_addrs()
+            .map(|all| all.map(|address| address.ip()).collect::<Arc<[IpAddr]>>())
+    });
+    let found = found.await.map_err(|e| not_found(e.to_string()))??;
+    if found.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! A connection as it is told apart from others: how old it is, whether it has
+//! answered before, and whether it died in silence.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::Extensions;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a connection is made of: TCP, TLS, a tunnel through a proxy.
+pub trait Stream: Read + Write + Connection + Send + Unpin + 'static {}
+
+impl<T: Read + Write + Connection + Send + Unpin + 'static> Stream for T {}
+
+/// An open connection.
+pub struct Link {
+    stream: TokioIo<Box<dyn Stream>>,
+    state: Arc<State>,
+    is_proxied: bool,
+    _open: Open,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub struct State {
+    /// It is not used from then on.
+    expires: Instant,
+    /// Whether a request on it has had an answer.
+    has_answered: AtomicBool,
+    /// Whether a byte has come since the last one was written.
+    is_heard: AtomicBool,
+    /// Whether the other side has closed it, or it broke.
+    has_ended: AtomicBool,
+    is_http2: bool,
+}
+
+impl Link {
+    /// A connection that is used for `age`, and counted in `open` while it is open;
+    /// `is_proxied` where it leads to a proxy that reads the requests.
+    pub fn new(stream: Box<dyn Stream>, age: Duration, open: &Arc<AtomicUsize>, is_proxied: bool) -> Link {
+        let state = State {
+            expires: Instant::now() + age,
+            has_answered: AtomicBool::new(false),
+            is_heard: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            is_http2: stream.connected().is_negotiated_h2(),
+        };
+        open.fetch_add(1, Relaxed);
+        Link { stream: TokioIo::new(stream), state: Arc::new(state), is_proxied, _open: Open(open.clone()) }
+    }
+
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(_)) => self.state.is_heard.store(false, Relaxed),
+            Poll::Ready(Err(_)) => self.state.has_ended.store(true, Relaxed),
+            Poll::Pending => {}
+        }
+    }
+}
+
+impl State {
+    /// What is known of the connection that a request went out on, if it did.
+    pub fn of(seen: &CaptureConnection) -> Option<Arc<State>> {
+        let mut extras = Extensions::new();
+        seen.connection_metadata().as_ref()?.get_extras(&mut extras);
+        extras.remove::<Arc<State>>()
+    }
+
+    /// Notes an answer; whether there was one before.
+    pub fn answers_again(&self) -> bool {
+        self.has_answered.swap(true, Relaxed)
+    }
+
+    /// Whether the connection, which had answered before, died before a byte of the
+    /// answer to the last request came. On HTTP/2 bytes come that are no answer: there
+    /// the death alone counts.
+    pub fn died_unheard(&self) -> bool {
+        let is_heard = self.is_heard.load(Relaxed) && !self.is_http2;
+        self.has_answered.load(Relaxed) && self.has_ended.load(Relaxed) && !is_heard
+    }
+
+    /// Whether the connection may still be used after so long.
+    pub fn lives_for(&self, time: Duration) -> bool {
+        Instant::now() + time < self.expires
+    }
+}
+
+impl Connection for Link {
+    fn connected(&self) -> Connected {
+        let connected = self.stream.inner().connected();
+        let is_proxied = self.is_proxied || connected.is_proxied();
+        connected.proxy(is_proxied).extra(self.state.clone())
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (before, had_room) = (buf.filled().len(), buf.remaining() > 0);
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.state.is_heard.store(true, Relaxed),
+            Poll::Ready(Ok(())) if !had_room => {}
+            Poll::Ready(_) => self.state.has_ended.store(true, Relaxed),
+            Poll::Pending => {}
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// One of the connections that are open.
+#[derive(Debug)]
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,88 @@
+//! Limits and manners of the HTTP client.
+
+use std::time::Duration;
+
+use url::Url;
+
+/// Limits and manners of the HTTP client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Requests under way in all.
+    pub max_requests: usize,
+    /// Requests under way per host.
+    pub max_requests_per_host: usize,
+    /// Time to find a name's addresses.
+    pub dns_timeout: Duration,
+    /// Time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Time for a whole request.
+    pub timeout: Duration,
+    /// Decoded bytes of a body.
+    pub max_body: usize,
+    /// A URL in the User-Agent by which an admin can reach whoever runs this.
+    pub contact: String,
+    /// The greatest age of a connection: then a new one is made, to where the name leads.
+    pub connection_age: Duration,
+    /// Connections that are kept per host between collections. Not a setting:
+    /// the bridge keeps fewer for a fleet.
+    pub kept_per_host: usize,
+    /// Connections that are open, from which on none is kept. Not a setting: it follows
+    /// from the limit on open files.
+    pub most_open: usize,
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        Http {
+            max_requests: 256,
+            max_requests_per_host: 2,
+            dns_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            max_body: 1 << 20,
+            contact: "https://docs.rs/fedimeter".to_owned(),
+            connection_age: Duration::from_secs(300),
+            kept_per_host: 2,
+            most_open: usize::MAX,
+        }
+    }
+}
+
+/// A URL in the User-Agent: http, https or mailto.
+///
+/// # Errors
+///
+/// What to write instead.
+pub fn parse_contact(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    // The User-Agent puts it in a comment: parentheses would end that.
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'\\'));
+    match Url::parse(text) {
+        Ok(url)
+            if plain
+                && matches!(url.scheme(), "http" | "https" | "mailto")
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("is not a contact; write a URL in plain ASCII by which an admin can reach you, such as \
+                  https://example.org/about or mailto:ops@example.org"
+            .to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contacts() {
+        assert!(parse_contact("https://example.org/about").is_ok());
+        assert!(parse_contact("mailto:ops@example.org").is_ok());
+        for text in ["", "ops@example.org", "ftp://x", "https://a b", "https://u:p@x", "https://x/)\r\nX: y"]
+        {
+            assert!(parse_contact(text).is_err(), "{text}");
+        }
+    }
+}

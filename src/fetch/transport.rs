@@ -1,0 +1,210 @@
+//! Requests over kept connections: none outlives its age, none is used again that
+//! may be about to close, and what dies on one that was kept is asked once more.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::Scheme;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use url::Url;
+
+use crate::fetch::Http;
+use crate::target::Target;
+
+use super::connector::{Ages, Connector, Shared, Streams};
+use super::dns::Dns;
+use super::link::State;
+use super::proxy::Proxies;
+
+/// A connection that nobody has used for so long is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// What a server may send on one HTTP/2 stream, and on all streams of a connection,
+/// before we have read it.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+
+type HyperClient = Client<Connector, Full<Bytes>>;
+
+/// A client's connections: those to what the user configured, and those to what
+/// answers named, each apart by the host that the user configured, so that none of
+/// the former passes for one of the latter.
+#[derive(Debug)]
+pub struct Transports {
+    shared: Arc<Shared>,
+    direct: Transport,
+    /// For servers that are asked by another name than their URL's: over HTTP/2 there
+    /// would be two names, which servers refuse (RFC 9113, 8.3.1).
+    renamed: Transport,
+    guarded: Mutex<HashMap<Arc<str>, Transport>>,
+    limits: KeptLimits,
+}
+
+/// How long, and how many, connections are kept.
+#[derive(Debug, Clone, Copy)]
+struct KeptLimits {
+    age: Duration,
+    per_host: usize,
+    /// While more are open in all, none is kept.
+    open: usize,
+}
+
+impl Transports {
+    pub fn new(
+        settings: &Http,
+        streams: Streams,
+        dns: Dns,
+        proxies: Proxies,
+        tls: &ClientConfig,
+    ) -> Transports {
+        let mut tls_http1 = tls.clone();
+        tls_http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let shared = Arc::new(Shared {
+            streams,
+            dns,
+            proxies,
+            tls: Arc::new(tls.clone()),
+            tls_http1: Arc::new(tls_http1),
+            connect_timeout: settings.connect_timeout,
+            ages: Ages::new(settings.connection_age),
+            open: Arc::<AtomicUsize>::default(),
+        });
+        let limits = KeptLimits {
+            age: settings.connection_age,
+            per_host: settings.kept_per_host,
+            open: settings.most_open,
+        };
+        let connector =
+            |is_http1_only| Connector { shared: shared.clone(), guarded_for: None, is_http1_only };
+        let (direct, renamed) =
+            (Transport::new(connector(false), limits), Transport::new(connector(true), limits));
+        Transports { shared, direct, renamed, guarded: Mutex::default(), limits }
+    }
+
+    /// The connections to a place that is the target's, or that its answers named.
+    pub fn to(&self, target: &Target, url: &Url) -> Transport {
+        if url.host() == target.url.host() {
+            return if target.host.is_some() { self.renamed.clone() } else { self.direct.clone() };
+        }
+        let configured: Arc<str> = target.url.host_str().unwrap_or_default().into();
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = |configured: &Arc<str>| {
+            let (shared, guarded_for) = (self.shared.clone(), Some(configured.clone()));
+            Transport::new(Connector { shared, guarded_for, is_http1_only: false }, self.limits)
+        };
+        guarded.entry(configured).or_insert_with_key(make).clone()
+    }
+
+    /// Whether a proxy stands between.
+    pub fn has_proxy_for(&self, url: &Url) -> bool {
+        url.as_str().parse().is_ok_and(|uri| self.shared.proxies.for_uri(&uri).is_some())
+    }
+}
+
+/// A client with connections of its own.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    connector: Connector,
+    kept: HyperClient,
+    /// The same, but each request has a connection of its own.
+    fresh: HyperClient,
+    idle_timeout: Duration,
+    most_open: usize,
+}
+
+impl Transport {
+    fn new(connector: Connector, limits: KeptLimits) -> Transport {
+        let idle_timeout = IDLE_TIMEOUT.min(limits.age / 2);
+        let client = |kept: usize| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(idle_timeout)
+                .pool_max_idle_per_host(kept)
+                .http2_initial_stream_window_size(STREAM_WINDOW)
+                .http2_initial_connection_window_size(CONNECTION_WINDOW)
+                .build(connector.clone())
+        };
+        let (kept, fresh) = (client(limits.per_host), client(0));
+        Transport { connector, kept, fresh, idle_timeout, most_open: limits.open }
+    }
+
+    /// Sends a request, which must not change anything on the server: where the
+    /// connection had answered before, and dies before a byte of this answer, it is
+    /// sent once more, on a new one.
+    pub async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        line: &Line,
+    ) -> Result<Response<Incoming>, Error> {
+        // Inside a tunnel the proxy reads no headers.
+        if request.uri().scheme() == Some(&Scheme::HTTP)
+            && let Some(proxy) = self.connector.shared.proxies.for_uri(request.uri())
+            && let Some(authorization) = proxy.authorization
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let first = self.once(&self.kept, request.clone(), line).await;
+        if first.is_stale { self.once(&self.fresh, request, line).await.result } else { first.result }
+    }
+
+    async fn once(&self, client: &HyperClient, mut request: Request<Full<Bytes>>, line: &Line) -> Sent {
+        let is_post = request.method() == Method::POST;
+        let seen = capture_connection(&mut request);
+        line.follow(&seen);
+        let result = client.request(request).await;
+        let Some(connection) = State::of(&seen) else { return Sent { result, is_stale: false } };
+        let is_stale = match &result {
+            // The server had given the connection up (RFC 9110, 15.5.9).
+            Ok(response) => connection.answers_again() && response.status() == StatusCode::REQUEST_TIMEOUT,
+            Err(_) => connection.died_unheard(),
+        };
+        if let Ok(response) = &result {
+            // A server that refuses a POST may not have read its body, and closes the
+            // connection without a word (Mitra).
+            let is_refused = is_post && !response.status().is_success();
+            let is_crowded = self.connector.shared.open.load(Relaxed) > self.most_open;
+            if is_refused || is_stale || is_crowded || !connection.lives_for(self.idle_timeout) {
+                line.give_up();
+            }
+        }
+        Sent { result, is_stale }
+    }
+}
+
+/// How a request ended.
+struct Sent {
+    result: Result<Response<Incoming>, Error>,
+    /// The connection had been kept too long: nothing is known of the request itself.
+    is_stale: bool,
+}
+
+/// The connection that a request is on, once it is on one.
+#[derive(Debug, Default)]
+pub struct Line(Mutex<Option<CaptureConnection>>);
+
+impl Line {
+    fn follow(&self, seen: &CaptureConnection) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
+    }
+
+    /// Lets no other request use the connection: one that hangs would hold up all.
+    pub fn give_up(&self) {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = &*seen
+            && let Some(connection) = &*seen.connection_metadata()
+        {
+            connection.poison();
+        }
+    }
+}

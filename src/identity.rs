@@ -1,0 +1,124 @@
+//! Which bridge this is: the default of `service.instance.id`, the same from
+//! start to start and another one for each bridge.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::Config;
+
+/// What tells a bridge from every other one.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The machine's name: replicas in containers differ by it.
+    pub host_name: &'a str,
+    /// The machine's id, where it has one; a container has none.
+    pub machine_id: &'a str,
+    /// Where it listens.
+    pub listen: &'a [SocketAddr],
+    /// The configuration file.
+    pub file: Option<&'a Path>,
+    /// The targets, which tell bridges without a file apart.
+    pub targets: &'a [&'a str],
+}
+
+impl Identity<'_> {
+    /// All of it as one text. Two bridges that differ in any part have another one.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
+        let mut parts = vec![self.host_name.to_owned(), self.machine_id.to_owned(), listen.join(" ")];
+        if let Some(file) = self.file {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            parts.push(format!("file {}", file.display()));
+        } else {
+            let mut targets: Vec<String> = self.targets.iter().map(|&target| target.to_owned()).collect();
+            targets.sort_unstable();
+            parts.extend(targets);
+        }
+        parts.iter().fold(String::new(), |mut text, part| {
+            // With its length no part can pass for two.
+            let _ = write!(text, "{}:{part},", part.len());
+            text
+        })
+    }
+}
+
+/// The identity of a bridge with this configuration on this machine.
+#[must_use]
+pub fn of(config: &Config) -> String {
+    let targets: Vec<&str> = config.targets.iter().map(|target| &*target.name).collect();
+    let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())
+        .unwrap_or_default();
+    Identity {
+        host_name: &host_name(),
+        machine_id: machine_id.trim(),
+        listen: &config.listen,
+        file: config.file.as_deref(),
+        targets: &targets,
+    }
+    .text()
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn bridges_that_differ_in_anything_differ() {
+        let loopback = [SocketAddr::from(([127, 0, 0, 1], 9464))];
+        let other_port = [SocketAddr::from(([127, 0, 0, 1], 9465))];
+        let (file, other_file) = (Path::new("/etc/fedimeter/a.yaml"), Path::new("/etc/fedimeter/b.yaml"));
+        let one = Identity {
+            host_name: "one",
+            machine_id: "3f1c",
+            listen: &loopback,
+            file: None,
+            targets: &["a.example", "b.example"],
+        };
+        let with_file = Identity { file: Some(file), ..one };
+        let bridges = [
+            one,
+            Identity { host_name: "two", ..one },
+            Identity { machine_id: "", ..one },
+            // The end of one part is not the beginning of the next.
+            Identity { host_name: "one3", machine_id: "f1c", ..one },
+            Identity { listen: &other_port, ..one },
+            Identity { listen: &[], ..one },
+            // The same first target.
+            Identity { targets: &["a.example"], ..one },
+            Identity { targets: &["a.example", "b.example", "c.example"], ..one },
+            Identity { targets: &["a.exampleb.example"], ..one },
+            with_file,
+            Identity { file: Some(other_file), ..one },
+            Identity { listen: &[], ..with_file },
+        ];
+        let texts: BTreeSet<String> = bridges.iter().map(Identity::text).collect();
+        assert_eq!(texts.len(), bridges.len(), "{texts:#?}");
+    }
+
+    #[test]
+    fn what_changes_while_a_bridge_stays_the_same_does_not_count() {
+        let targets = ["a.example", "b.example"];
+        let one =
+            Identity { host_name: "one", machine_id: "3f1c", listen: &[], file: None, targets: &targets };
+        assert_eq!(one.text(), Identity { targets: &["b.example", "a.example"], ..one }.text());
+        let relative = Identity { file: Some(Path::new("fedimeter.yaml")), ..one };
+        let absolute = std::env::current_dir().unwrap().join("fedimeter.yaml");
+        let absolute = Identity { file: Some(&absolute), targets: &[], ..one };
+        assert_eq!(relative.text(), absolute.text(), "targets in a file come and go");
+    }
+}

@@ -1,0 +1,38 @@
+//! Numbers by their digits: no float stands between, which would round.
+
+/// The whole number that a JSON number is, if it is one and fits into 64 bits:
+/// `12`, `12.0` and `1.2e1` are 12; `1e-400` is not 0.
+pub fn whole(number: &str) -> Option<i64> {
+    let (is_negative, number) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number),
+    };
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = before.bytes().chain(after.bytes());
+    let is_zero = |digit: &u8| *digit == b'0';
+    let trailing = digits.clone().rev().take_while(is_zero).count();
+    let significant = digits.take(before.len() + after.len() - trailing).skip_while(is_zero);
+    let count = significant.clone().count();
+    if count == 0 {
+        return Some(0);
+    }
+    // An exponent that does not fit is beyond all digits that there can be.
+    let limit = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
+    let exponent = exponent.parse().unwrap_or(limit);
+    // The number is the significant digits, times ten to the power of `scale`.
+    let scale = exponent.saturating_add(trailing as i64).saturating_sub(after.len() as i64);
+    let scale = usize::try_from(scale).ok()?;
+    if count.saturating_add(scale) > MAX_DIGITS {
+        return None;
+    }
+    // Negative, because there is one negative number more.
+    let mut value = 0_i64;
+    for digit in significant.chain(std::iter::repeat_n(b'0', scale)) {
+        value = value.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
+    }
+    if is_negative { Some(value) } else { value.checked_neg() }
+}
+
+/// Digits of 2^63.
+const MAX_DIGITS: usize = 19;

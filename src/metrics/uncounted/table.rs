@@ -1,0 +1,161 @@
+//! The rows, by software, each with its source.
+
+use super::Figure::{
+    Comments, HalfYear, Logins, LoginsBefore, Month, Posts, Users, V1Domains, V1Statuses, V1Users, V2Month,
+    Week,
+};
+use super::{Figure, Uncounted, When, Who};
+
+const V1: &[Figure] = &[V1Users, V1Statuses, V1Domains];
+const ACTIVE: &[Figure] = &[Month, HalfYear, Week];
+
+/// The table, by software.
+pub const UNCOUNTED: &[Uncounted] = &[
+    Uncounted {
+        who: Who::Any,
+        figures: V1,
+        when: When::ZerosAlone,
+        why: "it says 0 for users, posts and domains alike, which hides the counts or stands in their place",
+        source: "Friendica's API without `system.nodeinfo`, Hollo's; recorded answers",
+    },
+    Uncounted {
+        who: Who::Any,
+        figures: &[V2Month],
+        when: When::ZeroWhileHidden,
+        why: "its admin hides the counts, and it says 0",
+        source: "Friendica's API without `system.nodeinfo`",
+    },
+    Uncounted {
+        who: Who::Any,
+        figures: &[V2Month],
+        when: When::LimitedFederation,
+        why: "in limited federation Mastodon says 0, whoever was there",
+        source: "Mastodon 4.4 and later",
+    },
+    Uncounted {
+        who: Who::Named(&["gotosocial"]),
+        figures: &[V1Users, V1Statuses, V1Domains, V2Month, Users, Month, Posts],
+        when: When::ActiveInvented,
+        why: "its admin has GoToSocial invent the numbers, which the monthly users tell: it never counts those",
+        source: "GoToSocial, `instance-stats-mode: baffle`; recorded answer",
+    },
+    Uncounted {
+        who: Who::Named(&["gotosocial"]),
+        figures: &[V2Month],
+        when: When::Always,
+        why: "GoToSocial does not count it and says 0",
+        source: "GoToSocial's API; recorded answers",
+    },
+    Uncounted {
+        who: Who::Named(&["gotosocial"]),
+        figures: &[V1Users, V1Statuses, V1Domains, Users, Posts],
+        when: When::ZeroNotIndexed,
+        why: "its admin has GoToSocial say 0",
+        source: "GoToSocial, `instance-stats-mode: zero`",
+    },
+    Uncounted {
+        who: Who::Named(&["hollo"]),
+        figures: &[V1Users, V1Statuses, V1Domains, V2Month],
+        when: When::Is(0),
+        why: "Hollo does not count it and says 0: see nodeinfo.*",
+        source: "Hollo 0.6; recorded answers",
+    },
+    Uncounted {
+        who: Who::Named(&["tootik"]),
+        figures: &[Users, Month, HalfYear, Posts],
+        when: When::AllAre(0),
+        why: "tootik says 0 unless its admin has it count",
+        source: "tootik 0.20, `FillNodeInfoUsage`; recorded answers",
+    },
+    Uncounted {
+        who: Who::Calckey,
+        figures: &[V1Users, V1Statuses],
+        when: When::Always,
+        why: "this software counts the users and posts of other servers, too: see nodeinfo.*",
+        source: "Sharkey, which said 4,171 users where its NodeInfo said 4",
+    },
+    Uncounted {
+        who: Who::Misskey,
+        figures: &[Comments],
+        when: When::Is(0),
+        why: "this software has no comments beside its posts and says 0",
+        source: "Misskey's NodeInfo",
+    },
+    Uncounted {
+        who: Who::Named(&["pixelfed"]),
+        figures: &[Comments],
+        when: When::Is(0),
+        why: "Pixelfed has no comments beside its posts and says 0",
+        source: "Pixelfed's NodeInfo",
+    },
+    Uncounted {
+        who: Who::Named(&["writefreely"]),
+        figures: ACTIVE,
+        when: When::ZeroBesideUsers,
+        why: "WriteFreely says 0 for active users where its admin does not show statistics",
+        source: "WriteFreely without `public_stats`",
+    },
+    Uncounted {
+        who: Who::Named(&["takahe"]),
+        figures: &[Logins, LoginsBefore],
+        when: When::Is(0),
+        why: "Takahe has no log-ins and says 0",
+        source: "Takahe's API",
+    },
+    Uncounted {
+        who: Who::Named(&["takahe"]),
+        figures: &[V2Month],
+        when: When::Always,
+        why: "Takahe gives the number of all identities in its place",
+        source: "Takahe's API",
+    },
+    Uncounted {
+        who: Who::Named(&["piefed"]),
+        figures: &[V1Domains],
+        when: When::Is(1),
+        why: "PieFed does not count it and says 1",
+        source: "PieFed's API",
+    },
+    Uncounted {
+        who: Who::Named(&["epicyon"]),
+        figures: &[V1Domains],
+        when: When::Is(2),
+        why: "Epicyon does not count it and says 2",
+        source: "Epicyon 1.7; recorded answers",
+    },
+    Uncounted {
+        who: Who::Named(&["epicyon"]),
+        figures: &[Comments],
+        when: When::Is(0),
+        why: "Epicyon does not count it and says 0",
+        source: "Epicyon 1.7; recorded answers",
+    },
+    Uncounted {
+        who: Who::Named(&["epicyon"]),
+        figures: &[V1Users, V1Statuses, V2Month, Users, Month, HalfYear, Posts],
+        when: When::AllAre(1),
+        why: "Epicyon says 1 for users, posts and active users alike while its statistics are off",
+        source: "Epicyon 1.7; recorded answers",
+    },
+    Uncounted {
+        who: Who::Named(&["funkwhale"]),
+        figures: &[Users, Month, HalfYear],
+        when: When::ZeroWithoutMetadata,
+        why: "Funkwhale says 0 where its admin does not show statistics",
+        source: "Funkwhale's NodeInfo",
+    },
+    Uncounted {
+        who: Who::Named(&["kitsune"]),
+        figures: V1,
+        when: When::OtherThanNodeinfo,
+        why: "Kitsune can be set to say 0 or random numbers here, and its NodeInfo says other ones: see nodeinfo.*",
+        source: "Kitsune, statistics modes `zero` and `random`",
+    },
+    Uncounted {
+        who: Who::Named(&["snac"]),
+        figures: &[Posts],
+        when: When::Is(0),
+        why: "old versions of snac do not count it and say 0",
+        source: "snac's NodeInfo",
+    },
+];

@@ -1,0 +1,286 @@
+//! What the log is told of servers. One that goes down is one line, and one when it
+//! is back, whatever its endpoints said meanwhile; where hundreds go down together,
+//! the first have lines and the others a count. Of a server that is up, an endpoint
+//! that fails is told when that begins, with each reason that it then has, and when
+//! it ends.
+//!
+//! A line is a sentence for people and has, as fields, what programs look for:
+//! `server`, `endpoint`, `outcome`, `status`, `elapsed`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::endpoint::Endpoint;
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::{Slot, Snapshot};
+
+/// No more oddities of one endpoint are told than these.
+const MOST_PROBLEMS: usize = 16;
+/// Servers that have a line of their own when they go down or come back, in
+/// [`WINDOW`]; the others are counted.
+const MOST_LINES: usize = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// What the log was told of one server.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Since when the log has it down, and for which reasons.
+    down: Option<(Moment, Said)>,
+    endpoints: BTreeMap<Endpoint, Said>,
+    /// Attempts that have ended, of which nothing was told yet: whether the server
+    /// is there shows when the others have, too.
+    ended: Vec<Ended>,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+struct Ended {
+    endpoint: Endpoint,
+    outcome: Option<Outcome>,
+    reason: Arc<str>,
+    status: Option<u16>,
+    elapsed: Duration,
+    /// How long until it is asked for again.
+    wait: Duration,
+    problems: Vec<String>,
+}
+
+/// What was said since the endpoint, or the server, was last read.
+#[derive(Debug, Default)]
+struct Said {
+    outcomes: Vec<Outcome>,
+    problems: Vec<Box<str>>,
+}
+
+/// What is new about an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Failed(ErrorType),
+    NotOffered,
+    Recovered,
+}
+
+impl Told {
+    /// Notes an attempt that has just ended, and what of its answer was odd.
+    pub fn note(&mut self, slot: &Slot, problems: Vec<String>) {
+        self.ended.push(Ended {
+            endpoint: slot.endpoint,
+            outcome: slot.outcome,
+            reason: slot.reason.clone().unwrap_or_else(|| "no reason given".into()),
+            status: slot.status,
+            elapsed: slot.duration,
+            wait: slot.fresh_until.since(slot.finished),
+            problems,
+        });
+    }
+
+    /// Tells what is new of the attempts that were noted, now that the run is over.
+    pub fn tell(&mut self, server: &str, snapshot: &Snapshot, now: Moment, outages: &Outages) {
+        let ended = std::mem::take(&mut self.ended);
+        let up = snapshot.up();
+        if up == Some(false) {
+            let is_new = self.down.is_none();
+            let (_, said) = self.down.get_or_insert_with(|| (now, Said::default()));
+            // The line of the server stands for those of its endpoints.
+            let failed = ended.iter().filter(|end| end.endpoint.shows_up() && end.has_failed());
+            if let Some(end) = failed.min_by_key(|end| (end.is_untried(), end.endpoint))
+                && let Some(News::Failed(error)) = end.outcome.and_then(|outcome| said.news(outcome))
+            {
+                outages.is_down(server, end, error, is_new, now);
+            }
+            return;
+        }
+        if up == Some(true)
+            && let Some((since, _)) = self.down.take()
+        {
+            outages.is_back(server, now.since(since), now);
+        }
+        for end in ended {
+            // Of an endpoint that is read as ever nothing is kept.
+            if end.outcome != Some(Outcome::Ok)
+                || !end.problems.is_empty()
+                || self.endpoints.contains_key(&end.endpoint)
+            {
+                self.endpoints.entry(end.endpoint).or_default().tell(server, &end);
+            }
+        }
+    }
+}
+
+impl Ended {
+    fn has_failed(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Failed(_)))
+    }
+
+    /// Not tried, because the server had just been found unreachable: the reason was
+    /// told where that was found.
+    fn is_untried(&self) -> bool {
+        self.has_failed() && self.elapsed.is_zero() && self.status.is_none()
+    }
+}
+
+impl Said {
+    fn tell(&mut self, server: &str, end: &Ended) {
+        let (endpoint, status, elapsed, reason) = (end.endpoint.name(), end.status, end.elapsed, &end.reason);
+        let outcome = end.outcome.map_or("none", Outcome::name);
+        match end.outcome.filter(|_| !end.is_untried()).and_then(|outcome| self.news(outcome)) {
+            // A dead token is said once, where it is looked at: `credentials`.
+            Some(News::Failed(ErrorType::Unauthorized)) if end.endpoint.needs().is_some() => {
+                tracing::debug!(
+                    server,
+                    endpoint,
+                    outcome,
+                    status,
+                    ?elapsed,
+                    "{server}: {endpoint} cannot be read ({outcome}): {reason}"
+                );
+            }
+            Some(News::Failed(_)) => {
+                tracing::warn!(
+                    server,
+                    endpoint,
+                    outcome,
+                    status,
+                    ?elapsed,
+                    "{server}: {endpoint} cannot be read ({outcome}): {reason}"
+                );
+            }
+            Some(News::NotOffered) => {
+                tracing::info!(
+                    server,
+                    endpoint,
+                    outcome,
+                    status,
+                    ?elapsed,
+                    "{server}: {endpoint} is not offered: {reason}; asking again in {}",
+                    roughly(end.wait)
+                );
+            }
+            Some(News::Recovered) => {
+                tracing::info!(
+                    server,
+                    endpoint,
+                    outcome,
+                    status,
+                    ?elapsed,
+                    "{server}: {endpoint} is read again"
+                );
+            }
+            None => {}
+        }
+        for problem in &end.problems {
+            if self.problems.len() < MOST_PROBLEMS && !self.problems.iter().any(|p| **p == **problem) {
+                tracing::warn!(server, endpoint, "{server}: {endpoint}: {problem}: no value from it");
+                self.problems.push(problem.as_str().into());
+            }
+        }
+    }
+
+    fn news(&mut self, outcome: Outcome) -> Option<News> {
+        if outcome == Outcome::Ok {
+            let had_failed = self.outcomes.iter().any(|said| matches!(said, Outcome::Failed(_)));
+            self.outcomes.clear();
+            return had_failed.then_some(News::Recovered);
+        }
+        // Reasons may take turns, as behind a load balancer: each is told once.
+        if self.outcomes.contains(&outcome) {
+            return None;
+        }
+        self.outcomes.push(outcome);
+        Some(match outcome {
+            Outcome::Failed(error) => News::Failed(error),
+            _ => News::NotOffered,
+        })
+    }
+}
+
+/// Servers that go down and come back, of all that are asked.
+#[derive(Debug, Default)]
+pub struct Outages(Mutex<Recent>);
+
+#[derive(Debug, Default)]
+struct Recent {
+    window: Moment,
+    lines: usize,
+    down: BTreeMap<&'static str, usize>,
+    back: usize,
+}
+
+impl Outages {
+    fn is_down(&self, server: &str, end: &Ended, error: ErrorType, is_new: bool, now: Moment) {
+        if !self.has_line(now, |recent| *recent.down.entry(error.name()).or_default() += usize::from(is_new))
+        {
+            return;
+        }
+        let (endpoint, outcome) = (end.endpoint.name(), error.name());
+        let (status, elapsed, reason) = (end.status, end.elapsed, &end.reason);
+        let still = if is_new { "" } else { "still " };
+        tracing::warn!(
+            server,
+            endpoint,
+            outcome,
+            status,
+            ?elapsed,
+            "{server} is {still}down: {endpoint} cannot be read ({outcome}): {reason}"
+        );
+    }
+
+    fn is_back(&self, server: &str, after: Duration, now: Moment) {
+        if self.has_line(now, |recent| recent.back += 1) {
+            tracing::info!(server, "{server} is up again, after {}", in_words(after));
+        }
+    }
+
+    /// Whether one more server has a line of its own; else it is counted.
+    fn has_line(&self, now: Moment, count: impl FnOnce(&mut Recent)) -> bool {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(recent.window) >= WINDOW {
+            (recent.window, recent.lines) = (now, 0);
+        }
+        recent.lines += 1;
+        let has_line = recent.lines <= MOST_LINES;
+        if !has_line {
+            count(&mut recent);
+        }
+        has_line
+    }
+
+    /// Tells of those that were counted, at the end of a collection.
+    pub fn tell_counted(&self) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (down, back) = (std::mem::take(&mut recent.down), std::mem::take(&mut recent.back));
+        drop(recent);
+        let servers: usize = down.values().sum();
+        if servers > 0 {
+            let by_outcome: Vec<String> = down.iter().map(|(outcome, n)| format!("{outcome} {n}")).collect();
+            tracing::warn!(servers, "{servers} more servers are down: {}", by_outcome.join(", "));
+        }
+        if back > 0 {
+            tracing::info!(servers = back, "{back} more servers are up again");
+        }
+    }
+}
+
+/// A wait in words, in whole hours or minutes.
+fn roughly(wait: Duration) -> String {
+    let (n, unit) = match wait.as_secs().div_ceil(60).max(1) {
+        minutes @ ..=90 => (minutes, "minute"),
+        minutes => ((minutes + 30) / 60, "hour"),
+    };
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A time as people say it, to the second.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+#[cfg(all(test, feature = "program"))]
+mod tests;

@@ -1,0 +1,206 @@
+//! What an attempt that has ended changes of what is known, and of what comes
+//! next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Answer, Verdict};
+use crate::clock::Moment;
+use crate::endpoint::{Endpoint, On};
+use crate::outcome::{ErrorType, Outcome};
+use crate::snapshot::{Facts, ServedFrom, Slot, Snapshot};
+
+use super::State;
+use crate::refresh::schedule::{Attempted, Ended, FIRST_BACK_OFF, NOT_OFFERED_FOR, back_off, less_a_tenth};
+
+/// How long robots.txt holds while it cannot be read anew, seconds.
+const ROBOTS_FOR: f64 = 86_400.0;
+
+impl State {
+    pub(super) fn enter(&mut self, index: usize, answer: Answer, now: Moment, unix: f64, interval: Duration) {
+        let verdict = answer.verdict;
+        let work = &mut self.work[index];
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        let slot = &mut snapshot.slots[index];
+        slot.attempted = now.before(answer.elapsed);
+        slot.finished = now;
+        slot.duration = answer.elapsed;
+        slot.status = answer.status;
+        slot.served_from = answer.served_from;
+        slot.reason = answer.reason.map(Arc::from);
+        // A token that did not help is not shown again unasked.
+        work.with_token = answer.with_token && matches!(verdict, Verdict::Ok | Verdict::NotModified);
+        let mut moved = false;
+        let ended = match verdict {
+            Verdict::Ok | Verdict::NotModified => {
+                slot.outcome = Some(Outcome::Ok);
+                slot.last_success = Some(unix);
+                work.etag = answer.etag;
+                if verdict == Verdict::Ok {
+                    moved = place_of(slot.facts.as_ref()) != place_of(answer.facts.as_ref());
+                    slot.facts = answer.facts;
+                    slot.size = answer.size;
+                }
+                Ended::Read { lifetime: answer.lifetime }
+            }
+            Verdict::NotOffered | Verdict::Gone | Verdict::Missing(_) => {
+                slot.outcome = Some(Outcome::NotOffered);
+                slot.size = answer.size;
+                slot.facts = None;
+                work.etag = None;
+                Ended::NotOffered { for_long: verdict != Verdict::Gone }
+            }
+            Verdict::Failed(error) => {
+                slot.outcome = Some(Outcome::Failed(error));
+                slot.size = answer.size;
+                slot.count(error, 1);
+                work.etag = None;
+                if !outlives_failure(slot, unix) {
+                    slot.facts = answer.facts;
+                }
+                Ended::Failed
+            }
+        };
+        let ended = if answer.asked { ended } else { Ended::NotAsked };
+        let took = Attempted { began: slot.attempted, now, retry_after: answer.retry_after };
+        work.timing.enter(ended, took, slot.endpoint, interval);
+        let next = work.timing.due;
+        // It may have been made with a token that has been replaced meanwhile.
+        if self.token_replaced.is_some_and(|at| slot.attempted <= at) && depends_on_token(slot) {
+            work.timing.bring_forward(now);
+        }
+        if !answer.problems.is_empty() {
+            slot.count(ErrorType::Decode, answer.problems.len() as u64);
+        }
+        // What a failed attempt could read lives no longer than usual.
+        slot.fresh_until = match verdict {
+            Verdict::Failed(_) => next.min(slot.attempted + less_a_tenth(interval)),
+            _ => next,
+        };
+        self.told.note(slot, answer.problems);
+        if let Some(url) = streaming_of(&snapshot.slots) {
+            snapshot.streaming = Some(url);
+        }
+        snapshot.rate_limit = answer.rate_limit.or(snapshot.rate_limit);
+        self.follow_discovery(index, moved, now, answer.asked);
+    }
+
+    /// Brings forward what needs the token, and what was not allowed without it.
+    pub(super) fn has_new_token(&mut self, now: Moment) {
+        self.token_replaced = Some(now);
+        for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
+            if depends_on_token(slot) {
+                work.timing.bring_forward(now);
+            }
+        }
+    }
+
+    /// Notes whether a document shows the server up; true where one does again.
+    /// Then it is asked for what it did not offer before, and for what failed
+    /// meanwhile, whatever the wait had grown to.
+    pub(super) fn note_whether_seen(&mut self, now: Moment) -> bool {
+        if is_unseen(&self.snapshot) {
+            self.unseen_since.get_or_insert(now);
+            return false;
+        }
+        let Some(since) = self.unseen_since.take() else { return false };
+        for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
+            let is_meant = match slot.outcome {
+                Some(Outcome::NotOffered) => true,
+                Some(Outcome::Failed(_)) => slot.finished >= since,
+                Some(Outcome::Ok) | None => false,
+            };
+            if is_meant {
+                work.timing.bring_forward(now.max(slot.attempted + less_a_tenth(FIRST_BACK_OFF)));
+            }
+        }
+        true
+    }
+
+    /// What discovery and document mean for each other: a document in another
+    /// place is read anew, one that cannot be read is looked for.
+    fn follow_discovery(&mut self, index: usize, moved: bool, now: Moment, asked: bool) {
+        let place = |endpoint| self.snapshot.slots.iter().position(|slot| slot.endpoint == endpoint);
+        let (discovery, document) = (place(Endpoint::NodeinfoDiscovery), place(Endpoint::Nodeinfo));
+        let (Some(discovery), Some(document)) = (discovery, document) else { return };
+        let is_read = self.snapshot.slots[document].outcome == Some(Outcome::Ok);
+        if index == discovery && self.snapshot.slots[discovery].outcome == Some(Outcome::Ok) {
+            if moved {
+                // The ETag of a document in another place says nothing of this one.
+                self.work[document].etag = None;
+            }
+            if moved && !is_read {
+                self.work[document].timing.bring_forward(now);
+            }
+            if !is_read && self.snapshot.slots[document].outcome.is_some() {
+                self.searches = self.searches.saturating_add(1);
+            }
+        }
+        if index == document && is_read {
+            self.searches = 0;
+        }
+        // A discovery that fails has its own back-off, which it keeps.
+        if index == document && !is_read && asked && !slot_failed(&self.snapshot, discovery) {
+            let again = back_off(self.searches.saturating_add(1), NOT_OFFERED_FOR);
+            let attempted = self.snapshot.slots[discovery].attempted;
+            self.work[discovery].timing.bring_forward(attempted + again);
+        }
+    }
+}
+
+/// Whether what an endpoint said is kept while it fails: robots.txt of a day ago
+/// still holds (RFC 9309, 2.3.1.4), and a document stays where it was found.
+fn outlives_failure(slot: &Slot, unix: f64) -> bool {
+    match slot.endpoint {
+        Endpoint::Robots => slot.last_success.is_some_and(|at| unix - at < ROBOTS_FOR),
+        Endpoint::NodeinfoDiscovery => true,
+        _ => false,
+    }
+}
+
+/// Whether another token may change what the server answers.
+fn depends_on_token(slot: &Slot) -> bool {
+    slot.endpoint.on() == On::Token || slot.outcome == Some(Outcome::Failed(ErrorType::Unauthorized))
+}
+
+/// Where the NodeInfo document is, by a discovery.
+fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
+    match facts {
+        Some(Facts::Discovery(url)) => Some(url),
+        _ => None,
+    }
+}
+
+/// The streaming server that v2 instance names, or else v1.
+fn streaming_of(slots: &[Slot]) -> Option<Arc<str>> {
+    let named =
+        |read: fn(&Facts) -> Option<Arc<str>>| slots.iter().find_map(|slot| read(slot.facts.as_ref()?));
+    let v2 = named(|facts| match facts {
+        Facts::InstanceV2(v2) => v2.streaming.clone(),
+        _ => None,
+    });
+    v2.or_else(|| {
+        named(|facts| match facts {
+            Facts::InstanceV1(v1) => v1.streaming.clone(),
+            _ => None,
+        })
+    })
+}
+
+/// Whether documents that show a server up were asked for, and none shows it.
+fn is_unseen(snapshot: &Snapshot) -> bool {
+    let documents = || snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
+    let is_stale = |slot: &Slot| slot.served_from == ServedFrom::StaleCache;
+    let failed = |slot: &Slot| matches!(slot.outcome, Some(Outcome::Failed(_)));
+    documents().any(|slot| failed(slot) || (is_read(slot) && is_stale(slot)))
+        && !documents().any(|slot| is_read(slot) && !is_stale(slot))
+}
+
+/// A document that shows the server up and was read in its last attempt.
+pub(super) fn is_read(slot: &Slot) -> bool {
+    slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok)
+}
+
+fn slot_failed(snapshot: &Snapshot, index: usize) -> bool {
+    matches!(snapshot.slots[index].outcome, Some(Outcome::Failed(_)))
+}

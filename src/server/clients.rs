@@ -1,0 +1,192 @@
+//! All clients of the bridge: who may connect and ask, who is too slow, and who
+//! gives way when there is no room.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::snapshot::ClientLimit;
+
+use super::connection::{Connection, SLOW_AFTER};
+use crate::config::Limits;
+
+/// How often connections are compared with the limits of time.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a closed connection may take to give back what it held, before
+/// another one is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long a request waits for its turn: until clients that have just asked for a
+/// response and read nothing count as slow, and some. Prometheus waits 10 s.
+const TURN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Turns beyond the limit, for clients that have taken a whole response before. Many
+/// clients that read nothing cannot make a scraper on a kept connection wait.
+const PROVEN_TURNS: usize = 8;
+
+/// The clients of one bridge, over all listeners.
+pub struct Clients {
+    limits: Limits,
+    reached: Reached,
+    connections: Mutex<Connections>,
+    room: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    proven_turns: Arc<Semaphore>,
+}
+
+/// Is told of each limit that a client reaches.
+type Reached = Box<dyn Fn(ClientLimit) + Send + Sync>;
+
+#[derive(Debug, Default)]
+struct Connections {
+    open: HashMap<u64, Arc<Connection>>,
+    next_id: u64,
+}
+
+/// A connection's place among the open ones, until it is dropped.
+pub struct Place {
+    clients: Arc<Clients>,
+    id: u64,
+    connection: Arc<Connection>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// A turn to answer with metrics or a page, until it is dropped.
+pub type Turn = OwnedSemaphorePermit;
+
+impl Clients {
+    /// No clients yet. Each limit that one reaches is told to `reached`, which
+    /// must not block.
+    #[must_use]
+    pub fn new(limits: Limits, reached: impl Fn(ClientLimit) + Send + Sync + 'static) -> Arc<Clients> {
+        let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
+        let turns = Arc::new(Semaphore::new(limits.max_requests.max(1)));
+        let proven_turns = Arc::new(Semaphore::new(PROVEN_TURNS));
+        let (reached, connections) = (Box::new(reached), Mutex::default());
+        Arc::new(Clients { limits, reached, connections, room, turns, proven_turns })
+    }
+
+    /// What clients may take.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A client reached a limit.
+    pub fn reached(&self, limit: ClientLimit) {
+        (self.reached)(limit);
+    }
+
+    /// A place for a connection that was accepted. Where there is none, the
+    /// connection that has waited longest for its client is closed; where all
+    /// work for their clients, this waits.
+    pub async fn admit(self: &Arc<Self>) -> Place {
+        let room = match self.room.clone().try_acquire_owned() {
+            Ok(room) => room,
+            Err(_) => self.make_room().await,
+        };
+        let connection = Arc::new(Connection::new(Instant::now()));
+        let mut connections = self.lock();
+        connections.next_id += 1;
+        let id = connections.next_id;
+        connections.open.insert(id, connection.clone());
+        drop(connections);
+        Place { clients: self.clone(), id, connection, _room: room }
+    }
+
+    async fn make_room(&self) -> OwnedSemaphorePermit {
+        self.reached(ClientLimit::Connections);
+        loop {
+            self.close_least_worth();
+            // The semaphore is never closed.
+            if let Ok(Ok(room)) = timeout(CLOSE_TIMEOUT, self.room.clone().acquire_owned()).await {
+                return room;
+            }
+        }
+    }
+
+    /// Closes the connection that is worth least, if one may be closed.
+    pub fn close_least_worth(&self) {
+        let now = Instant::now();
+        let connections = self.lock();
+        let worth = connections.open.values().filter_map(|one| Some((one.worth(now)?, one)));
+        if let Some((_, connection)) = worth.min_by_key(|(worth, _)| *worth) {
+            connection.close();
+        }
+    }
+
+    /// A turn to answer this connection with metrics or a page. Where all are taken,
+    /// clients that have not read their own for longest give theirs up; `None` where all
+    /// read.
+    pub async fn turn(&self, connection: &Connection) -> Option<Turn> {
+        let proven = || self.proven_turns.clone().try_acquire_owned().ok().filter(|_| connection.has_read());
+        if let Some(turn) = self.turns.clone().try_acquire_owned().ok().or_else(proven) {
+            return Some(turn);
+        }
+        self.reached(ClientLimit::Requests);
+        // It keeps its place among those who wait.
+        let mut turn = pin!(self.turns.clone().acquire_owned());
+        let end = Instant::now() + TURN_TIMEOUT;
+        while Instant::now() < end {
+            self.close_slowest();
+            // The semaphore is never closed.
+            if let Ok(Ok(turn)) = timeout(CLOSE_TIMEOUT, turn.as_mut()).await {
+                return Some(turn);
+            }
+        }
+        None
+    }
+
+    fn close_slowest(&self) {
+        let now = Instant::now();
+        let connections = self.lock();
+        let slow = connections.open.values().filter_map(|one| Some((one.not_reading_since()?, one)));
+        let slow = slow.filter(|(since, _)| now - *since >= SLOW_AFTER);
+        if let Some((_, connection)) = slow.min_by_key(|(since, _)| *since) {
+            connection.close();
+        }
+    }
+
+    /// Closes connections that reach a limit of time, until `end`.
+    pub async fn watch(&self, end: CancellationToken) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                _ = ticks.tick() => self.close_overdue(),
+            }
+        }
+    }
+
+    fn close_overdue(&self) {
+        let now = Instant::now();
+        for connection in self.lock().open.values().filter(|one| !one.is_closing()) {
+            if let Some(limit) = connection.overdue(now, &self.limits) {
+                self.reached(limit);
+                connection.close();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// What is known of the connection.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.clients.lock().open.remove(&self.id);
+    }
+}

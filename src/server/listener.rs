@@ -1,0 +1,155 @@
+//! Accepts connections, and serves HTTP/1.1 and HTTP/2 on them within the
+//! limits for clients.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::log_once::LogOnce;
+use crate::snapshot::ClientLimit;
+
+use super::body::Tracked;
+use super::clients::{Clients, Place};
+use super::host::HostNames;
+use super::stream::Watched;
+
+/// How long nothing is accepted when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that a connection reads ahead or keeps back, and that the headers of a
+/// request may take.
+const MAX_BUFFER: usize = 32 << 10;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 16;
+/// What a client may send ahead on HTTP/2: the least, no route reads a body.
+const WINDOW: u32 = 65_535;
+/// How often an HTTP/2 client is asked whether it is still there, and how long
+/// it has for the answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Accepts connections until `end`, then waits for the responses under way.
+/// Dropped, it closes them.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    names: HostNames,
+    clients: Arc<Clients>,
+    end: CancellationToken,
+) {
+    let names = Arc::new(names);
+    let mut tasks = JoinSet::new();
+    let failing = LogOnce::default();
+    loop {
+        let stream = tokio::select! {
+            () = end.cancelled() => break,
+            // Finished ones are collected, or they would pile up.
+            Some(_) = tasks.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(e) if is_of_client(&e) => continue,
+                Err(e) => {
+                    out_of_descriptors(&clients, &failing, &e).await;
+                    continue;
+                }
+            },
+        };
+        if failing.ends() {
+            tracing::info!("connections are accepted again");
+        }
+        let place = tokio::select! {
+            () = end.cancelled() => break,
+            place = clients.admit() => place,
+        };
+        // Answers are written whole; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        tasks.spawn(connection(stream, place, router.clone(), names.clone(), end.clone()));
+    }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// A connection that was gone before it was accepted.
+fn is_of_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Accepting again at once would fail again, as fast as the processor allows.
+async fn out_of_descriptors(clients: &Clients, failing: &LogOnce, error: &io::Error) {
+    clients.reached(ClientLimit::Descriptors);
+    if failing.begins() {
+        tracing::error!(
+            "cannot accept connections: {error}; raise the limit on open files with ulimit -n or LimitNOFILE"
+        );
+    }
+    clients.close_least_worth();
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// Serves one connection, until it is to be dropped or has answered after `end`.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    place: Place,
+    router: Router,
+    names: Arc<HostNames>,
+    end: CancellationToken,
+) {
+    let connection = place.connection().clone();
+    let router = TowerToHyperService::new(router);
+    let exchanges = connection.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let exchange = exchanges.requested(request.version());
+        request.extensions_mut().insert(exchanges.clone());
+        let (router, names) = (router.clone(), names.clone());
+        async move {
+            let response: Response<_> = match names.check(&request) {
+                Ok(()) => match router.call(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                },
+                Err(refusal) => refusal.response(),
+            };
+            Ok::<_, Infallible>(response.map(|body| Tracked::new(body, exchange)))
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(MAX_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_header_list_size(MAX_BUFFER as u32)
+        .max_send_buf_size(MAX_BUFFER)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let serving = builder.serve_connection(TokioIo::new(Watched::new(stream, connection.clone())), service);
+    tokio::pin!(serving);
+    // What ends a connection early is its client's business.
+    tokio::select! {
+        _ = &mut serving => return,
+        () = connection.closing() => return,
+        () = end.cancelled() => serving.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = serving => {}
+        () = connection.closing() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

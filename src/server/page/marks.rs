@@ -1,0 +1,60 @@
+//! The endpoints of a target at a glance: a mark for each, and what the marks mean.
+
+use maud::{Markup, html};
+
+use crate::outcome::Outcome;
+use crate::snapshot::{Reading, Slot};
+
+use super::words::counted;
+
+/// Failing endpoints of a target that are named; the others are counted.
+const MOST_NAMED: usize = 2;
+
+/// The endpoints of a target that could not be read.
+pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + use<'a> {
+    r.snapshot.slots.iter().filter(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))))
+}
+
+/// What the marks of the endpoints mean.
+pub fn legend() -> Markup {
+    html! {
+        p.legend {
+            "Endpoints: "
+            @for (class, words) in
+                [("ok", "read"), ("bad", "failed"), ("not", "not offered by the server"), ("yet", "not asked yet")]
+            {
+                span { i class=(class) aria-hidden="true" {} " " (words) }
+            }
+            " A server is " em { "up, in part" } " when one of them failed and others were read."
+        }
+    }
+}
+
+/// The endpoints at a glance: a mark for each, and the failing ones by name.
+pub fn endpoints(r: &Reading<'_>) -> Markup {
+    let failed: Vec<&Slot> = failing(r).collect();
+    html! {
+        span.marks aria-hidden="true" {
+            @for slot in &r.snapshot.slots {
+                i class=(match slot.outcome {
+                    Some(Outcome::Ok) => "ok",
+                    Some(Outcome::NotOffered) => "not",
+                    Some(Outcome::Failed(_)) => "bad",
+                    None => "yet",
+                }) {}
+            }
+        }
+        @if failed.is_empty() {
+            span.muted { (counted(r.snapshot.slots.len(), "endpoint")) }
+        } @else {
+            span.failing {
+                @for (i, slot) in failed.iter().take(MOST_NAMED).enumerate() {
+                    @if i > 0 { ", " }
+                    (slot.endpoint.name())
+                    @if let Some(outcome) = slot.outcome { " " (outcome.words()) }
+                }
+                @if failed.len() > MOST_NAMED { " and " (failed.len() - MOST_NAMED) " more" }
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Files with access tokens, read again when they change: whoever renews a token
+//! need not restart the bridge.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::config::read_token_file;
+use crate::log_once::LogOnce;
+use crate::refresh::Refresher;
+use crate::target::{Target, Token, TokenOrigin};
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The token files of all targets, by path.
+#[derive(Debug)]
+struct TokenFiles(BTreeMap<PathBuf, TokenFile>);
+
+#[derive(Debug, Default)]
+struct TokenFile {
+    /// What the file was like when it was last read.
+    seen: Option<Stamp>,
+    /// Those who use it, by their place among the targets.
+    users: Vec<(usize, Token)>,
+    failing: LogOnce,
+}
+
+/// What changes with a file's contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+/// What is new about a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum News {
+    /// The target in this place has another token.
+    Replaced(usize),
+    /// The file cannot be read, for this reason.
+    Unreadable(String),
+    /// The file can be read again.
+    Readable(PathBuf),
+}
+
+/// Takes new tokens out of files that have changed, for as long as it is polled.
+pub async fn follow(refresher: &Refresher) {
+    let mut files = TokenFiles::of(refresher.targets());
+    while !files.0.is_empty() {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let reading = tokio::task::spawn_blocking(move || (files.read_changed(), files));
+        let Ok((news, read)) = reading.await else { return };
+        files = read;
+        for news in news {
+            tell(refresher, news);
+        }
+    }
+}
+
+fn tell(refresher: &Refresher, news: News) {
+    match news {
+        News::Replaced(place) => {
+            let server = refresher.targets().nth(place).map_or("", |target| &target.name);
+            tracing::info!(
+                server,
+                "{server}: its token file has changed, and the new token is used from now on"
+            );
+            refresher.has_new_token(place);
+        }
+        News::Unreadable(why) => tracing::warn!("the token that was read before stays in use: {why}"),
+        News::Readable(path) => tracing::info!("the token file {} can be read again", path.display()),
+    }
+}
+
+impl TokenFiles {
+    fn of<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> TokenFiles {
+        let mut files = BTreeMap::<PathBuf, TokenFile>::new();
+        for (place, target) in targets.enumerate() {
+            if let (Some(token), Some(TokenOrigin::File(path))) = (&target.token, &target.token_origin) {
+                files.entry(path.clone()).or_default().users.push((place, token.clone()));
+            }
+        }
+        TokenFiles(files)
+    }
+
+    /// Reads the files that have changed, and hands new tokens to those who use them.
+    /// A file that cannot be read changes nothing. Blocks: not for an async thread.
+    fn read_changed(&mut self) -> Vec<News> {
+        self.0.iter_mut().flat_map(|(path, file)| file.read_changed(path)).collect()
+    }
+}
+
+impl TokenFile {
+    fn read_changed(&mut self, path: &Path) -> Vec<News> {
+        let file = std::fs::metadata(path).ok();
+        // A pipe (`--token-file <(command)`) tells its token once, and may hang when it
+        // is read again.
+        let is_read_once = file.as_ref().is_some_and(|file| !file.is_file() && !file.is_dir());
+        let stamp = file.as_ref().map(Stamp::of);
+        if is_read_once || (stamp.is_some() && stamp == self.seen) {
+            return Vec::new();
+        }
+        match read_token_file(path) {
+            Ok(token) => {
+                self.seen = stamp;
+                let mut news = Vec::new();
+                if self.failing.ends() {
+                    news.push(News::Readable(path.to_owned()));
+                }
+                for (place, used) in self.users.iter().filter(|(_, used)| *used != token) {
+                    used.replace(&token);
+                    news.push(News::Replaced(*place));
+                }
+                news
+            }
+            Err(why) if self.failing.begins() => vec![News::Unreadable(why)],
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Stamp {
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(file);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Stamp { modified: file.modified().ok(), length: file.len(), inode }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(name: &str, path: &Path) -> Arc<Target> {
+        let url = format!("https://{name}").parse().unwrap();
+        let mut target = Target::new(url, None, None, &BTreeMap::new());
+        target.token = Some(Token::new("first"));
+        target.token_origin = Some(TokenOrigin::File(path.to_owned()));
+        Arc::new(target)
+    }
+
+    #[test]
+    fn what_changes_is_read_again_and_what_cannot_be_read_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (own, shared) = (directory.path().join("own"), directory.path().join("shared"));
+        std::fs::write(&own, "first\n").unwrap();
+        std::fs::write(&shared, "first\n").unwrap();
+        let targets = [target("a.example", &own), target("b.example", &shared), target("c.example", &shared)];
+        let mut files = TokenFiles::of(targets.iter());
+        let tokens = || targets.each_ref().map(|t| t.token.as_ref().unwrap().secret().to_string());
+        assert_eq!(files.read_changed(), [], "they are as they were");
+
+        std::fs::write(&shared, "second\n").unwrap();
+        assert_eq!(files.read_changed(), [News::Replaced(1), News::Replaced(2)]);
+        assert_eq!(tokens(), ["first", "second", "second"]);
+        assert_eq!(files.read_changed(), []);
+
+        // As an orchestrator does it: another file takes the place of the first.
+        let new = directory.path().join("new");
+        std::fs::write(&new, "third").unwrap();
+        std::fs::rename(&new, &own).unwrap();
+        assert_eq!(files.read_changed(), [News::Replaced(0)]);
+        assert_eq!(tokens(), ["third", "second", "second"]);
+
+        for unreadable in ["", "two words", "two\nlines"] {
+            std::fs::write(&shared, unreadable).unwrap();
+            let news = files.read_changed();
+            let [News::Unreadable(why)] = &news[..] else { panic!("{news:?}") };
+            assert!(why.starts_with(&format!("{} ", shared.display())), "{why}");
+            std::fs::remove_file(&shared).unwrap();
+            assert_eq!(files.read_changed(), [], "it is said once");
+            assert_eq!(tokens(), ["third", "second", "second"]);
+            std::fs::write(&shared, "second").unwrap();
+            assert_eq!(files.read_changed(), [News::Readable(shared.clone())]);
+        }
+        std::fs::write(&shared, "fourth").unwrap();
+        assert_eq!(files.read_changed(), [News::Replaced(1), News::Replaced(2)]);
+        assert_eq!(tokens(), ["third", "fourth", "fourth"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_tells_its_token_once_is_not_read_again() {
+        let target = target("a.example", Path::new("/dev/null"));
+        assert_eq!(TokenFiles::of([target].iter()).read_changed(), []);
+    }
+}

@@ -1,0 +1,30 @@
+//! What is measured is shown.
+
+use std::collections::BTreeSet;
+
+use super::expression::parts;
+use crate::support::dashboard::{Dashboard, list, text};
+
+/// The metrics of the table that no panel reads.
+fn not_shown(dashboards: &[Dashboard]) -> Vec<String> {
+    let targets = dashboards.iter().flat_map(Dashboard::panels).flat_map(|panel| list(&panel["targets"]));
+    let read: BTreeSet<String> = targets
+        .flat_map(|target| parts(text(&target["expr"])).unwrap().selectors)
+        .map(|selector| selector["__name__"].clone())
+        .collect();
+    let catalogue = fedimeter::catalogue::json();
+    let names = list(&catalogue["metrics"]).map(|metric| text(&metric["prometheus"]).to_owned());
+    // A histogram is read by its series.
+    names
+        .filter(|name| !["", "_bucket", "_count"].iter().any(|end| read.contains(&format!("{name}{end}"))))
+        .collect()
+}
+
+#[test]
+fn every_metric_is_shown() {
+    let mut dashboards = Dashboard::all();
+    assert_eq!(not_shown(&dashboards), [""; 0]);
+    dashboards.retain(|dashboard| dashboard.name != "bridge");
+    let missing = not_shown(&dashboards);
+    assert!(missing.contains(&"fedimeter_collection_duration_seconds".to_owned()), "{missing:?}");
+}

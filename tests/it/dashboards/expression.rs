@@ -1,0 +1,117 @@
+//! One expression of a dashboard, taken apart by a parser that we did not
+//! write.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use promql_parser::label::Labels;
+use promql_parser::parser::{
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector, parse,
+};
+use promql_parser::util::{ExprVisitor, walk_expr};
+
+use crate::support::dashboard::filled;
+
+/// What Grafana's own variables become here: lengths that nobody writes by
+/// hand, so that they are known again.
+pub const RATE_INTERVAL: Duration = Duration::from_secs(241);
+
+/// What a rule may want to know of an expression.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The matchers of each selector, with the metric's name under `__name__`.
+    pub selectors: Vec<BTreeMap<String, String>>,
+    /// The ranges that rates are taken over.
+    pub rates: Vec<Duration>,
+    /// Labels that are grouped or matched by.
+    pub labels: BTreeSet<String>,
+    /// Labels that the expression makes itself.
+    pub made: BTreeSet<String>,
+}
+
+/// Takes it apart; variables of the dashboard stay as they are written.
+///
+/// # Errors
+///
+/// If it is no expression.
+pub fn parts(expression: &str) -> Result<Parts, String> {
+    let parsed = parse(&with_lengths(expression)?).map_err(|e| format!("{expression}: {e}"))?;
+    let mut parts = Parts::default();
+    walk_expr(&mut parts, &parsed)?;
+    Ok(parts)
+}
+
+/// The expression with lengths for Grafana's own variables.
+///
+/// # Errors
+///
+/// If it names a variable that no dashboard of ours has.
+pub fn with_lengths(expression: &str) -> Result<String, String> {
+    let same = ["server_address", "job", "instance"].map(|name| (name, format!("${name}")));
+    let lengths =
+        [("__rate_interval", "4m1s"), ("__range", "24h1s")].map(|(name, long)| (name, long.to_owned()));
+    filled(expression, &same.into_iter().chain(lengths).collect())
+}
+
+impl ExprVisitor for Parts {
+    type Error = String;
+
+    fn pre_visit(&mut self, expression: &Expr) -> Result<bool, String> {
+        match expression {
+            Expr::VectorSelector(selector) => self.selector(selector),
+            Expr::MatrixSelector(matrix) => self.selector(&matrix.vs),
+            Expr::Aggregate(AggregateExpr { modifier: Some(modifier), .. }) => self.modifier(modifier),
+            Expr::Binary(BinaryExpr { modifier: Some(modifier), .. }) => {
+                if let Some(matching) = &modifier.matching {
+                    self.modifier(matching);
+                }
+                match &modifier.card {
+                    VectorMatchCardinality::ManyToOne(labels) | VectorMatchCardinality::OneToMany(labels) => {
+                        self.labels(labels);
+                    }
+                    _ => {}
+                }
+            }
+            Expr::Call(call) => self.call(call),
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+impl Parts {
+    fn selector(&mut self, selector: &VectorSelector) {
+        let matchers = selector.matchers.matchers.iter();
+        let mut found: BTreeMap<String, String> =
+            matchers.map(|m| (m.name.clone(), format!("{}{}", m.op, m.value))).collect();
+        found.insert("__name__".to_owned(), selector.name.clone().unwrap_or_default());
+        self.selectors.push(found);
+    }
+
+    fn modifier(&mut self, modifier: &LabelModifier) {
+        match modifier {
+            LabelModifier::Include(labels) | LabelModifier::Exclude(labels) => self.labels(labels),
+        }
+    }
+
+    fn labels(&mut self, labels: &Labels) {
+        self.labels.extend(labels.labels.iter().cloned());
+    }
+
+    fn call(&mut self, call: &Call) {
+        let argument = |n: usize| call.args.args.get(n).map(|argument| &**argument);
+        match call.func.name {
+            "rate" | "irate" | "increase" => {
+                if let Some(Expr::MatrixSelector(matrix)) = argument(0) {
+                    self.rates.push(matrix.range);
+                }
+            }
+            "label_replace" | "label_join" => {
+                if let Some(Expr::StringLiteral(label)) = argument(1) {
+                    self.made.insert(label.val.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The dashboards in `dashboards/`: rules that Grafana's own linter has, and
+//! some of ours. Each rule says what is wrong with a dashboard; beside each
+//! test that finds nothing in ours stands one that finds something.
+
+mod coverage;
+mod expression;
+mod frame;
+mod links;
+mod panels;
+mod queries;
+mod tables;
+
+use crate::support::dashboard::Dashboard;
+use serde_json::Value;
+
+/// What is wrong, a sentence each.
+type Complaints = Vec<String>;
+
+/// Says how each of our dashboards breaks a rule.
+#[track_caller]
+fn none_breaks(rule: impl Fn(&Dashboard) -> Complaints) {
+    let all = Dashboard::all();
+    let names: Vec<&str> = all.iter().map(|dashboard| dashboard.name.as_str()).collect();
+    assert_eq!(names, ["bridge", "fleet", "instance"]);
+    let found: Vec<String> = all
+        .iter()
+        .flat_map(|dashboard| rule(dashboard).into_iter().map(|found| format!("{}: {found}", dashboard.name)))
+        .collect();
+    assert_eq!(found, [""; 0]);
+}
+
+/// One of ours, made wrong, is found out with just these words.
+#[track_caller]
+fn is_found(
+    rule: impl Fn(&Dashboard) -> Complaints,
+    name: &str,
+    spoil: impl FnOnce(&mut Value),
+    words: &str,
+) {
+    let mut dashboard = Dashboard::all().into_iter().find(|dashboard| dashboard.name == name).unwrap();
+    spoil(&mut dashboard.json);
+    let found = rule(&dashboard);
+    assert!(found.len() == 1 && found[0].contains(words), "{found:?}");
+}
+
+/// The panel with this title.
+fn panel<'a>(dashboard: &'a mut Value, title: &str) -> &'a mut Value {
+    let panels = dashboard["panels"].as_array_mut().unwrap();
+    panels.iter_mut().find(|panel| panel["title"] == title && panel["type"] != "row").unwrap()
+}
+
+/// Its first expression.
+fn expression<'a>(dashboard: &'a mut Value, title: &str) -> &'a mut Value {
+    &mut panel(dashboard, title)["targets"][0]["expr"]
+}

@@ -1,0 +1,157 @@
+//! What the OpenTelemetry variables and the log's settings do to the program
+//! that people run.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::support::program::{Serving, fedimeter, finish, run};
+use serde_json::Value;
+
+/// A server that nobody is.
+const DEAD: &str = "http://127.0.0.1:1";
+
+#[test]
+#[cfg(feature = "simulator")]
+fn a_disabled_sdk_is_named_and_waits_for_its_end() {
+    for args in [&["serve", "--listen", "127.0.0.1:0", DEAD][..], &["demo", "--listen", "127.0.0.1:0"]] {
+        let bridge = Serving::start(args, &[("OTEL_SDK_DISABLED", "True")]);
+        bridge.line(|line| line.contains("OTEL_SDK_DISABLED is true: nothing is collected").then_some(()));
+        let log = bridge.log();
+        assert!(!log.contains("/metrics"), "{log}");
+        assert_eq!(bridge.end("TERM").0, Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_cannot_be_read_is_an_error() {
+    for name in ["OTEL_CONFIG_FILE", "OTEL_SERVICE_NAME", "MASTODON_HOST"] {
+        let mut command = fedimeter();
+        command.args(["check", DEAD]).env(name, OsStr::from_bytes(b"/etc/\xff.yaml"));
+        let ran = finish(command);
+        let expected = format!("fedimeter: {name}: its value is not UTF-8; write it anew, or unset it\n");
+        assert_eq!((ran.status, ran.err), (Some(2), expected));
+    }
+}
+
+/// Who set a variable may never have seen the flag; who gave both means the flag.
+#[test]
+fn a_wrong_value_stands_under_the_name_that_it_was_given_by() {
+    let deadline = [("FEDIMETER_DEADLINE", "soon")];
+    let listen = [("FEDIMETER_LISTEN", "here")];
+    for (args, env, named) in [
+        (&["check", DEAD][..], &deadline, "FEDIMETER_DEADLINE=soon: is not a duration"),
+        (&["check", "--deadline", "late", DEAD], &deadline, "--deadline=late: is not a duration"),
+        (&["check", "--deadline=late", DEAD], &deadline, "--deadline=late: is not a duration"),
+        (&["check", DEAD], &listen, "FEDIMETER_LISTEN=here: "),
+        (&["check", "-lthere", DEAD], &listen, "--listen=there: "),
+    ] {
+        let ran = run(args, env);
+        assert_eq!(ran.status, Some(2));
+        assert!(ran.err.contains(named), "{args:?}: {}", ran.err);
+    }
+}
+
+/// The file says where to listen and what to log; what it does not name is off, whatever
+/// the other variables say.
+#[test]
+fn a_configuration_file_of_opentelemetry_holds_in_place_of_the_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("otel.yaml");
+    let path = file.to_str().unwrap();
+    let write = |text: &str| std::fs::write(&file, format!("file_format: \"1.0\"\n{text}")).unwrap();
+    let env = [
+        ("OTEL_CONFIG_FILE", path),
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_LOG_LEVEL", "none"),
+        ("HOST", "127.0.0.1"),
+    ];
+    write(
+        "log_level: info\nmeter_provider:\n  readers:\n    - pull:\n        exporter:\n          \
+         prometheus/development: {host: \"${HOST}\", port: 0}\n",
+    );
+    let bridge = Serving::start(&["serve", DEAD], &env);
+    assert!(bridge.url().starts_with("http://127.0.0.1:"));
+    assert!(!bridge.log().contains("printing metrics"), "{}", bridge.log());
+    assert_eq!(bridge.end("TERM").0, Some(0));
+
+    write("meter_provider:\n  views: []\n");
+    for command in ["serve", "once", "check"] {
+        let ran = run(&[command, DEAD], &env);
+        assert_eq!(ran.status, Some(2), "{command}");
+        let expected = format!("fedimeter: {path}: meter_provider.views: is not supported");
+        assert!(ran.err.starts_with(&expected), "{}", ran.err);
+    }
+}
+
+#[test]
+fn only_the_exporters_that_are_named_are_there() {
+    let ran = run(&[DEAD], &[("OTEL_METRICS_EXPORTER", "none")]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("OTEL_METRICS_EXPORTER names no exporter; unset it, or name"), "{}", ran.err);
+
+    let console = Serving::start(&["--listen", "127.0.0.1:0", DEAD], &[("OTEL_METRICS_EXPORTER", "Console")]);
+    console.line(|line| line.contains("/metrics is off").then_some(()));
+    console.line(|line| (line == format!("{DEAD}  down")).then_some(()));
+    assert_eq!(console.end("TERM").0, Some(0));
+
+    let both = [("OTEL_METRICS_EXPORTER", "console,prometheus")];
+    let both = Serving::start(&["--listen", "127.0.0.1:0", DEAD], &both);
+    both.url();
+    both.line(|line| (line == format!("{DEAD}  down")).then_some(()));
+    assert_eq!(both.end("TERM").0, Some(0));
+}
+
+/// The lines of a run's log.
+fn log(args: &[&str], env: &[(&str, &str)]) -> Vec<String> {
+    let ran = run(&[&["once", DEAD], args].concat(), env);
+    assert_eq!(ran.status, Some(1), "{}", ran.err);
+    ran.err.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_format_of_the_log_can_be_read() {
+    let text = log(&[], &[]);
+    assert!(!text.is_empty());
+    // One line a server, and nothing said twice.
+    let [line] = &text[..] else { panic!("{text:?}") };
+    assert!(
+        line.contains(" WARN http://127.0.0.1:1 is down: instance_v2 cannot be read (connect): "),
+        "{line}"
+    );
+    assert!(!line.contains("server=") && line.contains(" elapsed="), "{line}");
+
+    let logfmt = log(&["--log-format", "logfmt"], &[]);
+    assert!(!logfmt.is_empty());
+    for line in &logfmt {
+        let message = line.split_once("message=\"").map(|(_, rest)| rest);
+        assert!(line.starts_with("ts=") && line.contains(" level=warn "), "{line}");
+        assert!(message.is_some_and(|m| m.starts_with("http://127.0.0.1:1 is down: ")), "{line}");
+        assert!(line.contains(" server=http://127.0.0.1:1 endpoint=instance_v2 outcome=connect "), "{line}");
+    }
+
+    let json = log(&[], &[("FEDIMETER_LOG_FORMAT", "json")]);
+    assert!(!json.is_empty());
+    for line in &json {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let of = |key: &str| line[key].as_str().unwrap_or_default();
+        assert_eq!((of("level"), of("module_path")), ("WARN", "fedimeter::refresh::log"), "{line}");
+        assert_eq!((of("server"), of("endpoint")), ("http://127.0.0.1:1", "instance_v2"), "{line}");
+        assert_eq!((of("outcome"), of("elapsed").is_empty()), ("connect", false), "{line}");
+        assert!(of("message").starts_with("http://127.0.0.1:1 is down: "), "{line}");
+    }
+}
+
+#[test]
+fn modules_have_levels_of_their_own() {
+    for (level, said) in [
+        ("warn", true),
+        ("error", false),
+        ("info,fedimeter::refresh=off", false),
+        ("off,fedimeter::refresh=warn", true),
+        ("off,fedimeter::fetch=trace", false),
+    ] {
+        let lines = log(&["--log-level", level], &[]);
+        assert_eq!(lines.iter().any(|line| line.contains("cannot be read")), said, "{level}: {lines:?}");
+    }
+    assert!(log(&[], &[("OTEL_LOG_LEVEL", "none")]).is_empty());
+}

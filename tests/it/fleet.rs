@@ -1,0 +1,128 @@
+//! Thousands of targets: `/metrics` and push show every one of them, once.
+
+use crate::support::{http, samples};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::support::otlp_sink::{GrpcSink, Point, Value, points};
+use crate::support::program::Serving;
+use fedimeter::simulator::{Settings, Simulator};
+use prost::Message;
+
+/// Scrapes until all targets are known, at most.
+const SCRAPES: usize = 5;
+/// More than the 2,000 points a metric that the SDK keeps apart by itself, and more
+/// than a message takes when they are pushed.
+const TARGETS: usize = 2_500;
+/// The largest gRPC message that a collector takes unless told otherwise.
+const LARGEST: usize = 4 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_target_is_shown_once() {
+    let settings = Settings {
+        instances: TARGETS,
+        // These have every default endpoint.
+        versions: vec!["4.2".to_owned()],
+        request_log: 0,
+        rate_limit: Some(1_000_000),
+        ..Settings::default()
+    };
+    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let sink = GrpcSink::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fleet.yaml");
+    // A deadline that no machine is too slow for, and a third fewer points.
+    let mut yaml =
+        "listen: 127.0.0.1:0\ndeadline: 5m\ntimeout: 1m\nendpoint_details: false\ntargets:\n".to_owned();
+    for url in simulator.urls() {
+        writeln!(yaml, "  - {url}").unwrap();
+    }
+    std::fs::write(&file, yaml).unwrap();
+    let endpoint = sink.endpoint();
+    let env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "3600000"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "600000"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "300000"),
+    ];
+    let bridge = Serving::start(&["serve", "--config", file.to_str().unwrap()], &env);
+
+    // A slow machine reaches them all in several scrapes, each of which goes on
+    // where the one before ended.
+    let url = format!("{}/metrics", bridge.url());
+    let mut text = String::new();
+    let mut scrapes = 0;
+    while scrapes < SCRAPES {
+        scrapes += 1;
+        let get = http::client().get(&url).header("X-Prometheus-Scrape-Timeout-Seconds", "120");
+        text = http::body(get).await;
+        if text.lines().filter(|line| line.starts_with("nodeinfo_users{")).count() == TARGETS {
+            break;
+        }
+    }
+    let hosts: BTreeSet<String> =
+        (0..TARGETS).map(|i| simulator.host(i).split_once(':').unwrap().0.to_owned()).collect();
+    assert_eq!(hosts.len(), TARGETS);
+    // The text's reader refuses a series that stands twice.
+    let shown = samples::samples(&text);
+    for name in ["fedimeter_target_up", "mastodon_instance_users", "fedimeter_target_info", "nodeinfo_users"]
+    {
+        let found = samples::named(&shown, name);
+        let labels: BTreeSet<_> = found.iter().map(|s| s.labels["server_address"].clone()).collect();
+        assert_eq!((found.len(), &labels), (TARGETS, &hosts), "{name}");
+    }
+    assert_eq!(samples::named(&shown, "fedimeter_endpoint_up").len(), TARGETS * 5);
+    let up = samples::named(&shown, "fedimeter_target_up");
+    assert!(up.iter().all(|s| s.value > 0.0), "all are up");
+    assert!(!text.contains("otel_metric_overflow") && !text.contains("otel.metric.overflow"));
+
+    // One round of push: a request for each of several parts.
+    let parts = parts(&sink).await;
+    assert!(parts.len() > 1, "there is something to divide");
+    for part in &parts {
+        assert!(part.encoded < LARGEST, "{} bytes", part.encoded);
+    }
+    let mut seen: BTreeMap<(&str, &BTreeMap<String, String>), &Value> = BTreeMap::new();
+    for point in parts.iter().flat_map(|part| &part.points) {
+        assert!(!point.attributes.contains_key("otel.metric.overflow"), "{point:?}");
+        let before = seen.insert((&point.name, &point.attributes), &point.value);
+        assert_eq!(before, None, "it comes twice: {} {:?}", point.name, point.attributes);
+    }
+    for name in ["fedimeter.target.up", "mastodon.instance.users", "fedimeter.target.info", "nodeinfo.users"]
+    {
+        let found = seen.keys().filter(|(n, _)| *n == name).map(|(_, a)| a["server.address"].clone());
+        assert_eq!(found.collect::<BTreeSet<_>>(), hosts, "{name}");
+    }
+    assert_eq!(seen.keys().filter(|(name, _)| *name == "fedimeter.endpoint.up").count(), TARGETS * 5);
+
+    // What both showed came of one request an endpoint and scrape at most.
+    for i in [0, TARGETS / 2, TARGETS - 1] {
+        let asked = simulator.requests(i, "*");
+        assert!((5..=5 * scrapes).contains(&asked), "{}: {asked} in {scrapes} scrapes", simulator.host(i));
+    }
+    assert_eq!(bridge.end("TERM").0, Some(0));
+}
+
+struct Part {
+    encoded: usize,
+    points: Vec<Point>,
+}
+
+/// The parts of the first round, when all have come.
+async fn parts(sink: &GrpcSink) -> Vec<Part> {
+    let mut count = 1;
+    loop {
+        let requests = sink.wait_for(count).await;
+        assert!(requests.iter().all(|r| r.taken));
+        let parts: Vec<Part> = requests
+            .iter()
+            .map(|r| Part { encoded: r.message.encoded_len(), points: points(&r.message) })
+            .collect();
+        let up = parts.iter().flat_map(|p| &p.points).filter(|p| p.name == "fedimeter.target.up").count();
+        if up >= TARGETS {
+            return parts;
+        }
+        count = requests.len() + 1;
+    }
+}

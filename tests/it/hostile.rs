@@ -1,0 +1,129 @@
+//! Answers that are made to cost memory or time.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use fedimeter::api::{account, admin, instance, lists, nodeinfo, tag, timeline};
+use fedimeter::document::length::ArrayLength;
+use fedimeter::document::{Document, Top};
+use fedimeter::simulator::{Settings, Simulator};
+use fedimeter::snapshot::Reports;
+use jiff::civil::date;
+use url::Url;
+
+use crate::support::hostile_json::hostile;
+use crate::support::program::Serving;
+use crate::support::{http, samples};
+
+/// The cap of a body.
+const CAP: usize = 1 << 20;
+
+type Reader = fn(&mut Document<'_>);
+
+const READERS: [(Top, Reader); 14] = [
+    (Top::Object, |doc| {
+        let _ = instance::v2(doc);
+    }),
+    (Top::Object, |doc| {
+        let _ = instance::v1(doc);
+    }),
+    (Top::Object, |doc| {
+        let _ = nodeinfo::href(doc, &Url::parse("https://a.example/").unwrap());
+    }),
+    (Top::Object, |doc| {
+        let _ = nodeinfo::nodeinfo2(doc);
+    }),
+    (Top::Object, |doc| {
+        let _ = nodeinfo::statistics(doc);
+    }),
+    (Top::Object, |doc| {
+        let _ = tag::newest_day(doc);
+    }),
+    (Top::Array, |doc| {
+        let _ = instance::activity(doc);
+    }),
+    (Top::Array, |doc| {
+        let _ = doc.each(account::account);
+    }),
+    (Top::Array, |doc| {
+        let _ = timeline::newest_post(doc, timeline::Origin::Elsewhere, 2e9);
+    }),
+    (Top::Array, |doc| {
+        let _ = lists::by_severity(doc, &["silence", "suspend"], "_OTHER");
+    }),
+    (Top::Array, |doc| {
+        let _ = admin::read_reports(doc, &mut Reports::default());
+    }),
+    (Top::Array, |doc| {
+        let _ = admin::read_measures(doc, date(2026, 8, 1));
+    }),
+    (Top::Array, |doc| {
+        let _ = admin::read_languages(doc);
+    }),
+    (Top::Array, |doc| {
+        let _ = admin::read_retention(doc, date(2026, 6, 1), date(2026, 7, 1));
+    }),
+];
+
+/// The body itself is one of the four times its cap, and may be three while it grows.
+#[test]
+fn reading_json_allocates_less_than_its_text_whatever_it_holds() {
+    const SIZE: usize = 256 << 10;
+    for body in hostile(SIZE) {
+        let is_less = |what: &str, read: &mut dyn FnMut()| {
+            let allocated = measure(read).bytes_max;
+            assert!(allocated < SIZE as u64, "{what} of {body:.40}: {allocated}");
+        };
+        for (i, (top, read)) in READERS.iter().enumerate() {
+            if body.starts_with(if *top == Top::Object { '{' } else { '[' }) {
+                is_less(&format!("reader {i}"), &mut || {
+                    if let Ok(mut doc) = Document::parse(body.as_bytes(), *top) {
+                        read(&mut doc);
+                    }
+                });
+            }
+        }
+        is_less("the length", &mut || drop(ArrayLength::default().feed(body.as_bytes())));
+    }
+}
+
+/// The most physical memory that a process has had, bytes.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// A tree of the first of these takes 200 MB. What is read in place takes a few
+/// times the body's cap for each request under way.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_json_costs_little_memory_and_nobody_else_a_number() {
+    let bodies = hostile(CAP);
+    let settings =
+        Settings { instances: bodies.len() + 3, versions: vec!["4.6.4".to_owned()], ..Settings::default() };
+    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    for (i, body) in bodies.iter().enumerate() {
+        for path in
+            ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/api/v1/instance/activity"]
+        {
+            simulator.set_json(i, path, body.clone());
+        }
+    }
+    let urls = simulator.urls();
+    let args: Vec<&str> =
+        ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(urls.iter().map(String::as_str)).collect();
+    let bridge = Serving::start(&args, &[]);
+    let get = http::client().get(format!("{}/metrics", bridge.url())).timeout(Duration::from_secs(60));
+    let shown = samples::samples(&http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", "30")).await);
+    let healthy: Vec<String> =
+        (bodies.len()..urls.len()).map(|i| simulator.host(i).split_once(':').unwrap().0.to_owned()).collect();
+    let of = |name: &str| {
+        let found =
+            samples::named(&shown, name).into_iter().map(|sample| sample.labels["server_address"].clone());
+        found.filter(|host| healthy.contains(host)).count()
+    };
+    assert_eq!((of("mastodon_instance_users"), of("fedimeter_target_up")), (3, 3));
+    let peak = peak(bridge.id());
+    assert!(peak < 120 << 20, "{} MiB", peak >> 20);
+}

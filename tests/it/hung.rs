@@ -1,0 +1,47 @@
+//! Servers that hang beside one that does not, all at one address.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fedimeter::config::Http;
+use fedimeter::endpoint::Endpoint;
+use fedimeter::target::Target;
+
+use crate::support::poll::*;
+
+const HUNG: usize = 20;
+const LONG: Duration = Duration::from_secs(3600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_read_in_each_round_beside_hung_ones_at_its_address() {
+    let simulator = simulator(|s| s.instances = HUNG + 1).await;
+    let address =
+        simulator.url(0).rsplit_once(':').map(|(_, port)| format!("http://127.0.0.1:{port}")).unwrap();
+    let named = |i| Target::new(address.parse().unwrap(), Some(simulator.host(i)), None, &BTreeMap::new());
+    for i in 0..HUNG {
+        simulator.set_fault(i, "*", Some("hang".parse().unwrap()));
+    }
+    // Fewer turns than the hung ones could take.
+    let http = Http { timeout: Duration::from_secs(1), max_requests: 16, ..http() };
+    let bench = Bench::with((0..=HUNG).map(named).collect(), http);
+    let view = bench.refresher.refresh(LONG).await;
+    assert_eq!(outcome(&view, HUNG, Endpoint::InstanceV1), "ok");
+    assert_eq!(outcome(&view, 0, Endpoint::InstanceV1), "timeout");
+    for round in 1..=3 {
+        bench.clock.advance(Duration::from_secs(60));
+        let asked = simulator.requests(HUNG, "/api/v1/instance");
+        let is_read = async {
+            while simulator.requests(HUNG, "/api/v1/instance") == asked {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let all = bench.refresher.refresh(LONG);
+        // It does not wait until the others have hung.
+        tokio::select! {
+            _ = all => panic!("round {round}: all others were first"),
+            () = is_read => {}
+        }
+        let view = bench.refresher.refresh(LONG).await;
+        assert_eq!(outcome(&view, HUNG, Endpoint::InstanceV1), "ok", "round {round}");
+    }
+}

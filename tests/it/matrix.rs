@@ -1,0 +1,308 @@
+//! Every endpoint, in every way in which a server can fail to answer: what it
+//! counts as, and that nothing else of the target suffers. What a spent rate
+//! limit of `/api` does to the rest of it is in `politeness`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::support::points::{points, said};
+use crate::support::served::{poll, read_at, simulator, target};
+use crate::support::sets;
+use fedimeter::endpoint::Endpoint;
+use fedimeter::metrics::Number;
+use fedimeter::outcome::{ErrorType, Outcome};
+use fedimeter::simulator::{Fault, Simulator};
+use fedimeter::snapshot::Reading;
+use fedimeter::target::{AccountRef, Target};
+
+const VERSIONS: [&str; 3] = ["4.6.4", "4.2.13", "3.4.10"];
+
+/// An endpoint, and where it is asked.
+const ENDPOINTS: [(Endpoint, &str); 6] = [
+    (Endpoint::InstanceV2, "/api/v2/instance"),
+    (Endpoint::InstanceV1, "/api/v1/instance"),
+    (Endpoint::NodeinfoDiscovery, "/.well-known/nodeinfo"),
+    (Endpoint::Nodeinfo, "/nodeinfo/2.0"),
+    (Endpoint::Activity, "/api/v1/instance/activity"),
+    (Endpoint::Accounts, "/api/v1/accounts/*"),
+];
+
+/// A fault in its short form, and what it counts as on the three documents
+/// that show a server up, on the discovery of one of them, and on the rest.
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+#[rustfmt::skip]
+const FAULTS: &[Row] = &[
+    ("status:400",                                  "http_4xx",        "http_4xx",        "http_4xx"),
+    ("status:401",                                  "unauthorized",    "unauthorized",    "unauthorized"),
+    ("status:403",                                  "unauthorized",    "unauthorized",    "unauthorized"),
+    ("status:403:html",                             "unauthorized",    "unauthorized",    "unauthorized"),
+    ("status:404",                                  "not_offered",     "not_offered",     "not_offered"),
+    ("status:404:empty",                            "not_offered",     "not_offered",     "not_offered"),
+    ("status:404:html",                             "not_offered",     "not_offered",     "not_offered"),
+    ("status:404:plain",                            "not_offered",     "not_offered",     "not_offered"),
+    ("status:410",                                  "not_offered",     "not_offered",     "not_offered"),
+    ("status:418:empty",                            "http_4xx",        "http_4xx",        "http_4xx"),
+    ("status:422",                                  "http_4xx",        "http_4xx",        "http_4xx"),
+    ("status:429",                                  "rate_limited",    "rate_limited",    "rate_limited"),
+    ("rate-limited:90s",                            "rate_limited",    "rate_limited",    "rate_limited"),
+    ("status:500:html",                             "http_5xx",        "http_5xx",        "http_5xx"),
+    ("status:501",                                  "http_5xx",        "not_offered",     "not_offered"),
+    ("status:502:html",                             "http_5xx",        "http_5xx",        "http_5xx"),
+    ("status:503",                                  "http_5xx",        "http_5xx",        "http_5xx"),
+    ("status:520:html",                             "http_5xx",        "http_5xx",        "http_5xx"),
+    ("retry-after:30s",                             "rate_limited",    "rate_limited",    "rate_limited"),
+    ("status:200:empty",                            "decode",          "decode",          "decode"),
+    ("html-challenge",                              "not_offered",     "not_offered",     "not_offered"),
+    ("error-object",                                "decode",          "decode",          "decode"),
+    ("not-json",                                    "decode",          "decode",          "decode"),
+    ("wrong-top",                                   "decode",          "decode",          "decode"),
+    ("header:content-encoding=gzip",                "decode",          "decode",          "decode"),
+    ("truncated",                                   "connect",         "connect",         "connect"),
+    ("reset",                                       "connect",         "connect",         "connect"),
+    ("too-large:1200000",                           "too_large",       "too_large",       "too_large"),
+    ("redirect:301:http://mastodon.example/",       "redirect",        "redirect",        "redirect"),
+    ("redirect:302:ftp://art.localhost/",           "redirect",        "redirect",        "redirect"),
+    ("redirect:307:",                               "redirect",        "redirect",        "redirect"),
+    ("redirect:302:http://10.0.0.1/",               "blocked_address", "blocked_address", "blocked_address"),
+    ("redirect:308:http://[fe80::1]/",              "blocked_address", "blocked_address", "blocked_address"),
+    // The document is there, fields of it are not.
+    ("wrong-type",                                  "ok",              "not_offered",     "ok"),
+    ("odd-numbers",                                 "ok",              "ok",              "ok"),
+];
+
+/// Faults that end at the request's time limit.
+#[rustfmt::skip]
+const HANGING: &[Row] = &[
+    ("hang",                                        "timeout",         "timeout",         "timeout"),
+    ("stall",                                       "timeout",         "timeout",         "timeout"),
+];
+
+/// No true answer takes as long.
+const AMPLE: Duration = Duration::from_secs(60);
+/// What a hanging request is given; the other endpoints of its target, asked
+/// before and after it, have to answer in the same time.
+const SHORT: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_faulty_endpoint_counts_as_it_should_and_harms_no_other() {
+    matrix(FAULTS, AMPLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_endpoint_times_out_and_harms_no_other() {
+    matrix(HANGING, SHORT).await;
+}
+
+/// How the families of caches tell that an answer is theirs (`src/fetch/cached.rs`).
+const CACHES: [&str; 12] = [
+    "cached:age=30",
+    "cached:x-cached=HIT",
+    "cached:x-cached=REVALIDATED",
+    "cached:cf-cache-status=HIT",
+    "cached:cache-status=Edge; hit",
+    "cached:x-cache=HIT from edge",
+    "cached:x-cache=TCP_MEM_HIT",
+    "cached:x-cache-status=HIT",
+    "cached:x-proxy-cache=HIT",
+    "cached:x-varnish=32770 3",
+    "cached:cdn-cache=HIT",
+    "cached:x-drupal-cache=HIT",
+];
+
+/// What a cache kept is what the server said: every number is there, and only the
+/// rate limit is somebody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cache_kept_is_read_as_what_the_server_said() {
+    let cases: Vec<_> = CACHES.iter().flat_map(|fault| ENDPOINTS.map(|(_, path)| (*fault, path))).collect();
+    let simulator = simulator(1 + cases.len(), &VERSIONS[..1]).await;
+    let truth = simulator.truth(0);
+    for i in 0..=cases.len() {
+        simulator.set_truth(i, Some(truth.clone()));
+    }
+    for (i, (fault, path)) in cases.iter().enumerate() {
+        simulator.set_fault(1 + i, path, Some(fault.parse().unwrap()));
+    }
+    let view = poll((0..=cases.len()).map(|i| with_account(&simulator, i)).collect(), AMPLE).await;
+    let view = read_at(&view, simulator.now());
+    let readings: Vec<Reading<'_>> = view.readings().collect();
+    let told = |reading: &Reading<'_>| {
+        let mut told = shown(reading);
+        told.retain(|name, _| !name.starts_with("mastodon.rate_limit."));
+        told
+    };
+    let usual = told(&readings[0]);
+    for ((fault, path), reading) in cases.iter().zip(&readings[1..]) {
+        for slot in &reading.snapshot.slots {
+            assert_eq!(slot.outcome, Some(Outcome::Ok), "{fault} at {path}: {}", slot.endpoint.name());
+        }
+        assert_eq!(told(reading), usual, "{fault} at {path}");
+    }
+}
+
+struct Case<'a> {
+    version: usize,
+    endpoint: Endpoint,
+    path: &'a str,
+    row: &'a Row,
+}
+
+async fn matrix(faults: &[Row], timeout: Duration) {
+    let mut cases = Vec::new();
+    // Instances have the versions in turn: first one each with nothing wrong.
+    let all = faults.iter().flat_map(|row| ENDPOINTS.map(|e| (row, e)));
+    for (row, (endpoint, path)) in all.filter(|(row, (e, _))| !(row.3 == "rate_limited" && e.is_under_api()))
+    {
+        cases.extend((0..VERSIONS.len()).map(|version| Case { version, endpoint, path, row }));
+    }
+    let first = VERSIONS.len();
+    let simulator = simulator(first + cases.len(), &VERSIONS).await;
+    for i in 0..first {
+        // The numbers stand still from here on.
+        simulator.set_truth(i, Some(simulator.truth(i)));
+    }
+    for (i, case) in cases.iter().enumerate() {
+        simulator.set_truth(first + i, Some(simulator.truth(case.version)));
+        simulator.set_fault(first + i, case.path, Some(fault(case)));
+    }
+    let targets = (0..first + cases.len()).map(|i| with_account(&simulator, i)).collect();
+    let view = read_at(&*poll(targets, timeout).await, simulator.now());
+    let readings: Vec<Reading<'_>> = view.readings().collect();
+    let mut wrong = String::new();
+    for (i, case) in cases.iter().enumerate().filter(|(_, case)| !case.spoils_nothing()) {
+        for what in case.judge(&readings[first + i], &readings[case.version]) {
+            let version = VERSIONS[case.version];
+            let _ = writeln!(wrong, "{version} {} {}: {what}", case.endpoint.name(), case.row.0);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn with_account(simulator: &Simulator, i: usize) -> Target {
+    let mut target = target(simulator, i);
+    target.endpoints.push(Endpoint::Accounts);
+    target.accounts = vec![AccountRef::Acct("ada".into())];
+    target
+}
+
+fn fault(case: &Case<'_>) -> Fault {
+    match case.row.0.strip_prefix("redirect:307:") {
+        // Round and round.
+        Some("") => Fault::Redirect { status: 307, to: case.path.replace('*', "lookup?acct=ada") },
+        _ => case.row.0.parse().unwrap(),
+    }
+}
+
+impl Case<'_> {
+    fn outcome(&self, of: Endpoint) -> &'static str {
+        let (_, document, discovery, rest) = *self.row;
+        match (self.endpoint, of) {
+            // Where it is not discovered, or its discovery failed, so has it.
+            (Endpoint::NodeinfoDiscovery, Endpoint::NodeinfoDiscovery | Endpoint::Nodeinfo) => discovery,
+            (faulty, of) if faulty == of => {
+                if of.shows_up() {
+                    document
+                } else {
+                    rest
+                }
+            }
+            (_, Endpoint::InstanceV2) if self.is_34() => "not_offered",
+            _ => "ok",
+        }
+    }
+
+    /// What is wrong about the faulty target, compared with one that is not.
+    fn judge(&self, faulty: &Reading<'_>, well: &Reading<'_>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for slot in &faulty.snapshot.slots {
+            let (found, expected) = (slot.outcome.map_or("none", Outcome::name), self.outcome(slot.endpoint));
+            if found != expected {
+                let reason = slot.reason.as_deref().unwrap_or_default();
+                wrong.push(format!("{} is {found}, not {expected} ({reason})", slot.endpoint.name()));
+            }
+            wrong.extend(self.failures(slot.endpoint, expected, &slot.failures));
+        }
+        let (mut now, mut usual) = (shown(faulty), shown(well));
+        if (self.endpoint, self.row.0) == (Endpoint::Activity, "wrong-type") {
+            // A number in place of digits is a week all the same, and a strange one.
+            for points in [&mut now, &mut usual] {
+                points.remove("mastodon.instance.activity.timestamp");
+            }
+        }
+        for (name, value) in &usual {
+            let expected = Some(value).filter(|_| self.survives(name));
+            if now.get(name) != expected {
+                wrong.push(format!("{name} is {:?}, not {expected:?}", now.get(name)));
+            }
+        }
+        wrong.extend(
+            now.keys().filter(|name| !usual.contains_key(*name)).map(|name| format!("{name} is new")),
+        );
+        wrong
+    }
+
+    /// A failed attempt is counted once, fields of a wrong type each, and
+    /// nothing where nothing is wrong.
+    fn failures(&self, of: Endpoint, outcome: &str, counted: &[(ErrorType, u64)]) -> Option<String> {
+        let spoilt = of == self.endpoint && matches!(self.row.0, "wrong-type" | "odd-numbers");
+        // No number stands in a discovery.
+        let spoilt = spoilt && (of != Endpoint::NodeinfoDiscovery || self.row.0 == "wrong-type");
+        let right = match counted {
+            [] => matches!(outcome, "ok" | "not_offered") && !spoilt,
+            [(ErrorType::Decode, n)] if spoilt => *n > 0,
+            [(error, 1)] => error.name() == outcome,
+            _ => false,
+        };
+        (!right).then(|| format!("{} has counted {counted:?}", of.name()))
+    }
+
+    /// Mastodon 3.4 has no v2 that could be spoilt.
+    fn spoils_nothing(&self) -> bool {
+        let spoils =
+            ["wrong-", "odd-", "header:", "truncated"].iter().any(|kind| self.row.0.starts_with(kind));
+        spoils && self.is_34() && self.endpoint == Endpoint::InstanceV2
+    }
+
+    fn is_34(&self) -> bool {
+        VERSIONS[self.version].starts_with("3.4")
+    }
+
+    fn survives(&self, name: &str) -> bool {
+        let metric = name.split('{').next().unwrap_or(name);
+        let is_flag = metric.ends_with(".registrations.open") || metric.ends_with(".approval_required");
+        let survives = match self.row.0 {
+            // A list is as long whatever is in it.
+            "wrong-type" => metric == "mastodon.instance.rules",
+            "odd-numbers" => {
+                is_flag
+                    || self.endpoint == Endpoint::NodeinfoDiscovery
+                    || matches!(metric, "mastodon.instance.rules" | "mastodon.account.last_status.timestamp")
+            }
+            _ => false,
+        };
+        if self.is_34() && self.endpoint == Endpoint::InstanceV1 {
+            // From 4.0, v2 says these too.
+            let only = metric.starts_with("mastodon.instance.registrations.")
+                || metric.starts_with("mastodon.instance.limits.")
+                || metric == "mastodon.instance.rules";
+            return survives || (!only && sets::survives(name, self.endpoint, self.outcome(self.endpoint)));
+        }
+        survives || sets::survives(name, self.endpoint, self.outcome(self.endpoint))
+    }
+}
+
+/// What the server said, and whether it is up and what it runs.
+fn shown(reading: &Reading<'_>) -> BTreeMap<String, Number> {
+    let mut shown = said(reading);
+    for (name, value) in points(reading) {
+        let metric = name.split('{').next().unwrap_or(&name);
+        if metric == "fedimeter.target.up" {
+            shown.insert(name, value);
+        } else if let Some((_, software)) = name.split_once("fediverse.software.") {
+            // The domain is each instance's own.
+            shown.insert(format!("software {software}"), value);
+        }
+    }
+    shown
+}

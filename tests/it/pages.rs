@@ -1,0 +1,276 @@
+//! The pages for people, rendered from what is known, at a time that stands
+//! still. `UPDATE_GOLDEN=1 cargo test --test it pages` writes the golden files anew.
+
+use crate::support::known;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fedimeter::bridge::Status;
+use fedimeter::endpoint::Endpoint;
+use fedimeter::export::own::BUILD;
+use fedimeter::outcome::ErrorType;
+use fedimeter::server::page::{self, Question};
+use fedimeter::snapshot::{Facts, InstanceV1, Nodeinfo};
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::support::known::{Known, failed, fleet, mastodon, ok, plan, status, target};
+
+fn of_fleet(status: &Status, query: &str) -> String {
+    page::fleet(status, &Question::parse(query))
+}
+
+fn of_target(status: &Status, name: &str) -> String {
+    let reading = status.view.readings().find(|r| &*r.target.name == name).unwrap();
+    page::target(status, &Question::default(), &reading, &plan(reading.snapshot))
+}
+
+/// The targets of a page, in its order.
+fn names(html: &str) -> Vec<&str> {
+    let rows = html.split("<th role=\"rowheader\"").skip(1);
+    rows.map(|row| row.split_once("<bdi>").unwrap().1.split_once("</bdi>").unwrap().0).collect()
+}
+
+#[track_caller]
+fn golden(name: &str, html: &str) {
+    let footer = format!("fedimeter {} ({})", BUILD.version, BUILD.revision);
+    let without = format!("fedimeter {}", BUILD.version);
+    let told = html.replace(&footer, "fedimeter VERSION").replace(&without, "fedimeter VERSION");
+    let told = told.replace(&format!("version {}<", BUILD.version), "version VERSION<");
+    // An element a line, so that a difference can be read.
+    let told = told.replace("><", ">\n<") + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &told).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, told, "{name} is not what is rendered; UPDATE_GOLDEN=1 writes it anew");
+}
+
+#[test]
+fn pages_are_what_the_golden_files_say() {
+    let status = status(fleet());
+    golden("page-fleet.html", &of_fleet(&status, ""));
+    golden("page-target.html", &of_target(&status, "mastodon.example"));
+    golden("page-no-target.html", &page::no_target(&status, &Question::default(), "mastodn.example"));
+}
+
+#[test]
+fn every_metric_has_a_number_or_a_reason() {
+    let status = status(fleet());
+    for reading in status.view.readings() {
+        let html = page::target(&status, &Question::default(), &reading, &plan(reading.snapshot));
+        for row in fedimeter::metrics::rows().filter(|row| !row.is_own()) {
+            let name = format!(">{}</code>", row.name);
+            assert!(html.contains(&name), "{}: {}", reading.target.name, row.name);
+        }
+        assert!(!html.contains("there is none"), "{}: a reason is missing", reading.target.name);
+    }
+    let own = of_target(&status, "mastodon.example");
+    for reason in [
+        "Absent: activity could not be read (http_5xx): HTTP 503",
+        "Absent: admin_reports is not offered: HTTP 403: the token needs the scope admin:read:reports",
+        "Absent: timelines is not asked for: add <code>timelines</code> to the target's <code>collect</code>",
+        "Absent: admin_storage has not been read yet",
+        "Absent: instance_v2 was read, and does not give it",
+        "Absent: instance_v2 and instance_v1 were read, and do not give it",
+        "Absent: tags is not asked for: the target lists no <code>tags</code>",
+    ] {
+        assert!(own.contains(reason), "{reason}");
+    }
+    let other = of_target(&status, "http://127.0.0.1:3000");
+    let scope = "give the target an access token with the scope admin:read:reports, of a user whose role has \
+                 the permission Manage Reports";
+    assert!(other.contains(scope) && other.contains("the NodeInfo of other software"));
+}
+
+#[test]
+fn what_is_asked_for_is_shown_in_the_order_asked_for() {
+    let status = status(fleet());
+    let [own, down, other, new] =
+        ["mastodon.example", "down.example", "http://127.0.0.1:3000", "new.example"];
+    for (query, expected) in [
+        // The worst first.
+        ("", vec![down, own, new, other]),
+        ("sort=target", vec![down, other, own, new]),
+        ("sort=target&order=desc", vec![new, own, other, down]),
+        // What has no number comes last, either way.
+        ("sort=users", vec![own, other, down, new]),
+        ("sort=users&order=asc", vec![other, own, down, new]),
+        ("sort=state&order=asc", vec![down, own, new, other]),
+        ("sort=software", vec![own, other, down, new]),
+        ("sort=endpoints", vec![down, own, other, new]),
+        ("state=up", vec![own, other]),
+        ("state=down", vec![down]),
+        ("state=failing", vec![down, own]),
+        ("state=unknown", vec![new]),
+        ("q=EXAMPLE&sort=target", vec![down, own, new]),
+        ("q=peertube+7", vec![other]),
+        ("q=eu", vec![own]),
+        ("q=example&state=up", vec![own]),
+        ("q=nothing-like-it", vec![]),
+        ("sort=%3Cscript%3E&order=up&state=gone&page=-4", vec![down, own, new, other]),
+    ] {
+        let html = of_fleet(&status, query);
+        assert_eq!(names(&html), expected, "{query}");
+        assert!(!html.contains("<script"), "{query}");
+    }
+    let sorted = of_fleet(&status, "q=example&state=up&sort=users");
+    assert_eq!(sorted.matches("aria-sort=").count(), 1);
+    assert!(sorted.contains(
+        "aria-sort=\"descending\"><a href=\"?q=example&amp;state=up&amp;sort=users&amp;order=asc\">"
+    ));
+    assert!(sorted.contains("<input type=\"hidden\" name=\"state\" value=\"up\">"));
+}
+
+fn many(count: usize) -> Status {
+    status((0..count).map(|i| mastodon(&format!("m{i:05}.example"), "4.6.4", 100 + i as i64)).collect())
+}
+
+#[test]
+fn a_large_fleet_is_shown_in_pages_of_the_same_size() {
+    let status = many(1234);
+    let first = of_fleet(&status, "sort=users&order=desc");
+    assert_eq!(names(&first).len(), 100);
+    assert_eq!(names(&first)[0], "m01233.example");
+    assert!(
+        first.contains("page 1 of 13") && first.contains("rel=\"next\"") && !first.contains("rel=\"prev\"")
+    );
+    let last = of_fleet(&status, "sort=users&order=desc&page=13");
+    assert_eq!(names(&last).len(), 34);
+    assert!(last.contains("1\u{202f}201 to 1\u{202f}234 of 1\u{202f}234 targets"), "{last}");
+    for query in ["page=14&sort=users", "page=99999999", &format!("page={}&sort=users", usize::MAX)] {
+        assert_eq!(names(&of_fleet(&status, query)).len(), 34, "{query}");
+    }
+    assert!(first.len() < 250_000, "{} bytes", first.len());
+}
+
+/// Not a benchmark (`cargo bench -- page` is one): it only tells of what would
+/// be felt.
+#[test]
+fn ten_thousand_targets_are_no_wait() {
+    let status = many(10_000);
+    for query in ["", "q=m0999&sort=software", "sort=users"] {
+        let began = Instant::now();
+        let html = of_fleet(&status, query);
+        assert!(began.elapsed() < Duration::from_secs(5), "{query}: {:?}", began.elapsed());
+        assert!(html.len() < 250_000, "{query}: {} bytes", html.len());
+    }
+}
+
+const HOSTILE: &str =
+    "\"><script>alert(1)</script>'&amp;\u{202e}gpj.exe\u{2066}\u{0}\u{7}<img src=x onerror=alert(1)>";
+
+fn hostile() -> Vec<Known> {
+    let long = format!("{HOSTILE}{}", "x".repeat(10_000));
+    let mut fleet = fleet();
+    let mut one = target("hostile.example", &[("note", &long)]);
+    one.select_endpoints(&[Endpoint::Peers]);
+    fleet.push(known::known(one, |s| {
+        let nodeinfo = Nodeinfo {
+            software: Some(long.as_str().into()),
+            version: Some(long.as_str().into()),
+            users: Some(i64::MAX),
+            ..Nodeinfo::default()
+        };
+        ok(s, Endpoint::Nodeinfo, Facts::Nodeinfo(nodeinfo.into()));
+        let v1 = InstanceV1 { uri: Some(long.as_str().into()), ..InstanceV1::default() };
+        ok(s, Endpoint::InstanceV1, Facts::InstanceV1(v1.into()));
+        failed(s, Endpoint::Peers, ErrorType::Decode, &long);
+        failed(s, Endpoint::Activity, ErrorType::Other, HOSTILE);
+        s.certificate_expiry = Some(i64::MIN);
+    }));
+    fleet
+}
+
+#[test]
+fn what_servers_say_does_nothing_and_has_an_end() {
+    let status = status(hostile());
+    let escaped = utf8_percent_encode(HOSTILE, NON_ALPHANUMERIC).to_string();
+    for (page, html) in [
+        ("fleet", of_fleet(&status, "")),
+        ("target", of_target(&status, "hostile.example")),
+        ("none", page::no_target(&status, &Question::default(), &HOSTILE.repeat(1000))),
+        ("search", of_fleet(&status, &format!("q={escaped}&state={escaped}&sort={escaped}"))),
+    ] {
+        assert!(html.contains("&lt;script&gt;"), "{page}");
+        for harm in ["<script", "<img src=x", "onerror=alert(1)>", "\u{202e}", "\u{2066}", "\u{0}", "\u{7}"] {
+            assert!(!html.contains(harm), "{page} has {harm:?}");
+        }
+        assert!(html.len() < 100_000, "{page} has {} bytes", html.len());
+        assert!(!html.contains(&"x".repeat(600)), "{page} repeats without end");
+        // Nothing that the policy would refuse.
+        for refused in ["<style", " style=", " onclick=", "javascript:", "http-equiv"] {
+            assert!(!html.contains(refused), "{page} has {refused}");
+        }
+    }
+}
+
+#[test]
+fn every_element_is_closed() {
+    let status = status(hostile());
+    for html in [
+        of_fleet(&status, ""),
+        of_target(&status, "hostile.example"),
+        page::no_target(&status, &Question::default(), "x"),
+    ] {
+        let mut open: Vec<&str> = Vec::new();
+        for tag in html.split('<').skip(1) {
+            let name = tag.split(['>', ' ']).next().unwrap();
+            match name.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "…<{tag}"),
+                None if ["!DOCTYPE", "meta", "link", "img", "input"].contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        assert_eq!(open, Vec::<&str>::new());
+        let ids: Vec<&str> =
+            html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        let unique: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(unique.len(), ids.len(), "{ids:?}");
+        for named in html.split("aria-labelledby=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(unique.contains(named), "{named}");
+        }
+        assert!(html.contains("<html lang=\"en\">") && html.matches("<h1").count() == 1);
+    }
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_recognized() {
+    let status = status(fleet());
+    let html = page::no_target(&status, &Question::default(), "mastodom.example");
+    assert!(html.contains("Did you mean <a href=\"target?name=mastodon.example\">"), "{html}");
+    assert!(html.contains("href=\"./?q=mastodom.example\""), "{html}");
+    assert!(!page::no_target(&status, &Question::default(), "elsewhere.net").contains("Did you mean"));
+}
+
+#[test]
+fn a_page_that_stays_as_it_is_leads_to_others_that_do() {
+    let status = status(fleet());
+    let html = of_fleet(&status, "refresh=off&state=up");
+    assert!(html.contains("href=\"target?name=mastodon.example&amp;refresh=off\""), "{html}");
+    assert!(html.contains("href=\"?state=down&amp;refresh=off\""), "{html}");
+    assert!(html.contains("<a href=\"?state=up\">Load it anew</a>"), "{html}");
+    assert!(of_fleet(&status, "").contains("<a href=\"?refresh=off\">Pause</a>"));
+    // Beside a target's page, a question alone would be one of that page.
+    let paused = Question::default().paused(true);
+    let html = page::no_target(&status, &paused, "a.example");
+    assert!(html.contains("<a href=\"./?refresh=off\">all targets</a>"), "{html}");
+}
+
+#[test]
+fn nobody_has_collected_yet_or_not_for_long() {
+    let mut status = status(fleet());
+    status.unix += 7300.0;
+    let html = of_fleet(&status, "");
+    assert!(html.contains("Nobody has collected for 2 h: numbers and states are of that time."), "{html}");
+    status.collected.clear();
+    status.push = None;
+    status.view =
+        Arc::new(fedimeter::snapshot::View { started: known::NOW, unix: known::UNIX, targets: Vec::new() });
+    let html = of_fleet(&status, "");
+    assert!(html.contains("Nobody has collected yet.") && html.contains("not scraped yet"), "{html}");
+    assert!(html.contains("<b class=\"none\">0</b> <span>targets</span>"));
+}

@@ -1,0 +1,155 @@
+//! What the pages written by hand name is there: commands, flags, variables,
+//! metrics, outcomes, and what a token needs.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use fedimeter::config::otel;
+use fedimeter::endpoint::{Endpoint, On};
+use fedimeter::metrics::rows;
+use fedimeter::outcome::ErrorType;
+use fedimeter::{catalogue, cli};
+
+const PAGES: [&str; 14] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/servers.md",
+    "docs/tokens.md",
+    "docs/troubleshooting.md",
+    "docs/guides/prometheus.md",
+    "docs/guides/collector.md",
+    "docs/guides/grafana-cloud.md",
+    "docs/guides/otlp-backends.md",
+    "docs/guides/managed-host.md",
+    "docs/guides/coming-from.md",
+    "deploy/README.md",
+];
+
+/// Flags of other programs: cargo's, docker's, and Prometheus's.
+const FOREIGN: [&str; 16] = [
+    "--release",
+    "--locked",
+    "--path",
+    "--bench",
+    "--test",
+    "--sanitizer",
+    "--build",
+    "--build-arg",
+    "--cap-drop",
+    "--no-healthcheck",
+    "--read-only",
+    "--security-opt",
+    "--short",
+    "--volumes",
+    "--wait",
+    "--web",
+];
+/// Variables that no flag stands for: of the exporter of 2018, of the build,
+/// and of compose.yaml.
+const OTHER_VARIABLES: [&str; 3] = ["MASTODON_HOST", "FEDIMETER_REVISION", "FEDIMETER_PORT"];
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The words of a text that are made of such characters.
+fn words(text: &str, part: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    text.split(move |c| !part(c)).filter(|word| !word.is_empty())
+}
+
+#[test]
+fn commands_and_flags_are_there() {
+    let command = cli::command();
+    let mut flags: HashSet<String> = ["--help".to_owned(), "--version".to_owned()].into();
+    let mut commands: HashSet<String> = ["help".to_owned()].into();
+    for sub in command.get_subcommands() {
+        commands.insert(sub.get_name().to_owned());
+        flags.extend(sub.get_arguments().filter_map(|a| a.get_long()).map(|long| format!("--{long}")));
+    }
+    for name in PAGES {
+        let text = page(name);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        for flag in words(&text, is_part).filter(|w| w.starts_with("--") && w.len() > 3) {
+            if !flag.trim_matches('-').is_empty() {
+                let known = flags.contains(flag) || FOREIGN.contains(&flag);
+                assert!(known, "{name}: there is no flag {flag}");
+            }
+        }
+        for code in code(&text).filter_map(|code| code.trim().strip_prefix("fedimeter ")) {
+            let word = code.split_whitespace().next().unwrap_or_default();
+            let is_word = word.chars().all(|c| c.is_ascii_lowercase());
+            assert!(!is_word || commands.contains(word), "{name}: there is no command {word}");
+        }
+    }
+}
+
+/// Lines of code blocks, and what stands between backticks elsewhere.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    text.lines().flat_map(move |line| {
+        let fence = line.starts_with("```");
+        fenced ^= fence;
+        let (skip, step) = if fenced { (0, 1) } else { (1, 2) };
+        line.split(if fenced { '\0' } else { '`' }).skip(skip).step_by(step)
+    })
+}
+
+#[test]
+fn variables_are_there() {
+    let mut known: HashSet<String> = OTHER_VARIABLES.iter().map(|v| (*v).to_owned()).collect();
+    for sub in cli::command().get_subcommands() {
+        let variables = sub.get_arguments().filter_map(clap::Arg::get_env);
+        known.extend(variables.map(|v| v.to_string_lossy().into_owned()));
+    }
+    for variable in otel::VARIABLES {
+        known.extend(variable.names());
+    }
+    for name in PAGES {
+        let text = page(name);
+        let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '*');
+        let ours = |w: &&str| ["FEDIMETER_", "OTEL_", "MASTODON_"].iter().any(|p| w.starts_with(p));
+        for variable in words(&text, is_part).filter(ours).filter(|w| !w.contains('*')) {
+            assert!(known.contains(variable), "{name}: there is no variable {variable}");
+        }
+    }
+}
+
+#[test]
+fn metrics_are_there() {
+    let names: HashSet<&str> = rows().map(|row| row.name).collect();
+    let catalogue = catalogue::markdown();
+    for name in PAGES {
+        let text = page(name);
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
+        for word in code(&text) {
+            let whole = word.chars().all(is_part) && word.split('.').count() > 2;
+            let ours = ["fedimeter.", "mastodon.", "nodeinfo."].iter().any(|space| word.starts_with(space));
+            let attribute =
+                catalogue.contains(&format!("`{word}`")) || word.starts_with("fedimeter.push.points.");
+            assert!(!(whole && ours) || names.contains(word) || attribute, "{name}: no metric {word}");
+        }
+    }
+}
+
+#[test]
+fn every_outcome_has_a_way_out() {
+    let text = page("docs/troubleshooting.md");
+    for error in ErrorType::ALL {
+        assert!(text.contains(&format!("\n| `{}` |", error.name())), "{} is missing", error.name());
+    }
+}
+
+#[test]
+fn every_need_of_a_token_is_told() {
+    let text = page("docs/tokens.md");
+    for endpoint in Endpoint::ALL.iter().filter(|e| e.on() == On::Token) {
+        let row = text.lines().find(|line| line.contains(&format!("| `{}` |", endpoint.name())));
+        let row = row.unwrap_or_else(|| panic!("{} is missing", endpoint.name()));
+        if let Some(needs) = endpoint.needs() {
+            assert!(row.starts_with(&format!("| `{}` | {} |", needs.scope, needs.permission)), "{row}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What software writes without counting is absent, with a reason; the same
+//! numbers of a server that counts them are reported.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedimeter::clock::Moment;
+use fedimeter::endpoint::Endpoint;
+use fedimeter::metrics::uncounted::{Figure, UNCOUNTED, Who};
+use fedimeter::metrics::{Number, in_words, rows};
+use fedimeter::outcome::Outcome;
+use fedimeter::snapshot::{ActivityWeek, Facts, InstanceV1, InstanceV2, Nodeinfo, Reading, Slot, Snapshot};
+use fedimeter::target::Target;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+/// What a server says; what it does not say is `None`.
+#[derive(Debug, Clone, Default)]
+struct Server {
+    software: &'static str,
+    /// Users, posts, domains.
+    v1: Option<[i64; 3]>,
+    month: Option<i64>,
+    /// Users, month, half-year, posts, comments.
+    nodeinfo: Option<[i64; 5]>,
+    nodeinfo_is: Nodeinfo,
+}
+
+impl Server {
+    fn snapshot(&self) -> Snapshot {
+        let slot = |endpoint, facts: Option<Facts>| Slot {
+            outcome: Some(if facts.is_some() { Outcome::Ok } else { Outcome::NotOffered }),
+            finished: Moment::at(Duration::from_secs(1)),
+            facts,
+            ..Slot::new(endpoint)
+        };
+        let version: Arc<str> = format!("0.1 (compatible; {} 1.0)", self.software).into();
+        let v1 = self.v1.map(|[users, statuses, domains]| {
+            let counts = (Some(users), Some(statuses), Some(domains));
+            let (users, statuses, domains) = counts;
+            InstanceV1 { users, statuses, domains, version: Some(version.clone()), ..InstanceV1::default() }
+        });
+        let v2 = self.month.map(|month| InstanceV2 {
+            active_month: Some(month),
+            version: Some(version.clone()),
+            ..InstanceV2::default()
+        });
+        let nodeinfo = self.nodeinfo.map(|[users, month, half_year, posts, comments]| Nodeinfo {
+            software: Some(self.software.into()),
+            users: Some(users),
+            active_month: Some(month).filter(|n| *n >= 0),
+            active_half_year: Some(half_year).filter(|n| *n >= 0),
+            local_posts: Some(posts),
+            local_comments: Some(comments).filter(|n| *n >= 0),
+            ..self.nodeinfo_is.clone()
+        });
+        let slots = vec![
+            slot(Endpoint::InstanceV1, v1.map(|v1| Facts::InstanceV1(v1.into()))),
+            slot(Endpoint::InstanceV2, v2.map(|v2| Facts::InstanceV2(v2.into()))),
+            slot(Endpoint::Nodeinfo, nodeinfo.map(|nodeinfo| Facts::Nodeinfo(nodeinfo.into()))),
+        ];
+        Snapshot { slots, ..Snapshot::default() }
+    }
+
+    /// Every number that is reported, and each reason that names no endpoint.
+    fn reported(&self) -> (BTreeMap<&'static str, i64>, Vec<String>) {
+        let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
+        let snapshot = self.snapshot();
+        let reading = Reading {
+            target: &target,
+            snapshot: &snapshot,
+            started: Moment::at(Duration::from_secs(1)),
+            unix: 1e9,
+        };
+        let (mut numbers, mut reasons) = (BTreeMap::new(), Vec::new());
+        for row in rows()
+            .filter(|row| row.name.starts_with("mastodon.instance.") || row.name.starts_with("nodeinfo."))
+        {
+            row.points(&reading, &mut |number, _| {
+                if let Number::Int(number) = number {
+                    numbers.insert(row.name, number);
+                }
+            });
+            reasons.push(in_words(&row.absence(&reading)));
+        }
+        (numbers, reasons)
+    }
+}
+
+const USERS: &str = "mastodon.instance.users";
+const STATUSES: &str = "mastodon.instance.statuses";
+const DOMAINS: &str = "mastodon.instance.domains";
+const MONTH: &str = "mastodon.instance.active_users.month";
+
+#[test]
+#[rustfmt::skip]
+fn what_is_not_counted_is_absent() {
+    let server = |software, v1, month, nodeinfo| Server { software, v1, month, nodeinfo, ..Server::default() };
+    let hidden = Nodeinfo { users_hidden: true, ..Nodeinfo::default() };
+    let noindex = Nodeinfo { noindex: true, ..Nodeinfo::default() };
+    let metadata = Nodeinfo { metadata_usage: true, ..Nodeinfo::default() };
+    for (server, expected) in [
+        // Hidden by the admin.
+        (Server { nodeinfo_is: hidden, ..server("friendica", Some([0, 0, 0]), Some(0), Some([0, -1, -1, 0, -1])) },
+            &[("nodeinfo.users", 0), ("nodeinfo.local_posts", 0)][..]),
+        (server("friendica", Some([3, 9, 2]), Some(1), None), &[(USERS, 3), (STATUSES, 9), (DOMAINS, 2), (MONTH, 1)]),
+        // Constants.
+        (server("hollo", Some([0, 0, 0]), Some(0), Some([1, 1, 1, 3, -1])),
+            &[("nodeinfo.users", 1), ("nodeinfo.active_users.month", 1), ("nodeinfo.active_users.half_year", 1), ("nodeinfo.local_posts", 3)]),
+        (server("hollo", Some([0, 0, 0]), Some(0), None), &[]),
+        (server("tootik", None, None, Some([0, 0, 0, 0, -1])), &[]),
+        (server("tootik", None, None, Some([2, 0, 0, 0, -1])),
+            &[("nodeinfo.users", 2), ("nodeinfo.active_users.month", 0), ("nodeinfo.active_users.half_year", 0), ("nodeinfo.local_posts", 0)]),
+        (server("piefed", Some([5, 7, 1]), None, None), &[(USERS, 5), (STATUSES, 7)]),
+        (server("piefed", Some([5, 7, 20]), None, None), &[(USERS, 5), (STATUSES, 7), (DOMAINS, 20)]),
+        (server("epicyon", Some([1, 1, 2]), Some(1), Some([1, 1, 1, 1, 0])), &[]),
+        (server("epicyon", Some([4, 30, 2]), Some(3), Some([4, 3, 4, 30, 0])),
+            &[(USERS, 4), (STATUSES, 30), (MONTH, 3), ("nodeinfo.users", 4), ("nodeinfo.active_users.month", 3),
+              ("nodeinfo.active_users.half_year", 4), ("nodeinfo.local_posts", 30)]),
+        (server("snac", None, None, Some([2, -1, -1, 0, -1])), &[("nodeinfo.users", 2)]),
+        // Totals of something else.
+        (server("sharkey", Some([4171, 90_000, 300]), Some(2), Some([4, 2, 3, 60, 0])),
+            &[(DOMAINS, 300), (MONTH, 2), ("nodeinfo.users", 4), ("nodeinfo.active_users.month", 2),
+              ("nodeinfo.active_users.half_year", 3), ("nodeinfo.local_posts", 60)]),
+        (server("calckey", Some([4171, 90_000, 300]), None, None), &[(DOMAINS, 300)]),
+        (server("iceshrimp.net", Some([4, 60, 300]), None, None), &[(USERS, 4), (STATUSES, 60), (DOMAINS, 300)]),
+        (server("takahe", Some([4, 60, 300]), Some(4), None), &[(USERS, 4), (STATUSES, 60), (DOMAINS, 300)]),
+        // Inventions and refusals.
+        (server("gotosocial", Some([891_110, 6_999_192, 7]), Some(394_009), Some([891_110, 394_009, -1, 6_999_192, -1])), &[]),
+        (server("gotosocial", Some([7, 5, 3]), Some(0), Some([7, -1, -1, 5, -1])),
+            &[(USERS, 7), (STATUSES, 5), (DOMAINS, 3), ("nodeinfo.users", 7), ("nodeinfo.local_posts", 5)]),
+        (Server { nodeinfo_is: noindex, ..server("gotosocial", Some([0, 0, 0]), Some(0), Some([0, -1, -1, 0, -1])) }, &[]),
+        (server("gotosocial", Some([0, 0, 0]), Some(0), Some([0, -1, -1, 0, -1])),
+            &[(USERS, 0), (STATUSES, 0), (DOMAINS, 0), ("nodeinfo.users", 0), ("nodeinfo.local_posts", 0)]),
+        (server("kitsune", Some([0, 0, 0]), None, Some([3, -1, -1, 9, -1])), &[("nodeinfo.users", 3), ("nodeinfo.local_posts", 9)]),
+        (server("kitsune", Some([812_345, 99, 5]), None, Some([3, -1, -1, 9, -1])), &[("nodeinfo.users", 3), ("nodeinfo.local_posts", 9)]),
+        (server("kitsune", Some([3, 9, 5]), None, Some([3, -1, -1, 9, -1])),
+            &[(USERS, 3), (STATUSES, 9), (DOMAINS, 5), ("nodeinfo.users", 3), ("nodeinfo.local_posts", 9)]),
+        (server("funkwhale", None, None, Some([0, 0, 0, 12, -1])), &[("nodeinfo.local_posts", 12)]),
+        (Server { nodeinfo_is: metadata, ..server("funkwhale", None, None, Some([0, 0, 0, 12, -1])) },
+            &[("nodeinfo.users", 0), ("nodeinfo.active_users.month", 0), ("nodeinfo.active_users.half_year", 0), ("nodeinfo.local_posts", 12)]),
+    ] {
+        let (numbers, _) = server.reported();
+        assert_eq!(numbers, expected.iter().copied().collect(), "{server:?}");
+    }
+}
+
+/// The names that rows of the table are about, one for each.
+fn names() -> Vec<&'static str> {
+    let mut names = vec!["friendica", "mastodon", "misskey", "sharkey", "firefish", "unheard-of"];
+    names.extend(
+        UNCOUNTED
+            .iter()
+            .filter_map(|row| match row.who {
+                Who::Named(names) => Some(names),
+                _ => None,
+            })
+            .flatten(),
+    );
+    names
+}
+
+proptest! {
+    /// Whatever a server says: what is reported is what it says, a number that is
+    /// withheld has its reason, and nothing is made up.
+    #[test]
+    fn a_number_is_reported_as_it_is_said_or_not_at_all(
+        software in prop::sample::select(names()),
+        v1 in prop::option::of(prop::array::uniform3(0_i64..4)),
+        month in prop::option::of(0_i64..3),
+        nodeinfo in prop::option::of(prop::array::uniform5(0_i64..4)),
+        users_hidden: bool, noindex: bool, metadata_usage: bool,
+    ) {
+        let nodeinfo_is = Nodeinfo { users_hidden, noindex, metadata_usage, ..Nodeinfo::default() };
+        let server = Server { software, v1, month, nodeinfo, nodeinfo_is };
+        let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
+        let snapshot = server.snapshot();
+        let reading = Reading { target: &target, snapshot: &snapshot, started: Moment::at(Duration::from_secs(1)), unix: 1e9 };
+        for figure in Figure::ALL {
+            let said = figure.said(&reading);
+            let withheld = figure.withheld(&reading);
+            prop_assert!(withheld.is_none_or(|why| said.is_some() && !why.is_empty()));
+            prop_assert_eq!(figure.counted(&reading), said.filter(|_| withheld.is_none()));
+        }
+        // A 0 that is reported is one that the server said of that very number.
+        for (name, number) in server.reported().0 {
+            let all: Vec<i64> = v1.iter().flatten().chain(&month).chain(nodeinfo.iter().flatten()).copied().collect();
+            prop_assert!(all.contains(&number), "{} {}", name, number);
+        }
+    }
+}
+
+#[test]
+fn each_row_of_the_table_withholds_something_of_some_server() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let numbers = (
+        prop::sample::select(names()),
+        prop::array::uniform3(0_i64..3),
+        0_i64..3,
+        prop::array::uniform5(0_i64..3),
+        prop::array::uniform3(any::<bool>()),
+        any::<bool>(),
+    );
+    let mut unseen: Vec<&str> = UNCOUNTED.iter().map(|row| row.why).collect();
+    for _ in 0..20_000 {
+        let (software, v1, month, nodeinfo, [users_hidden, noindex, metadata_usage], limited) =
+            numbers.new_tree(&mut runner).unwrap().current();
+        let nodeinfo_is = Nodeinfo { users_hidden, noindex, metadata_usage, ..Nodeinfo::default() };
+        let server =
+            Server { software, v1: Some(v1), month: Some(month), nodeinfo: Some(nodeinfo), nodeinfo_is };
+        let mut snapshot = server.snapshot();
+        for slot in &mut snapshot.slots {
+            if let Some(Facts::InstanceV2(v2)) = &mut slot.facts {
+                Arc::make_mut(v2).limited_federation = Some(limited);
+            }
+        }
+        let week = ActivityWeek { week: 1, logins: Some(0), ..ActivityWeek::default() };
+        snapshot.slots.push(Slot {
+            outcome: Some(Outcome::Ok),
+            finished: Moment::at(Duration::from_secs(1)),
+            facts: Some(Facts::Activity(vec![week, week].into())),
+            ..Slot::new(Endpoint::Activity)
+        });
+        let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
+        let reading = Reading {
+            target: &target,
+            snapshot: &snapshot,
+            started: Moment::at(Duration::from_secs(1)),
+            unix: 1e9,
+        };
+        for figure in Figure::ALL {
+            if let Some(why) = figure.withheld(&reading) {
+                unseen.retain(|unseen| *unseen != why);
+            }
+        }
+        if unseen.is_empty() {
+            return;
+        }
+    }
+    panic!("these rows withhold nothing: {unseen:#?}");
+}

@@ -1,0 +1,57 @@
+//! Tests that need data or programs of others: recorded answers of real servers,
+//! parsers, linters and a Mastodon mock. A test whose peer cannot be had is
+//! counted as ignored, and the reason is printed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admin_samples;
+mod conformance;
+mod deploy;
+mod exposition_peers;
+mod guides;
+mod mastodon_mock;
+mod memory;
+mod names;
+mod panels;
+mod rules;
+mod threads;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A module and what makes its tests, which can take a program's start.
+type Module = (&'static str, fn() -> Vec<Trial>);
+
+const MODULES: [Module; 11] = [
+    ("admin_samples", admin_samples::trials),
+    ("conformance", conformance::trials),
+    ("deploy", deploy::trials),
+    ("exposition_peers", exposition_peers::trials),
+    ("guides", guides::trials),
+    ("mastodon_mock", mastodon_mock::trials),
+    ("memory", memory::trials),
+    ("names", names::trials),
+    ("panels", panels::trials),
+    ("rules", rules::trials),
+    ("threads", threads::trials),
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    let wanted = module_wanted(&mut arguments);
+    let modules = MODULES.into_iter().filter(|(module, _)| wanted.as_deref().is_none_or(|w| w == *module));
+    let trials = modules.flat_map(|(module, trials)| trials().into_iter().map(move |t| t.with_kind(module)));
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// Takes the module out of a filter such as `deploy::` or `deploy::hadolint`, so
+/// that what the others need is not started.
+fn module_wanted(arguments: &mut Arguments) -> Option<String> {
+    let filter = arguments.filter.take()?;
+    let (module, rest) = match filter.split_once("::") {
+        Some((module, rest)) => (Some(module.to_owned()), rest.to_owned()),
+        None => (None, filter),
+    };
+    arguments.filter = Some(rest).filter(|rest| !rest.is_empty());
+    module
+}

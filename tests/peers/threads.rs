@@ -1,0 +1,71 @@
+//! A bridge that may have few threads: it works, or says why it does not start.
+
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Trial;
+
+use crate::support::program::{Serving, fedimeter, finish};
+use crate::support::samples::{only, samples};
+use crate::support::{http, trial};
+use fedimeter::simulator::{Settings, Simulator};
+
+/// Nobody else's, and no other run's of this test: the limit counts all threads of a
+/// user.
+fn user() -> String {
+    (61_000 + std::process::id() % 3_000).to_string()
+}
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial::trial("few_threads_are_no_panic", limits(), |()| few_threads_are_no_panic())]
+}
+
+/// The limit does not bind root, so that another user is needed, which only root
+/// can become.
+fn limits() -> Result<(), String> {
+    let out = Command::new("setpriv")
+        .args(["--reuid", &user(), "--clear-groups", "prlimit", "--nproc=1", "true"])
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|e| format!("setpriv: {e}"))?;
+    if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+}
+
+/// The program with so many threads at most, its first included.
+fn limited(threads: usize, args: &[&str]) -> Command {
+    let program = fedimeter().get_program().to_owned();
+    let mut command = Command::new("setpriv");
+    command.env("HOME", "/").args(["--reuid", &user(), "--clear-groups", "prlimit"]);
+    command.arg(format!("--nproc={threads}")).arg(program).args(args);
+    command
+}
+
+fn few_threads_are_no_panic() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let settings = Settings { instances: 1, ..Settings::default() };
+        let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let url = simulator.url(0);
+        let args = ["serve", "--listen", "127.0.0.1:0", &url];
+        let (mut refused, mut served) = (0, 0);
+        for threads in 1..=8 {
+            let once = finish(limited(threads, &["once", "--format", "prometheus", &url]));
+            assert!(!once.err.contains("panicked"), "{threads}: {}", once.err);
+            if once.status == Some(0) {
+                assert_eq!(only(&samples(&once.out), "fedimeter_target_up"), Some(1.0), "{threads}");
+                let bridge = Serving::with(&mut limited(threads, &args));
+                for _ in 0..5 {
+                    let text = http::body(http::client().get(format!("{}/metrics", bridge.url()))).await;
+                    assert_eq!(only(&samples(&text), "fedimeter_target_up"), Some(1.0), "{threads}");
+                }
+                assert!(!bridge.log().contains("panicked"), "{threads}: {}", bridge.log());
+                served += 1;
+            } else {
+                let ran = finish(limited(threads, &args));
+                let reason = format!("needs 4 threads beside its first and can start {}", threads - 1);
+                assert!(ran.status == Some(1) && ran.err.contains(&reason), "{threads}: {ran:?}");
+                refused += 1;
+            }
+        }
+        assert_eq!((refused, served), (4, 4));
+    });
+}

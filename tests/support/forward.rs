@@ -1,0 +1,78 @@
+//! A forward proxy that knows names which nobody else knows.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Where it listens, and what it was asked for.
+pub struct Forward {
+    pub url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Forward {
+    /// A proxy that finds these hosts, with their ports, at these addresses. What it
+    /// does not find it answers with 502.
+    pub async fn start(known: BTreeMap<String, SocketAddr>) -> Forward {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let (known, seen) = (Arc::new(known), asked.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (known, seen) = (known.clone(), seen.clone());
+                tokio::spawn(async move { pass(stream, &known, &seen).await });
+            }
+        });
+        Forward { url, asked }
+    }
+
+    /// The authorities that it was asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Passes one request on, and then whatever either side says.
+async fn pass(
+    mut client: TcpStream,
+    known: &BTreeMap<String, SocketAddr>,
+    seen: &Mutex<Vec<String>>,
+) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let (line, headers) = head.split_once("\r\n").unwrap();
+    let (method, rest) = line.split_once(' ').unwrap();
+    let (target, version) = rest.rsplit_once(' ').unwrap();
+    let is_tunnel = method == "CONNECT";
+    let (authority, path) = if is_tunnel {
+        (target.to_owned(), String::new())
+    } else {
+        let (authority, path) = target.strip_prefix("http://")?.split_once('/').unwrap();
+        (authority.to_owned(), format!("/{path}"))
+    };
+    seen.lock().unwrap().push(authority.clone());
+    let Some(address) = known.get(&authority) else {
+        client
+            .write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .await
+            .ok()?;
+        return None;
+    };
+    let mut server = TcpStream::connect(address).await.ok()?;
+    if is_tunnel {
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
+    } else {
+        // One request a connection, so that each passes here.
+        let headers = format!("{method} {path} {version}\r\nconnection: close\r\n{headers}");
+        server.write_all(headers.as_bytes()).await.ok()?;
+    }
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok()?;
+    Some(())
+}
