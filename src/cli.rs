@@ -4,6 +4,9 @@
 mod flags;
 mod healthcheck;
 mod help;
+mod init;
+mod install;
+mod output;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod variables;
@@ -14,11 +17,15 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::config::Flags;
 use crate::config::suggest::did_you_mean;
 use flags::{POLL, PULL, PUSH};
 
 pub use flags::{ConfigArgs, SettingArgs};
 pub use healthcheck::HealthcheckArgs;
+pub use init::InitArgs;
+pub use install::{CompletionsArgs, ManArgs, manual_page, write_manual_pages};
+pub use output::{Color, OutputArgs, is_coloured};
 #[cfg(feature = "simulator")]
 pub use simulator::{DemoArgs, SimulateArgs};
 pub use variables::misspelt_variables;
@@ -38,6 +45,10 @@ pub use variables::misspelt_variables;
     after_help = help::TOP
 )]
 pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -69,6 +80,15 @@ pub enum Command {
     /// to. Touches no network. The exit status is 2 when something is wrong.
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
+    /// Ask servers what they offer, and write a commented configuration file
+    ///
+    /// A server that does not answer is in the file, too, with the reason. An
+    /// existing file is never overwritten.
+    ///
+    /// The exit status is 0 when every server is up, 1 when one is not or the file
+    /// cannot be written, and 2 for wrong usage.
+    #[command(after_help = help::INIT)]
+    Init(InitArgs),
     /// Ask whether the bridge that runs here is healthy
     ///
     /// Asks /-/healthy where these flags, variables and file would make a
@@ -84,6 +104,15 @@ pub enum Command {
     /// Print the catalogue of metrics
     #[command(after_help = help::METRICS)]
     Metrics(MetricsArgs),
+    /// Print a JSON Schema of the configuration file, for editors
+    #[command(after_help = help::SCHEMA)]
+    Schema,
+    /// Print completions for a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, as roff
+    #[command(after_help = help::MAN)]
+    Man(ManArgs),
     /// Answer as Mastodon servers that do not exist, for tests and load
     #[cfg(feature = "simulator")]
     #[command(after_help = help::SIMULATE)]
@@ -164,9 +193,37 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     if let Some(error) = misspelt_command(&args) {
         return Err(error);
     }
-    let matches = command().try_get_matches_from(with_command(args.clone()));
+    let command = command().color(output::color_of(&args));
+    let matches = command.try_get_matches_from(with_command(args.clone()));
     let matches = matches.map_err(|error| by_its_variable(error, &args))?;
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let (Some((level, flag)), Some(flags)) = (cli.output.log_level(), cli.command.flags())
+        && flags.get("log_level").is_none()
+    {
+        flags.set_by("log_level", level, flag);
+    }
+    Ok(cli)
+}
+
+impl Command {
+    /// The flags of settings, where the command takes those of logging.
+    fn flags(&mut self) -> Option<&mut Flags> {
+        Some(match self {
+            Command::Serve(args) => &mut args.settings.flags,
+            Command::Once(args) => &mut args.common.settings.flags,
+            Command::Check(args) => &mut args.common.settings.flags,
+            Command::Init(args) => &mut args.settings.flags,
+            #[cfg(feature = "simulator")]
+            Command::Demo(args) => &mut args.settings.flags,
+            #[cfg(feature = "simulator")]
+            Command::Simulate(args) => &mut args.settings.flags,
+            Command::Healthcheck(_)
+            | Command::Metrics(_)
+            | Command::Schema
+            | Command::Completions(_)
+            | Command::Man(_) => return None,
+        })
+    }
 }
 
 /// A wrong value that came from a variable, under the variable's name: who set
@@ -175,7 +232,8 @@ fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = shown.split(' ').next().unwrap_or_default().to_owned();
     let command = command();
-    let mut all = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let of_commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut all = command.get_arguments().chain(of_commands);
     let of_flag = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag == format!("--{long}"));
     let Some(arg) = all.find(of_flag) else { return error };
     let short = arg.get_short().map(|short| format!("-{short}"));
@@ -190,10 +248,16 @@ fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     error
 }
 
-/// The commands and flags for help, completions and manual pages. Variables
-/// that are set but empty count as not set; their values are never shown.
+/// The commands and flags with their help. Variables that are set but empty count as
+/// not set; their values are never shown.
 #[must_use]
 pub fn command() -> clap::Command {
+    // The version is the program's, whatever the command.
+    plain_command().mut_subcommands(|command| command.display_name("fedimeter"))
+}
+
+/// The same for completions and manual pages, where a command has its own name.
+fn plain_command() -> clap::Command {
     fn prepare(command: clap::Command) -> clap::Command {
         let empty =
             |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
@@ -203,14 +267,13 @@ pub fn command() -> clap::Command {
         });
         command.mut_subcommands(prepare)
     }
-    // The version is the program's, whatever the command.
-    prepare(Cli::command()).mut_subcommands(|command| command.display_name("fedimeter"))
+    prepare(Cli::command())
 }
 
 /// A bare word means a command, and no server: `fedimeter chek`. Hosts have a dot, but
 /// for `localhost`.
 fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
-    let word = args.get(1)?.to_str()?;
+    let word = args.get(first_word(args))?.to_str()?;
     let mut command = Cli::command();
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -227,6 +290,11 @@ fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
     Some(command.error(clap::error::ErrorKind::InvalidSubcommand, message))
 }
 
+/// Where a command is, if one is given: after the flags of every command.
+fn first_word(args: &[OsString]) -> usize {
+    1 + output::leading(args.get(1..).unwrap_or_default())
+}
+
 /// Puts `serve` before arguments that begin with no command.
 fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let command = Cli::command();
@@ -234,7 +302,7 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
         let top = ["help", "-h", "--help", "-V", "--version"];
         arg.to_str().is_some_and(|arg| top.contains(&arg) || command.find_subcommand(arg).is_some())
     };
-    if args.get(1).is_none_or(|arg| !known(arg)) {
+    if args.get(first_word(&args)).is_none_or(|arg| !known(arg)) {
         args.insert(args.len().min(1), "serve".into());
     }
     args

@@ -13,6 +13,7 @@ mod limits;
 mod load;
 mod log_filter;
 pub mod otel;
+mod schema;
 mod setting;
 pub(crate) mod suggest;
 mod syntax;
@@ -37,9 +38,11 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use limits::Limits;
 pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
+pub use schema::schema;
 pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
 pub use syntax::Shape;
 pub use token::read_file as read_token_file;
+pub(crate) use yaml::quote;
 
 /// Every setting of the bridge, in the order of documentation.
 #[must_use]

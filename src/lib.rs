@@ -94,6 +94,9 @@ pub mod healthcheck;
 mod identity;
 #[cfg(feature = "program")]
 #[doc(hidden)]
+pub mod init;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod listing;
 #[cfg(feature = "program")]
 mod log_queue;

@@ -2,7 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
@@ -26,12 +26,12 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 /// Begins logging for the whole process, panics included. A second call changes
 /// nothing. From now on no line blocks whoever logs it: lines that nobody takes
 /// are lost, counted, and told when the others have been taken. Other layers get what
-/// their own filters let pass.
+/// their own filters let pass. Text is coloured where `is_coloured` says so.
 ///
 /// # Errors
 ///
 /// The thread that writes lines cannot be started.
-pub fn start(log: &Log, others: Vec<BoxedLayer>) -> io::Result<()> {
+pub fn start(log: &Log, is_coloured: bool, others: Vec<BoxedLayer>) -> io::Result<()> {
     let queue = LogQueue::start(io::stderr(), |lost| {
         tracing::warn!("{lost} log lines were lost: standard error was not read fast enough");
     })?;
@@ -40,10 +40,9 @@ pub fn start(log: &Log, others: Vec<BoxedLayer>) -> io::Result<()> {
     let filter = EnvFilter::new(log.level.directives());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let layer = tracing_subscriber::fmt::layer()
                 .with_writer(writer)
-                .with_ansi(colour)
+                .with_ansi(is_coloured)
                 .with_target(false)
                 .fmt_fields(Sentences);
             if is_the_journal() { layer.without_time().boxed() } else { layer.boxed() }

@@ -1,18 +1,24 @@
 //! The program: arguments, logging, exit statuses.
 
+#[path = "main/files.rs"]
+mod files;
+#[cfg(feature = "simulator")]
+#[path = "main/simulated.rs"]
+mod simulated;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fedimeter::bridge::{Bridge, Exporters};
 use fedimeter::cli::{
-    CatalogueFormat, CheckArgs, Cli, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat, ServeArgs,
-    misspelt_variables,
+    CatalogueFormat, CheckArgs, Cli, Color, Command, HealthcheckArgs, MetricsArgs, OnceArgs, OnceFormat,
+    ServeArgs, is_coloured, misspelt_variables,
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Config, Log};
+use fedimeter::config::{Config, Loaded, Log, LogFilter};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck::{self, Place};
@@ -29,11 +35,18 @@ const NOT_BOUND: u8 = 3;
 /// before that stays below 4.5 s, and everything below 5 s.
 const LAST_TELEMETRY: Duration = Duration::from_millis(400);
 
+/// What `--color` says.
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+/// The columns of a terminal that does not tell.
+const USUAL_WIDTH: usize = 80;
+
 fn main() -> ExitCode {
-    let Cli { command } = match cli::parse(std::env::args_os()) {
+    let Cli { command, output } = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
+    COLOR.get_or_init(|| output.color);
     if let Some(name) = unreadable() {
         return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
     }
@@ -54,7 +67,11 @@ async fn run(command: Command) -> ExitCode {
         Command::Once(args) => once(&args).await,
         Command::Check(args) => check(&args),
         Command::Healthcheck(args) => healthcheck(&args).await,
+        Command::Init(args) => files::init(&args).await,
         Command::Metrics(args) => metrics(&args),
+        Command::Schema => files::schema(),
+        Command::Completions(args) => files::completions(&args),
+        Command::Man(args) => files::man(&args),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => simulated::demo(args).await,
         #[cfg(feature = "simulator")]
@@ -71,6 +88,11 @@ fn complain(status: u8, message: &str) -> ExitCode {
         logging::print(&format!("fedimeter: {line}"));
     }
     ExitCode::from(status)
+}
+
+/// Whether what is written there is coloured.
+fn coloured(output: &impl IsTerminal) -> bool {
+    is_coloured(COLOR.get().copied().unwrap_or_default(), output.is_terminal())
 }
 
 fn env(name: &str) -> Option<String> {
@@ -161,7 +183,7 @@ fn warn(config: &Config, otel: &OtelEnv, warnings: &[Warning]) -> usize {
 }
 
 fn start_logging(log: &Log, others: Vec<BoxedLayer>) -> Result<(), Complaint> {
-    logging::start(log, others)
+    logging::start(log, coloured(&std::io::stderr()), others)
         .map_err(|e| (1, format!("the thread that writes the log cannot be started: {e}")))
 }
 
@@ -180,7 +202,7 @@ async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
 }
 
 async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
-    let mut config = args.common.load(&env).map_err(wrong)?;
+    let mut config = without_servers_log(args.common.load_with_origins(&env).map_err(wrong)?);
     if let Some(name) = &args.target {
         choose(&mut config, name).map_err(wrong)?;
     }
@@ -202,11 +224,27 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     } else if args.format == OnceFormat::Json {
         format!("{:#}\n", listing::json(&view)).into_bytes()
     } else {
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        listing::table(&view, listing::Paint(colour)).into_bytes()
+        listing::table(&view, layout()).into_bytes()
     };
     print(&printed)?;
     Ok(if all_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a table fits standard output.
+fn layout() -> listing::Layout {
+    let out = std::io::stdout();
+    let columns = || terminal_size::terminal_size_of(&out).map_or(USUAL_WIDTH, |(width, _)| width.0.into());
+    listing::Layout { is_coloured: coloured(&out), width: out.is_terminal().then(columns) }
+}
+
+/// What asks servers once says by itself how they fared: log lines would say it again.
+/// Warnings of the configuration stay, and whoever sets a level gets it.
+fn without_servers_log(loaded: Loaded) -> Config {
+    let Loaded { mut config, bridge, .. } = loaded;
+    if bridge.of("log_level").is_empty() {
+        config.log.level = LogFilter::without_servers();
+    }
+    config
 }
 
 /// Leaves of the configured targets those of this name or host.
@@ -268,117 +306,5 @@ fn print(bytes: &[u8]) -> Result<(), Complaint> {
             Err((1, format!("cannot write to standard output: {e}")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(feature = "simulator")]
-mod simulated {
-    //! Commands that need no server.
-
-    use std::process::ExitCode;
-    use std::time::Duration;
-
-    use fedimeter::cli::{DemoArgs, SimulateArgs};
-    use fedimeter::config::Config;
-    use fedimeter::endpoint::{Endpoint, On};
-    use fedimeter::serve;
-    use fedimeter::simulator::{FaultRule, Settings, Simulator};
-    use fedimeter::target::{AccountRef, Target, Token};
-
-    use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
-
-    /// Instances of the demo: one of each age, one with an endpoint that fails,
-    /// and one that fails whole now and then.
-    const DEMO_INSTANCES: usize = 6;
-    const DEMO_PORT: u16 = 9465;
-    const DEMO_FAULTS: [&str; 2] =
-        ["i=4,path=/api/v1/instance/activity,kind=status:500", "i=5,path=*,kind=status:503,every=5m,for=90s"];
-
-    /// How often the demo collects by itself: what is fresh is not asked for again.
-    const DEMO_INTERVAL: Duration = Duration::from_secs(5);
-
-    /// The administrator's token of every simulated instance.
-    const DEMO_TOKEN: &str = "demo";
-
-    /// How many generations of servers are simulated in turn, the two newest
-    /// first.
-    const GENERATIONS: usize = 4;
-
-    /// All that can be asked of a target, so that there is something to see in
-    /// every panel of the dashboards.
-    fn everything(target: &mut Target) {
-        target.token = Some(Token::new(DEMO_TOKEN));
-        target.accounts = ["admin", "news"].map(|name| AccountRef::Acct(name.into())).to_vec();
-        target.tags = ["introductions", "photography"].map(Into::into).to_vec();
-        let collect: Vec<Endpoint> =
-            Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.on() == On::OptIn).collect();
-        target.select_endpoints(&collect);
-    }
-
-    pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
-        let faults: Result<_, _> = DEMO_FAULTS.iter().map(|fault| fault.parse().map_err(wrong)).collect();
-        let settings = Settings {
-            instances: DEMO_INSTANCES,
-            // So that numbers are seen to move.
-            cache_headers: false,
-            token: Some(DEMO_TOKEN.to_owned()),
-            faults: faults?,
-            ..Settings::default()
-        };
-        // A port of its own, so that series go on after a restart; any other
-        // where that is taken.
-        let simulator = match Simulator::start(settings.clone(), ([127, 0, 0, 1], DEMO_PORT).into()).await {
-            Ok(simulator) => Ok(simulator),
-            Err(_) => Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await,
-        };
-        let simulator =
-            simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
-        let mut settings = args.settings;
-        settings.targets = simulator.urls();
-        let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
-        config.collect_every = Some(DEMO_INTERVAL);
-        // Older servers would only say of most that they do not have it.
-        config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
-        let (otel, telemetry) = otel_with_telemetry(&config)?;
-        let ready = |addresses: &[std::net::SocketAddr]| {
-            let places = addresses.iter().flat_map(|address| {
-                [
-                    format!("  http://{address}/          the targets and how they fare\n"),
-                    format!("  http://{address}/metrics   what Prometheus sees\n"),
-                ]
-            });
-            let places: String = places.collect();
-            let look = if places.is_empty() { "" } else { " Look at" };
-            let text = format!(
-                "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
-                 every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
-            );
-            if let Err((_, message)) = print(text.as_bytes()) {
-                tracing::warn!("{message}");
-            }
-        };
-        serve_with(config, otel, telemetry, ready).await?;
-        simulator.shutdown().await;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Complaint> {
-        let config = Config::load_bridge(&args.settings.sources(None, &env)).map_err(wrong)?;
-        start_logging(&config.log, Vec::new())?;
-        let faults: Result<Vec<FaultRule>, _> = args.faults.iter().map(|spec| spec.parse()).collect();
-        let faults = faults.map_err(|e| (USAGE, format!("--fault: {e}")))?;
-        let settings =
-            Settings { instances: args.instances.max(1), seed: args.seed, faults, ..Settings::default() };
-        let simulator = Simulator::start(settings, args.listen).await.map_err(|e| {
-            (USAGE, format!("cannot listen on {}: {e}; choose another address with --listen", args.listen))
-        })?;
-        let mut list = simulator.urls().join("\n");
-        list.push('\n');
-        print(list.as_bytes())?;
-        tokio::select! {
-            () = simulator.run() => {}
-            () = serve::signal() => {}
-        }
-        Ok(ExitCode::SUCCESS)
     }
 }

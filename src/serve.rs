@@ -276,7 +276,7 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
         }
         let view = bridge.look().await;
         // A reader that stalls holds up a thread of its own, and no end.
-        let print = move || writeln!(io::stdout(), "{}", listing::table(&view, listing::Paint(false)));
+        let print = move || writeln!(io::stdout(), "{}", listing::table(&view, listing::Layout::default()));
         let printed = tokio::select! {
             () = end.cancelled() => return,
             printed = tokio::task::spawn_blocking(print) => printed,

@@ -52,7 +52,7 @@ impl<const GROUPS: u8> SettingArgs<GROUPS> {
 /// A configuration file and the flags of some groups of settings.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs<const GROUPS: u8> {
-    /// Configuration file (YAML)
+    /// Configuration file (YAML); - is standard input
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
     pub config: Option<PathBuf>,
 

@@ -5,11 +5,15 @@ Examples:
   fedimeter demo                            the first minute, without any server
   fedimeter once mastodon.social            one collection, printed
   fedimeter mastodon.social                 /metrics on http://127.0.0.1:9464
+  fedimeter init mastodon.social            a commented configuration file
   fedimeter --config fedimeter.yaml         many targets, with tokens and attributes
   fedimeter serve --help                    all settings
 
 Every flag has a FEDIMETER_* variable, which its help names. Flags win over variables,
-variables over the configuration file.";
+variables over the configuration file.
+
+The exit status is 0 for success, 1 for a failure (such as a server that is down), 2 for
+wrong usage or configuration, and 3 when an address cannot be listened on.";
 
 pub const SERVE: &str = "\
 Examples:
@@ -31,7 +35,33 @@ pub const CHECK: &str = "\
 Examples:
   fedimeter check --config fedimeter.yaml
   fedimeter check --config fedimeter.yaml && systemctl restart fedimeter
+  generate-targets | fedimeter check --config -
   fedimeter check mastodon.social           what holds when nothing else is said";
+
+pub const INIT: &str = "\
+Examples:
+  fedimeter init mastodon.social
+  fedimeter init --output /etc/fedimeter/fedimeter.yaml mastodon.social example.org
+  fedimeter init --output - --token-file social.token social.example";
+
+pub const SCHEMA: &str = "\
+Example:
+  fedimeter schema > fedimeter.schema.json
+
+The first line of a configuration file names it for editors that know the YAML language
+server:
+  # yaml-language-server: $schema=fedimeter.schema.json";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  fedimeter completions bash > ~/.local/share/bash-completion/completions/fedimeter
+  fedimeter completions zsh > ~/.zfunc/_fedimeter
+  fedimeter completions fish > ~/.config/fish/completions/fedimeter.fish";
+
+pub const MAN: &str = "\
+Examples:
+  fedimeter man > fedimeter.1
+  fedimeter man --directory ~/.local/share/man/man1";
 
 pub const HEALTHCHECK: &str = "\
 Examples:

@@ -17,7 +17,8 @@ pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -
     let mut known: Vec<String> = of_settings.filter_map(|setting| setting.key.variable()).collect();
     // Those of commands.
     let command = Cli::command();
-    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let of_commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let arguments = command.get_arguments().chain(of_commands);
     known.extend(arguments.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())));
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut warnings: Vec<String> = all

@@ -23,11 +23,29 @@ const NO_TARGET: &str = "no target: name a server in one of these three ways:
   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
 /// Commands, which are no targets, but for a slip in the order.
-const COMMANDS: [&str; 8] = ["serve", "once", "check", "healthcheck", "demo", "metrics", "simulate", "help"];
+const COMMANDS: [&str; 12] = [
+    "serve",
+    "once",
+    "check",
+    "init",
+    "healthcheck",
+    "demo",
+    "metrics",
+    "schema",
+    "completions",
+    "man",
+    "simulate",
+    "help",
+];
+
+/// In place of a file: the configuration comes from standard input.
+const STANDARD_INPUT: &str = "-";
+/// What errors and origins call it.
+const STANDARD_INPUT_NAME: &str = "standard input";
 
 /// Where a configuration comes from.
 pub struct Sources<'a> {
-    /// The file of `--config`.
+    /// The file of `--config`; `-` is standard input.
     pub file: Option<&'a Path>,
     /// Targets given as arguments. Where there are some, those of
     /// `FEDIMETER_TARGETS` and `MASTODON_HOST` do not count.
@@ -61,7 +79,7 @@ struct Given {
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     let errors = Errors::default();
     let text = sources.file.and_then(|path| read_text(path, &errors));
-    load_with(text.as_deref().zip(sources.file), sources, &errors)
+    load_with(text.as_deref().zip(sources.file.map(shown_name)), sources, &errors)
 }
 
 /// The same with the contents of a file in place of [`Sources::file`].
@@ -73,7 +91,10 @@ pub(super) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Resul
 pub(super) fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
     let errors = Errors::default();
     let text = sources.file.and_then(|path| read_text(path, &errors));
-    let document = text.as_deref().zip(sources.file).map(|(text, path)| Document::parse(path, text, &errors));
+    let document = text
+        .as_deref()
+        .zip(sources.file.map(shown_name))
+        .map(|(text, path)| Document::parse(path, text, &errors));
     let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
     let (config, ..) = bridge(sources, fields.as_ref(), &errors);
     // What became of the targets since the bridge has read them is for its next start.
@@ -126,7 +147,7 @@ fn load_with(
             targets.len()
         )));
     }
-    config.file = sources.file.map(Path::to_owned);
+    config.file = sources.file.filter(|path| !is_standard_input(path)).map(Path::to_owned);
     config.targets = targets.into_iter().map(|(_, target)| target).collect();
     errors.none_or(Loaded { config, bridge, targets: origins })
 }
@@ -148,9 +169,18 @@ fn outside<'a>(sources: &'a Sources<'_>, errors: &'a Errors) -> Outside<'a> {
     Outside { flags: &sources.flags, env: sources.env, errors }
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new(STANDARD_INPUT)
+}
+
+/// What errors and origins call the file.
+fn shown_name(path: &Path) -> &Path {
+    if is_standard_input(path) { Path::new(STANDARD_INPUT_NAME) } else { path }
+}
+
 fn read_text(path: &Path, errors: &Errors) -> Option<String> {
     let text = read_utf8(path).map_err(|message| {
-        errors.push(Place::outside(path.display().to_string()).error(message));
+        errors.push(Place::outside(shown_name(path).display().to_string()).error(message));
     });
     text.ok()
 }
@@ -158,7 +188,11 @@ fn read_text(path: &Path, errors: &Errors) -> Option<String> {
 fn read_utf8(path: &Path) -> Result<String, String> {
     let cannot =
         |e: std::io::Error| format!("cannot read the configuration: {e}; check the path of --config");
-    let file = File::open(path).map_err(cannot)?;
+    let file: Box<dyn Read> = if is_standard_input(path) {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(path).map_err(cannot)?)
+    };
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE {

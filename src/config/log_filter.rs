@@ -77,6 +77,12 @@ impl LogFilter {
         otel::log_level(env).map(|level| LogFilter(level.to_string().to_ascii_lowercase()))
     }
 
+    /// Warnings, without what is logged of servers.
+    #[must_use]
+    pub fn without_servers() -> LogFilter {
+        LogFilter("warn,fedimeter::refresh=off".to_owned())
+    }
+
     /// The same in the words of `tracing-subscriber`, libraries held back.
     #[must_use]
     pub fn directives(&self) -> String {

@@ -280,18 +280,26 @@ pub struct Flags {
     groups: u8,
     /// Values by key; those of a list with commas between them.
     values: BTreeMap<&'static str, String>,
+    /// The flags that stand for others, by key: `-v` for `--log-level`.
+    written: BTreeMap<&'static str, &'static str>,
 }
 
 impl Flags {
     /// No flags, but the variables of these groups.
     #[must_use]
     pub fn of(groups: u8) -> Flags {
-        Flags { groups, values: BTreeMap::new() }
+        Flags { groups, ..Flags::default() }
     }
 
     /// A flag that is given, by its key.
     pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.values.insert(key, value.into());
+    }
+
+    /// The same by a flag that stands for it, which is then its origin.
+    pub fn set_by(&mut self, key: &'static str, value: impl Into<String>, flag: &'static str) {
+        self.set(key, value);
+        self.written.insert(key, flag);
     }
 
     /// The value of a flag, if it is given.
@@ -319,7 +327,8 @@ impl Outside<'_> {
         };
         let turns_off = matches!(flag.form, Form::Off(_));
         if let Some(text) = self.flags.get(key.name) {
-            return Some(then(&given(text, key.flag_name()?, turns_off)));
+            let name = self.flags.written.get(key.name).map(|flag| (*flag).to_owned());
+            return Some(then(&given(text, name.or_else(|| key.flag_name())?, turns_off)));
         }
         let name = key.variable().filter(|_| self.flags.groups & flag.group as u8 != 0)?;
         let text = (self.env)(&name).filter(|text| !text.is_empty())?;

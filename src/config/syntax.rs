@@ -70,6 +70,8 @@ pub enum Shape {
     List {
         /// What one item is.
         item: Box<Shape>,
+        /// Whether an item may stand alone for a list of one.
+        or_one: bool,
         /// What they are called.
         kind: &'static str,
     },
@@ -325,7 +327,7 @@ pub struct List<S> {
 impl<S: Syntax> Syntax for List<S> {
     type Value = Vec<S::Value>;
     fn shape(&self) -> Shape {
-        Shape::List { item: Box::new(self.item.shape()), kind: self.kind }
+        Shape::List { item: Box::new(self.item.shape()), or_one: self.or_one, kind: self.kind }
     }
     fn read(&self, given: &Given<'_>) -> Option<Self::Value> {
         if self.or_one && !given.is_list() {

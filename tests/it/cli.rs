@@ -49,7 +49,9 @@ fn what_is_no_command_and_no_server_is_told_with_what_was_meant() {
 fn every_command_says_the_version_with_the_revision() {
     let version = run(&["--version"], &[]).out;
     assert!(version.starts_with(concat!("fedimeter ", env!("CARGO_PKG_VERSION"))), "{version}");
-    for command in ["serve", "once", "check", "healthcheck", "demo", "metrics", "simulate"] {
+    for command in
+        ["serve", "once", "check", "init", "healthcheck", "demo", "metrics", "schema", "man", "simulate"]
+    {
         assert_eq!(run(&[command, "--version"], &[]).out, version, "{command}");
     }
 }

@@ -59,7 +59,7 @@ fn the_journal_gets_no_times() {
         let inode = if is_the_journal { of_log.ino() } else { of_log.ino() + 1 };
         let stream = format!("{}:{inode}", of_log.dev());
         let mut command = fedimeter();
-        command.args(["once", "http://127.0.0.1:1"]).env("JOURNAL_STREAM", stream).stderr(log);
+        command.args(["once", "-q", "http://127.0.0.1:1"]).env("JOURNAL_STREAM", stream).stderr(log);
         command.output().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.trim_start().starts_with("WARN "), is_the_journal, "{name}: {text}");

@@ -168,7 +168,8 @@ async fn what_an_administrator_sees() {
         assert!(rate.len() == 1 && (0.0..=1.0).contains(&rate[0].1), "{rate:?}");
     }
     // Nothing private comes out, on any way.
-    let shown = format!("{view:?} {} {}", listing::json(&view), listing::table(&view, listing::Paint(false)));
+    let shown =
+        format!("{view:?} {} {}", listing::json(&view), listing::table(&view, listing::Layout::default()));
     for private in PRIVATE.iter().chain([&SECRET]) {
         assert!(!shown.contains(private), "{private} leaks");
     }

@@ -64,6 +64,7 @@ fn words(text: &str, part: impl Fn(char) -> bool) -> impl Iterator<Item = &str> 
 fn commands_and_flags_are_there() {
     let command = cli::command();
     let mut flags: HashSet<String> = ["--help".to_owned(), "--version".to_owned()].into();
+    flags.extend(command.get_arguments().filter_map(|a| a.get_long()).map(|long| format!("--{long}")));
     let mut commands: HashSet<String> = ["help".to_owned()].into();
     for sub in command.get_subcommands() {
         commands.insert(sub.get_name().to_owned());
@@ -100,7 +101,8 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn variables_are_there() {
     let mut known: HashSet<String> = OTHER_VARIABLES.iter().map(|v| (*v).to_owned()).collect();
-    for sub in cli::command().get_subcommands() {
+    let command = cli::command();
+    for sub in command.get_subcommands().chain([&command]) {
         let variables = sub.get_arguments().filter_map(clap::Arg::get_env);
         known.extend(variables.map(|v| v.to_string_lossy().into_owned()));
     }

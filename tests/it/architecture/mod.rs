@@ -32,6 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "token_files",
             "catalogue",
             "listing",
+            "init",
             "bridge",
             "server",
             "serve",

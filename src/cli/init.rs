@@ -1,0 +1,32 @@
+//! What `init` is given.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flags::{POLL, SettingArgs};
+use crate::config::{Config, ConfigErrors, Env, Loaded};
+
+/// Arguments of `init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Write the configuration to this file, which must not exist; - is standard output
+    #[arg(short, long, value_name = "FILE", env = "FEDIMETER_INIT_OUTPUT", default_value = "fedimeter.yaml")]
+    pub output: PathBuf,
+
+    /// The servers, and how they are asked.
+    #[command(flatten)]
+    pub settings: SettingArgs<POLL>,
+}
+
+impl InitArgs {
+    /// The servers as a configuration without a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load_with_origins(&self, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
+        let mut sources = self.settings.sources(None, env);
+        sources.flags.set("listen", "none");
+        Config::load_with_origins(&sources)
+    }
+}

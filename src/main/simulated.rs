@@ -1,0 +1,107 @@
+//! Commands that need no server.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fedimeter::cli::{DemoArgs, SimulateArgs};
+use fedimeter::config::Config;
+use fedimeter::endpoint::{Endpoint, On};
+use fedimeter::serve;
+use fedimeter::simulator::{FaultRule, Settings, Simulator};
+use fedimeter::target::{AccountRef, Target, Token};
+
+use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
+
+/// Instances of the demo: one of each age, one with an endpoint that fails,
+/// and one that fails whole now and then.
+const DEMO_INSTANCES: usize = 6;
+const DEMO_PORT: u16 = 9465;
+const DEMO_FAULTS: [&str; 2] =
+    ["i=4,path=/api/v1/instance/activity,kind=status:500", "i=5,path=*,kind=status:503,every=5m,for=90s"];
+
+/// How often the demo collects by itself: what is fresh is not asked for again.
+const DEMO_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The administrator's token of every simulated instance.
+const DEMO_TOKEN: &str = "demo";
+
+/// How many generations of servers are simulated in turn, the two newest
+/// first.
+const GENERATIONS: usize = 4;
+
+/// All that can be asked of a target, so that there is something to see in
+/// every panel of the dashboards.
+fn everything(target: &mut Target) {
+    target.token = Some(Token::new(DEMO_TOKEN));
+    target.accounts = ["admin", "news"].map(|name| AccountRef::Acct(name.into())).to_vec();
+    target.tags = ["introductions", "photography"].map(Into::into).to_vec();
+    let collect: Vec<Endpoint> =
+        Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.on() == On::OptIn).collect();
+    target.select_endpoints(&collect);
+}
+
+pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
+    let faults: Result<_, _> = DEMO_FAULTS.iter().map(|fault| fault.parse().map_err(wrong)).collect();
+    let settings = Settings {
+        instances: DEMO_INSTANCES,
+        // So that numbers are seen to move.
+        cache_headers: false,
+        token: Some(DEMO_TOKEN.to_owned()),
+        faults: faults?,
+        ..Settings::default()
+    };
+    // A port of its own, so that series go on after a restart; any other
+    // where that is taken.
+    let simulator = match Simulator::start(settings.clone(), ([127, 0, 0, 1], DEMO_PORT).into()).await {
+        Ok(simulator) => Ok(simulator),
+        Err(_) => Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await,
+    };
+    let simulator = simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
+    let mut settings = args.settings;
+    settings.targets = simulator.urls();
+    let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
+    config.collect_every = Some(DEMO_INTERVAL);
+    // Older servers would only say of most that they do not have it.
+    config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
+    let (otel, telemetry) = otel_with_telemetry(&config)?;
+    let ready = |addresses: &[std::net::SocketAddr]| {
+        let places = addresses.iter().flat_map(|address| {
+            [
+                format!("  http://{address}/          the targets and how they fare\n"),
+                format!("  http://{address}/metrics   what Prometheus sees\n"),
+            ]
+        });
+        let places: String = places.collect();
+        let look = if places.is_empty() { "" } else { " Look at" };
+        let text = format!(
+            "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
+             every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
+        );
+        if let Err((_, message)) = print(text.as_bytes()) {
+            tracing::warn!("{message}");
+        }
+    };
+    serve_with(config, otel, telemetry, ready).await?;
+    simulator.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Complaint> {
+    let config = Config::load_bridge(&args.settings.sources(None, &env)).map_err(wrong)?;
+    start_logging(&config.log, Vec::new())?;
+    let faults: Result<Vec<FaultRule>, _> = args.faults.iter().map(|spec| spec.parse()).collect();
+    let faults = faults.map_err(|e| (USAGE, format!("--fault: {e}")))?;
+    let settings =
+        Settings { instances: args.instances.max(1), seed: args.seed, faults, ..Settings::default() };
+    let simulator = Simulator::start(settings, args.listen).await.map_err(|e| {
+        (USAGE, format!("cannot listen on {}: {e}; choose another address with --listen", args.listen))
+    })?;
+    let mut list = simulator.urls().join("\n");
+    list.push('\n');
+    print(list.as_bytes())?;
+    tokio::select! {
+        () = simulator.run() => {}
+        () = serve::signal() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
