@@ -11,7 +11,7 @@ mod failure;
 pub mod guard;
 pub(crate) mod headers;
 mod limits;
-mod link;
+pub(crate) mod link;
 mod local;
 mod manners;
 pub(crate) mod proxy;

@@ -165,7 +165,7 @@ async fn serve_with(
         // Beside what takes time to end: there is little left for it afterwards.
         flushed.flush();
     };
-    let served = serve::serve(config, otel, ended, ready).await;
+    let served = serve::serve(config, otel, &telemetry, ended, ready).await;
     telemetry.end(LAST_TELEMETRY).await;
     served.map_err(|e| not_served(&e))
 }

@@ -26,6 +26,7 @@ use crate::descriptors::{Budget, Wishes};
 use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
 use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
+use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
@@ -76,7 +77,8 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
         .build()
 }
 
-/// Serves until `shutdown` ends, then flushes and returns within 5 s.
+/// Serves until `shutdown` ends, then flushes and returns within 5 s. Of `telemetry` it
+/// reports how sending fares.
 /// `ready` is called with the addresses when everything has started.
 ///
 /// # Errors
@@ -85,6 +87,7 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
 pub async fn serve(
     mut config: Config,
     otel: OtelEnv,
+    telemetry: &Telemetry,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServeError> {
@@ -118,6 +121,7 @@ pub async fn serve(
     let sides = Sides {
         pull: exporters.pull.then_some(config.scope_labels),
         push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
+        telemetry: telemetry.signals(),
     };
     let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
     let clients = Clients::new(config.limits.clone(), {

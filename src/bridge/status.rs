@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::export::exposition::Format;
-use crate::export::otlp::Round;
+use crate::export::otlp::{Round, Signal};
 use crate::snapshot::{BridgeFacts, ExporterName, View};
 
 use super::Bridge;
@@ -71,7 +71,7 @@ impl Bridge {
         let (started, seen) = collected.last().map_or((now, unix), |last| (last.started, last.unix));
         let (started, seen) =
             by_itself.filter(|(at, _)| *at > started || collected.is_empty()).unwrap_or((started, seen));
-        let pushing = self.own.as_ref().and_then(|own| own.pushing());
+        let pushing = self.own.as_ref().and_then(|own| own.pushing(Signal::Metrics));
         Status {
             now,
             unix,

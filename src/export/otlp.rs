@@ -44,6 +44,7 @@ pub use signal::Signal;
 pub use stats::{Operation, Outcome, PushStats, Round, Rounds};
 
 use crate::clean::Cleaner;
+use crate::fetch::proxy::{Proxies, Proxy};
 use crate::tls;
 use backlog::Backlog;
 use grpc::GrpcTransport;
@@ -226,12 +227,11 @@ impl Exporter {
         self.settings.temporality
     }
 
-    /// The proxy that requests go through, without its credentials. gRPC
-    /// knows none.
+    /// The proxy that requests go through, without its credentials.
     #[must_use]
     pub fn proxy(&self) -> Option<&Arc<str>> {
         match &self.transport {
-            Transport::Grpc(_) => None,
+            Transport::Grpc(grpc) => grpc.proxy(),
             Transport::Http(http) => http.proxy(),
         }
     }
@@ -263,6 +263,18 @@ impl std::fmt::Debug for Exporter {
 
 fn waiting_in_words(settings: &OtlpSettings) -> String {
     format!("{} for {} ({})", settings.signal.items(), settings.endpoint, settings.protocol)
+}
+
+/// The proxy before the receiver. The environment is read where servers' proxies are, so
+/// that `NO_PROXY=*` holds here, too.
+fn proxy_of(settings: &OtlpSettings) -> Result<Option<Proxy>, OtlpError> {
+    let uri = settings.endpoint.url().as_str().parse();
+    match uri.ok().and_then(|uri| Proxies::of_the_system().for_uri(&uri)) {
+        Some(proxy) if !proxy.is_http() => Err(OtlpError::Client(format!(
+            "the proxy {proxy} is not an HTTP proxy; name one as http://HOST:PORT"
+        ))),
+        proxy => Ok(proxy),
+    }
 }
 
 /// Whom this side trusts, who it says it is, and both as rustls has it.

@@ -22,11 +22,12 @@ use crate::log_queue;
 use crate::metrics::{Label, Read, Timing, of, rows};
 use crate::outcome::Outcome;
 use crate::process;
-use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, ExporterName, PushFacts};
+use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, ExporterFacts, ExporterName, QueueFacts};
 
-use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats};
+use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats, Signal};
 use super::pipeline::SharedReader;
 use super::prometheus::{PullError, reader, scope};
+use super::telemetry::{Exported, Queue};
 
 /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct Own {
     began: Instant,
     targets: usize,
     client_limits: [AtomicU64; ClientLimit::ALL.len()],
-    pushing: Option<Pushing>,
+    pushing: Vec<Pushing>,
     pull: Option<(Side, Registry)>,
     push: Option<(Side, SharedReader)>,
 }
@@ -79,14 +80,61 @@ impl Reader {
 /// An exporter that pushes, and how it fares.
 #[derive(Debug)]
 pub struct Pushing {
+    /// What it pushes.
+    pub signal: Signal,
     /// As the semantic conventions describe it.
     pub component: Component,
     /// Where it sends to; it shows without what may be secret in it.
     pub endpoint: OtlpEndpoint,
     /// What it speaks.
     pub protocol: Protocol,
-    /// What became of its points.
+    /// What became of its points, log records or spans.
     pub stats: Arc<PushStats>,
+    /// The queue of log records or spans before it.
+    queue: Option<Arc<Queue>>,
+}
+
+impl Pushing {
+    fn new(exporter: &Exporter, queue: Option<Arc<Queue>>) -> Pushing {
+        let settings = exporter.settings();
+        Pushing {
+            signal: settings.signal,
+            component: component(settings),
+            endpoint: settings.endpoint.clone(),
+            protocol: settings.protocol,
+            stats: exporter.stats().clone(),
+            queue,
+        }
+    }
+
+    fn facts(&self) -> ExporterFacts {
+        let Pushing { component, stats, .. } = self;
+        let level = stats.waiting();
+        let (kind, name) = match self.signal {
+            Signal::Traces => ("batching_span_processor", "batching_span_processor/0"),
+            _ => ("batching_log_processor", "batching_log_processor/0"),
+        };
+        ExporterFacts {
+            component: component.clone(),
+            in_flight: stats.in_flight(),
+            waiting: level.points,
+            waiting_bytes: level.bytes,
+            waiting_for: level.oldest.map(|oldest| oldest.elapsed().unwrap_or_default()),
+            items: stats
+                .outcomes()
+                .into_iter()
+                .map(|(error, outcome)| (error, outcome.points))
+                // A request that failed and waits has cost no point.
+                .filter(|(_, points)| *points > 0)
+                .collect(),
+            queue: self.queue.as_ref().map(|queue| QueueFacts {
+                kind,
+                name,
+                handed_over: queue.handed_over(),
+                dropped: queue.dropped(),
+            }),
+        }
+    }
 }
 
 /// On which sides the bridge reports itself.
@@ -96,6 +144,8 @@ pub struct Sides<'a> {
     pub pull: Option<bool>,
     /// The exporter that pushes, and the kind of histograms that it gets.
     pub push: Option<(&'a Exporter, HistogramAggregation)>,
+    /// The bridge's own log records and spans that are exported.
+    pub telemetry: &'a [Exported],
 }
 
 impl Own {
@@ -118,20 +168,18 @@ impl Own {
             let reader = SharedReader::new(exporter.temporality());
             (Side::new(reader.clone(), resource, pushed_scope(), histograms), reader)
         });
-        let pushing = sides.push.map(|(exporter, _)| Pushing {
-            component: component(exporter.settings()),
-            endpoint: exporter.settings().endpoint.clone(),
-            protocol: exporter.settings().protocol,
-            stats: exporter.stats().clone(),
-        });
+        let metrics = sides.push.map(|(exporter, _)| Pushing::new(exporter, None));
+        let others = sides.telemetry.iter();
+        let others = others.map(|signal| Pushing::new(signal.exporter(), Some(signal.queue().clone())));
+        let pushing: Vec<Pushing> = metrics.into_iter().chain(others).collect();
         let client_limits = Default::default();
         let own = Arc::new(Own { began: Instant::now(), targets, client_limits, pushing, pull, push });
-        if let Some(Pushing { stats, .. }) = &own.pushing {
+        for Pushing { stats, component, .. } in &own.pushing {
             // Weakly: the statistics are in what listens to them.
-            let listener = Arc::downgrade(&own);
+            let (listener, component) = (Arc::downgrade(&own), component.clone());
             stats.listen(move |operation| {
                 if let Some(own) = listener.upgrade() {
-                    own.exported(operation);
+                    own.exported(&component, operation);
                 }
             });
         }
@@ -189,8 +237,7 @@ impl Own {
         self.client_limits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn exported(&self, operation: &Operation) {
-        let Some(Pushing { component, .. }) = &self.pushing else { return };
+    fn exported(&self, component: &Component, operation: &Operation) {
         let mut labels = of(component).to_vec();
         let text = |key, value: Option<&'static str>| value.map(|value| (key, Label::Static(value)));
         labels.extend(text("error.type", operation.error_type));
@@ -208,35 +255,22 @@ impl Own {
         }
     }
 
-    /// The exporter that pushes, where one does.
+    /// The exporter that pushes this, where one does.
     #[must_use]
-    pub fn pushing(&self) -> Option<&Pushing> {
-        self.pushing.as_ref()
+    pub fn pushing(&self, signal: Signal) -> Option<&Pushing> {
+        self.pushing.iter().find(|pushing| pushing.signal == signal)
     }
 
     /// The bridge as it is now.
     #[must_use]
     pub fn facts(&self) -> BridgeFacts {
+        let facts = |signal| self.pushing(signal).map(Pushing::facts);
         BridgeFacts {
             build: BUILD,
             targets: self.targets,
-            push: self.pushing.as_ref().map(|Pushing { component, stats, .. }| {
-                let level = stats.waiting();
-                PushFacts {
-                    component: component.clone(),
-                    in_flight: stats.in_flight(),
-                    waiting: level.points,
-                    waiting_bytes: level.bytes,
-                    waiting_for: level.oldest.map(|oldest| oldest.elapsed().unwrap_or_default()),
-                    points: stats
-                        .outcomes()
-                        .into_iter()
-                        .map(|(error, outcome)| (error, outcome.points))
-                        // A request that failed and waits has cost no point.
-                        .filter(|(_, points)| *points > 0)
-                        .collect(),
-                }
-            }),
+            push: facts(Signal::Metrics),
+            logs: facts(Signal::Logs),
+            spans: facts(Signal::Traces),
             client_limits: self.pull.is_some().then(|| {
                 let count = |limit: ClientLimit| self.client_limits[limit as usize].load(Ordering::Relaxed);
                 ClientLimit::ALL.map(|limit| (limit, count(limit)))
@@ -248,10 +282,22 @@ impl Own {
 }
 
 fn component(settings: &OtlpSettings) -> Component {
-    let (kind, name) = match settings.protocol {
-        Protocol::Grpc => ("otlp_grpc_metric_exporter", "otlp_grpc_metric_exporter/0"),
-        Protocol::HttpProtobuf => ("otlp_http_metric_exporter", "otlp_http_metric_exporter/0"),
-        Protocol::HttpJson => ("otlp_http_json_metric_exporter", "otlp_http_json_metric_exporter/0"),
+    /// The type, and the name of the first of this type.
+    macro_rules! exporter {
+        ($kind:literal) => {
+            ($kind, concat!($kind, "/0"))
+        };
+    }
+    let (kind, name) = match (settings.signal, settings.protocol) {
+        (Signal::Metrics, Protocol::Grpc) => exporter!("otlp_grpc_metric_exporter"),
+        (Signal::Metrics, Protocol::HttpProtobuf) => exporter!("otlp_http_metric_exporter"),
+        (Signal::Metrics, Protocol::HttpJson) => exporter!("otlp_http_json_metric_exporter"),
+        (Signal::Logs, Protocol::Grpc) => exporter!("otlp_grpc_log_exporter"),
+        (Signal::Logs, Protocol::HttpProtobuf) => exporter!("otlp_http_log_exporter"),
+        (Signal::Logs, Protocol::HttpJson) => exporter!("otlp_http_json_log_exporter"),
+        (Signal::Traces, Protocol::Grpc) => exporter!("otlp_grpc_span_exporter"),
+        (Signal::Traces, Protocol::HttpProtobuf) => exporter!("otlp_http_span_exporter"),
+        (Signal::Traces, Protocol::HttpJson) => exporter!("otlp_http_json_span_exporter"),
     };
     let url = settings.endpoint.url();
     let address = url.host_str().unwrap_or_default().trim_matches(['[', ']']).into();

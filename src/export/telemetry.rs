@@ -1,6 +1,7 @@
 //! The bridge's own logs and traces over OTLP: `tracing`'s events and spans become
 //! records and spans of the SDK, whose batches leave through the transport of metrics.
 
+mod queue;
 mod sampler;
 mod settings;
 
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::LogRecord;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_http::HttpClient;
@@ -16,8 +16,7 @@ use opentelemetry_otlp::{
     HttpExporterBuilderSet, LogExporter, LogExporterBuilder, SpanExporter, SpanExporterBuilder,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider, SpanLimits};
 use opentelemetry_sdk::{logs, trace};
 use tracing::Metadata;
@@ -27,8 +26,10 @@ use tracing_subscriber::{Layer, Registry};
 use super::otlp::{Carrier, DeliverySettings, Exporter, OtlpError, OtlpSettings, over};
 use crate::instruments::SCOPE;
 use crate::metrics::SCHEMA_URL;
+use queue::{Queued, QueuedLogs};
 use sampler::TargetSampler;
 
+pub use queue::Queue;
 pub use settings::{BatchSettings, Sampling, SignalSettings, TelemetrySettings};
 
 /// Lines and spans of this program are exported, of no library: what carries them
@@ -47,8 +48,30 @@ pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 pub struct Telemetry {
     logs: Option<SdkLoggerProvider>,
     traces: Option<SdkTracerProvider>,
-    /// What their batches leave through.
-    carriers: Vec<Arc<Carrier>>,
+    signals: Vec<Exported>,
+}
+
+/// A signal that is exported.
+#[derive(Debug, Clone)]
+pub struct Exported {
+    /// What its batches leave through.
+    carrier: Arc<Carrier>,
+    /// What waits to be put into a batch.
+    queue: Arc<Queue>,
+}
+
+impl Exported {
+    /// What sends its items.
+    #[must_use]
+    pub fn exporter(&self) -> &Exporter {
+        self.carrier.exporter()
+    }
+
+    /// The queue before it.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
 }
 
 impl Telemetry {
@@ -71,28 +94,34 @@ impl Telemetry {
         let TelemetrySettings { logs, traces, sampling } = settings;
         let mut telemetry = Telemetry::default();
         if logs.is_on {
-            let carrier = telemetry.carrier(logs, delivery)?;
-            telemetry.logs = Some(start_logs(logs, &carrier, resource)?);
+            let signal = telemetry.exported(logs, delivery)?;
+            telemetry.logs = Some(start_logs(logs, &signal, resource)?);
         }
         if traces.is_on {
-            let carrier = telemetry.carrier(traces, delivery)?;
-            telemetry.traces = Some(start_traces(traces, &carrier, *sampling, resource, targets)?);
+            let signal = telemetry.exported(traces, delivery)?;
+            telemetry.traces = Some(start_traces(traces, &signal, *sampling, resource, targets)?);
         }
         Ok(telemetry)
     }
 
-    /// What the crate's exporter of a signal sends through.
-    fn carrier(
+    /// The signals that are exported.
+    #[must_use]
+    pub fn signals(&self) -> &[Exported] {
+        &self.signals
+    }
+
+    fn exported(
         &mut self,
         settings: &SignalSettings,
         delivery: &DeliverySettings,
-    ) -> Result<Arc<dyn HttpClient>, OtlpError> {
+    ) -> Result<Exported, OtlpError> {
         let otlp = OtlpSettings { delivery: delivery.clone(), ..settings.otlp.clone() };
         let mut exporter = Exporter::build(&otlp)?;
         exporter.open_backlog()?;
         let carrier = Arc::new(Carrier::new(exporter, settings.batch.timeout));
-        self.carriers.push(carrier.clone());
-        Ok(carrier)
+        let signal = Exported { carrier, queue: Queue::new(settings.batch.max_queue) };
+        self.signals.push(signal.clone());
+        Ok(signal)
     }
 
     /// What hands events and spans over. Of events those that the filter lets pass
@@ -108,12 +137,8 @@ impl Telemetry {
                 .boxed()
         });
         let traces = self.traces.as_ref().map(|provider| {
-            let scope = InstrumentationScope::builder(SCOPE)
-                .with_version(env!("CARGO_PKG_VERSION"))
-                .with_schema_url(SCHEMA_URL)
-                .build();
             tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer_with_scope(scope))
+                .with_tracer(provider.tracer_with_scope(scope()))
                 .with_location(false)
                 .with_threads(false)
                 .with_target(false)
@@ -144,7 +169,7 @@ impl Telemetry {
                 "the last log records or spans are lost: they were not taken within {within:?} of the end"
             );
         }
-        let ends = futures_util::future::join_all(self.carriers.iter().map(|carrier| carrier.end()));
+        let ends = futures_util::future::join_all(self.signals.iter().map(|signal| signal.carrier.end()));
         let _ = tokio::time::timeout(LAST_LOOK, ends).await;
     }
 
@@ -168,17 +193,25 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
     is_within(EXPORTED) && !is_within(CARRIES)
 }
 
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
 fn unusable(error: impl std::fmt::Display) -> OtlpError {
     OtlpError::Client(error.to_string())
 }
 
 fn start_logs(
     settings: &SignalSettings,
-    carrier: &Arc<dyn HttpClient>,
+    signal: &Exported,
     resource: &Resource,
 ) -> Result<SdkLoggerProvider, OtlpError> {
+    let carrier: Arc<dyn HttpClient> = signal.carrier.clone();
     let exporter = over(
-        carrier,
+        &carrier,
         || LogExporter::builder().with_http(),
         LogExporterBuilder::<HttpExporterBuilderSet>::build,
     );
@@ -188,23 +221,23 @@ fn start_logs(
         .with_max_queue_size(max_queue)
         .with_max_export_batch_size(max_batch)
         .build();
-    let processor = BatchLogProcessor::builder(exporter.map_err(unusable)?).with_batch_config(batch).build();
-    Ok(SdkLoggerProvider::builder()
-        .with_resource(resource.clone())
-        .with_log_processor(WithoutName)
-        .with_log_processor(processor)
-        .build())
+    let queue = signal.queue.clone();
+    let exporter = Queued { inner: exporter.map_err(unusable)?, queue: queue.clone() };
+    let inner = BatchLogProcessor::builder(exporter).with_batch_config(batch).build();
+    let processor = QueuedLogs { inner, queue, scope: scope() };
+    Ok(SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(processor).build())
 }
 
 fn start_traces(
     settings: &SignalSettings,
-    carrier: &Arc<dyn HttpClient>,
+    signal: &Exported,
     sampling: Sampling,
     resource: &Resource,
     targets: usize,
 ) -> Result<SdkTracerProvider, OtlpError> {
+    let carrier: Arc<dyn HttpClient> = signal.carrier.clone();
     let exporter = over(
-        carrier,
+        &carrier,
         || SpanExporter::builder().with_http(),
         SpanExporterBuilder::<HttpExporterBuilderSet>::build,
     );
@@ -214,7 +247,10 @@ fn start_traces(
         .with_max_queue_size(max_queue)
         .with_max_export_batch_size(max_batch)
         .build();
-    let processor = BatchSpanProcessor::builder(exporter.map_err(unusable)?).with_batch_config(batch).build();
+    let queue = signal.queue.clone();
+    let exporter = Queued { inner: exporter.map_err(unusable)?, queue: queue.clone() };
+    let inner = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
+    let processor = Queued { inner, queue };
     let builder = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         // The SDK would read the environment.
@@ -229,23 +265,4 @@ fn start_traces(
         }
     }
     .build())
-}
-
-/// Takes the name from records: `tracing` names an event after its place in the source,
-/// and OpenTelemetry after what happened.
-#[derive(Debug)]
-struct WithoutName;
-
-impl LogProcessor for WithoutName {
-    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
-        record.set_event_name("");
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
 }

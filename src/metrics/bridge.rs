@@ -1,7 +1,7 @@
 //! The bridge itself, reported once and not by target. Names below `otel.` and
 //! `process.` are the semantic conventions', and mean what those say.
 
-use crate::snapshot::{BridgeFacts, Component, PushFacts};
+use crate::snapshot::{Component, ExporterFacts};
 
 use super::{Emit, Label, Read, Row, Stability, Timing, gauge};
 
@@ -10,6 +10,12 @@ const PUSHED: &str = "while push is on";
 const LINUX: &str = "on Linux";
 /// The attributes of an exporter: [`of`].
 const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
+/// Those of what an exporter has done with: [`exported`].
+const EXPORTED: &[&str] =
+    &["error.type", "otel.component.name", "otel.component.type", "server.address", "server.port"];
+const PROCESSED: &[&str] = &["error.type", "otel.component.name", "otel.component.type"];
+const LOGS_SENT: &str = "while `OTEL_LOGS_EXPORTER` is `otlp`";
+const SPANS_SENT: &str = "while `OTEL_TRACES_EXPORTER` is `otlp`";
 const LISTENING: &str = "while `/metrics` is on";
 
 pub(super) const ROWS: &[Row] = &[
@@ -64,12 +70,12 @@ pub(super) const ROWS: &[Row] = &[
     .on(LISTENING),
     gauge(
         "fedimeter.push.backlog.size",
-        "{data_point}",
-        "Points that wait because the OTLP receiver does not take them now.",
-        "the OTLP exporter",
+        "{item}",
+        "Points, log records and spans that wait because the OTLP receiver does not take them now.",
+        "the OTLP exporters",
         Read::OwnLevels(|b, emit| {
-            if let Some(push) = &b.push {
-                emit(push.waiting as i64, &of(&push.component));
+            for exporter in b.exporters() {
+                emit(exporter.waiting as i64, &of(&exporter.component));
             }
         }),
     )
@@ -79,10 +85,10 @@ pub(super) const ROWS: &[Row] = &[
         "fedimeter.push.backlog.usage",
         "By",
         "Memory or disk space that requests take which wait for the OTLP receiver.",
-        "the OTLP exporter",
+        "the OTLP exporters",
         Read::OwnLevels(|b, emit| {
-            if let Some(push) = &b.push {
-                emit(push.waiting_bytes as i64, &of(&push.component));
+            for exporter in b.exporters() {
+                emit(exporter.waiting_bytes as i64, &of(&exporter.component));
             }
         }),
     )
@@ -91,18 +97,18 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.push.backlog.age",
         "s",
-        "How long ago the oldest points were collected that wait for the OTLP receiver.",
-        "the OTLP exporter",
+        "How long the oldest points, log records or spans have been waiting for the OTLP receiver.",
+        "the OTLP exporters",
         Read::OwnFloats(|b, emit| {
-            if let Some(push) = &b.push
-                && let Some(age) = push.waiting_for
-            {
-                emit(age.as_secs_f64(), &of(&push.component));
+            for exporter in b.exporters() {
+                if let Some(age) = exporter.waiting_for {
+                    emit(age.as_secs_f64(), &of(&exporter.component));
+                }
             }
         }),
     )
     .by(EXPORTER)
-    .on("while points wait"),
+    .on("while something waits"),
     gauge(
         "fedimeter.log.lines.lost",
         "{line}",
@@ -111,15 +117,30 @@ pub(super) const ROWS: &[Row] = &[
         Read::OwnCounts(|b, emit| emit(b.lost_log_lines, &[])),
     ),
     gauge(
+        "otel.sdk.exporter.log.inflight",
+        "{log_record}",
+        "Log records of the bridge that are on their way to the OTLP receiver.",
+        "the OTLP exporter",
+        Read::OwnLevels(|b, emit| inflight(b.logs.as_ref(), emit)),
+    )
+    .by(EXPORTER)
+    .on(LOGS_SENT),
+    gauge(
+        "otel.sdk.exporter.log.exported",
+        "{log_record}",
+        "Log records of the bridge that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
+        "the OTLP exporter",
+        Read::OwnCounts(|b, emit| exported(b.logs.as_ref(), emit)),
+    )
+    .by(EXPORTED)
+    .optional(&["error.type"])
+    .on(LOGS_SENT),
+    gauge(
         "otel.sdk.exporter.metric_data_point.inflight",
         "{data_point}",
         "Points that are on their way to the OTLP receiver.",
         "the OTLP exporter",
-        Read::OwnLevels(|b, emit| {
-            if let Some(push) = &b.push {
-                emit(push.in_flight as i64, &of(&push.component));
-            }
-        }),
+        Read::OwnLevels(|b, emit| inflight(b.push.as_ref(), emit)),
     )
     .by(EXPORTER)
     .on(PUSHED),
@@ -128,9 +149,9 @@ pub(super) const ROWS: &[Row] = &[
         "{data_point}",
         "Points that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
         "the OTLP exporter",
-        Read::OwnCounts(exported),
+        Read::OwnCounts(|b, emit| exported(b.push.as_ref(), emit)),
     )
-    .by(&["error.type", "otel.component.name", "otel.component.type", "server.address", "server.port"])
+    .by(EXPORTED)
     .optional(&["error.type"])
     .on(PUSHED),
     gauge(
@@ -152,6 +173,25 @@ pub(super) const ROWS: &[Row] = &[
     .optional(&["error.type", "http.response.status_code", "rpc.status_code"])
     .on(PUSHED),
     gauge(
+        "otel.sdk.exporter.span.inflight",
+        "{span}",
+        "Spans of the bridge that are on their way to the OTLP receiver.",
+        "the OTLP exporter",
+        Read::OwnLevels(|b, emit| inflight(b.spans.as_ref(), emit)),
+    )
+    .by(EXPORTER)
+    .on(SPANS_SENT),
+    gauge(
+        "otel.sdk.exporter.span.exported",
+        "{span}",
+        "Spans of the bridge that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
+        "the OTLP exporter",
+        Read::OwnCounts(|b, emit| exported(b.spans.as_ref(), emit)),
+    )
+    .by(EXPORTED)
+    .optional(&["error.type"])
+    .on(SPANS_SENT),
+    gauge(
         "otel.sdk.metric_reader.collection.duration",
         "s",
         "How long the instruments of the targets took to be read out, once the servers had been asked.",
@@ -160,6 +200,26 @@ pub(super) const ROWS: &[Row] = &[
     )
     .by(&["error.type", "otel.component.name", "otel.component.type"])
     .optional(&["error.type"]),
+    gauge(
+        "otel.sdk.processor.log.processed",
+        "{log_record}",
+        "Log records of the bridge that its queue has handed to the OTLP exporter since the bridge started, and with `error.type` `queue_full` those that were lost before.",
+        "the batch processor",
+        Read::OwnCounts(|b, emit| processed(b.logs.as_ref(), emit)),
+    )
+    .by(PROCESSED)
+    .optional(&["error.type"])
+    .on(LOGS_SENT),
+    gauge(
+        "otel.sdk.processor.span.processed",
+        "{span}",
+        "Spans of the bridge that its queue has handed to the OTLP exporter since the bridge started, and with `error.type` `queue_full` those that were lost before.",
+        "the batch processor",
+        Read::OwnCounts(|b, emit| processed(b.spans.as_ref(), emit)),
+    )
+    .by(PROCESSED)
+    .optional(&["error.type"])
+    .on(SPANS_SENT),
     gauge(
         "process.cpu.time",
         "s",
@@ -236,16 +296,34 @@ pub fn of(component: &Component) -> [(&'static str, Label); 4] {
     ]
 }
 
+fn inflight(exporter: Option<&ExporterFacts>, emit: Emit<'_, i64>) {
+    if let Some(exporter) = exporter {
+        emit(exporter.in_flight as i64, &of(&exporter.component));
+    }
+}
+
 /// Those that arrived are there from the start, so that the first ones are an
 /// increase.
-fn exported(b: &BridgeFacts, emit: Emit<'_, u64>) {
-    let Some(PushFacts { component, points, .. }) = &b.push else { return };
-    emit(points.get(&None).map_or(0, |n| *n), &of(component));
-    for (error, count) in points {
+fn exported(exporter: Option<&ExporterFacts>, emit: Emit<'_, u64>) {
+    let Some(ExporterFacts { component, items, .. }) = exporter else { return };
+    emit(items.get(&None).map_or(0, |n| *n), &of(component));
+    for (error, count) in items {
         if let Some(error) = error {
             let mut labels = vec![("error.type", Label::Static(error))];
             labels.extend(of(component));
             emit(*count, &labels);
         }
     }
+}
+
+/// Both are there from the start, so that the first loss is an increase.
+fn processed(exporter: Option<&ExporterFacts>, emit: Emit<'_, u64>) {
+    let Some(queue) = exporter.and_then(|exporter| exporter.queue.as_ref()) else { return };
+    let of_queue = [
+        ("otel.component.name", Label::Static(queue.name)),
+        ("otel.component.type", Label::Static(queue.kind)),
+    ];
+    emit(queue.handed_over, &of_queue);
+    let [name, kind] = of_queue;
+    emit(queue.dropped, &[("error.type", Label::Static("queue_full")), name, kind]);
 }

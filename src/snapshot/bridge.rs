@@ -11,14 +11,25 @@ pub struct BridgeFacts {
     pub build: Build,
     /// How many targets it has.
     pub targets: usize,
-    /// How pushing fares; nothing where it is off.
-    pub push: Option<PushFacts>,
+    /// How pushing points fares; nothing where it is off.
+    pub push: Option<ExporterFacts>,
+    /// The same of the bridge's log records.
+    pub logs: Option<ExporterFacts>,
+    /// The same of its spans.
+    pub spans: Option<ExporterFacts>,
     /// How often clients reached each limit; nothing where it serves none.
     pub client_limits: Option<[(ClientLimit, u64); ClientLimit::ALL.len()]>,
     /// Log lines that nobody took in time, and that are lost.
     pub lost_log_lines: u64,
     /// What the process uses.
     pub process: ProcessFacts,
+}
+
+impl BridgeFacts {
+    /// Every exporter that pushes.
+    pub fn exporters(&self) -> impl Iterator<Item = &ExporterFacts> {
+        [&self.push, &self.logs, &self.spans].into_iter().flatten()
+    }
 }
 
 /// A limit on clients of the bridge: the values of `fedimeter.limit.name`.
@@ -76,12 +87,12 @@ pub struct Build {
 
 /// What became of pushed points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushFacts {
+pub struct ExporterFacts {
     /// Which exporter, and where it sends to.
     pub component: Component,
-    /// Points on their way.
+    /// Points, log records or spans on their way.
     pub in_flight: u64,
-    /// Points that wait for the receiver.
+    /// Those that wait for the receiver.
     pub waiting: u64,
     /// Bytes that they take, in memory or on the disk.
     pub waiting_bytes: u64,
@@ -89,7 +100,22 @@ pub struct PushFacts {
     pub waiting_for: Option<Duration>,
     /// All others since the start, by `error.type`; under nothing those that
     /// arrived.
-    pub points: BTreeMap<Option<&'static str>, u64>,
+    pub items: BTreeMap<Option<&'static str>, u64>,
+    /// The queue of log records or spans before the exporter.
+    pub queue: Option<QueueFacts>,
+}
+
+/// What became of the items of a queue, since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// `otel.component.type` of the processor.
+    pub kind: &'static str,
+    /// `otel.component.name` of the processor.
+    pub name: &'static str,
+    /// Those that the exporter was given.
+    pub handed_over: u64,
+    /// Those that were lost because the queue was full.
+    pub dropped: u64,
 }
 
 /// An exporter as the semantic conventions describe it.

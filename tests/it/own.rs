@@ -34,7 +34,7 @@ async fn second_scrape(scope_labels: bool) -> Vec<String> {
     let resource = Resource::builder_empty().with_service_name("fedimeter").build();
     let exporters = Exporters { pull: true, push: None };
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default()).unwrap();
-    let sides = Sides { pull: Some(scope_labels), push: None };
+    let sides = Sides { pull: Some(scope_labels), push: None, ..Sides::default() };
     let own = Own::new(&resource, config.targets.len(), sides).unwrap();
     let bridge = Arc::new(bridge.with_own(own));
     bridge.scrape(PATIENCE, Format::OpenMetrics100).await.unwrap();
@@ -47,8 +47,11 @@ async fn second_scrape(scope_labels: bool) -> Vec<String> {
 async fn the_bridge_itself_is_on_metrics_once() {
     let lines = second_scrape(true).await;
     let starting = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
-    let is_pushed =
-        |row: &Row| ["otel.sdk.exporter.", "fedimeter.push."].iter().any(|of| row.name.starts_with(of));
+    let is_pushed = |row: &Row| {
+        ["otel.sdk.exporter.", "otel.sdk.processor.", "fedimeter.push."]
+            .iter()
+            .any(|of| row.name.starts_with(of))
+    };
     let expected = |row: &&Row| row.is_own() && !is_pushed(row);
     for row in rows().filter(expected) {
         let family = family_name(row);
@@ -65,6 +68,7 @@ async fn the_bridge_itself_is_on_metrics_once() {
         ("target_info{", 1),
         // Nothing is pushed.
         ("otel_sdk_exporter_", 0),
+        ("otel_sdk_processor_", 0),
         ("fedimeter_push_", 0),
         ("otel_sdk_metric_reader_collection_duration_seconds_count{", 1),
         ("process_thread_count{", 1),

@@ -7,8 +7,9 @@ use fedimeter::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
 
 use crate::support::forward::Forward;
+use crate::support::otlp_sink::{GrpcSink, Options};
 use crate::support::pki::Pki;
-use crate::support::program::run;
+use crate::support::program::{Serving, run};
 
 async fn simulator() -> Simulator {
     let settings = Settings { versions: vec!["4.6.4".to_owned()], ..Settings::default() };
@@ -105,4 +106,42 @@ async fn a_proxy_that_is_away_is_named() {
     assert_eq!((&target["up"], outcome(&target, "instance_v2")), (&json!(false), "connect"));
     assert!(log.contains("through the proxy http://127.0.0.1:9: "), "{log}");
     assert!(!log.contains("hush") && !target.to_string().contains("hush"), "{log}");
+}
+
+/// gRPC needs HTTP/2 from end to end: a tunnel, with and without TLS.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_goes_through_a_tunnel() {
+    let pki = Pki::new();
+    let tls = Options { tls: Some(pki.server.clone()), ..Options::default() };
+    for (endpoint, options) in [("http://receiver.example", Options::default()), ("https://localhost", tls)] {
+        let sink = GrpcSink::start_with(options).await;
+        let port = if endpoint.starts_with("https") { 443 } else { 80 };
+        let (_, host) = endpoint.split_once("://").unwrap();
+        let address = sink.endpoint().rsplit_once('/').unwrap().1.parse().unwrap();
+        let known = BTreeMap::from([(format!("{host}:{port}"), address)]);
+        let proxy = Forward::with(known, Some("proxy-authorization: Basic bWU6aHVzaA==\r\n")).await;
+        let url = |user: &str| proxy.url.replace("://", &format!("://{user}"));
+        let bridge = |proxy: &str| {
+            let env = [
+                ("ALL_PROXY", proxy),
+                ("NO_PROXY", "127.0.0.1"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", pki.ca.to_str().unwrap()),
+            ];
+            Serving::start(&["serve", "--listen", "none", "http://127.0.0.1:1"], &env)
+        };
+
+        let stranger = bridge(&proxy.url);
+        let failed = stranger.line(|line| line.contains("cannot push metrics").then(|| line.to_owned()));
+        assert!(failed.contains(&format!("no connection through the proxy {}: ", proxy.url)), "{failed}");
+        assert!(failed.contains("give the proxy's name and password in its URL"), "{failed}");
+        drop(stranger);
+
+        let bridge = bridge(&url("me:hush@"));
+        sink.wait_for(1).await;
+        assert!(!bridge.log().contains("hush"), "{}", bridge.log());
+        assert!(bridge.log().contains(&format!("through the proxy {} every", proxy.url)), "{}", bridge.log());
+        assert!(proxy.asked().iter().all(|asked| *asked == format!("{host}:{port}")), "{:?}", proxy.asked());
+    }
 }

@@ -17,6 +17,11 @@ impl Forward {
     /// A proxy that finds these hosts, with their ports, at these addresses. What it
     /// does not find it answers with 502.
     pub async fn start(known: BTreeMap<String, SocketAddr>) -> Forward {
+        Forward::with(known, None).await
+    }
+
+    /// The same for those who send this header alone; it answers others with 407.
+    pub async fn with(known: BTreeMap<String, SocketAddr>, header: Option<&'static str>) -> Forward {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::<Mutex<Vec<String>>>::default();
@@ -24,7 +29,7 @@ impl Forward {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (known, seen) = (known.clone(), seen.clone());
-                tokio::spawn(async move { pass(stream, &known, &seen).await });
+                tokio::spawn(async move { pass(stream, &known, header, &seen).await });
             }
         });
         Forward { url, asked }
@@ -40,6 +45,7 @@ impl Forward {
 async fn pass(
     mut client: TcpStream,
     known: &BTreeMap<String, SocketAddr>,
+    header: Option<&str>,
     seen: &Mutex<Vec<String>>,
 ) -> Option<()> {
     let mut head = Vec::new();
@@ -58,11 +64,11 @@ async fn pass(
         (authority.to_owned(), format!("/{path}"))
     };
     seen.lock().unwrap().push(authority.clone());
-    let Some(address) = known.get(&authority) else {
-        client
-            .write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            .await
-            .ok()?;
+    let is_known = header.is_none_or(|header| headers.to_lowercase().contains(&header.to_lowercase()));
+    let Some(address) = known.get(&authority).filter(|_| is_known) else {
+        let status = if is_known { "502 Bad Gateway" } else { "407 Proxy Authentication Required" };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        client.write_all(answer.as_bytes()).await.ok()?;
         return None;
     };
     let mut server = TcpStream::connect(address).await.ok()?;

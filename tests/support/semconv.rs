@@ -59,14 +59,13 @@ const UPSTREAM: &[Upstream] = &[
     ),
     ("otel.sdk.exporter.metric_data_point.inflight", "updowncounter", "int", "{data_point}", EXPORTER, &[]),
     ("otel.sdk.exporter.operation.duration", "histogram", "double", "s", EXPORTER, OPERATION),
-    (
-        "otel.sdk.metric_reader.collection.duration",
-        "histogram",
-        "double",
-        "s",
-        &["otel.component.name", "otel.component.type"],
-        &["error.type"],
-    ),
+    ("otel.sdk.metric_reader.collection.duration", "histogram", "double", "s", COMPONENT, &["error.type"]),
+    ("otel.sdk.exporter.log.exported", "counter", "int", "{log_record}", EXPORTER, &["error.type"]),
+    ("otel.sdk.exporter.log.inflight", "updowncounter", "int", "{log_record}", EXPORTER, &[]),
+    ("otel.sdk.processor.log.processed", "counter", "int", "{log_record}", COMPONENT, &["error.type"]),
+    ("otel.sdk.exporter.span.exported", "counter", "int", "{span}", EXPORTER, &["error.type"]),
+    ("otel.sdk.exporter.span.inflight", "updowncounter", "int", "{span}", EXPORTER, &[]),
+    ("otel.sdk.processor.span.processed", "counter", "int", "{span}", COMPONENT, &["error.type"]),
     ("process.cpu.time", "counter", "double", "s", &["cpu.mode"], &[]),
     ("process.memory.usage", "updowncounter", "int", "By", &[], &[]),
     ("process.thread.count", "updowncounter", "int", "{thread}", &[], &[]),
@@ -84,6 +83,7 @@ type Upstream = (
 
 /// Recommended there; always there here.
 const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
+const COMPONENT: &[&str] = &["otel.component.name", "otel.component.type"];
 const OPERATION: &[&str] = &["error.type", "http.response.status_code", "rpc.status_code"];
 
 /// Types of OpenTelemetry's own attributes.

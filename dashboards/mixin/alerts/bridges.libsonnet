@@ -221,7 +221,7 @@ local alert = import 'alert.libsonnet';
           '%s > 600' % a.of('fedimeter_push_backlog_age_seconds'),
           'The bridge {{ $labels.instance }} has pushed nothing for a while',
           |||
-            Points of the bridge {{ $labels.instance }} have waited for {{ $value | humanizeDuration }}
+            What the bridge {{ $labels.instance }} pushes has waited for {{ $value | humanizeDuration }}
             for {{ $labels.server_address }}{{ with $labels.server_port }}:{{ . }}{{ end }}. The oldest
             are dropped when the backlog is full.
           |||,

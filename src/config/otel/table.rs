@@ -51,7 +51,7 @@ variables! {
     "OTEL_EXPORTER_OTLP_{SIGNAL_}ENDPOINT", "URL", "`http://localhost:4318`; for gRPC `http://localhost:4317`",
         "Where to push; setting the general one or that for metrics turns push of metrics on. For HTTP, `v1/metrics`, `v1/logs` or `v1/traces` is appended to the general one; that of a signal is used as it is. Without a scheme (gRPC only) `OTEL_EXPORTER_OTLP_INSECURE` decides.";
     "OTEL_EXPORTER_OTLP_{SIGNAL_}PROTOCOL", "`grpc`, `http/protobuf` or `http/json`", "`http/protobuf`; `grpc` where the endpoint's port is 4317",
-        "What is spoken. A line in the log says what was chosen. Requests over HTTP go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names, but for the hosts of `NO_PROXY`; gRPC always connects directly.";
+        "What is spoken. A line in the log says what was chosen. Requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names, except to the hosts in `NO_PROXY`; gRPC through a tunnel (`CONNECT`).";
     "OTEL_EXPORTER_OTLP_{SIGNAL_}HEADERS", "list of `key=value`, percent-encoded", "",
         "Sent with every request. They are secrets: they show nowhere. Those that the protocol sets itself, as `content-type`, are left out with a warning.";
     "OTEL_EXPORTER_OTLP_{SIGNAL_}COMPRESSION", "`none` or `gzip`", "`none`",
@@ -79,15 +79,15 @@ variables! {
     "OTEL_BLRP_EXPORT_TIMEOUT", "milliseconds", "`30000`",
         "The longest that sending a batch of log records may take.";
     "OTEL_BLRP_MAX_QUEUE_SIZE", "whole number from 1 to 65536", "`2048`",
-        "Log records that wait at most; further ones are lost.";
+        "Log records that wait at most; further ones are lost, and counted in `otel.sdk.processor.log.processed`.";
     "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "whole number from 1 to 2048", "`512`",
         "Log records of one request at most.";
     "OTEL_BSP_SCHEDULE_DELAY", "milliseconds", "`5000`",
         "The longest that a span waits for others before they are sent.";
     "OTEL_BSP_EXPORT_TIMEOUT", "milliseconds", "`30000`",
         "The longest that sending a batch of spans may take.";
-    "OTEL_BSP_MAX_QUEUE_SIZE", "whole number from 1 to 65536", "`2048`",
-        "Spans that wait at most; further ones are lost.";
+    "OTEL_BSP_MAX_QUEUE_SIZE", "whole number from 1 to 65536", "`8192`",
+        "Spans that wait at most; further ones are lost, and counted in `otel.sdk.processor.span.processed`. The default is larger than the specification's 2048, which is less than the spans of one collection of 100 targets.";
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "whole number from 1 to 2048", "`512`",
         "Spans of one request at most.";
     "OTEL_METRICS_EXEMPLAR_FILTER", "`always_on`, `always_off` or `trace_based`", "`trace_based`",

@@ -13,6 +13,9 @@ use crate::export::telemetry::{BatchSettings, Sampling, SignalSettings, Telemetr
 const TRACED_TARGETS: u32 = 100;
 
 /// Items that may wait: each takes memory.
+/// The specification's default, 2,048, is less than one collection of the targets whose
+/// spans are exported by default.
+const MAX_SPANS_QUEUED: usize = 8_192;
 const MAX_QUEUE: usize = 65_536;
 /// Items of a batch: requests stay below what receivers take.
 const MAX_BATCH: usize = 2_048;
@@ -30,12 +33,12 @@ pub(super) fn settings(
         logs: SignalSettings {
             is_on: logs,
             otlp: otlp::settings(reader, Signal::Logs, logs, errors),
-            batch: batch(reader, &BLRP, Duration::from_secs(1)),
+            batch: batch(reader, &BLRP, (Duration::from_secs(1), 2_048)),
         },
         traces: SignalSettings {
             is_on: traces,
             otlp: otlp::settings(reader, Signal::Traces, traces, errors),
-            batch: batch(reader, &BSP, Duration::from_secs(5)),
+            batch: batch(reader, &BSP, (Duration::from_secs(5), MAX_SPANS_QUEUED)),
         },
         sampling: sampling(reader),
     }
@@ -78,13 +81,13 @@ const BSP: Names = [
 fn batch(
     reader: &mut Reader<'_>,
     [delay, timeout, queue, batch]: &Names,
-    default: Duration,
+    (default, max_queued): (Duration, usize),
 ) -> BatchSettings {
     let size = |reader: &mut Reader<'_>, name: &str, most: usize| {
         let what = format!("a whole number from 1 to {most}");
         reader.number(&[name], &what, |size| (1..=most).contains(&size))
     };
-    let max_queue = size(reader, queue, MAX_QUEUE).unwrap_or(2_048);
+    let max_queue = size(reader, queue, MAX_QUEUE).unwrap_or(max_queued);
     let max_batch = size(reader, batch, MAX_BATCH).unwrap_or(512);
     BatchSettings {
         delay: reader.milliseconds(&[delay], default),

@@ -63,6 +63,9 @@ impl Failure {
                 "check OTEL_EXPORTER_OTLP_ENDPOINT and what answers there"
             }
             Cause::Tls => "check the certificate of the receiver and the name in the endpoint",
+            Cause::Connection if self.proxy.is_some() && has(&["proxy authorization required"]) => {
+                PROXY_PASSWORD
+            }
             Cause::Connection if self.proxy.is_some() => {
                 "check the proxy, which HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names; \
                  NO_PROXY names the hosts that need none"
@@ -139,7 +142,7 @@ impl Failure {
                 " is used as it is"
             ),
             413 if self.retry_after.is_none() => TOO_LARGE,
-            407 => "give the proxy's name and password in its URL, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
+            407 => PROXY_PASSWORD,
             415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
             429 => self.less(),
             502..=504 => NOT_READY,
@@ -172,6 +175,8 @@ impl Failure {
 }
 
 const CREDENTIALS: &str = "check the credentials in OTEL_EXPORTER_OTLP_HEADERS";
+const PROXY_PASSWORD: &str =
+    "give the proxy's name and password in its URL, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY";
 const TOO_LARGE: &str = "if it finds the message too large: raise the receiver's limit to 4 MiB or more";
 const NOT_READY: &str = "the receiver, or what is behind it, is not ready";
 const FAULT: &str = "that is a fault of the receiver: look into its own log";

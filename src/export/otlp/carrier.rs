@@ -41,6 +41,12 @@ impl Carrier {
         }
     }
 
+    /// What sends the requests.
+    #[must_use]
+    pub fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
     /// Ends the exporter: see [`Exporter::end`].
     pub async fn end(&self) {
         self.exporter.end().await;

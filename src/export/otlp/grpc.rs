@@ -2,7 +2,7 @@
 
 mod connection;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -18,12 +18,14 @@ use self::connection::Connector;
 use super::answer::Taken;
 use super::settings::{Compression, OtlpSettings};
 use super::{Failure, OtlpError, Signal, USER_AGENT};
+use crate::tls;
 
 /// A channel to a receiver.
 pub(super) struct GrpcTransport {
     signal: Signal,
     endpoint: Endpoint,
     connector: Connector,
+    proxy: Option<Arc<str>>,
     channel: Mutex<Channel>,
     metadata: MetadataMap,
     compression: Compression,
@@ -44,15 +46,30 @@ impl GrpcTransport {
         if settings.endpoint.is_https() {
             endpoint = endpoint.tls_config(tls_config(settings)?).map_err(invalid)?;
         }
-        let connector = Connector::new(connect_timeout);
+        let proxy = super::proxy_of(settings)?;
+        let connector = match &proxy {
+            None => Connector::new(connect_timeout, None),
+            // The certificate of the receiver's authority says nothing of the proxy.
+            Some(proxy) => {
+                let tls = tls::client_config(tls::roots(), None)
+                    .map_err(|error| OtlpError::Client(error.to_string()))?;
+                Connector::new(connect_timeout, Some((proxy, tls)))
+            }
+        };
         Ok(GrpcTransport {
             signal: settings.signal,
             channel: Mutex::new(endpoint.connect_with_connector_lazy(connector.clone())),
             endpoint,
             connector,
+            proxy: proxy.map(|proxy| proxy.to_string().into()),
             metadata: MetadataMap::from_headers(settings.headers.map().clone()),
             compression: settings.compression,
         })
+    }
+
+    /// The proxy that requests go through, to be shown.
+    pub fn proxy(&self) -> Option<&Arc<str>> {
+        self.proxy.as_ref()
     }
 
     pub async fn send(&self, body: Bytes) -> Result<Taken, Failure> {

@@ -12,7 +12,6 @@ use super::encode::gzip;
 use super::failure::Cause;
 use super::settings::{Compression, Endpoint, OtlpSettings, Protocol};
 use super::{Failure, OtlpError, USER_AGENT};
-use crate::fetch::proxy::Proxies;
 use crate::tls;
 
 /// How much of an answer is read, in bytes. A full success is empty; a partial
@@ -37,9 +36,7 @@ impl HttpTransport {
         // HTTP/1.1 alone: one request at a time has nothing from multiplexing, and
         // a connection on which nothing came back is left, not kept in a pool.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // The environment is read where servers' proxies are: `NO_PROXY=*` holds here, too.
-        let uri = settings.endpoint.url().as_str().parse();
-        let through = uri.ok().and_then(|uri| Proxies::of_the_system().for_uri(&uri));
+        let through = super::proxy_of(settings)?;
         let unusable = |error: reqwest::Error| OtlpError::Client(error.to_string());
         let mut builder = reqwest::Client::builder().no_proxy();
         if let Some(through) = &through {

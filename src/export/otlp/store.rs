@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::backlog::{Backlog, BacklogError, Dropped, Drops, Level, Opened, Record};
@@ -105,7 +105,17 @@ impl Store {
 
     /// Gives up what is only in memory. How many points that were.
     pub async fn end(&self) -> u64 {
-        self.run(Backlog::end).await.0
+        // The process is ending, and a thread for this may come too late. It touches no
+        // disk; where the lock is taken, something else does.
+        let ended =
+            self.shared.backlog.try_lock().ok().map(|backlog| self.shared.run_on(backlog, Backlog::end));
+        match ended {
+            Some((lost, drops, trouble)) => {
+                self.tell(&drops, trouble);
+                lost
+            }
+            None => self.run(Backlog::end).await.0,
+        }
     }
 
     /// How much waits.
@@ -189,7 +199,14 @@ impl Store {
 impl Shared {
     /// Does something with the backlog, and counts what comes of it.
     fn run<T>(&self, work: impl FnOnce(&mut Backlog) -> T) -> (T, Drops, Option<io::Error>) {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        self.run_on(self.backlog.lock().unwrap_or_else(PoisonError::into_inner), work)
+    }
+
+    fn run_on<T>(
+        &self,
+        mut backlog: MutexGuard<'_, Backlog>,
+        work: impl FnOnce(&mut Backlog) -> T,
+    ) -> (T, Drops, Option<io::Error>) {
         let result = work(&mut backlog);
         let drops = backlog.take_drops();
         for (why, points) in &drops {

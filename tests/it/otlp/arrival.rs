@@ -152,7 +152,8 @@ async fn deltas_are_differences() {
     let exporter = Exporter::build(&settings).unwrap();
     let meter = Meter::new(1, exporter.temporality());
     let resource = Resource::builder_empty().build();
-    let sides = Sides { pull: None, push: Some((&exporter, HistogramAggregation::Explicit)) };
+    let sides =
+        Sides { pull: None, push: Some((&exporter, HistogramAggregation::Explicit)), ..Sides::default() };
     let own = Own::new(&resource, 1, sides).unwrap();
     let mut sent = Vec::new();
     for round in 0..3 {

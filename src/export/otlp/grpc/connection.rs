@@ -9,30 +9,55 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tower_service::Service;
 
+use crate::fetch::link::Stream;
+use crate::fetch::proxy::Proxy;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, BoxError>> + Send>>;
 
 /// Makes connections, of which the last one alone is open. Clones share it.
 #[derive(Clone)]
 pub struct Connector {
-    tcp: HttpConnector,
+    way: Way,
     last: Arc<Mutex<Option<DropGuard>>>,
 }
 
+/// How a receiver is reached.
+#[derive(Clone)]
+enum Way {
+    Direct(HttpConnector),
+    /// gRPC needs HTTP/2 from end to end, which only a tunnel gives, with or without TLS.
+    Proxy(Box<Tunnel<HttpsConnector<HttpConnector>>>),
+}
+
 impl Connector {
-    pub fn new(connect_timeout: Duration) -> Connector {
+    /// A connector through `proxy`, if there is one. `tls` is for a proxy that wants it.
+    pub fn new(connect_timeout: Duration, proxy: Option<(&Proxy, ClientConfig)>) -> Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Of several addresses each has its part of the time.
         tcp.set_connect_timeout(Some(connect_timeout));
-        Connector { tcp, last: Arc::default() }
+        let way = match proxy {
+            None => Way::Direct(tcp),
+            Some((proxy, tls)) => {
+                let tunnel = Tunnel::new(proxy.uri.clone(), HttpsConnector::from((tcp, tls)));
+                Way::Proxy(Box::new(match &proxy.authorization {
+                    Some(authorization) => tunnel.with_auth(authorization.clone()),
+                    None => tunnel,
+                }))
+            }
+        };
+        Connector { way, last: Arc::default() }
     }
 
     /// Ends the connection.
@@ -47,24 +72,46 @@ impl Service<Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Connection>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(cx).map_err(Into::into)
+        match &mut self.way {
+            Way::Direct(tcp) => tcp.poll_ready(cx).map_err(Into::into),
+            Way::Proxy(tunnel) => tunnel.poll_ready(cx).map_err(Into::into),
+        }
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let left = CancellationToken::new();
         let guard = left.clone().drop_guard();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
-        let connecting = self.tcp.call(uri);
+        let connecting: Connecting = match &mut self.way {
+            Way::Direct(tcp) => {
+                let connecting = tcp.call(uri);
+                Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
+            }
+            Way::Proxy(tunnel) => {
+                let tunnelling = with_port(uri).map(|uri| tunnel.call(uri));
+                Box::pin(async move { Ok(Box::new(tunnelling?.await?) as Box<dyn Stream>) })
+            }
+        };
         Box::pin(async move {
-            let stream = connecting.await?.into_inner();
+            let stream = TokioIo::new(connecting.await?);
             Ok(TokioIo::new(Connection { stream, left: Box::pin(left.cancelled_owned()) }))
         })
     }
 }
 
+/// A tunnel leads to port 443 unless the URI names another one, whatever its scheme.
+fn with_port(uri: Uri) -> Result<Uri, http::Error> {
+    match (uri.scheme_str(), uri.host(), uri.port()) {
+        (Some("http"), Some(host), None) => {
+            Uri::builder().scheme("http").authority(format!("{host}:80")).path_and_query("/").build()
+        }
+        _ => Ok(uri),
+    }
+}
+
 /// A connection that fails from when it is left.
 pub struct Connection {
-    stream: TcpStream,
+    stream: TokioIo<Box<dyn Stream>>,
     left: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
