@@ -34,16 +34,15 @@ pub enum NothingToAsk {
     Off,
     /// `OTEL_METRICS_EXPORTER`.
     #[error(
-        "nothing to ask: OTEL_METRICS_EXPORTER does not name prometheus, so nothing is served; add it to the list, \
-         or turn the check off (docker run --no-healthcheck)"
+        "nothing to ask: {0}, so nothing is served; add it, or turn the check off (docker run --no-healthcheck)"
     )]
-    NotServed,
+    NotServed(String),
     /// `OTEL_SDK_DISABLED`.
     #[error(
-        "nothing to ask: OTEL_SDK_DISABLED is true, so nothing is served; unset it, or turn the check off (docker \
-         run --no-healthcheck)"
+        "nothing to ask: {0} is true, so nothing is served; remove it, or turn the check off (docker run \
+         --no-healthcheck)"
     )]
-    Disabled,
+    Disabled(String),
     /// Port 0.
     #[error(
         "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in --url"
@@ -107,13 +106,13 @@ impl Place {
 /// When it serves nothing, or nobody can know where.
 pub fn places(listen: &[SocketAddr], otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
     if otel.disabled {
-        return Err(NothingToAsk::Disabled);
+        return Err(NothingToAsk::Disabled(otel.disabled_by()));
     }
     if listen.is_empty() {
         return Err(NothingToAsk::Off);
     }
     if !otel.exporters.prometheus {
-        return Err(NothingToAsk::NotServed);
+        return Err(NothingToAsk::NotServed(otel.no_prometheus()));
     }
     if let Some(any) = listen.iter().find(|address| address.port() == 0) {
         return Err(NothingToAsk::AnyPort(*any));

@@ -18,10 +18,10 @@ use fedimeter::cli::{
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Config, Loaded, Log, LogFilter};
+use fedimeter::config::{Config, Loaded, Log, LogFilter, Place};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
-use fedimeter::healthcheck::{self, Place};
+use fedimeter::healthcheck;
 use fedimeter::serve::ServeError;
 use fedimeter::target::Target;
 use fedimeter::{catalogue, cli, exposure, listing, logging, runtime, serve};
@@ -207,6 +207,10 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
         choose(&mut config, name).map_err(wrong)?;
     }
     let otel = otel(&config)?;
+    for signal in otel.telemetry.exported() {
+        let what = signal.otlp.signal;
+        tracing::warn!("{}: without effect: once sends no {what} over OTLP", otel.exporter_of(what));
+    }
     let exposition = match args.format {
         OnceFormat::Prometheus => Some(Format::Text004),
         OnceFormat::Openmetrics => Some(Format::OpenMetrics100),
@@ -260,7 +264,11 @@ fn choose(config: &mut Config, name: &str) -> Result<(), String> {
 fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
     let loaded = args.common.load_with_origins(&env).map_err(wrong)?;
     let (otel, warnings) = otel_env()?;
-    start_logging(&loaded.config.log, Vec::new())?;
+    // The level is for the bridge: what is wrong is told here unless a flag says otherwise.
+    let is_flag = |place: &Place| place.path.starts_with('-');
+    let level = loaded.config.log.level.clone();
+    let level = if loaded.bridge.of("log_level").iter().any(is_flag) { level } else { LogFilter::default() };
+    start_logging(&Log { level, ..loaded.config.log }, Vec::new())?;
     let ignored = warn(&loaded.config, &otel, &warnings);
     if args.strict && ignored > 0 {
         return Err(wrong(
@@ -270,13 +278,13 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
     if !otel.disabled {
         serve::prepare(&mut loaded.config.clone(), &otel).map_err(wrong)?;
     }
-    print((loaded.effective_yaml() + &otel.effective(&env)).as_bytes())?;
+    print((loaded.effective_yaml() + &otel.effective()).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
     let places = if let Some(url) = &args.url {
-        vec![Place::below(url)]
+        vec![healthcheck::Place::below(url)]
     } else {
         let listen = args.listen(&env).map_err(wrong)?;
         healthcheck::places(&listen, &otel_env()?.0).map_err(wrong)?

@@ -54,7 +54,7 @@ pub enum ServeError {
     },
     /// Neither pull nor push is on.
     #[error("nothing to do: {0}")]
-    NoExporter(&'static str),
+    NoExporter(String),
     /// All that was started has ended by itself.
     #[error("every exporter has ended; see the log for why")]
     Ended,
@@ -92,7 +92,7 @@ pub async fn serve(
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServeError> {
     if otel.disabled {
-        tracing::warn!("OTEL_SDK_DISABLED is true: nothing is collected and nothing is served");
+        tracing::warn!("{} is true: nothing is collected and nothing is served", otel.disabled_by());
         shutdown.await;
         return Ok(());
     }
@@ -195,14 +195,14 @@ pub async fn serve(
 /// When nothing would be exported, or OTLP cannot be set up.
 pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, ServeError> {
     if !otel.exporters.prometheus && !config.listen.is_empty() {
-        tracing::info!("/metrics stays off, --listen or not: OTEL_METRICS_EXPORTER does not name prometheus");
+        tracing::info!("/metrics stays off, --listen or not: {}", otel.no_prometheus());
         config.listen.clear();
     }
     if config.listen.is_empty() && !otel.exporters.otlp && !otel.exporters.console {
         return Err(ServeError::NoExporter(if otel.exporters.prometheus {
-            "/metrics listens nowhere and no push is on; give --listen ADDR, or set OTEL_EXPORTER_OTLP_ENDPOINT"
+            otel.no_push()
         } else {
-            "OTEL_METRICS_EXPORTER names no exporter; unset it, or name otlp or prometheus"
+            otel.no_exporter()
         }));
     }
     for signal in otel.telemetry.exported() {

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 
 use clap::CommandFactory;
 
-use crate::config::suggest::closest;
+use crate::config::otel::{VARIABLES, Variable};
+use crate::config::suggest::{closest, misspelt};
 use crate::config::{bridge_settings, target_settings};
 
 use super::Cli;
 
-/// A warning for each variable with our prefix that says nothing to us. Those that
-/// Kubernetes sets for a service called `fedimeter` are passed over.
+/// A warning for each variable with our prefix that says nothing to us, and for each that
+/// is nearly one of OpenTelemetry's. Those that Kubernetes sets for a service called
+/// `fedimeter` are passed over.
 #[must_use]
 pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
     let of_settings = bridge_settings().into_iter().chain(target_settings());
@@ -21,10 +23,20 @@ pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -
     let arguments = command.get_arguments().chain(of_commands);
     known.extend(arguments.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())));
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let mut warnings: Vec<String> = all
+    let set = all.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let set: Vec<(String, OsString)> = set.filter(|(_, value)| !value.is_empty()).collect();
+    let of_otel: Vec<String> = VARIABLES.iter().flat_map(Variable::names).collect();
+    let of_otel: Vec<&str> = of_otel.iter().map(String::as_str).collect();
+    // Other programs and libraries have more of them than we know.
+    let nearly = set.iter().filter(|(name, _)| name.starts_with("OTEL_") && !of_otel.contains(&&**name));
+    let nearly = nearly.filter_map(|(name, _)| {
+        let meant = misspelt(name, &of_otel)?;
+        Some(format!("{name} is not a variable of OpenTelemetry, and is ignored; did you mean {meant}?"))
+    });
+    let mut warnings: Vec<String> = nearly.collect();
+    let ours = set
         .into_iter()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, value)| name.starts_with("FEDIMETER_") && !value.is_empty())
+        .filter(|(name, _)| name.starts_with("FEDIMETER_"))
         .filter(|(name, value)| {
             !known.contains(&&**name) && !is_of_kubernetes(name, &value.to_string_lossy())
         })
@@ -35,8 +47,8 @@ pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -
             None => {
                 format!("{name} is not a variable of fedimeter, and is ignored; docs/config.md lists them")
             }
-        })
-        .collect();
+        });
+    warnings.extend(ours);
     warnings.sort();
     warnings
 }
@@ -60,6 +72,8 @@ mod tests {
             ("FEDIMETER_LISTNE", ":9464", "did you mean FEDIMETER_LISTEN?"),
             ("FEDIMETER_COLOUR_OF_PAGES", "red", "docs/config.md lists them"),
             ("FEDIMETER_PORT", "9464", "is not a variable"),
+            ("OTEL_METRICS_EXPORTR", "otlp", "did you mean OTEL_METRICS_EXPORTER?"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINTS", "x", "did you mean OTEL_EXPORTER_OTLP_ENDPOINT?"),
         ] {
             let told = told(name, value);
             assert!(told.len() == 1 && told[0].contains(expected) && told[0].starts_with(name), "{told:?}");
@@ -72,6 +86,11 @@ mod tests {
             ("FEDIMETER_PORT_9464_TCP_ADDR", "10.0.0.1"),
             ("FEDIMETER_SERVICE_HOST", "10.0.0.1"),
             ("PATH", "/bin"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "x"),
+            ("OTEL_PROPAGATORS", "baggage"),
+            ("OTEL_PYTHON_LOG_LEVEL", "info"),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
         ] {
             assert_eq!(told(name, value), [""; 0], "{name}");
         }

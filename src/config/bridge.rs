@@ -330,7 +330,7 @@ impl BridgeDraft {
         let mut config = Config::default();
         if let Some(level) = LogFilter::of_otel(env) {
             config.log.level = level;
-            origins.note("log_level", Place::outside(OTEL_LOG_VARIABLE), false);
+            origins.note("log_level", Place::outside(otel::origin(env, OTEL_LOG_VARIABLE)), false);
         }
         BridgeDraft { config, listen: None, endpoint_details: true }
     }
@@ -343,7 +343,7 @@ impl BridgeDraft {
             let (ip, port) = otel::prometheus(env);
             for (is_set, name) in [(ip.is_some(), OTEL_HOST_VARIABLE), (port.is_some(), OTEL_PORT_VARIABLE)] {
                 if is_set {
-                    origins.note("listen", Place::outside(name), true);
+                    origins.note("listen", Place::outside(otel::origin(env, name)), true);
                 }
             }
             vec![Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)]

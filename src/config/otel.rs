@@ -5,14 +5,17 @@
 
 mod effective;
 mod file;
+mod origins;
 mod otlp;
 mod reader;
+mod reasons;
 mod table;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -26,6 +29,7 @@ pub use crate::export::own::HistogramAggregation;
 use crate::export::otlp::{OtlpSettings, Signal};
 use crate::export::push::PushSettings;
 use crate::export::telemetry::TelemetrySettings;
+use origins::Origins;
 use reader::{Reader, entries};
 
 /// What the `OTEL_*` variables say, with the specification's defaults.
@@ -54,6 +58,8 @@ pub struct OtelEnv {
     pub exemplars: ExemplarFilter,
     /// `OTEL_RESOURCE_ATTRIBUTES` with `OTEL_SERVICE_NAME`.
     attributes: Vec<(String, String)>,
+    /// Where each value comes from.
+    origins: Origins,
 }
 
 /// Who gets the metrics.
@@ -89,6 +95,7 @@ pub struct OtelEnvError {
 }
 
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+const EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
 /// Below it seconds were probably meant, where the specification has milliseconds.
 const SHORTEST_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
 
@@ -106,10 +113,15 @@ impl OtelEnv {
     pub fn read(
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(OtelEnv, Vec<Warning>), Vec<OtelEnvError>> {
-        match file::named(environment) {
-            Some(file) => Ok((file.read()?, Vec::new())),
-            None => OtelEnv::of_variables(environment),
-        }
+        let Some(file) = file::named(environment) else { return OtelEnv::of_variables(environment) };
+        let overridden = file.overridden(environment);
+        Ok((file.read()?, overridden.into_iter().collect()))
+    }
+
+    /// The configuration file that stands for the variables, if one does.
+    #[must_use]
+    pub fn file(&self) -> Option<&Arc<str>> {
+        self.origins.file()
     }
 
     /// The same of a file with this text.
@@ -146,7 +158,7 @@ impl OtelEnv {
             telemetry,
             push: PushSettings {
                 interval,
-                timeout: reader.milliseconds(&["OTEL_METRIC_EXPORT_TIMEOUT"], defaults.timeout),
+                timeout: reader.milliseconds(&[EXPORT_TIMEOUT], defaults.timeout),
             },
             histograms: reader
                 .choice(
@@ -171,6 +183,7 @@ impl OtelEnv {
                 )
                 .unwrap_or(ExemplarFilter::TraceBased),
             attributes: attributes(reader),
+            origins: Origins::of_variables(environment, &reader.ignored),
         };
         if errors.is_empty() { Ok((env, std::mem::take(&mut reader.warnings))) } else { Err(errors) }
     }
@@ -212,6 +225,11 @@ pub(super) fn log_level(environment: &dyn Fn(&str) -> Option<String>) -> Option<
 /// variables has a warning where they are wrong.
 pub(super) fn prometheus(environment: &dyn Fn(&str) -> Option<String>) -> (Option<IpAddr>, Option<u16>) {
     with_file(environment, |reader| (prometheus_host(reader), prometheus_port(reader)))
+}
+
+/// Where the value of a variable comes from: itself, or its place in the file.
+pub(super) fn origin(environment: &dyn Fn(&str) -> Option<String>, variable: &str) -> String {
+    file::named(environment).and_then(|file| file.place_of(variable)).unwrap_or_else(|| variable.to_owned())
 }
 
 /// Reads single variables, or what stands for them in the file.
@@ -296,5 +314,9 @@ fn exporters(reader: &mut Reader<'_>) -> Exporters {
     if endpoint && some && !named.otlp && !is_for_others {
         reader.warn(NAME, "otlp is not named: nothing is pushed to the OTLP endpoint that is set");
     }
-    if some || none { named } else { unset }
+    if some || none {
+        return named;
+    }
+    reader.ignored.insert(NAME.to_owned());
+    unset
 }

@@ -24,6 +24,7 @@ mod signal;
 mod split;
 mod stats;
 mod store;
+mod wording;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -59,11 +60,12 @@ const USER_AGENT: &str = concat!("fedimeter/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, thiserror::Error)]
 pub enum OtlpError {
     /// A file named by `OTEL_EXPORTER_OTLP_CERTIFICATE`, `_CLIENT_KEY` or
-    /// `_CLIENT_CERTIFICATE` is not what it should be.
+    /// `_CLIENT_CERTIFICATE`, or by their keys in a configuration file, is not what it
+    /// should be.
     #[error("{variable}: {source}")]
     Tls {
         /// The variable, or both where it takes two.
-        variable: &'static str,
+        variable: String,
         /// What is wrong with it.
         source: Box<tls::TlsError>,
     },
@@ -287,7 +289,7 @@ struct TlsMaterial {
 fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
     let roots = match &settings.certificate {
         Some(path) => tls::roots_from(path).map_err(|error| OtlpError::Tls {
-            variable: "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            variable: settings.named("OTEL_EXPORTER_OTLP_CERTIFICATE"),
             source: Box::new(error),
         })?,
         None => tls::roots(),
@@ -303,7 +305,7 @@ fn tls_material(settings: &OtlpSettings) -> Result<TlsMaterial, OtlpError> {
         } else {
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
         };
-        OtlpError::Tls { variable, source: Box::new(error) }
+        OtlpError::Tls { variable: settings.named(variable), source: Box::new(error) }
     };
     let identity = identity.map_err(ours)?;
     let config = tls::client_config(roots.clone(), identity.as_ref()).map_err(ours)?;

@@ -207,14 +207,14 @@ fn where_there_is_nothing_to_ask() {
         &[],
         &[("OTEL_METRICS_EXPORTER", "otlp")],
         2,
-        "nothing to ask: OTEL_METRICS_EXPORTER does not name prometheus, so nothing is served; add it to the list, \
+        "nothing to ask: OTEL_METRICS_EXPORTER does not name prometheus, so nothing is served; add it, \
          or turn the check off (docker run --no-healthcheck)",
     );
     says(
         &[],
         &[("OTEL_SDK_DISABLED", "true")],
         2,
-        "nothing to ask: OTEL_SDK_DISABLED is true, so nothing is served; unset it, or turn the check off (docker \
+        "nothing to ask: OTEL_SDK_DISABLED is true, so nothing is served; remove it, or turn the check off (docker \
          run --no-healthcheck)",
     );
     says(

@@ -83,6 +83,81 @@ fn a_configuration_file_of_opentelemetry_holds_in_place_of_the_variables() {
     }
 }
 
+/// What goes wrong is told by the words of the file.
+#[test]
+fn under_a_file_messages_name_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("otel.yaml");
+    let path = file.to_str().unwrap();
+    let run_with = |args: &[&str], text: &str| {
+        std::fs::write(&file, format!("file_format: \"1.0\"\n{text}")).unwrap();
+        run(args, &[("OTEL_CONFIG_FILE", path)])
+    };
+    let logs = "logger_provider:\n  processors: [batch: {exporter: {otlp_http: {endpoint: \"http://127.0.0.1:1/v1/logs\"}}}]\n";
+    let ran = run_with(&[DEAD], logs);
+    assert_eq!(ran.status, Some(2));
+    assert!(
+        ran.err.contains(&format!("nothing to do: {path}: meter_provider has no reader; add one")),
+        "{}",
+        ran.err
+    );
+    assert!(!ran.err.contains("OTEL_METRICS"), "{}", ran.err);
+    let healthy = run_with(&["healthcheck"], logs);
+    assert!(healthy.err.contains(&format!("{path}: meter_provider.readers has no pull")), "{}", healthy.err);
+
+    let exporter = |of_exporter: &str| {
+        format!(
+            "meter_provider:\n  readers:\n    - periodic:\n        interval: 1000\n        exporter: {{otlp_http: {of_exporter}}}\n"
+        )
+    };
+    let tls = exporter("{endpoint: \"https://127.0.0.1:1/v1/metrics\", tls: {ca_file: /no/such/ca.pem}}");
+    let ran = run_with(&["check", DEAD], &tls);
+    assert!(ran.err.contains(&format!("tls.ca_file (in {path}): ")), "{}", ran.err);
+    let ran = run_with(&["check", DEAD], &exporter("{endpoint: \"http://127.0.0.1:1/v1/metrics\"}"));
+    let place = format!("{path}: meter_provider.readers[0].periodic");
+    assert!(ran.out.contains(&format!("# interval: 1s  # {place}.interval\n")), "{}", ran.out);
+    assert!(ran.out.contains("# compression: none  # default\n"), "{}", ran.out);
+    let pushes = Serving::start(&["--listen", "127.0.0.1:0", DEAD], &[("OTEL_CONFIG_FILE", path)]);
+    let line = pushes.line(|line| line.contains("no connection").then(|| line.to_owned()));
+    assert!(line.contains(&format!("or set endpoint to its address (in {path})")), "{line}");
+}
+
+/// Variables that do nothing are named, and `--strict` fails over them.
+#[test]
+fn what_has_no_effect_fails_a_strict_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("otel.yaml");
+    let text = "file_format: \"1.0\"\nlog_level: error\nmeter_provider:\n  readers: [pull: {exporter: {prometheus/development: }}]\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    for (env, named) in [
+        (
+            &[("OTEL_CONFIG_FILE", path), ("OTEL_TRACES_EXPORTER", "otlp")][..],
+            "OTEL_TRACES_EXPORTER: without effect",
+        ),
+        (&[("OTEL_METRICS_EXPORTR", "otlp")], "did you mean OTEL_METRICS_EXPORTER?"),
+        (&[("OTEL_TRACES_SAMPLER_ARG", "0.5")], "OTEL_TRACES_SAMPLER_ARG: without effect"),
+        (&[("OTEL_METRIC_EXPORT_TIMEOUT", "soon")], "OTEL_METRIC_EXPORT_TIMEOUT: \"soon\" is not"),
+    ] {
+        let ran = run(&["check", "-q", DEAD], env);
+        assert_eq!((ran.status, ran.err.contains(named)), (Some(0), true), "{env:?}: {}", ran.err);
+        let strict = run(&["check", "--strict", DEAD], env);
+        assert_eq!(strict.status, Some(2), "{env:?}: {}", strict.out);
+    }
+    let ran = run(&["check", "--strict", DEAD], &[("OTEL_CONFIG_FILE", path)]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert!(ran.out.contains(&format!("log_level: error  # {path}: log_level\n")), "{}", ran.out);
+}
+
+#[test]
+fn once_says_what_it_does_not_send() {
+    let ran = run(&["once", DEAD], &[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_LOGS_EXPORTER", "otlp")]);
+    for (variable, what) in [("OTEL_TRACES_EXPORTER", "traces"), ("OTEL_LOGS_EXPORTER", "logs")] {
+        let expected = format!("{variable}: without effect: once sends no {what} over OTLP");
+        assert!(ran.err.contains(&expected), "{}", ran.err);
+    }
+}
+
 #[test]
 fn only_the_exporters_that_are_named_are_there() {
     let ran = run(&[DEAD], &[("OTEL_METRICS_EXPORTER", "none")]);

@@ -4,30 +4,36 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::file;
 use super::otlp::variables;
-use super::telemetry::EXPORTERS;
-use super::{Exporters, INTERVAL, OtelEnv};
+use super::telemetry::{BLRP, BSP, EXPORTERS, SAMPLER};
+use super::{EXPORT_TIMEOUT, Exporters, HistogramAggregation, INTERVAL, OtelEnv};
 use crate::clean::one_line;
 use crate::config::values::show_duration;
 use crate::export::otlp::OtlpSettings;
-use crate::export::telemetry::TelemetrySettings;
+use crate::export::telemetry::{BatchSettings, Sampling, SignalSettings};
 
 /// A setting, its value without secrets, and the variables that can set it, the
 /// strongest first.
 type Line = (&'static str, String, &'static [&'static str]);
 
+const TEMPORALITY: &[&str] = &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"];
+const HISTOGRAMS: &[&str] = &["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"];
+const ATTRIBUTES: &[&str] = &["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
+
 impl OtelEnv {
     /// A line for each setting that has an effect, with its origin.
     #[must_use]
-    pub fn effective(&self, environment: &dyn Fn(&str) -> Option<String>) -> String {
-        let file = file::variable(environment);
-        let is_set = |name: &&str| environment(name).is_some_and(|value| !value.trim().is_empty());
+    pub fn effective(&self) -> String {
         let mut text = "# OpenTelemetry\n".to_owned();
         for (name, value, variables) in self.lines() {
-            let origin = file.or_else(|| variables.iter().copied().find(is_set)).unwrap_or("default");
+            // Attributes of both variables add up; of all others the first one holds.
+            let origin = if variables == ATTRIBUTES {
+                self.origins.all(variables)
+            } else {
+                self.origins.first(variables)
+            };
             // A line break in a value would end the comment.
-            let value = one_line(&value);
+            let [value, origin] = [value, origin].map(|text| one_line(&text));
             // Writing into memory cannot fail.
             let _ = writeln!(text, "# {name}: {value}  # {origin}");
         }
@@ -42,22 +48,58 @@ impl OtelEnv {
             vec![("metrics exporters", self.exporters.to_string(), &["OTEL_METRICS_EXPORTER"])];
         if self.exporters.otlp {
             lines.extend(transport("metrics over OTLP", &self.otlp));
-            lines.push(("interval", show_duration(self.push.interval), &[INTERVAL]));
+            lines.push(("temporality", format!("{:?}", self.otlp.temporality).to_lowercase(), TEMPORALITY));
+            let histograms = match self.histograms {
+                HistogramAggregation::Explicit => "explicit_bucket_histogram",
+                HistogramAggregation::Exponential => "base2_exponential_bucket_histogram",
+            };
+            lines.push(("histograms", histograms.to_owned(), HISTOGRAMS));
         }
-        let TelemetrySettings { logs, traces, .. } = &self.telemetry;
-        for (signal, variables) in [logs, traces].into_iter().zip(EXPORTERS.chunks(1)) {
-            if signal.is_on {
-                lines.push(("exported, too", signal.otlp.signal.to_string(), variables));
-                lines.extend(transport("over OTLP", &signal.otlp));
-            }
+        if self.exporters.otlp || self.exporters.console {
+            lines.push(("interval", show_duration(self.push.interval), &[INTERVAL]));
+            lines.push(("export timeout", show_duration(self.push.timeout), &[EXPORT_TIMEOUT]));
+        }
+        let [logs, traces] = [&self.telemetry.logs, &self.telemetry.traces];
+        if logs.is_on {
+            lines.extend(exported(logs, &EXPORTERS[..1], &BLRP));
+        }
+        if traces.is_on {
+            lines.extend(exported(traces, &EXPORTERS[1..], &BSP));
+            lines.push(("sampler", sampler(self.telemetry.sampling), &SAMPLER));
         }
         let attributes = self.attributes.iter().map(|(key, value)| format!("{key}={value}"));
         let attributes = attributes.collect::<Vec<_>>().join(", ");
         if !attributes.is_empty() {
-            let variables = &["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
-            lines.push(("resource attributes", attributes, variables));
+            lines.push(("resource attributes", attributes, ATTRIBUTES));
         }
         lines
+    }
+}
+
+/// The bridge's own logs or traces.
+fn exported(
+    signal: &SignalSettings,
+    exporter: &'static [&'static str],
+    [delay, timeout, queue, batch]: &'static [&'static str; 4],
+) -> Vec<Line> {
+    let BatchSettings { delay: wait, timeout: longest, max_queue, max_batch } = signal.batch;
+    let mut lines: Vec<Line> = vec![("exported, too", signal.otlp.signal.to_string(), exporter)];
+    lines.extend(transport("over OTLP", &signal.otlp));
+    lines.extend([
+        ("batch delay", show_duration(wait), std::slice::from_ref(delay)),
+        ("batch timeout", show_duration(longest), std::slice::from_ref(timeout)),
+        ("batch queue", max_queue.to_string(), std::slice::from_ref(queue)),
+        ("batch size", max_batch.to_string(), std::slice::from_ref(batch)),
+    ]);
+    lines
+}
+
+fn sampler(sampling: Sampling) -> String {
+    match sampling {
+        Sampling::Targets(targets) => format!("all traces, each with about {targets} targets at most"),
+        Sampling::All => "always_on".to_owned(),
+        Sampling::None => "always_off".to_owned(),
+        Sampling::Ratio(share) => format!("traceidratio, {share}"),
     }
 }
 
@@ -67,7 +109,7 @@ fn transport(name: &'static str, otlp: &OtlpSettings) -> Vec<Line> {
     let mut lines: Vec<Line> = vec![
         (name, otlp.endpoint.to_string(), variables("ENDPOINT")),
         ("protocol", otlp.protocol.to_string(), variables("PROTOCOL")),
-        ("timeout", show_duration(otlp.timeout), variables("TIMEOUT")),
+        ("request timeout", show_duration(otlp.timeout), variables("TIMEOUT")),
         ("compression", format!("{:?}", otlp.compression).to_lowercase(), variables("COMPRESSION")),
     ];
     // Not even their names: a token that was given without one is taken for it.
@@ -103,7 +145,7 @@ mod tests {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        OtelEnv::read(&environment).unwrap().0.effective(&environment)
+        OtelEnv::read(&environment).unwrap().0.effective()
     }
 
     #[test]
@@ -113,23 +155,74 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hush"),
             ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "3000"),
             ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team=infra%0Alisten: x"),
         ]);
         for line in [
             "# metrics exporters: prometheus, otlp  # default",
             "# metrics over OTLP: http://c.example:4318/v1/metrics  # OTEL_EXPORTER_OTLP_ENDPOINT",
             "# protocol: http/protobuf  # default",
-            "# timeout: 3s  # OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+            "# request timeout: 3s  # OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
             "# headers: 1, which are secret  # OTEL_EXPORTER_OTLP_HEADERS",
             "# interval: 1m  # default",
+            "# export timeout: 30s  # default",
+            "# temporality: cumulative  # default",
+            "# histograms: explicit_bucket_histogram  # default",
+            "# batch delay: 5s  # default",
+            "# batch timeout: 30s  # default",
+            "# batch queue: 100  # OTEL_BSP_MAX_QUEUE_SIZE",
+            "# batch size: 100  # default",
+            "# sampler: traceidratio, 0.5  # OTEL_TRACES_SAMPLER",
             "# exported, too: traces  # OTEL_TRACES_EXPORTER",
             "# over OTLP: http://c.example:4318/v1/traces  # OTEL_EXPORTER_OTLP_ENDPOINT",
-            "# timeout: 10s  # default",
+            "# request timeout: 10s  # default",
             "# resource attributes: team=infra listen: x  # OTEL_RESOURCE_ATTRIBUTES",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("hush") && text.lines().all(|line| line.starts_with("# ")), "{text}");
+    }
+
+    /// What was ignored has set nothing.
+    #[test]
+    fn an_ignored_variable_is_no_origin() {
+        let text = effective(&[
+            ("OTEL_METRICS_EXPORTER", "otpl"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c.example:4318"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ]);
+        for line in [
+            "# metrics exporters: prometheus, otlp  # default",
+            "# protocol: http/json  # OTEL_EXPORTER_OTLP_PROTOCOL",
+            "# compression: none  # default",
+            "# request timeout: 10s  # default",
+            "# interval: 1m  # default",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_the_paths_are_the_origins() {
+        let file = "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic:\n        interval: 5000\n        \
+                    exporter: {otlp_http: {endpoint: \"http://c.example/v1/metrics\"}}\n";
+        let environment = |name: &str| (name == "OTEL_EXPORTER_OTLP_TIMEOUT").then(|| "7".to_owned());
+        let text = OtelEnv::of_file(file, &environment).unwrap().effective();
+        for line in [
+            "# metrics exporters: otlp  # otel.yaml: meter_provider",
+            "# metrics over OTLP: http://c.example:80/v1/metrics  # otel.yaml: \
+             meter_provider.readers[0].periodic.exporter.otlp_http.endpoint",
+            "# request timeout: 10s  # default",
+            "# interval: 5s  # otel.yaml: meter_provider.readers[0].periodic.interval",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -2,18 +2,21 @@
 //! variables that say the same, so that each setting has one reader, one set of bounds
 //! and one meaning. What no variable says is not supported, and an error with its path.
 
+mod exporter;
 mod node;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use saphyr::{LoadableYamlNode, Yaml};
 
-use super::otlp::variables;
-use super::{OtelEnv, OtelEnvError};
+use super::origins::Origins;
+use super::table::{VARIABLES as ALL, Variable};
+use super::{OtelEnv, OtelEnvError, Warning};
 use crate::config::yaml::too_deep;
 use crate::export::otlp::Signal;
 use node::Node;
@@ -32,6 +35,8 @@ pub struct File {
     name: String,
     /// Each with the path in the file that it comes from.
     set: BTreeMap<&'static str, (String, String)>,
+    /// The variables that it refers to.
+    used: BTreeSet<String>,
     errors: Vec<OtelEnvError>,
 }
 
@@ -74,10 +79,15 @@ impl File {
             file.fail("", &message);
             return file;
         }
+        let used = RefCell::new(BTreeSet::new());
+        let noting = |name: &str| {
+            used.borrow_mut().insert(name.to_owned());
+            environment(name)
+        };
         match Yaml::load_from_str(text) {
             Ok(documents) => match &documents[..] {
                 [root] => {
-                    let root = Node::root(root, environment);
+                    let root = Node::root(root, &noting);
                     file.configuration(&root);
                     for (path, message) in root.errors.borrow().iter() {
                         file.fail(path, message);
@@ -87,7 +97,24 @@ impl File {
             },
             Err(e) => file.fail("", &format!("is not YAML: {}, at line {}", e.info(), e.marker().line())),
         }
+        file.used = used.take();
         file
+    }
+
+    /// Variables that are set, and that the file stands for.
+    pub fn overridden(&self, environment: Environment<'_>) -> Option<Warning> {
+        let names_file = variable(environment);
+        let is_set = |name: &String| environment(name).is_some_and(|value| !value.trim().is_empty());
+        let names = ALL.iter().flat_map(Variable::names).filter(is_set);
+        let names: Vec<String> =
+            names.filter(|name| Some(&**name) != names_file && !self.used.contains(name)).collect();
+        let message = format!("without effect: {} stands for all variables", self.name);
+        (!names.is_empty()).then(|| Warning { variable: names.join(", "), message })
+    }
+
+    /// Where the value of a variable is in the file.
+    pub fn place_of(&self, variable: &str) -> Option<String> {
+        self.set.get(variable).map(|(_, path)| self.place(path))
     }
 
     /// The value of a variable.
@@ -102,6 +129,8 @@ impl File {
     /// Everything that is wrong or not supported, with its path.
     pub fn read(mut self) -> Result<OtelEnv, Vec<OtelEnvError>> {
         let read = OtelEnv::of_variables(&|name| self.get(name));
+        let paths = self.set.iter().map(|(variable, (_, path))| (*variable, path.clone()));
+        let origins = Origins::of_file(&self.name, paths);
         let (env, wrong) = match read {
             Ok((env, warnings)) => {
                 let wrong = warnings.into_iter().map(|w| (w.variable, w.message)).collect();
@@ -116,7 +145,12 @@ impl File {
             self.errors.push(OtelEnvError { variable: place, message: message.replace(": ignored", "") });
         }
         match env {
-            Some(env) if self.errors.is_empty() => Ok(env),
+            Some(mut env) if self.errors.is_empty() => {
+                for otlp in [&mut env.otlp, &mut env.telemetry.logs.otlp, &mut env.telemetry.traces.otlp] {
+                    otlp.file = origins.file().cloned();
+                }
+                Ok(OtelEnv { origins, ..env })
+            }
             _ => Err(self.errors),
         }
     }
@@ -159,7 +193,7 @@ impl File {
         let format = fields.get("file_format");
         match format.and_then(Node::text) {
             // Minor versions add to the schema: what they add that is not known is an error below.
-            Some(version) if version == "1" || version.starts_with("1.") => {}
+            Some(version) if is_known_format(&version) => {}
             Some(_) => root.fail_at("file_format", "is not a version that is supported; write \"1.0\""),
             None => root.fail_at("file_format", "is missing; write file_format: \"1.0\""),
         }
@@ -267,6 +301,13 @@ impl File {
         let known: &[&str] =
             if signal == Signal::Traces { &["processors", "sampler"] } else { &["processors"] };
         let fields = node.fields(known);
+        if signal == Signal::Traces {
+            // The schema's default; without a file a fleet has another.
+            self.put("OTEL_TRACES_SAMPLER", "always_on".to_owned(), node);
+            if let Some(sampler) = fields.get("sampler") {
+                self.sampler(sampler);
+            }
+        }
         let processors = fields.get("processors").map(Node::items).unwrap_or_default();
         if let [_, second, ..] = &processors[..] {
             second.fail("is the second processor; fedimeter has one");
@@ -289,13 +330,6 @@ impl File {
         {
             self.put(exporter, "otlp".to_owned(), &otlp);
             self.otlp(signal, kind, &otlp);
-        }
-        if signal == Signal::Traces {
-            // The schema's default; without a file a fleet has another.
-            self.put("OTEL_TRACES_SAMPLER", "always_on".to_owned(), node);
-            if let Some(sampler) = fields.get("sampler") {
-                self.sampler(sampler);
-            }
         }
     }
 
@@ -321,71 +355,13 @@ impl File {
         };
         self.set.insert("OTEL_TRACES_SAMPLER", (name.to_owned(), node.path.clone()));
     }
+}
 
-    fn otlp(&mut self, signal: Signal, kind: &str, node: &Node<'_>) {
-        let is_http = kind == "otlp_http";
-        let mut known = vec!["endpoint", "tls", "headers", "headers_list", "compression", "timeout"];
-        if is_http {
-            known.push("encoding");
-        }
-        if signal == Signal::Metrics {
-            known.extend(["temporality_preference", "default_histogram_aggregation"]);
-        }
-        let fields = node.fields(&known);
-        let variable = |name: &str| variables(signal, name)[0];
-        for (name, key) in [("ENDPOINT", "endpoint"), ("COMPRESSION", "compression"), ("TIMEOUT", "timeout")]
-        {
-            self.set(variable(name), fields.get(key));
-        }
-        let encoding = fields.get("encoding").and_then(Node::text);
-        let protocol = match encoding.as_deref() {
-            _ if !is_http => "grpc",
-            None | Some("protobuf") => "http/protobuf",
-            Some("json") => "http/json",
-            Some(_) => {
-                node.fail_at("encoding", "is neither protobuf nor json");
-                "http/protobuf"
-            }
-        };
-        self.put(variable("PROTOCOL"), protocol.to_owned(), node);
-        self.headers(variable("HEADERS"), node, &fields);
-        if let Some(tls) = fields.get("tls") {
-            let mut known = vec!["ca_file", "key_file", "cert_file"];
-            if !is_http {
-                known.push("insecure");
-            }
-            let fields = tls.fields(&known);
-            self.set(variable("CERTIFICATE"), fields.get("ca_file"));
-            self.set(variable("CLIENT_KEY"), fields.get("key_file"));
-            self.set(variable("CLIENT_CERTIFICATE"), fields.get("cert_file"));
-            self.set(variable("INSECURE"), fields.get("insecure"));
-        }
-        if let Some(temporality) = fields.get("temporality_preference")
-            && let Some(text) = temporality.text()
-        {
-            let text = if text == "low_memory" { "lowmemory".to_owned() } else { text };
-            self.put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", text, temporality);
-        }
-        let histograms = fields.get("default_histogram_aggregation");
-        self.set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", histograms);
-    }
-
-    /// Of two entries of one name the later one holds: those of `headers`.
-    fn headers(&mut self, variable: &'static str, node: &Node<'_>, fields: &BTreeMap<String, Node<'_>>) {
-        let mut list: Vec<String> = fields.get("headers_list").and_then(Node::text).into_iter().collect();
-        for header in fields.get("headers").map(Node::items).unwrap_or_default() {
-            let fields = header.fields(&["name", "value"]);
-            let text = |key: &str| fields.get(key).and_then(Node::text);
-            match (text("name"), text("value")) {
-                (Some(name), Some(value)) => list.push(format!("{name}={}", encode(&value))),
-                (None, _) => header.fail("has no name"),
-                (Some(_), None) => {}
-            }
-        }
-        if !list.is_empty() {
-            self.put(variable, list.join(","), fields.get("headers").unwrap_or(node));
-        }
-    }
+/// `1`, or `1.` with a number.
+fn is_known_format(version: &str) -> bool {
+    let minor = version.strip_prefix("1.");
+    version == "1"
+        || minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|c| c.is_ascii_digit()))
 }
 
 fn encode(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! Reading single variables, by the specification's rules for each type.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,11 +30,13 @@ impl fmt::Display for Warning {
 pub(super) struct Reader<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
     pub warnings: Vec<Warning>,
+    /// Variables that are set, and have no effect as a whole.
+    pub ignored: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(environment: &'a dyn Fn(&str) -> Option<String>) -> Reader<'a> {
-        Reader { environment, warnings: Vec::new() }
+        Reader { environment, warnings: Vec::new(), ignored: BTreeSet::new() }
     }
 
     /// The variable's value; empty is unset.
@@ -59,7 +62,11 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         names.iter().find_map(|name| {
             let value = self.text(name)?;
-            parse(self, name, &value)
+            let parsed = parse(self, name, &value);
+            if parsed.is_none() {
+                self.ignored.insert((*name).to_owned());
+            }
+            parsed
         })
     }
 
@@ -158,6 +165,7 @@ impl<'a> Reader<'a> {
         for name in names {
             if self.text(name).is_some() {
                 self.warn(name, format!("without effect: {why}"));
+                self.ignored.insert((*name).to_owned());
             }
         }
     }

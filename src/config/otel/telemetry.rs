@@ -62,16 +62,19 @@ fn is_on(reader: &mut Reader<'_>, name: &str) -> bool {
     otlp
 }
 
+/// What decides which spans are exported, and its argument.
+pub(super) static SAMPLER: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
+
 /// Names of the variables of a batch: delay, time-out, queue, batch.
 type Names = [&'static str; 4];
 
-const BLRP: Names = [
+pub(super) static BLRP: Names = [
     "OTEL_BLRP_SCHEDULE_DELAY",
     "OTEL_BLRP_EXPORT_TIMEOUT",
     "OTEL_BLRP_MAX_QUEUE_SIZE",
     "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
 ];
-const BSP: Names = [
+pub(super) static BSP: Names = [
     "OTEL_BSP_SCHEDULE_DELAY",
     "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -99,10 +102,10 @@ fn batch(
 
 fn sampling(reader: &mut Reader<'_>) -> Sampling {
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
-    let share = reader.number(&["OTEL_TRACES_SAMPLER_ARG"], "a number from 0 to 1", is_share);
+    let share = reader.number(&[SAMPLER[1]], "a number from 0 to 1", is_share);
     let share = Sampling::Ratio(share.unwrap_or(1.0));
     let named = reader.choice(
-        &["OTEL_TRACES_SAMPLER"],
+        &SAMPLER[..1],
         &[
             ("always_on", Sampling::All),
             ("always_off", Sampling::None),
@@ -112,5 +115,8 @@ fn sampling(reader: &mut Reader<'_>) -> Sampling {
             ("parentbased_traceidratio", share),
         ],
     );
+    if !matches!(named, Some(Sampling::Ratio(_))) && !reader.ignored.contains(SAMPLER[1]) {
+        reader.unused(&SAMPLER[1..], "OTEL_TRACES_SAMPLER is not traceidratio, whose share it is");
+    }
     named.unwrap_or(Sampling::Targets(TRACED_TARGETS))
 }

@@ -104,7 +104,10 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
         if !matches!(variable.kind, "string" | "path" | "URL") {
             assert!(some(&|_, warnings| warnings > 0), "{name}: wrong");
         }
-        assert!(some(&|value, warnings| !value.is_empty() && warnings == 0), "{name}: right");
+        // Alone it has no effect, and that is a warning; the next test has it beside its sampler.
+        if name != "OTEL_TRACES_SAMPLER_ARG" {
+            assert!(some(&|value, warnings| !value.is_empty() && warnings == 0), "{name}: right");
+        }
         // Names of choices are `so` in the table.
         if variable.kind == "boolean" || variable.kind.contains('`') && !variable.kind.contains('=') {
             let mixed = |value: &str, warnings| warnings == 0 && value != value.to_ascii_lowercase();

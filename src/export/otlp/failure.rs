@@ -13,6 +13,7 @@ use crate::tls;
 
 use super::Signal;
 use super::settings::Protocol;
+use super::wording::in_file;
 
 /// Bytes of a receiver's words that are kept.
 pub(super) const MAX_WORDS: usize = 300;
@@ -93,6 +94,8 @@ pub struct Failure {
     pub held: Option<Duration>,
     /// What ended the waiting, after [`Cause::Timeout`].
     pub limit: Option<Limit>,
+    /// The configuration file, where one stands for the variables.
+    pub file: Option<Arc<str>>,
 }
 
 impl Failure {
@@ -108,6 +111,7 @@ impl Failure {
             retry_after: None,
             held: None,
             limit: None,
+            file: None,
         }
     }
 
@@ -260,7 +264,10 @@ impl fmt::Display for Failure {
         if let Some(wait) = self.retry_after.filter(|wait| !wait.is_zero()) {
             write!(f, " (it asks for a pause of {wait:?})")?;
         }
-        write!(f, "; {}", self.way_out())
+        match &self.file {
+            Some(file) => write!(f, "; {}", in_file(self.way_out(), file)),
+            None => write!(f, "; {}", self.way_out()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::answer::Taken;
 use super::failure::MAX_WORDS;
 use super::stats::Operation;
-use super::{Cause, Exporter, Failure, Limit, Protocol, Report, Signal, Transport};
+use super::{Cause, Exporter, Failure, Limit, OtlpSettings, Protocol, Report, Signal, Transport};
 
 /// The first pause before a retry. It doubles each time, up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -163,6 +163,7 @@ impl Exporter {
             failure.signal = self.settings.signal;
             failure.encrypted = self.settings.endpoint.is_https();
             failure.proxy = self.proxy().cloned();
+            failure.file.clone_from(&self.settings.file);
             let now = Instant::now();
             if !failure.is_retryable() || now >= deadline {
                 return Err(failure);
@@ -209,8 +210,9 @@ impl Exporter {
         if let Some((until, failure)) = &*hold {
             return Some(Failure { held: Some(*until - now), ..failure.clone() });
         }
-        let signal = self.settings.signal;
-        (now >= deadline).then(|| Failure { signal, ..Failure::unsent(self.settings.protocol) })
+        let OtlpSettings { signal, protocol, file, .. } = &self.settings;
+        let unsent = || Failure { signal: *signal, file: file.clone(), ..Failure::unsent(*protocol) };
+        (now >= deadline).then(unsent)
     }
 }
 

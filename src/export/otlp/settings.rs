@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -10,10 +11,13 @@ use opentelemetry_sdk::metrics::Temporality;
 use url::Url;
 
 use super::Signal;
+use super::wording::in_file;
 
 /// How to reach a receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpSettings {
+    /// The configuration file that says this, where one stands for the variables.
+    pub file: Option<Arc<str>>,
     /// What is sent.
     pub signal: Signal,
     /// What is spoken.
@@ -71,6 +75,7 @@ impl OtlpSettings {
     #[must_use]
     pub fn new(protocol: Protocol, endpoint: Endpoint) -> OtlpSettings {
         OtlpSettings {
+            file: None,
             signal: Signal::Metrics,
             protocol,
             endpoint,
@@ -83,6 +88,12 @@ impl OtlpSettings {
             temporality: Temporality::Cumulative,
             delivery: DeliverySettings::default(),
         }
+    }
+
+    /// A text that names variables, as it is where they are set.
+    #[must_use]
+    pub fn named(&self, text: &str) -> String {
+        self.file.as_ref().map_or_else(|| text.to_owned(), |file| in_file(text, file))
     }
 }
 

@@ -92,7 +92,8 @@ impl Streak {
                 Line::Trouble(format!("{what}; the bridge is ending and waits no longer"))
             }
             NotCollected::Late(_) => {
-                Line::Trouble(format!("{what}; OTEL_METRIC_EXPORT_TIMEOUT allows a round more time"))
+                let way_out = settings.named("OTEL_METRIC_EXPORT_TIMEOUT allows a round more time");
+                Line::Trouble(format!("{what}; {way_out}"))
             }
         })
     }

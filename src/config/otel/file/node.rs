@@ -111,6 +111,21 @@ impl<'y> Node<'y> {
         items.iter().enumerate().map(item).collect()
     }
 
+    /// The same, where a variable that is not set and has no default is an error.
+    pub fn text_of_set_variables(&self) -> Option<String> {
+        let text = self.yaml.as_str().unwrap_or_default();
+        let without_default = references(text).filter(|(_, default)| default.is_none());
+        for name in without_default.map(|(name, _)| name).filter(|name| is_variable(name)) {
+            if (self.environment)(name).is_none_or(|value| value.is_empty()) {
+                self.fail(format!(
+                    "refers to the variable {name}, which is not set; set it, or write ${{{name}:-}} for nothing"
+                ));
+                return None;
+            }
+        }
+        self.text()
+    }
+
     /// A scalar as text, with variables put in; nothing where it is null or empty.
     pub fn text(&self) -> Option<String> {
         let text = match self.yaml {
@@ -155,8 +170,7 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
                 None => (reference, ""),
             };
             let name = name.strip_prefix("env:").unwrap_or(name);
-            let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-            if !name.starts_with(is_first) || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            if !is_variable(name) {
                 return Err("has a reference that is not ${NAME} or ${NAME:-default}".to_owned());
             }
             match environment(name).filter(|value| !value.is_empty()) {
@@ -171,6 +185,32 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
     }
     out.push_str(rest);
     Ok(out)
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The variables that a text refers to, each with its default. What is no reference is
+/// told by [`substitute`].
+fn references(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, after) = rest.split_once('$')?;
+            rest = after.strip_prefix('$').unwrap_or(after);
+            if let Some(after) = after.strip_prefix('{') {
+                let (reference, after) = after.split_once('}')?;
+                rest = after;
+                let (name, default) = match reference.split_once(":-") {
+                    Some((name, default)) => (name, Some(default)),
+                    None => (reference, None),
+                };
+                return Some((name.strip_prefix("env:").unwrap_or(name), default));
+            }
+        }
+    })
 }
 
 /// Whether a key is like those of the schema. Of another file's lines, and of a header

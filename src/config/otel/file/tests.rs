@@ -51,12 +51,44 @@ fn what_is_wrong_or_not_supported_is_an_error_with_its_path() {
         (format!("{}a: b", " ".repeat(300)), "", "nested too deeply"),
         ("disabled: true".to_owned(), "file_format", "is missing"),
         ("file_format: \"0.4\"".to_owned(), "file_format", "not a version"),
+        ("file_format: \"1.banana\"".to_owned(), "file_format", "not a version"),
+        ("file_format: \"1.\"".to_owned(), "file_format", "not a version"),
         (format("propagator: {composite: []}"), "propagator", "is not supported"),
         (format("meter_provider: {views: []}"), "meter_provider.views", "is not supported"),
         (format("tracer_provider: {limits: {}}"), "tracer_provider.limits", "is not supported"),
         (
             format("resource: {detection/development: {}}"),
             "resource.detection/development",
+            "is not supported",
+        ),
+        (
+            exporter("{otlp_http: {headers: [{name: \"a=1,b\", value: hush}]}}"),
+            &format!("{READER}.otlp_http.headers[0].name"),
+            "is not the name of a header",
+        ),
+        (
+            exporter("{otlp_http: {headers: [{name: a, value: \"Bearer ${MISSING}\"}]}}"),
+            &format!("{READER}.otlp_http.headers[0].value"),
+            "refers to the variable MISSING, which is not set",
+        ),
+        (
+            exporter("{otlp_http: {headers_list: \"a=${env:MISSING}\"}}"),
+            &format!("{READER}.otlp_http.headers_list"),
+            "refers to the variable MISSING, which is not set",
+        ),
+        (
+            exporter("{otlp_grpc: {endpoint: \"https://c.example:4317\", tls: {insecure: true}}}"),
+            &format!("{READER}.otlp_grpc.tls.insecure"),
+            "contradicts the endpoint",
+        ),
+        (
+            format("tracer_provider: {sampler: {trace_id_ratio_based: {ratio: 7}}}"),
+            "tracer_provider.sampler.trace_id_ratio_based.ratio",
+            "is not a number from 0 to 1",
+        ),
+        (
+            format("tracer_provider: {sampler: {sometimes: {}}}"),
+            "tracer_provider.sampler.sometimes",
             "is not supported",
         ),
         (exporter("{zipkin: {}}"), &format!("{READER}.zipkin"), "is not supported"),
@@ -97,6 +129,45 @@ fn what_is_wrong_or_not_supported_is_an_error_with_its_path() {
         assert!(found, "{text}: {errors:?}");
         assert!(!format!("{errors:?}").contains("hush"), "{errors:?}");
     }
+}
+
+/// A default, an escape and an endpoint over plain HTTP are meant so.
+#[test]
+fn what_is_meant_so_is_no_error() {
+    let text = "file_format: 1\nmeter_provider:\n  readers:\n    - periodic:\n        exporter:\n          otlp_grpc:\n            \
+                endpoint: http://c.example:4317\n            tls: {insecure: true}\n            headers:\n              \
+                - {name: a, value: \"${MISSING:-}\"}\n              - {name: b, value: \"$${MISSING}\"}\n              \
+                - {name: c, value: \"${KEY}\"}\n";
+    let env = read(text).unwrap();
+    assert_eq!(env.otlp.headers.map()["b"], "${MISSING}");
+    assert_eq!(env.otlp.headers.map()["c"], "hush");
+    assert_eq!(env.otlp.file.as_deref(), Some("otel.yaml"));
+}
+
+/// Variables beside a file have no effect, but for those that it refers to.
+#[test]
+fn variables_beside_a_file_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("otel.yaml");
+    std::fs::write(
+        &path,
+        "file_format: \"1.0\"\nresource:\n  attributes_list: ${OTEL_RESOURCE_ATTRIBUTES}\n",
+    )
+    .unwrap();
+    let path = path.display().to_string();
+    let env = |name: &str| match name {
+        "OTEL_CONFIG_FILE" => Some(path.clone()),
+        "OTEL_RESOURCE_ATTRIBUTES" => Some("team=x".to_owned()),
+        "OTEL_METRICS_EXPORTER" | "OTEL_BSP_SCHEDULE_DELAY" => Some("1".to_owned()),
+        _ => None,
+    };
+    let (read, warnings) = OtelEnv::read(&env).unwrap();
+    assert_eq!(read.resource("x")[1], ("service.name".to_owned(), "fedimeter".to_owned()));
+    let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let expected = format!(
+        "OTEL_METRICS_EXPORTER, OTEL_BSP_SCHEDULE_DELAY: without effect: {path} stands for all variables"
+    );
+    assert_eq!(told, [expected]);
 }
 
 #[test]

@@ -121,7 +121,7 @@ pub const CASES: &[(&str, &str, &str, usize)] = &[
     ("OTEL_TRACES_SAMPLER", "traceidratio", "Ratio(1.0)", 0),
     ("OTEL_TRACES_SAMPLER", "jaeger_remote", "Targets(100)", 1),
     ("OTEL_TRACES_SAMPLER_ARG", "", "Targets(100)", 0),
-    ("OTEL_TRACES_SAMPLER_ARG", "0.25", "Targets(100)", 0),
+    ("OTEL_TRACES_SAMPLER_ARG", "0.25", "Targets(100)", 1),
     ("OTEL_TRACES_SAMPLER_ARG", "1.5", "Targets(100)", 1),
     ("OTEL_TRACES_SAMPLER_ARG", "NaN", "Targets(100)", 1),
     ("OTEL_BLRP_SCHEDULE_DELAY", "", "1s 30s 512/2048", 0),
