@@ -101,7 +101,7 @@ async fn no_proxy_exempts_every_host_or_what_it_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_that_is_away_is_named() {
     let config = "targets: [http://social.example, https://social.example]\n";
-    let env = [("ALL_PROXY", "http://user:hush@127.0.0.1:9")];
+    let env = [("ALL_PROXY", "http://user:hush@127.0.0.1:9"), ("FEDIMETER_LOG_LEVEL", "info")];
     let (target, log) = once(config, &env);
     assert_eq!((&target["up"], outcome(&target, "instance_v2")), (&json!(false), "connect"));
     assert!(log.contains("through the proxy http://127.0.0.1:9: "), "{log}");

@@ -223,6 +223,35 @@ async fn what_a_full_queue_loses_is_counted() {
     assert!(exported(&page().await) > Some(0.0), "{told}");
 }
 
+/// Records wait for a receiver that is away, and arrive once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_records_wait_for_a_receiver_that_is_away() {
+    let simulator = simulator(1).await;
+    for protocol in ["grpc", "http/json"] {
+        let (grpc, http) = (GrpcSink::start().await, HttpSink::start().await);
+        let (sink, endpoint, away): (&Sink, String, Answer) = match protocol {
+            "grpc" => (&grpc, grpc.endpoint(), Answer::Status(tonic::Status::unavailable("starting"))),
+            _ => (&http, http.endpoint(), Answer::Http(503, Vec::new(), Vec::new())),
+        };
+        sink.answer_always(away);
+        let env = [
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_BLRP_EXPORT_TIMEOUT", "200"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ];
+        let bridge = serve(&[simulator.url(0)], &env);
+        let told = bridge.line(|line| line.contains("do not arrive at").then(|| line.to_owned()));
+        assert!(told.contains("lost=0") && !told.contains("waiting=0"), "{protocol}: {told}");
+        sink.answer_always(Answer::Ok);
+        // No line follows that would take them along.
+        record(sink, "1 target on http://").await;
+        let told = sink.records().iter().filter(|record| record.body.contains("1 target on http://")).count();
+        assert_eq!(told, 1, "{protocol}: {:?}", sink.records());
+    }
+}
+
 /// At the most talkative level, with push beside it: what is exported is told of in no
 /// exported line or span.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -357,10 +386,11 @@ async fn the_end_sends_what_waits_and_waits_for_nobody() {
         bridge.url();
         assert_eq!(sink.telemetry_requests(), 0);
         bridge.signal("TERM");
-        record(&sink, "ending").await;
         if hangs {
             // It is said before a request's own ten seconds are over.
             bridge.line(|line| line.contains("the last log records or spans are lost").then_some(()));
+        } else {
+            record(&sink, "ending").await;
         }
         let log = bridge.log();
         assert!(!log.contains("Processor") && !log.contains("do not arrive"), "{log}");

@@ -8,6 +8,7 @@ mod support;
 mod admin_samples;
 mod conformance;
 mod deploy;
+mod disk;
 mod exposition_peers;
 mod guides;
 mod mastodon_mock;
@@ -22,10 +23,11 @@ use libtest_mimic::{Arguments, Trial};
 /// A module and what makes its tests, which can take a program's start.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
-const MODULES: [Module; 11] = [
+const MODULES: [Module; 12] = [
     ("admin_samples", admin_samples::trials),
     ("conformance", conformance::trials),
     ("deploy", deploy::trials),
+    ("disk", disk::trials),
     ("exposition_peers", exposition_peers::trials),
     ("guides", guides::trials),
     ("mastodon_mock", mastodon_mock::trials),

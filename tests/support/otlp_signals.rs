@@ -61,7 +61,7 @@ impl Sink {
     /// The spans of all requests so far.
     pub fn spans(&self) -> Vec<Span> {
         let mut spans = Vec::new();
-        for (headers, telemetry) in self.0.telemetry.lock().unwrap().iter() {
+        for (headers, telemetry, _) in self.0.telemetry.lock().unwrap().iter().filter(|(.., taken)| *taken) {
             let Telemetry::Traces(request) = telemetry else { continue };
             for resource in &request.resource_spans {
                 let of_resource = attributes(&resource.resource.as_ref().unwrap().attributes);
@@ -90,7 +90,7 @@ impl Sink {
     /// The log records of all requests so far.
     pub fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        for (headers, telemetry) in self.0.telemetry.lock().unwrap().iter() {
+        for (headers, telemetry, _) in self.0.telemetry.lock().unwrap().iter().filter(|(.., taken)| *taken) {
             let Telemetry::Logs(request) = telemetry else { continue };
             for resource in &request.resource_logs {
                 let of_resource = attributes(&resource.resource.as_ref().unwrap().attributes);
@@ -138,9 +138,10 @@ impl Sink {
     }
 
     pub(super) fn keep(&self, headers: HeaderMap, telemetry: Telemetry) -> Answer {
-        self.0.telemetry.lock().unwrap().push((headers, telemetry));
+        let answer = self.always();
+        self.0.telemetry.lock().unwrap().push((headers, telemetry, answer.takes()));
         self.0.news.notify_waiters();
-        self.always()
+        answer
     }
 }
 

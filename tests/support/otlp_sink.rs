@@ -100,6 +100,13 @@ pub enum Answer {
     Mute,
 }
 
+impl Answer {
+    /// Whether it says that what came was taken.
+    fn takes(&self) -> bool {
+        matches!(self, Answer::Ok | Answer::Partial(..) | Answer::Mute)
+    }
+}
+
 /// What a sink has received, and what it is to answer.
 #[derive(Clone, Default)]
 pub struct Sink(Arc<State>);
@@ -107,7 +114,7 @@ pub struct Sink(Arc<State>);
 #[derive(Default)]
 struct State {
     received: Mutex<Vec<Received>>,
-    telemetry: Mutex<Vec<(HeaderMap, Telemetry)>>,
+    telemetry: Mutex<Vec<(HeaderMap, Telemetry, bool)>>,
     next: Mutex<VecDeque<Answer>>,
     always: Mutex<Option<Answer>>,
     news: Notify,
@@ -162,7 +169,7 @@ impl Sink {
     ) -> Answer {
         let next = self.0.next.lock().unwrap().pop_front();
         let answer = next.unwrap_or_else(|| self.always());
-        let taken = matches!(answer, Answer::Ok | Answer::Partial(..) | Answer::Mute);
+        let taken = answer.takes();
         let at = std::time::Instant::now();
         let received = Received { headers, path: path.to_owned(), message, body, taken, at };
         self.0.received.lock().unwrap().push(received);

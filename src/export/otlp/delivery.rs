@@ -10,7 +10,7 @@ use super::backlog::Record;
 use super::request::{Request, Sent, Until};
 use super::settings::Compression;
 use super::split::{self, Part};
-use super::{Cause, Exporter, Failure, Limit, Report, Signal, Transport, encode};
+use super::{Cause, Exporter, Failure, Limit, Report, Transport, encode};
 
 impl Exporter {
     /// Sends `metrics` as [`Exporter::export_all`] does.
@@ -41,6 +41,11 @@ impl Exporter {
         delivery.end().await
     }
 
+    /// Sends what waits, by `deadline`.
+    pub(super) async fn deliver_waiting(&self, deadline: Instant) -> Report {
+        Delivery::begin(self, deadline.into()).await.end().await
+    }
+
     /// Sends an encoded request of logs or traces, by `deadline`.
     pub(super) async fn carry(&self, body: Bytes, deadline: Instant) -> Report {
         let mut delivery = Delivery::begin(self, deadline.into()).await;
@@ -54,11 +59,11 @@ impl Exporter {
     /// The parts that a request becomes so that none is over `limit` bytes. One that
     /// cannot be divided stays whole.
     fn divided(&self, part: Part, limit: u64) -> Vec<Part> {
-        if part.points < 2 || part.body.len() as u64 <= limit || self.settings.signal != Signal::Metrics {
+        if part.points < 2 || part.body.len() as u64 <= limit {
             return vec![part];
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        split::smaller(&part, limit, self.encoding()).unwrap_or_else(|| vec![part])
+        self.settings.signal.smaller(&part, limit, self.encoding()).unwrap_or_else(|| vec![part])
     }
 }
 

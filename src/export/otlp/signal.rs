@@ -5,11 +5,11 @@ use std::fmt;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::{DecodeError, Message};
-use serde::Serialize;
+use prost::DecodeError;
 
-use super::split::{Encoding, Part};
+use super::split::{self, Encoding, Part, Request};
 
 /// A kind of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,33 +55,36 @@ impl Signal {
         })
     }
 
-    /// The request that one of logs or traces, encoded as protobuf, leaves as, with
-    /// the number of its items.
+    /// The request that one of this signal, encoded as protobuf, leaves as, with the
+    /// number of its items.
     ///
     /// # Errors
     ///
     /// It is no such request.
     pub(super) fn part(self, body: Bytes, encoding: Encoding) -> Result<Part, DecodeError> {
-        fn part<R: Serialize>(request: &R, plain: Bytes, encoding: Encoding, items: usize) -> Part {
+        fn part<R: Request>(plain: Bytes, encoding: Encoding) -> Result<Part, DecodeError> {
+            let request = R::decode(plain.clone())?;
             let body = match encoding {
                 Encoding::Protobuf => plain,
                 // Serialising plain data into memory cannot fail.
-                Encoding::Json => serde_json::to_vec(request).map_or(plain, Bytes::from),
+                Encoding::Json => serde_json::to_vec(&request).map_or(plain, Bytes::from),
             };
-            Part { body, points: items as u64 }
+            Ok(Part { body, points: request.items() as u64 })
         }
-        let plain = body.clone();
-        Ok(if self == Signal::Logs {
-            let request = ExportLogsServiceRequest::decode(body)?;
-            let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
-            let items = scopes.map(|scope| scope.log_records.len()).sum();
-            part(&request, plain, encoding, items)
-        } else {
-            let request = ExportTraceServiceRequest::decode(body)?;
-            let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-            let items = scopes.map(|scope| scope.spans.len()).sum();
-            part(&request, plain, encoding, items)
-        })
+        match self {
+            Signal::Metrics => part::<ExportMetricsServiceRequest>(body, encoding),
+            Signal::Logs => part::<ExportLogsServiceRequest>(body, encoding),
+            Signal::Traces => part::<ExportTraceServiceRequest>(body, encoding),
+        }
+    }
+
+    /// The smaller requests that one of this signal becomes: see [`split::smaller`].
+    pub(super) fn smaller(self, part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
+        match self {
+            Signal::Metrics => split::smaller::<ExportMetricsServiceRequest>(part, limit, encoding),
+            Signal::Logs => split::smaller::<ExportLogsServiceRequest>(part, limit, encoding),
+            Signal::Traces => split::smaller::<ExportTraceServiceRequest>(part, limit, encoding),
+        }
     }
 }
 

@@ -1,21 +1,21 @@
 //! Dividing what was collected into requests that a receiver takes.
 
+mod divide;
+
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as Request;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::{DecodeError, Message};
 
-/// One request's body and how many points are in it.
+pub(super) use divide::Request;
+
+/// One request's body and how many points, log records or spans are in it.
 #[derive(Debug)]
 pub(super) struct Part {
     pub body: Bytes,
     pub points: u64,
 }
 
-/// The bodies of at most `limit` bytes that an encoded request leaves as. Most
+/// The bodies of at most `limit` bytes that an encoded request of metrics leaves as. Most
 /// are sent as they are: what is collected for one request seldom is larger.
 ///
 /// # Errors
@@ -30,38 +30,38 @@ pub(super) fn bodies(
     let (one, rest) = match whole {
         Part { points: 0, .. } => (None, None),
         whole if fits => (Some(whole), None),
-        whole => (None, Some(parts(Request::decode(whole.body)?, limit, encoding))),
+        whole => (None, Some(parts(ExportMetricsServiceRequest::decode(whole.body)?, limit, encoding))),
     };
     Ok(one.into_iter().chain(rest.into_iter().flatten()))
 }
 
 /// The smaller requests that a request becomes; nothing where it becomes one, or is
-/// none of metrics.
-pub(super) fn smaller(part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
+/// none of this kind.
+pub(super) fn smaller<R: Request>(part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
     let request = match encoding {
-        Encoding::Protobuf => Request::decode(part.body.clone()).ok()?,
+        Encoding::Protobuf => R::decode(part.body.clone()).ok()?,
         Encoding::Json => serde_json::from_slice(&part.body).ok()?,
     };
     Some(parts(request, limit, encoding).collect()).filter(|parts: &Vec<Part>| parts.len() > 1)
 }
 
-/// Divides `request` into bodies of at most `limit` bytes, each point in one of
-/// them; a body is made when it is asked for. A single point over the limit
+/// Divides `request` into bodies of at most `limit` bytes, each item in one of
+/// them; a body is made when it is asked for. A single item over the limit
 /// stays whole: whether that is too much is for the receiver to say.
-fn parts(request: Request, limit: usize, encoding: Encoding) -> impl Iterator<Item = Part> {
+fn parts<R: Request>(request: R, limit: usize, encoding: Encoding) -> impl Iterator<Item = Part> {
     let mut todo = vec![request];
     std::iter::from_fn(move || {
         while let Some(request) = todo.pop() {
-            let points: usize = request.resource_metrics.iter().map(points_of_resource).sum();
-            if points == 0 {
+            let items = request.items();
+            if items == 0 {
                 continue;
             }
-            let limit = if points == 1 { usize::MAX } else { limit };
+            let limit = if items == 1 { usize::MAX } else { limit };
             if let Some(body) = encoding.encode(&request, limit) {
-                return Some(Part { body: body.into(), points: points as u64 });
+                return Some(Part { body: body.into(), points: items as u64 });
             }
-            if points > 1 {
-                let (first, rest) = divide(request, points / 2);
+            if items > 1 {
+                let (first, rest) = request.divide(items / 2);
                 todo.push(rest);
                 todo.push(first);
             }
@@ -79,7 +79,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The body, or nothing when it is longer than `limit`.
-    fn encode(self, request: &Request, limit: usize) -> Option<Vec<u8>> {
+    fn encode(self, request: &impl Request, limit: usize) -> Option<Vec<u8>> {
         match self {
             Encoding::Protobuf => (request.encoded_len() <= limit).then(|| request.encode_to_vec()),
             // Serialising plain data into memory cannot fail.
@@ -88,91 +88,21 @@ impl Encoding {
     }
 }
 
-/// The first `count` points of `request`, and the rest.
-fn divide(request: Request, count: usize) -> (Request, Request) {
-    let mut left = count;
-    let (mut first, mut rest) = (Request::default(), Request::default());
-    for mut resource in request.resource_metrics {
-        let scopes = std::mem::take(&mut resource.scope_metrics);
-        let (mut a, mut b) = (resource.clone(), resource);
-        for mut scope in scopes {
-            let metrics = std::mem::take(&mut scope.metrics);
-            let (mut c, mut d) = (scope.clone(), scope);
-            for mut metric in metrics {
-                let points = points_of(&metric);
-                if points <= left {
-                    left -= points;
-                    c.metrics.push(metric);
-                } else if left == 0 {
-                    d.metrics.push(metric);
-                } else {
-                    let tail = split_off(&mut metric, left);
-                    left = 0;
-                    c.metrics.push(metric);
-                    d.metrics.push(tail);
-                }
-            }
-            a.scope_metrics.extend(Some(c).filter(|scope| !scope.metrics.is_empty()));
-            b.scope_metrics.extend(Some(d).filter(|scope| !scope.metrics.is_empty()));
-        }
-        first.resource_metrics.extend(Some(a).filter(|r| !r.scope_metrics.is_empty()));
-        rest.resource_metrics.extend(Some(b).filter(|r| !r.scope_metrics.is_empty()));
-    }
-    (first, rest)
-}
-
-/// Leaves the first `count` points in `metric`; the same metric with the others.
-fn split_off(metric: &mut Metric, count: usize) -> Metric {
-    let data = metric.data.as_mut().map(|data| match data {
-        Data::Gauge(gauge) => Data::Gauge(Gauge { data_points: gauge.data_points.split_off(count) }),
-        Data::Sum(sum) => Data::Sum(Sum {
-            data_points: sum.data_points.split_off(count),
-            aggregation_temporality: sum.aggregation_temporality,
-            is_monotonic: sum.is_monotonic,
-        }),
-        Data::Histogram(h) => Data::Histogram(Histogram {
-            data_points: h.data_points.split_off(count),
-            aggregation_temporality: h.aggregation_temporality,
-        }),
-        Data::ExponentialHistogram(h) => Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: h.data_points.split_off(count),
-            aggregation_temporality: h.aggregation_temporality,
-        }),
-        Data::Summary(s) => Data::Summary(Summary { data_points: s.data_points.split_off(count) }),
-    });
-    Metric {
-        name: metric.name.clone(),
-        description: metric.description.clone(),
-        unit: metric.unit.clone(),
-        metadata: metric.metadata.clone(),
-        data,
-    }
-}
-
-fn points_of_resource(resource: &ResourceMetrics) -> usize {
-    resource.scope_metrics.iter().map(points_of_scope).sum()
-}
-
-fn points_of_scope(scope: &ScopeMetrics) -> usize {
-    scope.metrics.iter().map(points_of).sum()
-}
-
-fn points_of(metric: &Metric) -> usize {
-    match &metric.data {
-        None => 0,
-        Some(Data::Gauge(d)) => d.data_points.len(),
-        Some(Data::Sum(d)) => d.data_points.len(),
-        Some(Data::Histogram(d)) => d.data_points.len(),
-        Some(Data::ExponentialHistogram(d)) => d.data_points.len(),
-        Some(Data::Summary(d)) => d.data_points.len(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoint, number_data_point};
     use std::collections::BTreeMap;
+
+    use ExportMetricsServiceRequest as Request;
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+        number_data_point,
+    };
+
+    use super::divide::Request as _;
+    use super::*;
 
     /// Two resources' worth of gauges, sums and histograms, `points` each,
     /// every point with a time of its own to know it by.
@@ -277,5 +207,44 @@ mod tests {
         // A point that is too large by itself is sent all the same.
         let parts = parts(request(1), 1, Encoding::Protobuf);
         assert_eq!(parts.count(), 6);
+    }
+
+    #[test]
+    fn log_records_are_divided_below_their_scopes() {
+        let mut next = 0;
+        let mut scope = |schema: &str| ScopeLogs {
+            schema_url: schema.to_owned(),
+            log_records: (0..50)
+                .map(|_| {
+                    next += 1;
+                    LogRecord { time_unix_nano: next, ..LogRecord::default() }
+                })
+                .collect(),
+            ..ScopeLogs::default()
+        };
+        let scope_logs = vec![scope("a"), scope("b"), scope("c")];
+        let whole = ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }],
+        };
+        for (limit, encoding) in [(300, Encoding::Protobuf), (2_000, Encoding::Json)] {
+            let part = Part { body: encoding.encode(&whole, usize::MAX).unwrap().into(), points: 150 };
+            let mut seen = Vec::new();
+            for part in smaller::<ExportLogsServiceRequest>(&part, limit, encoding).unwrap() {
+                assert!(part.body.len() <= limit);
+                let request: ExportLogsServiceRequest = match encoding {
+                    Encoding::Protobuf => Message::decode(&part.body[..]).unwrap(),
+                    Encoding::Json => serde_json::from_slice(&part.body).unwrap(),
+                };
+                assert_eq!(request.items() as u64, part.points);
+                for scope in request.resource_logs.iter().flat_map(|resource| &resource.scope_logs) {
+                    assert!(!scope.log_records.is_empty());
+                    let times = scope.log_records.iter().map(|record| record.time_unix_nano);
+                    seen.extend(times.map(|time| (scope.schema_url.clone(), time)));
+                }
+            }
+            let expected = ["a", "b", "c"].iter().zip(0..);
+            let expected = expected.flat_map(|(s, i)| (1..=50).map(move |n| ((*s).to_owned(), i * 50 + n)));
+            assert_eq!(seen, expected.collect::<Vec<_>>());
+        }
     }
 }
