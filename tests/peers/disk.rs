@@ -15,7 +15,7 @@ use crate::support::otlp_sink::{Answer, HttpSink, PATIENCE};
 use crate::support::trial::trial;
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("a_full_disk_costs_the_oldest", SmallDisk::mount(), costs_the_oldest)]
+    vec![trial("a_full_disk_costs_the_oldest", SmallDisk::mount(), |disk| costs_the_oldest(&disk))]
 }
 
 /// A file system of 64 KiB, in memory.
@@ -43,7 +43,7 @@ impl Drop for SmallDisk {
     }
 }
 
-fn costs_the_oldest(disk: SmallDisk) {
+fn costs_the_oldest(disk: &SmallDisk) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let sink = HttpSink::start().await;
