@@ -1,5 +1,6 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
+mod history;
 mod scrapes;
 mod status;
 
@@ -25,6 +26,7 @@ use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
 use crate::target::Target;
 
+pub use history::{History, Series};
 pub use scrapes::MAX_COLLECTION;
 pub use status::{Collected, Push, Status};
 
@@ -42,6 +44,7 @@ pub struct Bridge {
     /// When the bridge last collected by itself, Unix seconds.
     by_itself: Mutex<Option<(Moment, f64)>>,
     scrapes: Scrapes,
+    history: Arc<History>,
     /// The last collection of each exporter.
     collected: Mutex<Vec<Collected>>,
     unanswered: LogOnce,
@@ -103,6 +106,7 @@ impl Bridge {
             ending,
             by_itself: Mutex::default(),
             scrapes: Scrapes::default(),
+            history: Arc::new(History::new(config.history_max_targets)),
             collected: Mutex::default(),
             unanswered: LogOnce::default(),
             panics: LogOnce::default(),
@@ -179,6 +183,7 @@ impl Bridge {
     /// collects next need not wait.
     pub async fn collect_by_itself(&self) {
         let view = self.refreshed(self.deadline, "none").await;
+        self.history.record(&view);
         let mut last = self.by_itself.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some((view.started, view.unix));
     }
@@ -221,6 +226,7 @@ impl Bridge {
                 "collected"
             );
         }
+        self.history.record(view);
         let (started, unix) = (view.started, view.unix);
         let last = Collected { exporter, started, unix, took, page };
         let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);

@@ -82,6 +82,8 @@ pub struct Config {
     /// How often to collect though nobody asks. Not a setting: the demo does, so that
     /// its pages move.
     pub collect_every: Option<Duration>,
+    /// Up to how many targets the pages draw their last hours.
+    pub history_max_targets: usize,
     /// Whether `/metrics` carries `otel_scope_*` labels.
     pub scope_labels: bool,
     /// What is logged, and how.
@@ -136,6 +138,7 @@ impl Default for Config {
             delivery: DeliverySettings::default(),
             deadline: Duration::from_secs(10),
             collect_every: None,
+            history_max_targets: 500,
             scope_labels: true,
             log: Log::default(),
             warnings: Vec::new(),

@@ -1,5 +1,6 @@
 //! One collection, printed: as JSON for programs, as a table for people.
 
+mod headline;
 mod table;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::snapshot::{Reading, Slot, View};
 use crate::target::AttributeValue;
 
+pub(crate) use headline::Headline;
 pub use table::{Layout, table};
 
 /// The view as one JSON object. Values are numbers, durations seconds, sizes

@@ -8,7 +8,7 @@ use crate::export::exposition::Format;
 use crate::export::otlp::{Round, Signal};
 use crate::snapshot::{BridgeFacts, ExporterName, View};
 
-use super::Bridge;
+use super::{Bridge, History};
 
 /// What the bridge knows, and how its exporters fare. Making one asks no server.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Status {
     pub pull: bool,
     /// The exporter that pushes, where one does.
     pub push: Option<Push>,
+    /// The last hours of the targets.
+    pub history: Arc<History>,
     /// The process, where the bridge measures itself.
     pub own: Option<BridgeFacts>,
 }
@@ -78,6 +80,7 @@ impl Bridge {
             view: self.refresher.known_since(started, seen),
             by_itself: by_itself.map(|(_, unix)| unix),
             collected,
+            history: self.history.clone(),
             pull: self.pull.is_some(),
             push: pushing.map(|pushing| {
                 let rounds = pushing.stats.rounds();

@@ -54,6 +54,7 @@ pub const REQUEST_TIME: Time = Time { min: Duration::from_millis(100), max: Dura
 const WAITING: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(3600) };
 const AGE: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
 const REQUESTS: Count = Count { min: 1, max: 65_536 };
+const TARGETS: Count = Count { min: 0, max: 65_536 };
 /// With fewer, a page in a browser takes all.
 const CONNECTIONS: Count = Count { min: 4, max: 65_536 };
 const BODY: Size = Size { min: 1 << 10, max: 64 << 20 };
@@ -187,6 +188,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         field!(WAITING, config.limits.write_timeout),
         "Time for a client to take a whole response.",
     ),
+    Setting::new(
+        "history_max_targets",
+        field!(TARGETS, config.history_max_targets),
+        "Up to so many targets the pages draw the last hours of users, posts and response times; 0 draws none.",
+    )
+    .details("It takes 6 KiB of memory for each target."),
     Setting::new(
         "compat",
         &Value {

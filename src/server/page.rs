@@ -6,6 +6,7 @@ mod figures;
 mod fleet;
 mod marks;
 mod question;
+mod spark;
 mod target;
 mod words;
 
@@ -48,7 +49,7 @@ const LONGEST_NAME: usize = 120;
 /// The page of all targets, as far as `question` asks for them.
 #[must_use]
 pub fn fleet(status: &Status, question: &Question) -> String {
-    let now = Now { moment: status.now, unix: status.unix };
+    let now = Now::of(status);
     let frame = Frame {
         title: "fedimeter",
         paused: question.paused,
@@ -60,7 +61,7 @@ pub fn fleet(status: &Status, question: &Question) -> String {
 /// The page of one target, and when its endpoints are due.
 #[must_use]
 pub fn target(status: &Status, question: &Question, reading: &Reading<'_>, plan: &Plan) -> String {
-    let now = Now { moment: status.now, unix: status.unix };
+    let now = Now::of(status);
     let title = format!("{} · fedimeter", said(&reading.target.name, LONGEST_NAME));
     let turned = question.paused(!question.paused).href_of(&reading.target.name);
     let frame = Frame { title: &title, paused: question.paused, turned };

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fedimeter::bridge::Status;
+use fedimeter::bridge::{History, Status};
 use fedimeter::endpoint::Endpoint;
 use fedimeter::export::own::BUILD;
 use fedimeter::outcome::ErrorType;
 use fedimeter::server::page::{self, Question};
-use fedimeter::snapshot::{Facts, InstanceV1, Nodeinfo};
+use fedimeter::snapshot::{Facts, InstanceV1, Nodeinfo, View};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -55,6 +55,37 @@ fn pages_are_what_the_golden_files_say() {
     golden("page-fleet.html", &of_fleet(&status, ""));
     golden("page-target.html", &of_target(&status, "mastodon.example"));
     golden("page-no-target.html", &page::no_target(&status, &Question::default(), "mastodn.example"));
+}
+
+/// Lines of the last hours, for as many targets as the setting allows.
+#[test]
+fn the_last_hours_are_lines() {
+    let status = status(fleet());
+    let View { targets, .. } = &*status.view;
+    let drawn = |max_targets: usize| {
+        let history = History::new(max_targets);
+        for minutes in [40, 20, 1] {
+            let (started, unix) = (status.now.before(Duration::from_secs(60 * minutes)), status.unix);
+            history.record(&View { started, unix, targets: targets.clone() });
+        }
+        let status = Status { history: Arc::new(history), ..status.clone() };
+        (of_fleet(&status, ""), of_target(&status, "mastodon.example"))
+    };
+    let (fleet, target) = drawn(targets.len());
+    let users = status.view.readings().find(|r| &*r.target.name == "mastodon.example").unwrap();
+    let users = users.v1().unwrap().users.unwrap().to_string();
+    for (page, lines) in [(&fleet, 3), (&target, 3)] {
+        assert!(page.matches("<svg class=\"spark\"").count() >= lines, "{page}");
+        let (_, words) = page.split_once("aria-label=\"Users, last 40 min: ").unwrap();
+        let words = words.split('"').next().unwrap().replace('\u{202f}', "");
+        assert_eq!(words, users);
+        assert!(page.contains("aria-label=\"Response time, last 40 min: "), "{page}");
+        // No attribute that the policy of the pages forbids.
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
+    }
+    assert!(target.contains(">The last 40 min</h2>"), "{target}");
+    let (fleet, target) = drawn(targets.len() - 1);
+    assert!(!fleet.contains("<svg") && !target.contains("<svg"), "beyond the setting there are none");
 }
 
 #[test]

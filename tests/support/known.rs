@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use fedimeter::bridge::{Collected, Push, Status};
+use fedimeter::bridge::{Collected, History, Push, Status};
 use fedimeter::clock::Moment;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::export::exposition::Format;
@@ -185,6 +185,7 @@ pub fn status(targets: Vec<Known>) -> Status {
         collected: vec![scrape],
         pull: true,
         push: Some(push),
+        history: Arc::new(History::new(100)),
         own: None,
     }
 }

@@ -33,7 +33,10 @@ pub fn trial<P: Send + 'static, E: Ended>(
     needs: Result<P, String>,
     test: impl FnOnce(P) -> E + Send + 'static,
 ) -> Trial {
-    if let Err(reason) = &needs {
+    // One that is not chosen has no reason.
+    if let Err(reason) = &needs
+        && !reason.is_empty()
+    {
         eprintln!("{name} is ignored: {reason}");
     }
     let ignored = needs.is_err();

@@ -1,28 +1,25 @@
 //! The fleet: how many targets are up, how the exporters fare, and a table of
 //! targets, a page at a time.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use crate::bridge::Status;
 use crate::clock::Moment;
-use crate::metrics::{Number, Row, rows};
+use crate::listing::Headline;
 use crate::snapshot::Reading;
 use crate::software::Software;
 
 use super::marks::{endpoints, failing, legend};
 use super::question::{Question, Sort, State};
-use super::words::{Now, apart, counted, grouped};
-use super::{LONGEST_NAME, exporters};
+use super::words::{Now, apart, counted, grouped, span, took};
+use super::{LONGEST_NAME, exporters, spark};
 
 /// Targets on a page: what a browser lays out at once, whatever the fleet's size.
 const PER_PAGE: usize = 100;
 /// Most characters of a software's name and version.
 const LONGEST_SOFTWARE: usize = 60;
-
-/// What a column is read from: the first of these metrics that is there.
-const USERS: [&str; 2] = ["mastodon.instance.users", "nodeinfo.users"];
-const POSTS: [&str; 2] = ["mastodon.instance.statuses", "nodeinfo.local_posts"];
-const ACTIVE: [&str; 2] = ["mastodon.instance.active_users.month", "nodeinfo.active_users.month"];
 
 pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
     let all: Vec<Reading<'_>> = status.view.readings().collect();
@@ -30,7 +27,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
     for reading in &all {
         counts.add(reading);
     }
-    let found = Columns::new().found(&all, question);
+    let found = Order(Headline::new()).found(&all, question);
     let pages = found.len().div_ceil(PER_PAGE).max(1);
     let question = Question { page: question.page.min(pages), ..question.clone() };
     let first = (question.page - 1) * PER_PAGE;
@@ -51,7 +48,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
                     a href=(Question { paused: question.paused, ..Question::default() }.href()) { "Show all" } "."
                 }
             } @else {
-                (table(shown, &question, now))
+                (table(shown, status, &question))
                 (legend())
                 (paging(&question, found.len(), first, shown.len(), pages))
             }
@@ -150,13 +147,6 @@ fn search(question: &Question) -> Markup {
     }
 }
 
-/// The rows of the metric table that the columns show.
-struct Columns {
-    users: Vec<&'static Row>,
-    posts: Vec<&'static Row>,
-    active: Vec<&'static Row>,
-}
-
 /// What a column is sorted by.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -164,13 +154,10 @@ enum Key {
     Name(String),
 }
 
-impl Columns {
-    fn new() -> Columns {
-        let of =
-            |names: [&str; 2]| names.iter().filter_map(|name| rows().find(|row| row.name == *name)).collect();
-        Columns { users: of(USERS), posts: of(POSTS), active: of(ACTIVE) }
-    }
+/// The order of the table.
+struct Order(Headline);
 
+impl Order {
     /// The targets that are asked for, in the order that is asked for. Absent
     /// values come last, whichever way the others are sorted.
     fn found<'a>(&self, all: &[Reading<'a>], question: &Question) -> Vec<Reading<'a>> {
@@ -200,9 +187,9 @@ impl Columns {
                 let software = Software::of(r);
                 Some(Key::Name([software.name?, software.version.unwrap_or_default()].join(" ")))
             }
-            Sort::Users => count(figure(r, &self.users)),
-            Sort::Posts => count(figure(r, &self.posts)),
-            Sort::Active => count(figure(r, &self.active)),
+            Sort::Users => count(self.0.users(r)),
+            Sort::Posts => count(self.0.posts(r)),
+            Sort::Active => count(self.0.active(r)),
             Sort::Endpoints => Some(Key::Count(failing(r).count() as i64)),
             // By age: the longest ago is the largest.
             Sort::Asked => count(asked(r).map(|at| -(at.since(Moment::ORIGIN).as_millis() as i64))),
@@ -218,20 +205,6 @@ fn rank(r: &Reading<'_>) -> u8 {
         (None, _) => 2,
         (Some(true), false) => 3,
     }
-}
-
-/// The first of these metrics that is there.
-fn figure(r: &Reading<'_>, rows: &[&'static Row]) -> Option<i64> {
-    rows.iter().find_map(|row| {
-        let mut found = None;
-        row.points(r, &mut |value, _| {
-            found = match value {
-                Number::Int(n) => Some(n),
-                Number::Float(f) => Some(f as i64),
-            };
-        });
-        found
-    })
 }
 
 /// When the last attempt at any endpoint ended.
@@ -258,8 +231,8 @@ const HEADS: [(Sort, &str, bool); 8] = [
     (Sort::Asked, "Asked", false),
 ];
 
-fn table(shown: &[Reading<'_>], question: &Question, now: Now) -> Markup {
-    let columns = Columns::new();
+fn table(shown: &[Reading<'_>], status: &Status, question: &Question) -> Markup {
+    let headline = Headline::new();
     html! {
         // The roles stay where a narrow screen lays the cells out as cards.
         table.cards role="table" aria-labelledby="targets" {
@@ -275,18 +248,21 @@ fn table(shown: &[Reading<'_>], question: &Question, now: Now) -> Markup {
                     }
                 }
             }
-            tbody role="rowgroup" { @for r in shown { (line(r, &columns, question, now)) } }
+            tbody role="rowgroup" { @for r in shown { (line(r, &headline, status, question)) } }
         }
     }
 }
 
-fn line(r: &Reading<'_>, columns: &Columns, question: &Question, now: Now) -> Markup {
+fn line(r: &Reading<'_>, headline: &Headline, status: &Status, question: &Question) -> Markup {
+    let now = Now::of(status);
     let (class, state) = state_of(r);
     let software = Software::of(r);
-    let number = |title: &str, n: Option<i64>| {
+    let series = status.history.series(&r.target.name, status.now).unwrap_or_default();
+    let number = |title: &str, n: Option<i64>, values: &spark::Values| {
         html! {
             td.n role="cell" data-label=(title) {
                 @match n { Some(n) => (grouped(n)), None => span.none { "–" } }
+                (spark::line(values, spark::SMALL, false, &counts(title, values)))
             }
         }
     };
@@ -305,15 +281,41 @@ fn line(r: &Reading<'_>, columns: &Columns, question: &Question, now: Now) -> Ma
                     }
                 }
             }
-            (number("Users", figure(r, &columns.users)))
-            (number("Posts", figure(r, &columns.posts)))
-            (number("Active in a month", figure(r, &columns.active)))
+            (number("Users", headline.users(r), &series.users))
+            (number("Posts", headline.posts(r), &series.posts))
+            (number("Active in a month", headline.active(r), &[]))
             td role="cell" data-label="Endpoints" { (endpoints(r)) }
             td role="cell" data-label="Asked" {
                 @match asked(r) { Some(at) => (now.since(at)), None => span.none { "–" } }
+                @if let Some(&(_, Some(seconds))) = series.took.last() {
+                    " " span.muted { (took(Duration::from_secs_f64(seconds))) }
+                }
+                (spark::line(&series.took, spark::SMALL, true, &times(&series.took)))
             }
         }
     }
+}
+
+/// What a line of counts says, in words.
+pub(super) fn counts(title: &str, values: &spark::Values) -> String {
+    let Some((lowest, highest)) = spark::extent(values) else { return String::new() };
+    range(title, values, [lowest, highest].map(|n| grouped(n as i64)))
+}
+
+/// What a line of response times says, in words.
+pub(super) fn times(values: &spark::Values) -> String {
+    let Some((lowest, highest)) = spark::extent(values) else { return String::new() };
+    range("Response time", values, [lowest, highest].map(|seconds| took(Duration::from_secs_f64(seconds))))
+}
+
+fn range(title: &str, values: &spark::Values, [lowest, highest]: [String; 2]) -> String {
+    let range = if lowest == highest { lowest } else { format!("{lowest} to {highest}") };
+    format!("{title}, {}: {range}", last(values))
+}
+
+/// The time that values are of.
+pub(super) fn last(values: &spark::Values) -> String {
+    format!("last {}", span(values.first().map_or(0.0, |(age, _)| *age)))
 }
 
 fn paging(question: &Question, found: usize, first: usize, shown: usize, pages: usize) -> Markup {
@@ -335,16 +337,5 @@ fn paging(question: &Question, found: usize, first: usize, shown: usize, pages: 
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_columns_are_read_from_metrics_that_there_are() {
-        let columns = Columns::new();
-        assert!([columns.users, columns.posts, columns.active].iter().all(|rows| rows.len() == 2));
     }
 }

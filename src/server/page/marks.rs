@@ -25,7 +25,7 @@ pub fn legend() -> Markup {
             {
                 span { i class=(class) aria-hidden="true" {} " " (words) }
             }
-            " A server is " em { "up, in part" } " when one of them failed and others were read."
+            " A line is the last hours of a number, or of the response time; it is broken where there was none. A server is " em { "up, in part" } " when one of them failed and others were read."
         }
     }
 }

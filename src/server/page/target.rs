@@ -11,9 +11,9 @@ use crate::refresh::{Next, Plan};
 use crate::snapshot::{Reading, ServedFrom, Slot};
 use crate::target::AttributeValue;
 
-use super::fleet::{asked, state_of};
+use super::fleet::{asked, counts, last, state_of, times};
 use super::words::{Now, apart, bytes, grouped, said, span, took};
-use super::{LONGEST_NAME, Question, exporters, figures};
+use super::{LONGEST_NAME, Question, exporters, figures, spark};
 
 /// Most characters of what a server or the configuration says of one thing.
 const LONGEST: usize = 300;
@@ -29,6 +29,7 @@ pub(super) fn body(status: &Status, question: &Question, r: &Reading<'_>, plan: 
         (exporters::notice(status, now))
         (warnings(r, plan, now))
         (identity(r, now))
+        (history(status, r))
         nav.jump aria-label="On this page" { a href="#endpoints" { "Endpoints" } (figures::links()) }
         section aria-labelledby="endpoints" {
             h2 #endpoints { "Endpoints" }
@@ -60,6 +61,35 @@ fn warnings(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
             p.notice {
                 "The server's rate limit is spent: nothing below " code { "/api" } " is asked for another "
                 (span(plan.held_until.since(now.moment).as_secs_f64())) "."
+            }
+        }
+    }
+}
+
+/// Users, posts and response time over the last hours, where they are kept.
+fn history(status: &Status, r: &Reading<'_>) -> Markup {
+    let Some(series) = status.history.series(&r.target.name, status.now) else { return html! {} };
+    let drawn = |title: &str, values: &spark::Values, is_from_zero: bool, words: String| {
+        html! {
+            @if spark::extent(values).is_some() {
+                figure {
+                    figcaption { (title) }
+                    (spark::line(values, spark::LARGE, is_from_zero, &words))
+                    p.muted { (words.split_once(": ").map_or("", |(_, range)| range)) }
+                }
+            }
+        }
+    };
+    let figures = [
+        drawn("Users", &series.users, false, counts("Users", &series.users)),
+        drawn("Posts", &series.posts, false, counts("Posts", &series.posts)),
+        drawn("Response time", &series.took, true, times(&series.took)),
+    ];
+    html! {
+        @if figures.iter().any(|figure| !figure.0.is_empty()) {
+            section aria-labelledby="history" {
+                h2 #history { "The " (last(&series.took)) }
+                div.history { @for figure in figures { (figure) } }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, Render, html};
 
+use crate::bridge::Status;
 use crate::clean::one_line;
 use crate::clock::Moment;
 
@@ -52,6 +53,11 @@ pub struct Now {
 }
 
 impl Now {
+    /// That of a status.
+    pub fn of(status: &Status) -> Now {
+        Now { moment: status.now, unix: status.unix }
+    }
+
     /// `3 min ago`, with the exact time behind it.
     pub fn ago(self, unix: f64) -> Markup {
         let age = self.unix - unix;
