@@ -21,84 +21,104 @@ mod page;
 mod pipeline;
 mod programs;
 mod prometheus;
+mod proxies;
 mod rules;
 mod scrape;
 mod telemetry;
 mod written;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Trial};
 
-use programs::{Program, Programs};
+use programs::{APACHE, BROWSER, CADDY, COLLECTOR, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program};
 use support::trial::trial;
 
 fn main() {
     let mut arguments = Arguments::from_args();
     // Most of the time they wait.
     arguments.test_threads.get_or_insert(4);
-    let programs = if arguments.list { Programs::none() } else { Programs::get() };
-    let Programs { collector, prometheus, promtool, mock, browser } = &programs;
-    let all = collector.clone().and_then(|c| Ok((c, prometheus.clone()?, mock.clone()?)));
+    let all = Scenarios { arguments: arguments.clone() };
     let trials = vec![
         // The longest first.
-        two("the_back_end_is_away_for_a_minute", collector, mock, outage::of_the_back_end),
-        two("the_collector_is_away", collector, mock, outage::of_the_collector),
-        two(
+        all.two("the_back_end_is_away_for_a_minute", &COLLECTOR, &MOCK, outage::of_the_back_end),
+        all.two("the_collector_is_away", &COLLECTOR, &MOCK, outage::of_the_collector),
+        all.two(
             "the_collector_is_away_and_the_bridge_is_killed",
-            collector,
-            mock,
+            &COLLECTOR,
+            &MOCK,
             outage::of_the_collector_and_a_killed_bridge,
         ),
-        two("prometheus_is_away", prometheus, mock, outage::of_prometheus),
-        one("dashboards_show_the_demo", prometheus, dashboards::show_the_demo),
-        one("dashboards_know_a_week", promtool, dashboards::know_a_week),
-        two("collector_over_grpc", collector, mock, pipeline::over_grpc),
-        two("collector_over_http_with_gzip", collector, mock, pipeline::over_http_with_gzip),
-        two("collector_with_a_client_certificate", collector, mock, pipeline::with_a_client_certificate),
-        two("collector_gets_logs_and_traces", collector, mock, telemetry::logs_and_traces_arrive),
-        two("prometheus_over_otlp", prometheus, mock, pipeline::into_prometheus),
-        two("prometheus_scrapes", prometheus, mock, scrape::by_prometheus),
-        one("what_went_away_is_stale", prometheus, scrape::what_went_away_is_stale),
-        two("a_dead_server_leaves_no_number", prometheus, mock, scrape::a_dead_server_leaves_no_number),
-        two("promtool_has_no_advice", prometheus, promtool, scrape::promtool_has_no_advice),
-        two("collector_scrapes", collector, mock, scrape::by_a_collector),
-        one("two_thousand_servers", collector, fleet::of_two_thousand),
-        one("configurations_are_valid", collector, configurations::are_valid),
-        two("agent_sends_otlp", collector, mock, configurations::agent_sends_otlp),
-        trial("agent_writes_to_prometheus", all.clone(), |(collector, prometheus, mock)| {
-            configurations::agent_writes_to_prometheus(&collector, &prometheus, &mock);
-        }),
-        trial("agent_keeps_the_order", all, |(collector, prometheus, mock)| {
-            configurations::agent_keeps_the_order(&collector, &prometheus, &mock);
-        }),
-        two(
+        all.two("prometheus_is_away", &PROMETHEUS, &MOCK, outage::of_prometheus),
+        all.one("dashboards_show_the_demo", &PROMETHEUS, dashboards::show_the_demo),
+        all.one("dashboards_know_a_week", &PROMTOOL, dashboards::know_a_week),
+        all.two("collector_over_grpc", &COLLECTOR, &MOCK, pipeline::over_grpc),
+        all.two("collector_over_http_with_gzip", &COLLECTOR, &MOCK, pipeline::over_http_with_gzip),
+        all.two(
+            "collector_with_a_client_certificate",
+            &COLLECTOR,
+            &MOCK,
+            pipeline::with_a_client_certificate,
+        ),
+        all.two("collector_gets_logs_and_traces", &COLLECTOR, &MOCK, telemetry::logs_and_traces_arrive),
+        all.two("prometheus_over_otlp", &PROMETHEUS, &MOCK, pipeline::into_prometheus),
+        all.two("prometheus_scrapes", &PROMETHEUS, &MOCK, scrape::by_prometheus),
+        all.one("what_went_away_is_stale", &PROMETHEUS, scrape::what_went_away_is_stale),
+        all.two("a_dead_server_leaves_no_number", &PROMETHEUS, &MOCK, scrape::a_dead_server_leaves_no_number),
+        all.two("promtool_has_no_advice", &PROMETHEUS, &PROMTOOL, scrape::promtool_has_no_advice),
+        all.two("collector_scrapes", &COLLECTOR, &MOCK, scrape::by_a_collector),
+        all.one("two_thousand_servers", &COLLECTOR, fleet::of_two_thousand),
+        all.one("configurations_are_valid", &COLLECTOR, configurations::are_valid),
+        all.two("agent_sends_otlp", &COLLECTOR, &MOCK, configurations::agent_sends_otlp),
+        all.three("agent_writes_to_prometheus", configurations::agent_writes_to_prometheus),
+        all.three("agent_keeps_the_order", configurations::agent_keeps_the_order),
+        all.two(
             "grafana_cloud_gets_its_password",
-            collector,
-            mock,
+            &COLLECTOR,
+            &MOCK,
             configurations::grafana_cloud_gets_its_password,
         ),
-        two("each_server_is_a_resource", collector, mock, configurations::each_server_is_a_resource),
-        one("rules_hold_by_promtool", promtool, rules::hold_by_promtool),
-        one("rules_are_evaluated", prometheus, rules::are_evaluated),
-        one("pages_in_a_browser", browser, page::in_a_browser),
-        two("collector_has_a_page", collector, mock, configurations::stands_on_a_page),
+        all.two("each_server_is_a_resource", &COLLECTOR, &MOCK, configurations::each_server_is_a_resource),
+        all.one("rules_hold_by_promtool", &PROMTOOL, rules::hold_by_promtool),
+        all.one("rules_are_evaluated", &PROMETHEUS, rules::are_evaluated),
+        all.one("pages_in_a_browser", &BROWSER, page::in_a_browser),
+        all.one("pages_behind_nginx", &NGINX, proxies::nginx),
+        all.one("pages_behind_apache", &APACHE, proxies::apache),
+        all.one("pages_behind_caddy", &CADDY, proxies::caddy),
+        all.two("collector_has_a_page", &COLLECTOR, &MOCK, configurations::stands_on_a_page),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// A scenario that needs one program.
-fn one(name: &str, program: &Program, scenario: fn(&std::path::Path)) -> Trial {
-    trial(name, program.clone(), move |program: PathBuf| scenario(&program))
+/// Makes what the chosen scenarios need, and nothing else: a build takes minutes.
+struct Scenarios {
+    arguments: Arguments,
 }
 
-/// A scenario that needs two.
-fn two(
-    name: &str,
-    first: &Program,
-    second: &Program,
-    scenario: fn(&std::path::Path, &std::path::Path),
-) -> Trial {
-    let both = first.clone().and_then(|first| Ok((first, second.clone()?)));
-    trial(name, both, move |(first, second): (PathBuf, PathBuf)| scenario(&first, &second))
+impl Scenarios {
+    /// The program, where this scenario runs.
+    fn program(&self, name: &str, program: &Lazy) -> Program {
+        let Arguments { filter, exact, skip, list, .. } = &self.arguments;
+        let is_named = |part: &String| if *exact { name == part } else { name.contains(part.as_str()) };
+        let is_chosen = !list && filter.as_ref().is_none_or(is_named) && !skip.iter().any(is_named);
+        if is_chosen { (*program).clone() } else { Err(String::new()) }
+    }
+
+    /// A scenario that needs one program.
+    fn one(&self, name: &str, program: &Lazy, scenario: fn(&Path)) -> Trial {
+        trial(name, self.program(name, program), move |program: PathBuf| scenario(&program))
+    }
+
+    /// A scenario that needs two.
+    fn two(&self, name: &str, first: &Lazy, second: &Lazy, scenario: fn(&Path, &Path)) -> Trial {
+        let both = self.program(name, first).and_then(|first| Ok((first, self.program(name, second)?)));
+        trial(name, both, move |(first, second): (PathBuf, PathBuf)| scenario(&first, &second))
+    }
+
+    /// A scenario that needs a Collector, a Prometheus and a server.
+    fn three(&self, name: &str, scenario: fn(&Path, &Path, &Path)) -> Trial {
+        let program = |program| self.program(name, program);
+        let all = program(&COLLECTOR).and_then(|c| Ok((c, program(&PROMETHEUS)?, program(&MOCK)?)));
+        trial(name, all, move |(a, b, c): (PathBuf, PathBuf, PathBuf)| scenario(&a, &b, &c))
+    }
 }

@@ -4,48 +4,35 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::support::venv::venv;
 
 /// A program, or why it cannot be had.
 pub type Program = Result<PathBuf, String>;
 
-const PROMETHEUS: &str = "github.com/prometheus/prometheus";
+const PROMETHEUS_MODULE: &str = "github.com/prometheus/prometheus";
 const PROMETHEUS_VERSION: &str = "v0.316.0";
 const BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.161.0";
-const COLLECTOR: &str = include_str!("collector.yaml");
-const MOCK: &str = "mastodon_mock==0.6.1";
+const COLLECTOR_PARTS: &str = include_str!("collector.yaml");
+const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
+const MASTODON_MOCK: &str = "mastodon_mock==0.6.1";
 
-/// What there is to start.
-#[derive(Clone)]
-pub struct Programs {
-    pub collector: Program,
-    pub prometheus: Program,
-    pub promtool: Program,
-    /// `mastodon_mock`.
-    pub mock: Program,
-    /// The driver's `node_modules`, beside a Node.js and a Chromium.
-    pub browser: Program,
-}
+/// A program that is made when a scenario needs it.
+pub type Lazy = LazyLock<Program>;
 
-impl Programs {
-    /// Builds what is missing. Takes minutes the first time.
-    pub fn get() -> Programs {
-        Programs {
-            collector: collector(),
-            prometheus: prometheus("prometheus"),
-            promtool: prometheus("promtool"),
-            mock: venv("mastodon-mock", &[MOCK]).map(|python| python.with_file_name("mastodon_mock")),
-            browser: browser(),
-        }
-    }
-
-    /// None, for a list of the tests.
-    pub fn none() -> Programs {
-        let none = || Err("only listed".to_owned());
-        Programs { collector: none(), prometheus: none(), promtool: none(), mock: none(), browser: none() }
-    }
-}
+pub static COLLECTOR: Lazy = LazyLock::new(collector);
+pub static PROMETHEUS: Lazy = LazyLock::new(|| prometheus("prometheus"));
+pub static PROMTOOL: Lazy = LazyLock::new(|| prometheus("promtool"));
+/// `mastodon_mock`.
+pub static MOCK: Lazy = LazyLock::new(|| {
+    venv("mastodon-mock", &[MASTODON_MOCK]).map(|python| python.with_file_name("mastodon_mock"))
+});
+/// The driver's `node_modules`, beside a Node.js and a Chromium.
+pub static BROWSER: Lazy = LazyLock::new(browser);
+pub static NGINX: Lazy = LazyLock::new(|| installed("nginx"));
+pub static APACHE: Lazy = LazyLock::new(|| installed("apache2"));
+pub static CADDY: Lazy = LazyLock::new(caddy);
 
 /// `target/e2e`.
 pub fn directory() -> PathBuf {
@@ -61,7 +48,7 @@ pub fn root() -> &'static Path {
 /// its pages. Prometheus 3.N is v0.3NN of the module.
 fn prometheus(name: &str) -> Program {
     let bin = directory().join("bin");
-    let program = format!("{PROMETHEUS}/cmd/{name}@{PROMETHEUS_VERSION}");
+    let program = format!("{PROMETHEUS_MODULE}/cmd/{name}@{PROMETHEUS_VERSION}");
     kept(&bin.join(name), &program, || {
         let go = ["install", "-ldflags=-s -w", "-tags=netgo,remove_all_sd", &program];
         run(Command::new("go").args(go).env("GOBIN", &bin))
@@ -73,10 +60,10 @@ fn collector() -> Program {
     let bin = directory.join("bin");
     let sources = directory.join("collector");
     let built = sources.join("otelcol");
-    kept(&built, &format!("{BUILDER}\n{COLLECTOR}"), || {
+    kept(&built, &format!("{BUILDER}\n{COLLECTOR_PARTS}"), || {
         run(Command::new("go").args(["install", BUILDER]).env("GOBIN", &bin))?;
         let manifest = directory.join("collector.yaml");
-        let written = fs::write(&manifest, COLLECTOR.replace("OUTPUT", &sources.display().to_string()));
+        let written = fs::write(&manifest, COLLECTOR_PARTS.replace("OUTPUT", &sources.display().to_string()));
         written.map_err(|e| format!("cannot write {}: {e}", manifest.display()))?;
         // Its versions are not all the builder's own.
         let lenient = ["--skip-strict-versioning", "--ldflags=-s -w", "--config"];
@@ -96,6 +83,20 @@ fn browser() -> Program {
         let npm = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"];
         run(Command::new("npm").args(npm).current_dir(&directory))
     })
+}
+
+fn caddy() -> Program {
+    let bin = directory().join("bin");
+    kept(&bin.join("caddy"), CADDY_MODULE, || {
+        run(Command::new("go").args(["install", "-ldflags=-s -w", CADDY_MODULE]).env("GOBIN", &bin))
+    })
+}
+
+/// A program of the distribution, which may stand where only administrators look.
+fn installed(name: &str) -> Program {
+    let places = [PathBuf::from(name), Path::new("/usr/sbin").join(name)];
+    let found = places.iter().find(|place| Command::new(place).arg("-v").output().is_ok());
+    found.cloned().ok_or_else(|| format!("{name} is not installed"))
 }
 
 /// What was made before from the same, or is made now.

@@ -1,0 +1,148 @@
+//! The pages below a path of a real proxy, configured as docs/page.md says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use reqwest::Url;
+
+use crate::bench::{RUNTIME, eventually, free_address, get};
+use crate::programs::root;
+use crate::support::http;
+use crate::support::program::Serving;
+
+/// Where the page says that the bridge is, and below which path.
+const BRIDGE: &str = "127.0.0.1:9464";
+const PREFIX: &str = "/fedimeter/";
+
+/// nginx: `location` with a slash at its end.
+pub fn nginx(program: &Path) {
+    through("nginx", |snippet, address, folder| {
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|what| format!("{what}_temp_path {}/{what};", folder.display()));
+        let text = format!(
+            "daemon off;\nmaster_process off;\npid {0}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{1}\naccess_log off;\n\
+             server {{\nlisten {address};\n{snippet}}}\n}}\n",
+            folder.display(),
+            temporary.join("\n"),
+        );
+        let file = written(folder, &text);
+        let mut command = Command::new(program);
+        command.args(["-p", folder.to_str().unwrap(), "-c", &file]);
+        command
+    });
+}
+
+/// Apache: `ProxyPass`.
+pub fn apache(program: &Path) {
+    through("apache", |snippet, address, folder| {
+        let modules = ["mpm_event", "authz_core", "proxy", "proxy_http"]
+            .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"));
+        let text = format!(
+            "ServerRoot {0}\nDefaultRuntimeDir {0}\nPidFile {0}/pid\nListen {address}\nServerName localhost\n\
+             User www-data\nGroup www-data\nErrorLog /dev/stderr\n{1}{snippet}",
+            folder.display(),
+            modules.concat(),
+        );
+        let file = written(folder, &text);
+        let mut command = Command::new(program);
+        command.args(["-f", &file, "-DFOREGROUND"]);
+        command
+    });
+}
+
+/// Caddy: `handle_path`.
+pub fn caddy(program: &Path) {
+    through("caddy", |snippet, address, folder| {
+        let text = format!("{{\nadmin off\nauto_https off\n}}\nhttp://{address} {{\n{snippet}}}\n");
+        let file = written(folder, &text);
+        let mut command = Command::new(program);
+        command.args(["run", "--adapter", "caddyfile", "--config", &file]).env("HOME", folder);
+        command
+    });
+}
+
+fn written(folder: &Path, text: &str) -> String {
+    let file = folder.join("configuration");
+    fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+/// A proxy, until it is dropped.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What docs/page.md says of a proxy.
+fn snippet(name: &str) -> String {
+    let page = fs::read_to_string(root().join("docs/page.md")).unwrap();
+    let (_, rest) =
+        page.split_once(&format!("```{name}\n")).unwrap_or_else(|| panic!("no example of {name}"));
+    rest.split("```").next().unwrap().to_owned()
+}
+
+/// Follows every link from the first page on: each stays below the path, and is there.
+fn through(name: &str, command: impl FnOnce(&str, &str, &Path) -> Command) {
+    let demo = Serving::start(&["demo", "--listen", "127.0.0.1:0"], &[]);
+    let bridge = demo.url();
+    eventually("the bridge collects", || get(&format!("{bridge}/-/ready")));
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let snippet = snippet(name).replace(BRIDGE, bridge.trim_start_matches("http://"));
+    let mut command = command(&snippet, &address, folder.path());
+    let proxy = Proxy(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap());
+    let start = Url::parse(&format!("http://{address}{PREFIX}")).unwrap();
+    eventually("the proxy answers", || get(start.as_str()));
+
+    let mut waiting = vec![start.clone()];
+    let mut seen: BTreeSet<String> = [start.to_string()].into();
+    while let Some(url) = waiting.pop() {
+        assert!(url.path().starts_with(PREFIX), "{url} leads away");
+        let response = RUNTIME.block_on(async { http::client().get(url.clone()).send().await }).unwrap();
+        assert_eq!(response.status(), 200, "{url}");
+        let is_page = response.headers()["content-type"].to_str().unwrap().starts_with("text/html");
+        let body = RUNTIME.block_on(response.text()).unwrap();
+        if !is_page {
+            continue;
+        }
+        for link in links(&body) {
+            let mut next = url.join(&link).unwrap();
+            next.set_fragment(None);
+            // Views of the table are many, and one is as good as another.
+            let is_view =
+                next.query().is_some_and(|query| query.contains("sort=") || query.contains("state="));
+            if !is_view && seen.insert(next.to_string()) {
+                waiting.push(next);
+            }
+        }
+    }
+    let paths: BTreeSet<&str> = seen.iter().map(|url| url.split_once(PREFIX).unwrap().1).collect();
+    for expected in ["", "style.css", "icon.svg", "metrics", "api/v1/targets", "-/healthy", "-/ready"] {
+        assert!(paths.contains(expected), "{expected:?} is not linked: {paths:?}");
+    }
+    // Names of targets are URLs, whose slashes proxies decode or refuse in a path.
+    let targets: Vec<&&str> = paths.iter().filter(|path| path.starts_with("target?")).collect();
+    assert!(targets.iter().filter(|path| path.contains("http%3A%2F%2F")).count() >= 6, "{targets:?}");
+    let found = get(&format!("{start}?q=art.localhost&refresh=off")).unwrap();
+    assert!(found.contains("1 to 1 of"), "the search finds one");
+    drop(proxy);
+}
+
+/// What a page links to and loads.
+fn links(html: &str) -> Vec<String> {
+    let values = |attribute: &str| {
+        let start = format!(" {attribute}=\"");
+        let parts = html.split(&start).skip(1);
+        parts
+            .filter_map(|rest| rest.split('"').next())
+            .map(|link| link.replace("&amp;", "&"))
+            .collect::<Vec<_>>()
+    };
+    [values("href"), values("src"), values("action")].concat()
+}
