@@ -10,11 +10,12 @@ use fedimeter::metrics::rows;
 use fedimeter::outcome::ErrorType;
 use fedimeter::{catalogue, cli};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/numbers.md",
     "docs/servers.md",
     "docs/tokens.md",
     "docs/troubleshooting.md",
