@@ -17,8 +17,13 @@ Targets given as arguments replace those of `FEDIMETER_TARGETS` and `MASTODON_HO
 `--collect`, `--account`, `--token-file` and `--token-env` are about targets given as arguments or variables, not \
 about those of the file. A server that is given twice is an error.
 
-`fedimeter check --config FILE` shows every error with its line, or the effective configuration. It touches no \
-network. Tokens never stand in the file: it names where they are.
+`fedimeter init HOST…` asks servers what they offer and writes a commented file. `fedimeter check --config FILE` \
+shows every error with its line, or the effective configuration; it touches no network. `--config -` reads the file \
+from standard input. Tokens never stand in the file: it names where they are.
+
+For editors there is a JSON Schema: `fedimeter schema > fedimeter.schema.json` writes it. Editors that know the YAML \
+language server complete keys and mark errors in a file that begins with \
+`# yaml-language-server: $schema=fedimeter.schema.json`.
 
 ```yaml
 listen: 127.0.0.1:9464

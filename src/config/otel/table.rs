@@ -169,7 +169,9 @@ tracer_provider:
 
 Everything else is an error with its path, and fedimeter does not start. So is a value that would be ignored with a warning in a variable. A file of a later minor version is read the same way: what that version adds is an error, and the rest means what it meant.
 
-`${NAME}`, `${env:NAME}` and `${NAME:-default}` in values are replaced by environment variables, and `$$` is a dollar. A variable cannot change the structure of the file.
+`${NAME}`, `${env:NAME}` and `${NAME:-default}` in values are replaced by environment variables, and `$$` is a dollar. A variable cannot change the structure of the file. In a header, a variable that is not set is an error, because the receiver would get an empty password; `${NAME:-}` allows it.
+
+`OTEL_*` variables that are set beside the file are named in a warning. Messages name the file and its keys: `tls.ca_file (in otel.yaml)`.
 "#;
 
 /// docs/environment.md.
