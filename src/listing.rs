@@ -75,8 +75,3 @@ fn endpoint(slot: &Slot) -> Value {
         "reason": slot.reason.as_deref(),
     })
 }
-
-/// Metrics about the asking itself: in the table the endpoints' lines say the same.
-pub(crate) fn is_about_asking(name: &str) -> bool {
-    name.starts_with("fedimeter.endpoint.") || name == "fedimeter.target.up"
-}

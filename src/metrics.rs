@@ -15,7 +15,7 @@ pub mod uncounted;
 
 pub use absence::{Absence, in_words};
 pub use bridge::of;
-pub use row::{Emit, Kind, Label, Number, Read, Row, Stability, Timing, Unless};
+pub use row::{Emit, Kind, Label, Number, Read, Row, ShownAs, Stability, Timing, Unless};
 
 use row::{emit_tally, gauge};
 

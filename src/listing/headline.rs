@@ -2,13 +2,8 @@
 
 use std::fmt;
 
-use crate::metrics::{Number, Row, rows};
+use crate::metrics::{Number, Row, ShownAs, rows};
 use crate::snapshot::Reading;
-
-/// What a number is read from: the first of these metrics that is there.
-const USERS: [&str; 2] = ["mastodon.instance.users", "nodeinfo.users"];
-const POSTS: [&str; 2] = ["mastodon.instance.statuses", "nodeinfo.local_posts"];
-const ACTIVE: [&str; 2] = ["mastodon.instance.active_users.month", "nodeinfo.active_users.month"];
 
 /// The rows of the metric table that have these numbers.
 pub(crate) struct Headline {
@@ -25,9 +20,8 @@ impl fmt::Debug for Headline {
 
 impl Headline {
     pub fn new() -> Headline {
-        let of =
-            |names: [&str; 2]| names.iter().filter_map(|name| rows().find(|row| row.name == *name)).collect();
-        Headline { users: of(USERS), posts: of(POSTS), active: of(ACTIVE) }
+        let of = |shown| rows().filter(|row| row.shown == shown).collect();
+        Headline { users: of(ShownAs::Users), posts: of(ShownAs::Posts), active: of(ShownAs::ActiveUsers) }
     }
 
     /// Users, if the target says how many.

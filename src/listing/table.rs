@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use crate::clean::one_line;
-use crate::metrics::{Number, rows};
+use crate::metrics::{Number, ShownAs, rows};
 use crate::outcome::Outcome;
 use crate::snapshot::{Reading, Slot, View};
 
-use super::{is_about_asking, label};
+use super::label;
 
 /// The narrowest that a name becomes: what is cut further says nothing.
 const MIN_NAME: usize = 20;
@@ -70,7 +70,7 @@ struct Line {
 
 fn lines(r: &Reading<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    for row in rows().filter(|row| !is_about_asking(row.name)) {
+    for row in rows().filter(|row| row.shown != ShownAs::Asking) {
         row.points(r, &mut |value, labels| {
             let instant = if row.name.ends_with(".timestamp") { instant(value) } else { None };
             let said = match instant {

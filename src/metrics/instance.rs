@@ -6,7 +6,7 @@ use crate::snapshot::{ActivityWeek, Nodeinfo, Reading};
 use crate::software::Software;
 
 use super::uncounted::Figure;
-use super::{Read, Row, gauge};
+use super::{Read, Row, ShownAs, gauge};
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
@@ -20,6 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         "v1 `stats.user_count`; NodeInfo `usage.users.total` of a Mastodon without v1",
         Read::Int(|r| total(r, Figure::V1Users, Figure::Users)),
     )
+    .shown(ShownAs::Users)
     .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
     .unless(no_users),
     gauge(
@@ -29,6 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         "v1 `stats.status_count`; NodeInfo `usage.localPosts` of a Mastodon without v1",
         Read::Int(|r| total(r, Figure::V1Statuses, Figure::Posts)),
     )
+    .shown(ShownAs::Posts)
     .from(&[Endpoint::InstanceV1, Endpoint::Nodeinfo])
     .unless(no_statuses),
     gauge(
@@ -47,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         "v2 `usage.users.active_month`",
         Read::Int(|r| Figure::V2Month.counted(r)),
     )
+    .shown(ShownAs::ActiveUsers)
     .from(&[Endpoint::InstanceV2])
     .unless(|r| Figure::V2Month.withheld(r)),
     gauge(

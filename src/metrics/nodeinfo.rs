@@ -3,7 +3,7 @@
 use crate::endpoint::Endpoint;
 
 use super::uncounted::Figure;
-use super::{Read, Row, gauge};
+use super::{Read, Row, ShownAs, gauge};
 
 const FROM: &[Endpoint] = &[Endpoint::Nodeinfo];
 
@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         "`usage.users.total`",
         Read::Int(|r| Figure::Users.counted(r)),
     )
+    .shown(ShownAs::Users)
     .from(FROM)
     .unless(|r| Figure::Users.withheld(r)),
     gauge(
@@ -24,6 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         "`usage.users.activeMonth`",
         Read::Int(|r| Figure::Month.counted(r)),
     )
+    .shown(ShownAs::ActiveUsers)
     .from(FROM)
     .unless(|r| Figure::Month.withheld(r)),
     gauge(
@@ -51,6 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         "`usage.localPosts`",
         Read::Int(|r| Figure::Posts.counted(r)),
     )
+    .shown(ShownAs::Posts)
     .from(FROM)
     .unless(|r| Figure::Posts.withheld(r)),
     gauge(

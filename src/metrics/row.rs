@@ -162,8 +162,27 @@ pub struct Row {
     pub from: &'static [Endpoint],
     /// Why it has no point although all was read, where the row knows that.
     pub unless: Option<Unless>,
+    /// What pages and tables show it as.
+    pub shown: ShownAs,
     /// How it is read.
     pub read: Read,
+}
+
+/// What pages and tables show a row as: they choose rows by it, never by their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownAs {
+    /// One of the target's figures.
+    Figure,
+    /// How asking the target went, which a table has a line for each endpoint of.
+    Asking,
+    /// What the target is.
+    Software,
+    /// The target's users; of several rows with a point the first.
+    Users,
+    /// The same, of its posts.
+    Posts,
+    /// The same, of its active users.
+    ActiveUsers,
 }
 
 impl Row {
@@ -309,6 +328,7 @@ pub(super) const fn gauge(
         optional: &[],
         from: &[],
         unless: None,
+        shown: ShownAs::Figure,
         read,
     }
 }
@@ -324,6 +344,10 @@ impl Row {
 
     pub(super) const fn from(self, from: &'static [Endpoint]) -> Row {
         Row { from, ..self }
+    }
+
+    pub(super) const fn shown(self, shown: ShownAs) -> Row {
+        Row { shown, ..self }
     }
 
     pub(super) const fn unless(self, why: Unless) -> Row {

@@ -8,7 +8,7 @@ use crate::snapshot::{RateLimit, Reading, Slot};
 use crate::software::Software;
 use crate::target::Target;
 
-use super::{Emit, Label, Read, Row, gauge};
+use super::{Emit, Label, Read, Row, ShownAs, gauge};
 
 const ENDPOINT: &str = "fedimeter.endpoint.name";
 const ERROR: &str = "error.type";
@@ -21,6 +21,7 @@ pub(super) const ROWS: &[Row] = &[
         "the outcomes of v2 instance, v1 instance and NodeInfo",
         Read::Int(|r| r.up().map(i64::from)),
     )
+    .shown(ShownAs::Asking)
     .unless(up_is_unknown),
     gauge(
         "fedimeter.target.info",
@@ -29,6 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         "NodeInfo `software`, v2 and v1 `version`; v2 `domain`, v1 `uri`",
         Read::Ints(info, |_| 1),
     )
+    .shown(ShownAs::Software)
     .from(&[Endpoint::Nodeinfo, Endpoint::InstanceV2, Endpoint::InstanceV1])
     .by(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"])
     .optional(&["fediverse.domain", "fediverse.software.name", "fediverse.software.version"]),
@@ -48,6 +50,7 @@ pub(super) const ROWS: &[Row] = &[
             endpoints,
         ),
     )
+    .shown(ShownAs::Asking)
     .unless(could_not_ask)
     .by(&[ENDPOINT]),
     gauge(
@@ -57,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         "the outcome of the endpoint's last attempt",
         Read::Ints(failing, endpoints),
     )
+    .shown(ShownAs::Asking)
     .unless(nothing_fails)
     .by(&[ERROR, ENDPOINT]),
     gauge(
@@ -66,6 +70,7 @@ pub(super) const ROWS: &[Row] = &[
         "the outcomes of the endpoint's attempts",
         Read::Counts(failures, |t| endpoints(t) * ErrorType::ALL.len()),
     )
+    .shown(ShownAs::Asking)
     .unless(never_failed)
     .by(&[ERROR, ENDPOINT]),
     gauge(
@@ -75,6 +80,7 @@ pub(super) const ROWS: &[Row] = &[
         "the bridge's clock at the end of the last successful attempt",
         Read::Floats(|r, emit| details(r, emit, |slot| slot.last_success), endpoints),
     )
+    .shown(ShownAs::Asking)
     .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),
@@ -85,6 +91,7 @@ pub(super) const ROWS: &[Row] = &[
         "the bridge's clock",
         Read::Floats(|r, emit| details(r, emit, duration), endpoints),
     )
+    .shown(ShownAs::Asking)
     .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),
@@ -106,6 +113,7 @@ pub(super) const ROWS: &[Row] = &[
             endpoints,
         ),
     )
+    .shown(ShownAs::Asking)
     .unless(no_details)
     .by(&[ENDPOINT])
     .on(DETAILS),

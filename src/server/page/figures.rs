@@ -3,8 +3,8 @@
 
 use maud::{Markup, html};
 
-use crate::listing::{is_about_asking, label};
-use crate::metrics::{FAMILIES, Label, Number, Row, in_words};
+use crate::listing::label;
+use crate::metrics::{FAMILIES, Label, Number, Row, ShownAs, in_words};
 use crate::snapshot::Reading;
 
 use super::words::{Now, apart, bytes, grouped, said};
@@ -32,11 +32,11 @@ pub(super) fn families(r: &Reading<'_>, now: Now) -> Markup {
         @for (title, rows) in about_targets() {
             section.family aria-labelledby=(anchor(title)) {
                 h3 id=(anchor(title)) { (title) }
-                (family(r, rows.iter().filter(|row| !is_about_asking(row.name)), now))
-                @if rows.iter().any(|row| is_about_asking(row.name)) {
+                (family(r, rows.iter().filter(|row| row.shown != ShownAs::Asking), now))
+                @if rows.iter().any(|row| row.shown == ShownAs::Asking) {
                     details {
                         summary { "How the asking went, as numbers" }
-                        (family(r, rows.iter().filter(|row| is_about_asking(row.name)), now))
+                        (family(r, rows.iter().filter(|row| row.shown == ShownAs::Asking), now))
                     }
                 }
             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::bridge::Status;
 use crate::listing::label;
-use crate::metrics::rows;
+use crate::metrics::{ShownAs, rows};
 use crate::outcome::Outcome;
 use crate::refresh::{Next, Plan};
 use crate::snapshot::{Reading, ServedFrom, Slot};
@@ -135,7 +135,7 @@ fn identity(r: &Reading<'_>, now: Now) -> Markup {
 /// What the info metric says: software, version, account domain.
 fn of_server(r: &Reading<'_>) -> Markup {
     let mut parts: Vec<(&'static str, String)> = Vec::new();
-    for row in rows().filter(|row| row.name == "fedimeter.target.info") {
+    for row in rows().filter(|row| row.shown == ShownAs::Software) {
         row.points(r, &mut |_, labels| {
             parts.extend(labels.iter().map(|(key, value)| (*key, label(value).into_owned())));
         });
