@@ -16,14 +16,9 @@ local alerts =
 
 (import 'mixin/config.libsonnet')
 + (import 'mixin/rules.libsonnet')
++ (import 'mixin/dashboards.libsonnet')
 + alerts
 + {
-  grafanaDashboards+:: {
-    'fedimeter-instance.json': import 'instance.json',
-    'fedimeter-fleet.json': import 'fleet.json',
-    'fedimeter-bridge.json': import 'bridge.json',
-  },
-
   prometheusAlerts+:: {
     groups: [
       group {

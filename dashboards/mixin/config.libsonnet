@@ -8,13 +8,14 @@
     // 'cluster'. It becomes a variable of the dashboards.
     clusterLabel: '',
     // Labels that stay on alerts about servers, and variables of Fleet: attributes
-    // of your targets. Series without them are not affected.
+    // of your targets. Fleet compares servers by the first two. Series without them
+    // are not affected.
     attributes: ['customer', 'region', 'team'],
 
     // Where alerts link to: Grafana, and a page with a heading for each alert.
     grafanaUrl: 'http://127.0.0.1:3000',
     runbookUrl: 'https://docs.rs/fedimeter/latest/fedimeter/runbook/index.html',
-    // The beginning of the dashboards' uids, for the links of alerts.
+    // The beginning of the dashboards' uids, and so of links to them.
     dashboardUidPrefix: 'fedimeter-',
 
     // Whether servers belong to others: a failing server is then a `warning`, not
@@ -53,6 +54,9 @@
     // Growth of one kind of storage in a week.
     storageGrowthRatio: 1.25,
     storageGrowthBytes: 5 * 1024 * 1024 * 1024,
+    // Storage is predicted for so many days, at the rate of the days before.
+    storagePredictionDays: 30,
+    storageTrendDays: 7,
     // A wave of sign-ups: at least so many, and so many times what is usual for
     // these hours of the week.
     waveHourUsers: 10,

@@ -55,6 +55,12 @@ local promql = import 'promql.libsonnet';
       p.max(p.of('mastodon_admin_reports_open'), ['mastodon_report_category']),
     ],
 
+    local storage(expr) = p.max(expr, ['mastodon_storage_kind']),
+    local storageNow = storage(p.of('mastodon_admin_storage_bytes')),
+    local storageThen = storage(
+      'last_over_time(%s[2h] offset %dd)' % [p.of('mastodon_admin_storage_bytes'), $._config.storageTrendDays]
+    ),
+
     groups+: [
       {
         name: 'fedimeter.up',
@@ -131,6 +137,40 @@ local promql = import 'promql.libsonnet';
             'server:mastodon_admin_reports_open:usual',
             usualWeek(openReports)
           ),
+        ],
+      },
+      {
+        name: 'fedimeter.storage',
+        interval: '2m',
+        rules: [
+          record('server:mastodon_admin_storage_bytes:predicted', |||
+            clamp_min(
+              sum %(by)s (
+                %(now)s
+                + %(days)d / %(trend)d
+                * (
+                  %(now)s
+                  - %(then)s
+                )
+              ),
+              0
+            )
+            unless %(on)s (
+              %(now)s
+              unless
+              %(then)s
+            )
+          ||| % {
+            by: p.by(),
+            on: p.onServer(),
+            now: storageNow,
+            'then': storageThen,
+            days: $._config.storagePredictionDays,
+            trend: $._config.storageTrendDays,
+          }, |||
+            Each kind of storage grows as it did. Absent while a kind has no value to be
+            compared with: a sum without it would be too small.
+          |||),
         ],
       },
       {

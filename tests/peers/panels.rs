@@ -13,28 +13,71 @@ use crate::support::trial::{program, trial};
 
 pub fn trials() -> Vec<Trial> {
     let promtool = program("promtool");
-    vec![trial("instance_looks_back", promtool, |()| instance_looks_back())]
+    vec![
+        trial("instance_looks_back", promtool.clone(), |()| instance_looks_back()),
+        trial("instance_knows_what_is_usual", promtool.clone(), |()| instance_knows_what_is_usual()),
+        trial("fleet_joins_bridges", promtool.clone(), |()| fleet_joins_bridges()),
+        trial("fleet_tells_servers_apart", promtool, |()| fleet_tells_servers_apart()),
+    ]
 }
 
 /// The first expression of a panel of Instance, for the server `a` over four hours.
 fn expression(title: &str) -> String {
-    let dashboard = Dashboard::all().into_iter().find(|dashboard| dashboard.name == "instance").unwrap();
+    asked("instance", title, 0, &[("server_address", "a")])
+}
+
+/// An expression of a panel over four hours, with what is chosen. Of all else
+/// everything is.
+fn asked(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -> String {
+    let dashboard = Dashboard::all().into_iter().find(|one| one.name == dashboard).unwrap();
     let panel = dashboard.panels().find(|panel| panel["title"] == title).unwrap();
-    let values = BTreeMap::from([("server_address", "a".to_owned()), ("__range", "4h".to_owned())]);
-    filled(text(&list(&panel["targets"]).next().unwrap()["expr"]), &values).unwrap()
+    let mut values = BTreeMap::from([("__range", "4h".to_owned())]);
+    for variable in dashboard.variables() {
+        values.insert(text(&variable["name"]), text(&variable["allValue"]).to_owned());
+    }
+    values.extend(chosen.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    filled(text(&list(&panel["targets"]).nth(target).unwrap()["expr"]), &values).unwrap()
+}
+
+/// A panel of Fleet, with one kind of software chosen or all.
+fn fleet(title: &str, software: &str) -> String {
+    asked("fleet", title, 0, &[("fediverse_software_name", software)])
 }
 
 fn series(metric: &str, bridge: &str, values: &str) -> Value {
-    json!({"series": format!("{metric}{{server_address=\"a\",instance=\"{bridge}\"}}"), "values": values})
+    labelled(metric, &format!("server_address=\"a\",instance=\"{bridge}\""), values)
+}
+
+fn labelled(metric: &str, labels: &str, values: &str) -> Value {
+    json!({"series": format!("{metric}{{{labels}}}"), "values": values})
 }
 
 fn case(interval: &str, input: &[Value], expression: &str, expected: &[(&str, f64)]) -> Value {
-    let expected = expected.iter().map(|(time, value)| {
-        let sample = json!({"labels": "{server_address=\"a\"}", "value": value});
-        json!({"expr": expression, "eval_time": time, "exp_samples": [sample]})
-    });
-    let expected: Vec<Value> = expected.collect();
-    json!({"interval": interval, "input_series": input, "promql_expr_test": expected})
+    let expected: Vec<Value> = expected
+        .iter()
+        .map(|(time, value)| answer(expression, time, "{server_address=\"a\"}", *value))
+        .collect();
+    scene(interval, input, &expected)
+}
+
+/// Of an expression at a time the only sample.
+fn answer(expression: &str, time: &str, labels: &str, value: f64) -> Value {
+    json!({"expr": expression, "eval_time": time, "exp_samples": [{"labels": labels, "value": value}]})
+}
+
+fn scene(interval: &str, input: &[Value], answers: &[Value]) -> Value {
+    json!({"interval": interval, "input_series": input, "promql_expr_test": answers})
+}
+
+/// Asks promtool whether all is as expected.
+fn holds(cases: &[Value]) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("panels.yaml");
+    // JSON is YAML.
+    fs::write(&file, json!({"evaluation_interval": "1m", "tests": cases}).to_string())?;
+    let output = Command::new("promtool").args(["test", "rules"]).arg(&file).output()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(()) } else { Err(said.into()) }
 }
 
 fn instance_looks_back() -> Result<(), Failed> {
@@ -70,11 +113,103 @@ fn instance_looks_back() -> Result<(), Failed> {
             &[("240m", 0.5)],
         ),
     ];
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("panels.yaml");
-    // JSON is YAML.
-    fs::write(&file, json!({"evaluation_interval": "1m", "tests": cases}).to_string())?;
-    let output = Command::new("promtool").args(["test", "rules"]).arg(&file).output()?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(()) } else { Err(said.into()) }
+    holds(&cases)
+}
+
+fn instance_knows_what_is_usual() -> Result<(), Failed> {
+    let (local, federated) = (
+        "mastodon_instance_newest_status_local_timestamp_seconds",
+        "mastodon_instance_newest_status_federated_timestamp_seconds",
+    );
+    let newcomers = |target| asked("instance", "New users in an hour", target, &[("server_address", "a")]);
+    let server = "{server_address=\"a\"}";
+    holds(&[
+        // Only NodeInfo counts: 2 in this hour of the week before, 38 now.
+        scene(
+            "2m",
+            &[series("nodeinfo_users", "b", "1000x30 1002x5039 1040x30")],
+            &[answer(&newcomers(0), "10200m", server, 38.0), answer(&newcomers(1), "10200m", server, 2.0)],
+        ),
+        // Nothing comes from elsewhere after an hour. The local posts go on, and stand on
+        // the federated timeline, too.
+        case(
+            "1m",
+            &[series(local, "b", "0+60x120"), series(federated, "b", "30+60x60 3660+60x59")],
+            &expression("Federating"),
+            &[("120m", 3570.0)],
+        ),
+        // One of two bridges does not reach the server.
+        case(
+            "1m",
+            &[series("fedimeter_target_up", "x", "0x10"), series("fedimeter_target_up", "y", "1x10")],
+            &expression("State"),
+            &[("5m", 1.0)],
+        ),
+    ])
+}
+
+fn fleet_joins_bridges() -> Result<(), Failed> {
+    let (users, up) = ("mastodon_instance_users", "fedimeter_target_up");
+    let b = |bridge: &str| format!("server_address=\"b\",instance=\"{bridge}\"");
+    let all = |title: &str| fleet(title, ".*");
+    holds(&[
+        // A server is down for half an hour: the sum of all does not dip. Two bridges ask
+        // the other one.
+        scene(
+            "1m",
+            &[
+                series(users, "x", "1000x60 stale"),
+                labelled(users, &b("x"), "500x120"),
+                labelled(users, &b("y"), "500x120"),
+            ],
+            &[
+                answer(&all("Users"), "75m", "{}", 1500.0),
+                answer(&all("Users, all servers"), "75m", "{}", 1500.0),
+            ],
+        ),
+        // One of two bridges does not reach a server: it is up. None reaches the other.
+        scene(
+            "1m",
+            &[
+                series(up, "x", "0x10"),
+                series(up, "y", "1x10"),
+                labelled(up, &b("x"), "0x10"),
+                labelled(up, &b("y"), "0x10"),
+            ],
+            &[answer(&all("Servers"), "5m", "{}", 2.0), answer(&all("Down"), "5m", "{}", 1.0)],
+        ),
+    ])
+}
+
+fn fleet_tells_servers_apart() -> Result<(), Failed> {
+    let (info, up) = ("fedimeter_target_info", "fedimeter_target_up");
+    let runs = |server: &str, bridge: &str, software: &str, version: &str| {
+        format!(
+            "{server},instance=\"{bridge}\",fediverse_software_name=\"{software}\",\
+             fediverse_software_version=\"{version}\""
+        )
+    };
+    let (plain, port) = ("server_address=\"a\"", "server_address=\"a\",server_port=\"8443\"");
+    let input = [
+        labelled(up, &format!("{plain},instance=\"x\""), "1x60 0x60"),
+        labelled(up, &format!("{plain},instance=\"y\""), "1x60 0x60"),
+        labelled(up, &format!("{port},instance=\"x\""), "1x120"),
+        // One bridge has read the newer version already, and then the server goes down.
+        labelled(info, &runs(plain, "x", "mastodon", "4.3.0"), "1x60 stale"),
+        labelled(info, &runs(plain, "y", "mastodon", "4.2.0"), "1x60 stale"),
+        labelled(info, &runs(port, "x", "pleroma", "2.7.0"), "1x120"),
+    ];
+    holds(&[scene(
+        "1m",
+        &input,
+        &[
+            // Two servers on two ports of one host.
+            answer(&fleet("Servers", ".*"), "30m", "{}", 2.0),
+            answer(&fleet("Software", "mastodon"), "30m", "{fediverse_software_name=\"mastodon\"}", 1.0),
+            answer(&fleet("Servers", "mastodon"), "30m", "{}", 1.0),
+            // What was Mastodon is still told while it is down.
+            answer(&fleet("Down", "mastodon"), "90m", "{}", 1.0),
+            answer(&fleet("Down", "pleroma"), "90m", "{}", 0.0),
+        ],
+    )])
 }

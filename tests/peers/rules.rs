@@ -12,6 +12,7 @@ use promql_parser::parser::{Expr, LabelModifier, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
+use crate::support::dashboard::{self, Dashboard, list};
 use crate::support::rule_files::{dashboards, names_of, read, root, rules, text};
 use crate::support::trial::{always, program, trial};
 
@@ -162,15 +163,8 @@ fn each_alert_has_an_entry() {
     }
 }
 
-/// The recorded series, with labels as their sources have them.
-fn recorded() -> BTreeMap<String, BTreeSet<String>> {
-    let mut labels = promql::known()["fedimeter_target_up"].clone();
-    labels.insert("mastodon_storage_kind".to_owned());
-    rules("rules.yaml").iter().map(|rule| (text(rule, "/record").to_owned(), labels.clone())).collect()
-}
-
 fn expressions_ask_for_what_there_is() {
-    let recorded = recorded();
+    let recorded = rule_files::recorded();
     for rule in rules("rules.yaml").into_iter().chain(alerts()) {
         assert_eq!(complaints(&rule, &recorded), [""; 0]);
     }
@@ -178,7 +172,7 @@ fn expressions_ask_for_what_there_is() {
 
 /// A line of the runbook's PromQL is an expression.
 fn the_runbook_asks_for_what_there_is() {
-    let recorded = recorded();
+    let recorded = rule_files::recorded();
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
     let blocks = runbook.split("```promql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let expressions: Vec<&str> = blocks.flat_map(str::lines).collect();
@@ -236,17 +230,21 @@ impl ExprVisitor for Named {
     }
 }
 
-/// By another rule, or, of a daily figure, in the guide to keep it.
+/// By another rule or a panel, or, of a daily figure, in the guide to keep it.
 fn recording_rules_are_used() {
     let rules: Vec<Value> = rules("rules.yaml").into_iter().chain(alerts()).collect();
     let guide = fs::read_to_string(root().join("docs/guides/years.md")).unwrap();
-    for name in recorded().into_keys() {
+    let all = Dashboard::all();
+    let targets = all.iter().flat_map(Dashboard::panels).flat_map(|panel| list(&panel["targets"]));
+    let shown: Vec<&str> = targets.map(|target| dashboard::text(&target["expr"])).collect();
+    for name in rule_files::recorded().into_keys() {
         assert!(matches!(name.split(':').count(), 2 | 3), "{name} is not level:metric:operations");
         let used = rules.iter().any(|rule| {
             let by_itself = rule["record"] == name.as_str();
             !by_itself && promql::selectors(text(rule, "/expr")).unwrap().iter().any(|s| s.metric == name)
         });
-        let used = used || name.ends_with(":daily") && guide.contains(&name);
+        let daily = name.ends_with(":daily") && guide.contains(&name);
+        let used = used || daily || shown.iter().any(|expression| expression.contains(&name));
         assert!(used, "nothing uses {name}");
     }
 }
@@ -254,7 +252,7 @@ fn recording_rules_are_used() {
 fn what_there_is_not_is_found_out() {
     let complain = |expression: &str, description: &str| {
         let rule = serde_json::json!({"expr": expression, "annotations": {"description": description}});
-        complaints(&rule, &recorded())
+        complaints(&rule, &rule_files::recorded())
     };
     for (expression, description, complaint) in [
         ("server:users:delta9h > 1", "", "no metric server:users:delta9h"),
@@ -330,6 +328,8 @@ fn mixin_can_be_configured() -> Result<(), Failed> {
     let bridge = fleet.iter().find(|alert| alert["alert"] == "FedimeterBridgeDown").unwrap();
     assert_eq!(text(bridge, "/labels/severity"), "critical");
 
+    mixin_configures_dashboards()?;
+
     // The selector is in every selector but those of recorded series, and the
     // cluster in every grouping.
     let with = "selector: 'env=\"prod\"', clusterLabel: 'cluster', attributes: ['tier']";
@@ -342,6 +342,49 @@ fn mixin_can_be_configured() -> Result<(), Failed> {
             }
             for grouping in expression.split(" by (").skip(1) {
                 assert!(grouping.starts_with("cluster, "), "{expression}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As files they are the mixin's with its defaults. With a configuration, the selector
+/// is in every selector but those of rules and alerts, the cluster in all, and the
+/// attributes are variables of Fleet.
+fn mixin_configures_dashboards() -> Result<(), Failed> {
+    let render = |configuration: &str| {
+        let mixin = "((import 'mixin.libsonnet') + { _config+:: { ";
+        jsonnet(&format!("{mixin}{configuration} }} }}).grafanaDashboards"))
+    };
+    let defaults = render("")?;
+    let configured = render(
+        "selector: 'env=\"prod\"', clusterLabel: 'cluster', attributes: ['tier'], dashboardUidPrefix: 'x-'",
+    )?;
+    for Dashboard { name, json } in Dashboard::all() {
+        let file = format!("fedimeter-{name}.json");
+        assert!(json == defaults[&file], "{name}");
+        let changed = Dashboard { name: name.clone(), json: configured[&file].clone() };
+        assert_eq!(changed.json["uid"], format!("x-{name}"));
+        assert!(!changed.json["links"].to_string().contains("/d/fedimeter-"), "{name}");
+        let mut variables: Vec<&str> = changed.variables().map(|v| dashboard::text(&v["name"])).collect();
+        if name == "fleet" {
+            let expected = ["cluster", "tier", "fediverse_software_name", "instance", "server_address"];
+            assert_eq!(variables, expected);
+            let titles: Vec<&str> = changed.panels().map(|panel| dashboard::text(&panel["title"])).collect();
+            assert!(titles.contains(&"By tier") && !titles.contains(&"By Region"), "{titles:?}");
+        }
+        assert_eq!(variables.remove(0), "cluster");
+        let targets = changed.panels().flat_map(|panel| list(&panel["targets"]));
+        for expression in targets.map(|target| dashboard::text(&target["expr"])) {
+            let names = ["__rate_interval", "__range"].map(|name| (name, "5m".to_owned()));
+            let others = variables.iter().map(|name| (*name, String::new()));
+            let values = names.into_iter().chain(others).chain([("cluster", String::new())]).collect();
+            for selector in promql::selectors(&dashboard::filled(expression, &values)?)? {
+                let is_recorded =
+                    selector.metric.starts_with("server:") || selector.metric.starts_with("ALERTS");
+                assert_eq!(selector.labels.contains("env"), !is_recorded, "{expression}");
+                assert!(selector.labels.contains("cluster"), "{expression}");
+                assert_eq!(selector.labels.contains("tier"), name == "fleet", "{expression}");
             }
         }
     }

@@ -31,9 +31,12 @@ impl Dashboard {
         all
     }
 
-    /// The panels that show something: rows are headings.
+    /// The panels that show something, also those of collapsed rows: rows are
+    /// headings.
     pub fn panels(&self) -> impl Iterator<Item = &Value> {
-        list(&self.json["panels"]).filter(|panel| panel["type"] != "row")
+        list(&self.json["panels"])
+            .flat_map(|panel| std::iter::once(panel).chain(list(&panel["panels"])))
+            .filter(|panel| panel["type"] != "row")
     }
 
     /// The variables that are asked for.

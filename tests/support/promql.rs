@@ -66,6 +66,11 @@ pub fn known() -> BTreeMap<String, BTreeSet<String>> {
     for name in OF_A_SCRAPE {
         known.insert((*name).to_owned(), everywhere().collect());
     }
+    // What Prometheus makes of each alert.
+    for name in ["ALERTS", "ALERTS_FOR_STATE"] {
+        let own = ["alertname", "alertstate", "severity"].into_iter().map(str::to_owned);
+        known.insert(name.to_owned(), own.chain(everywhere()).collect());
+    }
     // What Prometheus makes of the attributes of an OTLP resource.
     known.insert(
         "target_info".to_owned(),

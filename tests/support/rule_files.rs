@@ -1,10 +1,13 @@
 //! What is in `dashboards/`, as values.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
+
+use super::promql;
 
 /// The project's root.
 pub fn root() -> &'static Path {
@@ -59,4 +62,11 @@ pub fn rules_of(file: &Value) -> Vec<Value> {
 /// The text at a place, which has to be there.
 pub fn text<'a>(value: &'a Value, place: &str) -> &'a str {
     value.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("no {place} in {value}"))
+}
+
+/// The recorded series, with labels as their sources have them.
+pub fn recorded() -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels = promql::known()["fedimeter_target_up"].clone();
+    labels.insert("mastodon_storage_kind".to_owned());
+    rules("rules.yaml").iter().map(|rule| (text(rule, "/record").to_owned(), labels.clone())).collect()
 }

@@ -47,7 +47,17 @@ pub fn parts(expression: &str) -> Result<Parts, String> {
 ///
 /// If it names a variable that no dashboard of ours has.
 pub fn with_lengths(expression: &str) -> Result<String, String> {
-    let same = ["server_address", "job", "instance"].map(|name| (name, format!("${name}")));
+    let same = [
+        "server_address",
+        "server_port",
+        "job",
+        "instance",
+        "customer",
+        "region",
+        "team",
+        "fediverse_software_name",
+    ]
+    .map(|name| (name, format!("${name}")));
     let lengths =
         [("__rate_interval", "4m1s"), ("__range", "24h1s")].map(|(name, long)| (name, long.to_owned()));
     filled(expression, &same.into_iter().chain(lengths).collect())

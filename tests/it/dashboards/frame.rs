@@ -92,8 +92,15 @@ fn the_data_source_is_a_variable() {
 /// several values can be chosen.
 fn expected(name: &str) -> &'static [(&'static str, &'static str, bool)] {
     match name {
-        "instance" => &[("server_address", "Server", false)],
-        "fleet" => &[("server_address", "Servers", true)],
+        "instance" => &[("server_address", "Server", false), ("server_port", "Port", true)],
+        "fleet" => &[
+            ("customer", "Customer", true),
+            ("region", "Region", true),
+            ("team", "Team", true),
+            ("fediverse_software_name", "Software", true),
+            ("instance", "Bridge", true),
+            ("server_address", "Servers", true),
+        ],
         _ => &[("job", "Job", true), ("instance", "Instance", true)],
     }
 }
@@ -115,8 +122,14 @@ fn variables(dashboard: &Dashboard) -> Complaints {
         // What is new since the page was opened, and what has gone.
         must(variable["refresh"] == 2, "is not asked for anew when the time changes");
         must(variable["includeAll"] == variable["multi"], "offers all or several, not both");
-        // A list of thousands of names would be too long for a query.
-        let all = if variable["multi"] == true { json!(".+") } else { Value::Null };
+        // A list of thousands of names would be too long for a query. What a series
+        // may lack is no reason to leave it out.
+        let is_always_there = matches!(text(&variable["name"]), "job" | "instance" | "server_address");
+        let all = match (variable["multi"] == true, is_always_there) {
+            (false, _) => Value::Null,
+            (true, true) => json!(".+"),
+            (true, false) => json!(".*"),
+        };
         must(variable["allValue"] == all, "has another value for all");
         must(variable["sort"] == 1, "is not sorted");
         let query = text(&variable["query"]["query"]);
@@ -144,6 +157,7 @@ fn variables_list_what_there_is() {
     is_found(variables, "bridge", set("includeAll", json!(false)), "all or several");
     is_found(variables, "bridge", set("allValue", Value::Null), "for all");
     is_found(variables, "bridge", set("sort", json!(0)), "sorted");
+    is_found(variables, "fleet", set("allValue", json!(".+")), "for all");
     let ask = |query: &'static str| {
         move |json: &mut Value| {
             let variable = &mut json["templating"]["list"][2];

@@ -45,8 +45,15 @@ fn is_found(
 
 /// The panel with this title.
 fn panel<'a>(dashboard: &'a mut Value, title: &str) -> &'a mut Value {
-    let panels = dashboard["panels"].as_array_mut().unwrap();
-    panels.iter_mut().find(|panel| panel["title"] == title && panel["type"] != "row").unwrap()
+    let mut panels = Vec::new();
+    for panel in dashboard["panels"].as_array_mut().unwrap() {
+        if panel["type"] == "row" {
+            panels.extend(panel["panels"].as_array_mut().unwrap());
+        } else {
+            panels.push(panel);
+        }
+    }
+    panels.into_iter().find(|panel| panel["title"] == title).unwrap()
 }
 
 /// Its first expression.

@@ -46,8 +46,21 @@ fn panels_say_what_they_show() {
 /// On a grid of 24 columns, each in a place of its own.
 fn places(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
-    let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
-    for panel in list(&dashboard.json["panels"]) {
+    let mut ids = BTreeSet::new();
+    places_of(&dashboard.json, &mut ids, &mut found);
+    // A collapsed row has a grid of its own: it is empty until somebody opens it.
+    for row in list(&dashboard.json["panels"]).filter(|panel| panel["type"] == "row") {
+        if row["collapsed"] != list(&row["panels"]).next().is_some() {
+            found.push(format!("{}: is a row that is neither open nor collapsed", row["title"]));
+        }
+        places_of(row, &mut ids, &mut found);
+    }
+    found
+}
+
+fn places_of(holder: &Value, ids: &mut BTreeSet<Option<u64>>, found: &mut Complaints) {
+    let mut taken = BTreeSet::new();
+    for panel in list(&holder["panels"]) {
         let title = text(&panel["title"]);
         if !panel["id"].is_u64() || !ids.insert(panel["id"].as_u64()) {
             found.push(format!("{title}: has no id of its own"));
@@ -63,7 +76,6 @@ fn places(dashboard: &Dashboard) -> Complaints {
             found.push(format!("{title}: lies over another"));
         }
     }
-    found
 }
 
 #[test]
@@ -72,6 +84,12 @@ fn panels_have_a_place() {
     is_found(places, "bridge", |json| panel(json, "Uptime")["id"] = json!(1), "id");
     is_found(places, "bridge", |json| panel(json, "Uptime")["gridPos"]["w"] = json!(9), "grid");
     is_found(places, "bridge", |json| panel(json, "Uptime")["gridPos"]["x"] = json!(15), "over another");
+    is_found(places, "instance", |json| panel(json, "Blocks")["gridPos"]["x"] = json!(15), "over another");
+    let row = |json: &mut Value| {
+        let panels = json["panels"].as_array_mut().unwrap();
+        panels.iter_mut().find(|panel| panel["collapsed"] == true).unwrap()["collapsed"] = json!(false);
+    };
+    is_found(places, "instance", row, "neither open nor collapsed");
 }
 
 /// A time without data is a gap, and a single point is seen.

@@ -1,13 +1,13 @@
 //! What the panels ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::expression::{RATE_INTERVAL, parts, with_lengths};
 use super::{Complaints, expression, is_found, none_breaks};
 use crate::support::dashboard::{Dashboard, list, text};
-use crate::support::promql;
+use crate::support::{promql, rule_files};
 
 /// Each panel's title with each of its targets.
 fn targets(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &Value)> {
@@ -17,10 +17,11 @@ fn targets(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &Value)> {
 }
 
 fn names(dashboard: &Dashboard) -> Complaints {
+    let recorded = rule_files::recorded();
     targets(dashboard)
         .flat_map(|(title, target)| {
             let complaints = match with_lengths(text(&target["expr"])) {
-                Ok(expression) => promql::complaints(&expression, &BTreeMap::new()),
+                Ok(expression) => promql::complaints(&expression, &recorded),
                 Err(e) => vec![e],
             };
             complaints.into_iter().map(move |complaint| format!("{title}: {complaint}"))
@@ -74,19 +75,27 @@ fn labels_are_there() {
 /// A server, a job or a bridge comes from a variable, in every selector.
 fn chosen(dashboard: &Dashboard) -> Complaints {
     let chosen: &[(&str, &str)] = match dashboard.name.as_str() {
-        "instance" => &[("server_address", "=$server_address")],
-        "fleet" => &[("server_address", "=~$server_address")],
+        "instance" => &[("server_address", "=$server_address"), ("server_port", "=~$server_port")],
+        "fleet" => &[
+            ("instance", "=~$instance"),
+            ("server_address", "=~$server_address"),
+            ("customer", "=~$customer"),
+            ("region", "=~$region"),
+            ("team", "=~$team"),
+        ],
         _ => &[("instance", "=~$instance"), ("job", "=~$job")],
     };
+    // Rules join the bridges of a server.
+    let joined = |name: &str| name.starts_with("server:") || name.starts_with("ALERTS");
     let mut found = Vec::new();
     for (title, target) in targets(dashboard) {
         let Ok(parts) = parts(text(&target["expr"])) else { continue };
         for selector in parts.selectors {
-            let theirs: Vec<(&str, &str)> = ["instance", "job", "server_address", "server_port"]
-                .iter()
-                .filter_map(|label| Some((*label, selector.get(*label)?.as_str())))
-                .collect();
-            if theirs != chosen {
+            let labels = ["instance", "job", "server_address", "server_port", "customer", "region", "team"];
+            let theirs: Vec<(&str, &str)> =
+                labels.iter().filter_map(|label| Some((*label, selector.get(*label)?.as_str()))).collect();
+            let skipped = usize::from(dashboard.name == "fleet" && joined(&selector["__name__"]));
+            if theirs != chosen[skipped..] {
                 found.push(format!("{title}: {} is selected by {theirs:?}", selector["__name__"]));
             }
         }

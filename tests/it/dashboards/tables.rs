@@ -54,7 +54,8 @@ fn tables(dashboard: &Dashboard) -> Complaints {
         let strange = overridden.chain(sorted).filter(|name| !names.contains(name));
         found.extend(strange.map(|name| format!("{title}: there is no column {name}")));
         let joined = step("joinByField").map(|options| text(&options["byField"]));
-        if joined.map_or(list(&panel["targets"]).count() > 1, |by| !kept.contains(&by)) {
+        let is_apart = list(&panel["targets"]).count() > 1 && step("merge").is_none();
+        if joined.map_or(is_apart, |by| !kept.contains(&by)) {
             found.push(format!("{title}: is joined by {joined:?}"));
         }
     }
@@ -76,4 +77,6 @@ fn tables_have_their_columns() {
         panel(json, "Today and yesterday")["transformations"][0]["options"]["byField"] = json!("x");
     };
     is_found(tables, "instance", join, "joined by");
+    let apart = |json: &mut Value| panel(json, "Every server")["transformations"][2]["id"] = json!("x");
+    is_found(tables, "fleet", apart, "joined by None");
 }
