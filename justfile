@@ -61,3 +61,10 @@ fuzz TARGET SECONDS="60":
     mkdir -p fuzz/found/{{TARGET}}
     RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} fuzz/found/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
         -max_total_time={{SECONDS}} -timeout=10 $(test ! -f fuzz/dict/{{TARGET}}.dict || echo -dict=fuzz/dict/{{TARGET}}.dict)
+
+# What a release has to pass beside `ci`: known weaknesses of dependencies, a minute of
+# each fuzz target, and what it costs.
+release-check: ci deny
+    for target in $(cargo fuzz list); do just fuzz "$target"; done
+    just load
+    just siege

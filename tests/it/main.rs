@@ -55,6 +55,7 @@ mod settings;
 mod signals;
 mod sources_of_rows;
 mod telemetry;
+mod telemetry_delivery;
 mod token_files;
 mod uncounted;
 mod versions;
