@@ -24,7 +24,8 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
     }
     let is_file =
         [".yaml", ".yml", ".json", ".toml"].iter().any(|end| text.to_ascii_lowercase().ends_with(end));
-    if !text.contains("://") && (is_file || text.starts_with(['.', '/', '~'])) {
+    // `-` stands for standard input, which only --config reads.
+    if text == "-" || !text.contains("://") && (is_file || text.starts_with(['.', '/', '~'])) {
         return Err(format!("is the name of a file, not of a server; did you mean --config {text}?"));
     }
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
@@ -178,6 +179,7 @@ mod tests {
             ("a\\b", "backslash"),
             ("fedimeter.yaml", "did you mean --config fedimeter.yaml?"),
             ("./x.yml", "did you mean --config ./x.yml?"),
+            ("-", "did you mean --config -?"),
             ("/etc/fedimeter", "did you mean --config /etc/fedimeter?"),
             ("ftp://mastodon.social", "write https://mastodon.social"),
             ("https://mastodon.social/api/v1/instance", "has a path; write https://mastodon.social"),
