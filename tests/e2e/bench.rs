@@ -12,7 +12,7 @@ use crate::support::http;
 /// How long something may take that should happen soon. Several programs start
 /// at once here, on few cores.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(100);
 
 /// For clients and receivers of the tests' own.
 pub static RUNTIME: LazyLock<Runtime> =

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use reqwest::Url;
 
-use crate::bench::{RUNTIME, eventually, free_address, get};
+use crate::bench::{PATIENCE, RUNTIME, TICK, eventually, free_address, get};
 use crate::programs::root;
 use crate::support::http;
-use crate::support::program::Serving;
+use crate::support::program::{Serving, signal};
 
 /// Where the page says that the bridge is, and below which path.
 const BRIDGE: &str = "127.0.0.1:9464";
@@ -74,6 +75,12 @@ struct Proxy(Child);
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        // Killed, it would leave its workers behind.
+        signal(self.0.id(), "TERM");
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(TICK);
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
