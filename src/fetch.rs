@@ -131,9 +131,17 @@ impl Client {
         &self.settings
     }
 
-    /// From now on notes when the certificates of this host end.
-    pub fn watch_certificates(&self, host: &str) {
+    /// From now on notes when the certificates of this target end, and trusts the
+    /// authorities that it has.
+    pub fn watch_certificates(&self, target: &Target) {
+        let host = target.url.host_str().unwrap_or_default();
         self.certificates.watch(host);
+        if let Some(authorities) = &target.authorities
+            && let Err(error) = self.certificates.trust(host, authorities)
+        {
+            let path = authorities.path().display();
+            tracing::error!("{path}: its certificates cannot be used as authorities: {error}; see ca_file");
+        }
     }
 
     /// When the earliest certificate of the chain that a host last served ends.

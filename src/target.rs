@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::clean::Cleaner;
 use crate::endpoint::{Endpoint, On};
+use crate::tls::Authorities;
 
 pub(crate) mod attributes;
 mod builder;
@@ -35,6 +36,8 @@ pub struct Target {
     pub host: Option<String>,
     /// `X-Forwarded-Proto` to send: `http` or `https`.
     pub forwarded_proto: Option<String>,
+    /// Authorities that its certificates may be signed by, beside the machine's.
+    pub authorities: Option<Authorities>,
     /// An access token, if the user gave one.
     pub token: Option<Token>,
     /// Where that token was read, to show in its place.
@@ -133,6 +136,7 @@ impl Target {
             url,
             host,
             forwarded_proto,
+            authorities: None,
             token: None,
             token_origin: None,
             identity: identity.into(),

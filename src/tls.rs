@@ -168,6 +168,42 @@ pub fn roots_from(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(store))
 }
 
+/// Authorities that a target's servers may have, beside those that this machine trusts.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    path: Arc<Path>,
+    roots: Arc<RootCertStore>,
+}
+
+impl Authorities {
+    /// Those in a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// As [`roots_from`].
+    pub fn read(path: &Path) -> Result<Authorities, TlsError> {
+        Ok(Authorities { path: path.into(), roots: roots_from(path)? })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The authorities.
+    #[must_use]
+    pub fn roots(&self) -> &Arc<RootCertStore> {
+        &self.roots
+    }
+}
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Authorities) -> bool {
+        self.path == other.path && self.roots.roots == other.roots.roots
+    }
+}
+
 /// A client that trusts `roots` and shows `identity` to a server that asks.
 ///
 /// # Errors

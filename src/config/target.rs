@@ -15,6 +15,7 @@ use super::values;
 use crate::endpoint::{Endpoint, On};
 use crate::target::attributes::collision;
 use crate::target::{AccountRef, Target, TokenOrigin, parse_account, parse_host, parse_tag, parse_target};
+use crate::tls::Authorities;
 
 use maps::{Attributes, INTERVAL, Intervals};
 
@@ -138,6 +139,23 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
         },
         "Sent as `X-Forwarded-Proto`: Mastodon answers plain HTTP only if this says `https`.",
     ),
+    Setting::new(
+        "ca_file",
+        &Value {
+            syntax: Plain { kind: "PEM file", placeholder: "FILE", expected: "the path of a file" },
+            adds: false,
+            set: |draft: &mut TargetDraft, value, place: &Place| {
+                let authorities = Authorities::read(&place.directory().join(value));
+                draft.target.authorities = Some(authorities.map_err(|error| error.to_string())?);
+                Ok(())
+            },
+            get: |target: &Target| Some(target.authorities.as_ref()?.path().display().to_string()),
+        },
+        "A file with certificates (PEM) of authorities to trust beside the system's: for a server whose certificate \
+         an authority of your own has signed.",
+    )
+    .details("In the configuration file, the path is relative to that file. Under `defaults` it holds for all targets.")
+    .flag(Flag::of(Group::Targets)),
     Setting::new(
         "token_file",
         &Value {

@@ -7,13 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The ends of the served chains, by host.
+use crate::tls::Authorities;
+
+/// The ends of the served chains, and who is trusted beside the machine's authorities,
+/// both by host.
 #[derive(Debug, Default)]
 pub struct Certificates {
     ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
+    trusted: Arc<Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>>,
 }
 
 impl Certificates {
@@ -22,6 +26,18 @@ impl Certificates {
     pub fn watch(&self, host: &str) {
         let host = host.trim_matches(['[', ']']).to_owned();
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_default();
+    }
+
+    /// Trusts these authorities, too, where this host is asked.
+    ///
+    /// # Errors
+    ///
+    /// rustls refuses them.
+    pub fn trust(&self, host: &str, authorities: &Authorities) -> Result<(), Error> {
+        let verifier = verifier(authorities.roots().clone())?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        self.trusted.lock().unwrap_or_else(PoisonError::into_inner).insert(host, verifier);
+        Ok(())
     }
 
     /// Unix seconds at which the earliest certificate of the chain that this
@@ -34,10 +50,8 @@ impl Certificates {
     /// A TLS configuration that notes what it sees.
     pub fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let inner = WebPkiServerVerifier::builder_with_provider(crate::tls::roots(), provider.clone())
-            .build()
-            .map_err(|e| Error::General(e.to_string()))?;
-        let verifier = Noting { inner, ends: self.ends.clone() };
+        let inner = verifier(crate::tls::roots())?;
+        let verifier = Noting { inner, ends: self.ends.clone(), trusted: self.trusted.clone() };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -49,12 +63,19 @@ impl Certificates {
     }
 }
 
+fn verifier(roots: Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
+    builder.build().map_err(|e| Error::General(e.to_string()))
+}
+
 /// The usual verification, with a note of when the chain ends; of one that is
 /// refused, too: an expired certificate is the one that people want to see.
 #[derive(Debug)]
 struct Noting {
     inner: Arc<WebPkiServerVerifier>,
     ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
+    trusted: Arc<Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>>,
 }
 
 impl ServerCertVerifier for Noting {
@@ -77,7 +98,15 @@ impl ServerCertVerifier for Noting {
                 *noted = Some(end);
             }
         }
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verified =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) = verified else {
+            return verified;
+        };
+        let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(other) = trusted.get(&*server_name.to_str()).cloned() else { return verified };
+        drop(trusted);
+        other.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(

@@ -147,7 +147,7 @@ fn of_tls(error: &rustls::Error) -> String {
     let words = tls::in_words(error);
     match error {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            format!("{words}; SSL_CERT_FILE names a PEM file of the authorities to trust")
+            format!("{words}; name the authority's PEM file with ca_file")
         }
         _ => words,
     }

@@ -7,6 +7,7 @@ mod support;
 mod absence;
 mod any_order;
 mod architecture;
+mod authorities;
 mod caches;
 mod cli;
 mod cli_healthcheck;

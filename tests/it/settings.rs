@@ -36,6 +36,7 @@ fn sample(shape: &Shape, default: &str) -> String {
             "host" => "b.example",
             "URL" => "https://c.example",
             "path" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/tokens/good"),
+            "PEM file" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/ca.pem"),
             "variable name" => "TOKEN",
             "endpoint" => "peers",
             "account" | "hashtag" => "name",
