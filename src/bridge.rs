@@ -3,6 +3,7 @@
 mod history;
 mod scrapes;
 mod status;
+mod watchdog;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ pub use scrapes::MAX_COLLECTION;
 pub use status::{Collected, Push, Status};
 
 use scrapes::Scrapes;
+use watchdog::Watchdog;
 
 /// Everything that serves one configuration. Lives on a Tokio runtime.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub struct Bridge {
     history: Arc<History>,
     /// The last collection of each exporter.
     collected: Mutex<Vec<Collected>>,
+    watchdog: Arc<Watchdog>,
     unanswered: LogOnce,
     panics: LogOnce,
 }
@@ -108,6 +111,7 @@ impl Bridge {
             scrapes: Scrapes::default(),
             history: Arc::new(History::new(config.history_max_targets)),
             collected: Mutex::default(),
+            watchdog: Arc::default(),
             unanswered: LogOnce::default(),
             panics: LogOnce::default(),
         })
@@ -137,6 +141,7 @@ impl Bridge {
     /// What is known when all that was stale has been asked for, at the
     /// deadline, or when the bridge ends.
     async fn refreshed(&self, within: Duration, exporter: &'static str) -> Arc<View> {
+        let _watched = self.watchdog.watch(within);
         let refreshing = self.refresher.refresh(within);
         let span = tracing::debug_span!("collection", "fedimeter.exporter.name" = exporter);
         tokio::select! {
@@ -186,6 +191,12 @@ impl Bridge {
         self.history.record(&view);
         let mut last = self.by_itself.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some((view.started, view.unix));
+    }
+
+    /// Whether a collection is under way that should have ended long ago.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.watchdog.is_stuck(Instant::now())
     }
 
     /// Whether the bridge has collected once, and is not ending.
@@ -282,7 +293,9 @@ impl Bridge {
         let began = Instant::now();
         let view = self.refreshed(within, ExporterName::Otlp.name()).await;
         let (bridge, seen) = (self.clone(), view.clone());
+        let watched = self.watchdog.watch(self.deadline);
         let collect = move || {
+            let _watched = watched;
             let began = Instant::now();
             let mut parts = bridge.push.as_ref().map(|push| push.collect(&seen)).unwrap_or_default();
             bridge.read_out(Reader::Push, began, None);

@@ -58,12 +58,20 @@ pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>) -> Router {
         .route("/style.css", get(|| async { page::asset("text/css; charset=utf-8", page::STYLE) }))
         .route("/icon.svg", get(|| async { page::asset("image/svg+xml", page::ICON) }))
         .route("/metrics", get(metrics))
-        .route("/-/healthy", get(|| async { text(StatusCode::OK, "fedimeter is healthy\n") }))
+        .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/api/v1/targets", get(targets))
         .fallback(|| async { text(StatusCode::NOT_FOUND, "there is nothing here; see / and /metrics\n") })
         .method_not_allowed_fallback(|| async { text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n") })
         .with_state(Served { bridge, clients })
+}
+
+async fn healthy(State(served): State<Served>) -> Response {
+    if served.bridge.is_stuck() {
+        let why = "a collection has not ended long after its deadline; restart it, and please report this";
+        return text(StatusCode::SERVICE_UNAVAILABLE, &format!("fedimeter is not healthy: {why}\n"));
+    }
+    text(StatusCode::OK, "fedimeter is healthy\n")
 }
 
 async fn ready(State(served): State<Served>) -> Response {

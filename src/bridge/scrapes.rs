@@ -138,7 +138,9 @@ impl Round {
         let (bridge, round, wanted) = (bridge.clone(), self.clone(), Arc::downgrade(&rendering));
         pages.insert(key, wanted.clone());
         let turn = bridge.scrapes.turns.clone().acquire_owned();
+        let watched = bridge.watchdog.watch(bridge.deadline);
         let make = move || {
+            let _watched = watched;
             let is_wanted = || wanted.strong_count() > 0;
             let page = bridge.render(&view, format, &is_wanted).map(Arc::new);
             if is_wanted() {
