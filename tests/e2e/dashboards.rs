@@ -41,6 +41,9 @@ pub fn show_the_demo(prometheus: &Path) {
     let push = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/api/v1/otlp", pushed.url())),
         ("OTEL_METRIC_EXPORT_INTERVAL", "2000".to_owned()),
+        // Prometheus takes neither, and that is counted.
+        ("OTEL_LOGS_EXPORTER", "otlp".to_owned()),
+        ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
     ];
     let push = push.each_ref().map(|(name, value)| (*name, value.as_str()));
     let _demo = Serving::start(&["demo", "--listen", &address], &push);
