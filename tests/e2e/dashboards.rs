@@ -60,6 +60,11 @@ pub fn show_the_demo(prometheus: &Path) {
             let then = prometheus.query(&format!("fedimeter_targets offset {HISTORY}"));
             if then.is_empty() { Err(prometheus.log()) } else { Ok(()) }
         });
+        eventually("a whole minute that ends after it", || {
+            let end = now() / STEP * STEP;
+            let then = prometheus.query(&format!("fedimeter_targets @ {end} offset {HISTORY}"));
+            if then.is_empty() { Err(prometheus.log()) } else { Ok(()) }
+        });
     }
 
     // What is not there is noticed: the demo has no https.
@@ -128,13 +133,17 @@ fn first_choice(
     Ok(first.to_owned())
 }
 
+/// Unix seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
 /// How many points an expression gives, now or over the range.
 fn points(prometheus: &Prometheus, expression: &str, instant: bool) -> Result<usize, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let data = if instant {
         prometheus.ask("query", &[("query", expression)])?
     } else {
-        let end = now / STEP * STEP;
+        let end = now() / STEP * STEP;
         let (start, end, step) = ((end - RANGE).to_string(), end.to_string(), STEP.to_string());
         let range = [("query", expression), ("start", &start), ("end", &end), ("step", &step)];
         prometheus.ask("query_range", &range)?
