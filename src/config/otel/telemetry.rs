@@ -12,10 +12,12 @@ use crate::export::telemetry::{BatchSettings, Sampling, SignalSettings, Telemetr
 /// with some ten requests each they make two thousand spans a minute at most.
 const TRACED_TARGETS: u32 = 100;
 
-/// Items that may wait: each takes memory.
-/// The specification's default, 2,048, is less than one collection of the targets whose
-/// spans are exported by default.
-const MAX_SPANS_QUEUED: usize = 8_192;
+/// Log records that wait by default: the specification's number.
+const LOG_QUEUE: usize = 2_048;
+/// Spans that wait by default. The specification's 2,048 are fewer than one collection of
+/// the targets whose spans are exported by default.
+const SPAN_QUEUE: usize = 8_192;
+/// The longest queue that can be set: each item takes memory.
 const MAX_QUEUE: usize = 65_536;
 /// Items of a batch: requests stay below what receivers take.
 const MAX_BATCH: usize = 2_048;
@@ -33,12 +35,12 @@ pub(super) fn settings(
         logs: SignalSettings {
             is_on: logs,
             otlp: otlp::settings(reader, Signal::Logs, logs, errors),
-            batch: batch(reader, &BLRP, (Duration::from_secs(1), 2_048)),
+            batch: batch(reader, &BLRP, (Duration::from_secs(1), LOG_QUEUE)),
         },
         traces: SignalSettings {
             is_on: traces,
             otlp: otlp::settings(reader, Signal::Traces, traces, errors),
-            batch: batch(reader, &BSP, (Duration::from_secs(5), MAX_SPANS_QUEUED)),
+            batch: batch(reader, &BSP, (Duration::from_secs(5), SPAN_QUEUE)),
         },
         sampling: sampling(reader),
     }
@@ -84,16 +86,16 @@ pub(super) static BSP: Names = [
 fn batch(
     reader: &mut Reader<'_>,
     [delay, timeout, queue, batch]: &Names,
-    (default, max_queued): (Duration, usize),
+    (default_delay, default_queue): (Duration, usize),
 ) -> BatchSettings {
     let size = |reader: &mut Reader<'_>, name: &str, most: usize| {
         let what = format!("a whole number from 1 to {most}");
         reader.number(&[name], &what, |size| (1..=most).contains(&size))
     };
-    let max_queue = size(reader, queue, MAX_QUEUE).unwrap_or(max_queued);
+    let max_queue = size(reader, queue, MAX_QUEUE).unwrap_or(default_queue);
     let max_batch = size(reader, batch, MAX_BATCH).unwrap_or(512);
     BatchSettings {
-        delay: reader.milliseconds(&[delay], default),
+        delay: reader.milliseconds(&[delay], default_delay),
         timeout: reader.milliseconds(&[timeout], Duration::from_secs(30)),
         max_queue,
         max_batch: max_batch.min(max_queue),
