@@ -170,6 +170,11 @@ impl Needs {
 }
 
 impl Endpoint {
+    /// Those that are collected in this case, in the order of [`Endpoint::ALL`].
+    pub fn collected(on: On) -> impl Iterator<Item = Endpoint> {
+        Endpoint::ALL.iter().copied().filter(move |endpoint| endpoint.on() == on)
+    }
+
     /// The endpoint of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Endpoint> {

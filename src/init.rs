@@ -16,9 +16,7 @@ const MAX_REASON: usize = 120;
 
 /// Lets a target be asked for every endpoint that only has to be named.
 pub fn ask_for_all(target: &mut Target) {
-    let all: Vec<Endpoint> =
-        Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.on() == On::OptIn).collect();
-    target.select_endpoints(&all);
+    target.select_endpoints(&Endpoint::collected(On::OptIn).collect::<Vec<_>>());
 }
 
 /// The file, with comments.

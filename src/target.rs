@@ -130,7 +130,7 @@ impl Target {
             (_, true) => format!("{scheme}://{shown}"),
             (_, false) => format!("{scheme}://{shown}:{port}"),
         };
-        let endpoints = Endpoint::ALL.iter().copied().filter(|e| e.on() == On::Default).collect();
+        let endpoints = Endpoint::collected(On::Default).collect();
         Target {
             name: name.into(),
             url,

@@ -163,8 +163,8 @@ pub fn collect(text: &str) -> Result<Endpoint, String> {
         Some(endpoint) => Ok(endpoint),
         None => {
             // Only these need naming; what comes by itself may be named, too.
-            let named = Endpoint::ALL.iter().filter(|e| e.on() == On::OptIn);
-            Err(unknown_endpoint(name, &named.map(|e| e.name()).collect::<Vec<_>>()))
+            let named = Endpoint::collected(On::OptIn);
+            Err(unknown_endpoint(name, &named.map(Endpoint::name).collect::<Vec<_>>()))
         }
     }
 }

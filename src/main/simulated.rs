@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use fedimeter::cli::{DemoArgs, SimulateArgs};
 use fedimeter::config::Config;
-use fedimeter::endpoint::{Endpoint, On};
-use fedimeter::serve;
 use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
+use fedimeter::{init, serve};
 
 use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
 
@@ -35,9 +34,7 @@ fn everything(target: &mut Target) {
     target.token = Some(Token::new(DEMO_TOKEN));
     target.accounts = ["admin", "news"].map(|name| AccountRef::Acct(name.into())).to_vec();
     target.tags = ["introductions", "photography"].map(Into::into).to_vec();
-    let collect: Vec<Endpoint> =
-        Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.on() == On::OptIn).collect();
-    target.select_endpoints(&collect);
+    init::ask_for_all(target);
 }
 
 pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
