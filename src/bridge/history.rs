@@ -107,33 +107,33 @@ fn seconds(at: Moment) -> f64 {
 
 /// How long the first document took that shows the server up.
 fn took(r: &Reading<'_>) -> Option<f64> {
-    let documents = r.snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
-    let read =
-        documents.filter(|slot| slot.outcome == Some(Outcome::Ok)).map(|slot| slot.duration.as_secs_f64());
-    read.into_iter().find(|seconds| *seconds > 0.0)
+    let slots = r.snapshot.slots.iter();
+    let read = slots.filter(|slot| slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok));
+    read.map(|slot| slot.duration.as_secs_f64()).find(|seconds| *seconds > 0.0)
 }
 
 impl Samples {
-    /// Of the samples of one step the last one stays.
     fn push(&mut self, sample: Sample) {
-        if self.kept.back().is_some_and(|last| last.at / self.step == sample.at / self.step) {
-            self.kept.pop_back();
-        }
-        self.kept.push_back(sample);
+        self.keep(sample);
         while self.kept.len() > MAX_SAMPLES {
             if self.step < MAX_STEP {
                 self.step *= 2;
                 let all = std::mem::take(&mut self.kept);
                 for sample in all {
-                    if self.kept.back().is_some_and(|last| last.at / self.step == sample.at / self.step) {
-                        self.kept.pop_back();
-                    }
-                    self.kept.push_back(sample);
+                    self.keep(sample);
                 }
             } else {
                 self.kept.pop_front();
             }
         }
+    }
+
+    /// Of the samples of one step the last one stays.
+    fn keep(&mut self, sample: Sample) {
+        if self.kept.back().is_some_and(|last| last.at / self.step == sample.at / self.step) {
+            self.kept.pop_back();
+        }
+        self.kept.push_back(sample);
     }
 }
 
