@@ -125,49 +125,24 @@ impl Said {
     fn tell(&mut self, server: &str, end: &Ended) {
         let (endpoint, status, elapsed, reason) = (end.endpoint.name(), end.status, end.elapsed, &end.reason);
         let outcome = end.outcome.map_or("none", Outcome::name);
+        macro_rules! line {
+            ($level:ident, $($message:tt)+) => {
+                tracing::$level!(server, endpoint, outcome, status, ?elapsed, $($message)+)
+            };
+        }
         match end.outcome.filter(|_| !end.is_untried()).and_then(|outcome| self.news(outcome)) {
             // A dead token is said once, where it is looked at: `credentials`.
             Some(News::Failed(ErrorType::Unauthorized)) if end.endpoint.needs().is_some() => {
-                tracing::debug!(
-                    server,
-                    endpoint,
-                    outcome,
-                    status,
-                    ?elapsed,
-                    "{server}: {endpoint} cannot be read ({outcome}): {reason}"
-                );
+                line!(debug, "{server}: {endpoint} cannot be read ({outcome}): {reason}");
             }
             Some(News::Failed(_)) => {
-                tracing::warn!(
-                    server,
-                    endpoint,
-                    outcome,
-                    status,
-                    ?elapsed,
-                    "{server}: {endpoint} cannot be read ({outcome}): {reason}"
-                );
+                line!(warn, "{server}: {endpoint} cannot be read ({outcome}): {reason}");
             }
             Some(News::NotOffered) => {
-                tracing::info!(
-                    server,
-                    endpoint,
-                    outcome,
-                    status,
-                    ?elapsed,
-                    "{server}: {endpoint} is not offered: {reason}; asking again in {}",
-                    roughly(end.wait)
-                );
+                let again = roughly(end.wait);
+                line!(info, "{server}: {endpoint} is not offered: {reason}; asking again in {again}");
             }
-            Some(News::Recovered) => {
-                tracing::info!(
-                    server,
-                    endpoint,
-                    outcome,
-                    status,
-                    ?elapsed,
-                    "{server}: {endpoint} is read again"
-                );
-            }
+            Some(News::Recovered) => line!(info, "{server}: {endpoint} is read again"),
             None => {}
         }
         for problem in &end.problems {
