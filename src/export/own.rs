@@ -56,6 +56,13 @@ pub struct Own {
     push: Option<(Side, SharedReader)>,
 }
 
+/// `otel.component.type`, and `otel.component.name` of the first of this type.
+macro_rules! first_of {
+    ($kind:literal) => {
+        ($kind, concat!($kind, "/0"))
+    };
+}
+
 /// What reads instruments out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -69,10 +76,8 @@ impl Reader {
     /// Type and name, as the semantic conventions have them.
     fn component(self) -> (&'static str, &'static str) {
         match self {
-            Reader::Pull => {
-                ("prometheus_http_text_metric_exporter", "prometheus_http_text_metric_exporter/0")
-            }
-            Reader::Push => ("periodic_metric_reader", "periodic_metric_reader/0"),
+            Reader::Pull => first_of!("prometheus_http_text_metric_exporter"),
+            Reader::Push => first_of!("periodic_metric_reader"),
         }
     }
 }
@@ -110,10 +115,6 @@ impl Pushing {
     fn facts(&self) -> ExporterFacts {
         let Pushing { component, stats, .. } = self;
         let level = stats.waiting();
-        let (kind, name) = match self.signal {
-            Signal::Traces => ("batching_span_processor", "batching_span_processor/0"),
-            _ => ("batching_log_processor", "batching_log_processor/0"),
-        };
         ExporterFacts {
             component: component.clone(),
             in_flight: stats.in_flight(),
@@ -127,11 +128,12 @@ impl Pushing {
                 // A request that failed and waits has cost no point.
                 .filter(|(_, points)| *points > 0)
                 .collect(),
-            queue: self.queue.as_ref().map(|queue| QueueFacts {
-                kind,
-                name,
-                handed_over: queue.handed_over(),
-                dropped: queue.dropped(),
+            queue: self.queue.as_ref().map(|queue| {
+                let (kind, name) = match self.signal {
+                    Signal::Traces => first_of!("batching_span_processor"),
+                    _ => first_of!("batching_log_processor"),
+                };
+                QueueFacts { kind, name, handed_over: queue.handed_over(), dropped: queue.dropped() }
             }),
         }
     }
@@ -282,22 +284,16 @@ impl Own {
 }
 
 fn component(settings: &OtlpSettings) -> Component {
-    /// The type, and the name of the first of this type.
-    macro_rules! exporter {
-        ($kind:literal) => {
-            ($kind, concat!($kind, "/0"))
-        };
-    }
     let (kind, name) = match (settings.signal, settings.protocol) {
-        (Signal::Metrics, Protocol::Grpc) => exporter!("otlp_grpc_metric_exporter"),
-        (Signal::Metrics, Protocol::HttpProtobuf) => exporter!("otlp_http_metric_exporter"),
-        (Signal::Metrics, Protocol::HttpJson) => exporter!("otlp_http_json_metric_exporter"),
-        (Signal::Logs, Protocol::Grpc) => exporter!("otlp_grpc_log_exporter"),
-        (Signal::Logs, Protocol::HttpProtobuf) => exporter!("otlp_http_log_exporter"),
-        (Signal::Logs, Protocol::HttpJson) => exporter!("otlp_http_json_log_exporter"),
-        (Signal::Traces, Protocol::Grpc) => exporter!("otlp_grpc_span_exporter"),
-        (Signal::Traces, Protocol::HttpProtobuf) => exporter!("otlp_http_span_exporter"),
-        (Signal::Traces, Protocol::HttpJson) => exporter!("otlp_http_json_span_exporter"),
+        (Signal::Metrics, Protocol::Grpc) => first_of!("otlp_grpc_metric_exporter"),
+        (Signal::Metrics, Protocol::HttpProtobuf) => first_of!("otlp_http_metric_exporter"),
+        (Signal::Metrics, Protocol::HttpJson) => first_of!("otlp_http_json_metric_exporter"),
+        (Signal::Logs, Protocol::Grpc) => first_of!("otlp_grpc_log_exporter"),
+        (Signal::Logs, Protocol::HttpProtobuf) => first_of!("otlp_http_log_exporter"),
+        (Signal::Logs, Protocol::HttpJson) => first_of!("otlp_http_json_log_exporter"),
+        (Signal::Traces, Protocol::Grpc) => first_of!("otlp_grpc_span_exporter"),
+        (Signal::Traces, Protocol::HttpProtobuf) => first_of!("otlp_http_span_exporter"),
+        (Signal::Traces, Protocol::HttpJson) => first_of!("otlp_http_json_span_exporter"),
     };
     let url = settings.endpoint.url();
     let address = url.host_str().unwrap_or_default().trim_matches(['[', ']']).into();
