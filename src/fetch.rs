@@ -131,9 +131,9 @@ impl Client {
         &self.settings
     }
 
-    /// From now on notes when the certificates of this target end, and trusts the
-    /// authorities that it has.
-    pub fn watch_certificates(&self, target: &Target) {
+    /// Gets ready for a target over TLS: from now on its certificates' ends are noted, and
+    /// its own authorities trusted.
+    pub fn prepare_for(&self, target: &Target) {
         let host = target.url.host_str().unwrap_or_default();
         self.certificates.watch(host);
         if let Some(authorities) = &target.authorities

@@ -63,7 +63,7 @@ impl Refresher {
         let most = client.settings().max_requests.max(1);
         let per_host = client.settings().max_requests_per_host.max(1);
         for target in targets.iter().filter(|target| target.url.scheme() == "https") {
-            client.watch_certificates(target);
+            client.prepare_for(target);
         }
         let lanes = Lanes {
             usual: lane(client.clone(), clock.clone(), listener.clone(), most),
