@@ -25,7 +25,6 @@ use crate::fetch::{Client, ClientError};
 use crate::log_once::LogOnce;
 use crate::refresh::Refresher;
 use crate::snapshot::{ExporterName, View};
-use crate::target::Target;
 
 pub use history::{History, Series};
 pub use scrapes::MAX_COLLECTION;
@@ -92,7 +91,7 @@ impl Bridge {
     ) -> Result<Bridge, BridgeError> {
         let client = Client::new(config.http.clone())?;
         let refresher = Refresher::new(config.targets.clone(), client, clock);
-        let targets: Vec<Arc<Target>> = refresher.targets().cloned().collect();
+        let targets = refresher.targets();
         let pull = if exporters.pull {
             Some(Pull::new(resource, &targets, config.scope_labels, config.compat)?)
         } else {

@@ -2,6 +2,8 @@
 
 pub mod batches;
 pub mod compat;
+mod cut;
+mod delta;
 pub mod exposition;
 pub mod negotiation;
 pub mod otlp;

@@ -131,17 +131,12 @@ impl Client {
         &self.settings
     }
 
-    /// Gets ready for a target over TLS: from now on its certificates' ends are noted, and
-    /// its own authorities trusted.
-    pub fn prepare_for(&self, target: &Target) {
-        let host = target.url.host_str().unwrap_or_default();
-        self.certificates.watch(host);
-        if let Some(authorities) = &target.authorities
-            && let Err(error) = self.certificates.trust(host, authorities)
-        {
-            let path = authorities.path().display();
-            tracing::error!("{path}: its certificates cannot be used as authorities: {error}; see ca_file");
-        }
+    /// Gets ready for these targets, and no others: from now on the ends of their
+    /// certificates are noted, and their own authorities trusted.
+    pub fn prepare_for(&self, targets: &[Target]) {
+        let over_tls = targets.iter().filter(|target| target.url.scheme() == "https");
+        let hosts = over_tls.filter_map(|target| Some((target.url.host_str()?, target.authorities.as_ref())));
+        self.certificates.watch(hosts);
     }
 
     /// When the earliest certificate of the chain that a host last served ends.

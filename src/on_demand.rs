@@ -220,7 +220,7 @@ impl Source for Part {
 /// The SDK holds 2,000 points an instrument and merges all others. Many targets
 /// therefore get several meters, whose scopes differ in the attribute `fedimeter.part`.
 pub fn register(provider: &impl MeterProvider, source: OnDemand) {
-    let targets: Vec<Arc<Target>> = source.refresher.targets().cloned().collect();
+    let targets: Vec<Arc<Target>> = source.refresher.targets();
     let source = Arc::new(source);
     for (index, range) in parts(&targets).into_iter().enumerate() {
         let scope = InstrumentationScope::builder(SCOPE);

@@ -6,8 +6,9 @@ mod polled;
 mod run;
 mod schedule;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -17,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::fetch::Client;
 use crate::outcome::Outcome;
 use crate::snapshot::{Snapshot, View};
-use crate::target::Target;
+use crate::target::{AttributeValue, Target};
 
 use self::log::Outages;
 use self::polled::Polled;
@@ -29,7 +30,8 @@ pub use self::polled::{Next, Plan};
 /// asks. Requests run on the Tokio runtime that it was made on.
 #[derive(Debug)]
 pub struct Refresher {
-    targets: Vec<Arc<Polled>>,
+    targets: Mutex<Arc<[Arc<Polled>]>>,
+    client: Arc<Client>,
     clock: Clock,
     lanes: Lanes,
     listener: Arc<Listener>,
@@ -62,17 +64,54 @@ impl Refresher {
         let listener = Arc::<Listener>::default();
         let most = client.settings().max_requests.max(1);
         let per_host = client.settings().max_requests_per_host.max(1);
-        for target in targets.iter().filter(|target| target.url.scheme() == "https") {
-            client.prepare_for(target);
-        }
         let lanes = Lanes {
             usual: lane(client.clone(), clock.clone(), listener.clone(), most),
             // A quarter of all requests at most waits for dead servers.
-            suspect: lane(client, clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
+            suspect: lane(client.clone(), clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
-        let outages = Arc::<Outages>::default();
-        let targets = targets.into_iter().map(|t| Arc::new(Polled::new(t, outages.clone()))).collect();
-        Refresher { targets, clock, lanes, listener, outages }
+        let (none, outages) = Default::default();
+        let refresher = Refresher { targets: Mutex::new(none), client, clock, lanes, listener, outages };
+        refresher.replace(targets);
+        refresher
+    }
+
+    /// From now on these are the targets. Of a server that was there before everything
+    /// that is known stays, and when it may be asked again; what it did not offer is
+    /// asked for again.
+    pub fn replace(&self, targets: Vec<Target>) -> Replaced {
+        self.client.prepare_for(&targets);
+        let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Known::of(&current);
+        let (now, unix) = (self.clock.now(), self.clock.unix());
+        let mut replaced = Replaced::default();
+        let next: Arc<[Arc<Polled>]> = targets
+            .into_iter()
+            .map(|target| match before.find(&target) {
+                Some(polled) if **polled.target() == target => {
+                    polled.is_reloaded(now);
+                    replaced.stayed += 1;
+                    polled.clone()
+                }
+                Some(polled) => {
+                    let next = polled.succeeded_by(target, now, unix);
+                    next.is_reloaded(now);
+                    replaced.changed += 1;
+                    Arc::new(next)
+                }
+                None => {
+                    replaced.added += 1;
+                    Arc::new(Polled::new(target, self.outages.clone(), unix))
+                }
+            })
+            .collect();
+        replaced.removed = current.len() - replaced.stayed - replaced.changed;
+        *current = next;
+        replaced
+    }
+
+    /// The targets as they are now, in the order of the configuration.
+    fn current(&self) -> Arc<[Arc<Polled>]> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Calls `listener` with every attempt at an endpoint that took time: how it
@@ -84,8 +123,8 @@ impl Refresher {
 
     /// The targets, in the order of the configuration.
     #[must_use]
-    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Arc<Target>> {
-        self.targets.iter().map(|polled| polled.target())
+    pub fn targets(&self) -> Vec<Arc<Target>> {
+        self.current().iter().map(|polled| polled.target().clone()).collect()
     }
 
     /// The clock that lifetimes are measured with.
@@ -100,8 +139,9 @@ impl Refresher {
     pub async fn refresh(&self, within: Duration) -> Arc<View> {
         let (started, unix) = (self.clock.now(), self.clock.unix());
         let deadline = tokio::time::Instant::now() + within;
+        let targets = self.current();
         let mut waiting = Vec::new();
-        for polled in &self.targets {
+        for polled in &*targets {
             if let Some(job) = Job::claim(polled, started) {
                 let lane = if polled.is_suspect() { &self.lanes.suspect } else { &self.lanes.usual };
                 // The lane ends with the runtime; then nothing is refreshed any
@@ -118,40 +158,80 @@ impl Refresher {
             }
         }
         self.outages.tell_counted();
-        Arc::new(self.view(started, unix))
+        Arc::new(view(&targets, started, unix))
     }
 
     /// What is known now, without asking.
     #[must_use]
     pub fn known(&self) -> Arc<View> {
-        Arc::new(self.view(self.clock.now(), self.clock.unix()))
+        Arc::new(view(&self.current(), self.clock.now(), self.clock.unix()))
     }
 
     /// What is known now, read as the collection reads it that began then:
     /// what was alive at that time still shows.
     #[must_use]
     pub fn known_since(&self, started: Moment, unix: f64) -> Arc<View> {
-        Arc::new(self.view(started, unix))
+        Arc::new(view(&self.current(), started, unix))
     }
 
     /// Lets the next run ask for all that a token shows, whatever came of it before: the
     /// token is another.
-    pub fn has_new_token(&self, index: usize) {
-        if let Some(polled) = self.targets.get(index) {
+    pub fn has_new_token(&self, target: &Arc<Target>) {
+        if let Some(polled) = self.polled(target) {
             polled.has_new_token(self.clock.now());
         }
     }
 
     /// When the endpoints of a target are asked for again, beside what is known
-    /// of it; nothing where there is no such target.
+    /// of it; nothing where it is no target any more.
     #[must_use]
-    pub fn planned(&self, index: usize) -> Option<(Arc<Snapshot>, Plan)> {
-        Some(self.targets.get(index)?.planned())
+    pub fn planned(&self, target: &Arc<Target>) -> Option<(Arc<Snapshot>, Plan)> {
+        Some(self.polled(target)?.planned())
     }
 
-    fn view(&self, started: Moment, unix: f64) -> View {
-        let targets = self.targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
-        View { started, unix, targets }
+    fn polled(&self, target: &Arc<Target>) -> Option<Arc<Polled>> {
+        self.current().iter().find(|polled| Arc::ptr_eq(polled.target(), target)).cloned()
+    }
+}
+
+fn view(targets: &[Arc<Polled>], started: Moment, unix: f64) -> View {
+    let targets = targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
+    View { started, unix, targets }
+}
+
+/// What a change of targets did, in numbers of targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// They stayed as they were.
+    pub stayed: usize,
+    /// They have other settings.
+    pub changed: usize,
+    /// They are new.
+    pub added: usize,
+    /// They have gone.
+    pub removed: usize,
+}
+
+/// Targets by what they can be recognized by: what is polled, or else what their points
+/// say they are.
+struct Known<'a> {
+    polled: HashMap<(&'a str, Option<&'a str>), &'a Arc<Polled>>,
+    identities: HashMap<&'a [(Arc<str>, AttributeValue)], &'a Arc<Polled>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(targets: &'a [Arc<Polled>]) -> Known<'a> {
+        let polled = |p: &'a Arc<Polled>| ((p.target().url.as_str(), p.target().host.as_deref()), p);
+        let identity = |p: &'a Arc<Polled>| (&*p.target().identity, p);
+        Known {
+            polled: targets.iter().map(polled).collect(),
+            identities: targets.iter().map(identity).collect(),
+        }
+    }
+
+    fn find(&self, target: &Target) -> Option<&'a Arc<Polled>> {
+        let polled = self.polled.get(&(target.url.as_str(), target.host.as_deref()));
+        polled.or_else(|| self.identities.get(&*target.identity)).copied()
     }
 }
 

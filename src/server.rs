@@ -196,13 +196,13 @@ async fn target(
         let name =
             pairs.find(|(key, _)| key == "name").map(|(_, name)| name.into_owned()).unwrap_or_default();
         let status = bridge.status();
-        let index = status.view.targets.iter().position(|(target, _)| *target.name == name);
-        let found = index.and_then(|index| Some((index, bridge.refresher().planned(index)?)));
-        let Some((index, (snapshot, plan))) = found else {
+        let found = status.view.targets.iter().find(|(target, _)| *target.name == name);
+        let found = found.and_then(|(target, _)| Some((target, bridge.refresher().planned(target)?)));
+        let Some((target, (snapshot, plan))) = found else {
             return (StatusCode::NOT_FOUND, page::no_target(&status, &question, &name));
         };
-        let View { started, unix, ref targets } = *status.view;
-        let reading = Reading { target: &targets[index].0, snapshot: &snapshot, started, unix };
+        let View { started, unix, .. } = *status.view;
+        let reading = Reading { target, snapshot: &snapshot, started, unix };
         (StatusCode::OK, page::target(&status, &question, &reading, &plan))
     })
     .await

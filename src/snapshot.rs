@@ -74,6 +74,9 @@ impl View {
 /// All that is known of one target.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
+    /// From when on its counters count: since the bridge first knew the target, Unix
+    /// seconds.
+    pub since: f64,
     /// One slot an endpoint, in the order of [`Target::endpoints`].
     pub slots: Vec<Slot>,
     /// Where the streaming server is, by the last instance document that named

@@ -61,7 +61,7 @@ pub struct Target {
 }
 
 /// The value of an attribute on a measured point.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttributeValue {
     /// Text.
     Text(Arc<str>),

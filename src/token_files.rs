@@ -16,15 +16,15 @@ use crate::target::{Target, Token, TokenOrigin};
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The token files of all targets, by path.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct TokenFiles(BTreeMap<PathBuf, TokenFile>);
 
 #[derive(Debug, Default)]
 struct TokenFile {
     /// What the file was like when it was last read.
     seen: Option<Stamp>,
-    /// Those who use it, by their place among the targets.
-    users: Vec<(usize, Token)>,
+    /// Those who use it, with the token that they have.
+    users: Vec<(Arc<Target>, Token)>,
     failing: LogOnce,
 }
 
@@ -37,10 +37,10 @@ struct Stamp {
 }
 
 /// What is new about a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum News {
-    /// The target in this place has another token.
-    Replaced(usize),
+    /// This target has another token.
+    Replaced(Arc<Target>),
     /// The file cannot be read, for this reason.
     Unreadable(String),
     /// The file can be read again.
@@ -49,9 +49,14 @@ enum News {
 
 /// Takes new tokens out of files that have changed, for as long as it is polled.
 pub async fn follow(refresher: &Refresher) {
-    let mut files = TokenFiles::of(refresher.targets());
-    while !files.0.is_empty() {
+    let mut files = TokenFiles::default();
+    loop {
+        // A reload may have brought other targets.
+        files.are_those_of(&refresher.targets());
         tokio::time::sleep(LOOK_INTERVAL).await;
+        if files.0.is_empty() {
+            continue;
+        }
         let reading = tokio::task::spawn_blocking(move || (files.read_changed(), files));
         let Ok((news, read)) = reading.await else { return };
         files = read;
@@ -63,13 +68,13 @@ pub async fn follow(refresher: &Refresher) {
 
 fn tell(refresher: &Refresher, news: News) {
     match news {
-        News::Replaced(place) => {
-            let server = refresher.targets().nth(place).map_or("", |target| &target.name);
+        News::Replaced(target) => {
+            let server = &*target.name;
             tracing::info!(
                 server,
                 "{server}: its token file has changed, and the new token is used from now on"
             );
-            refresher.has_new_token(place);
+            refresher.has_new_token(&target);
         }
         News::Unreadable(why) => tracing::warn!("the token that was read before stays in use: {why}"),
         News::Readable(path) => tracing::info!("the token file {} can be read again", path.display()),
@@ -77,14 +82,19 @@ fn tell(refresher: &Refresher, news: News) {
 }
 
 impl TokenFiles {
-    fn of<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> TokenFiles {
+    /// Takes in who uses which file. Files that were used before are as they were seen.
+    fn are_those_of(&mut self, targets: &[Arc<Target>]) {
         let mut files = BTreeMap::<PathBuf, TokenFile>::new();
-        for (place, target) in targets.enumerate() {
+        for target in targets {
             if let (Some(token), Some(TokenOrigin::File(path))) = (&target.token, &target.token_origin) {
-                files.entry(path.clone()).or_default().users.push((place, token.clone()));
+                let file = files.entry(path.clone()).or_insert_with(|| {
+                    let users = Vec::new();
+                    self.0.remove(path).map_or_else(TokenFile::default, |file| TokenFile { users, ..file })
+                });
+                file.users.push((target.clone(), token.clone()));
             }
         }
-        TokenFiles(files)
+        self.0 = files;
     }
 
     /// Reads the files that have changed, and hands new tokens to those who use them.
@@ -111,9 +121,9 @@ impl TokenFile {
                 if self.failing.ends() {
                     news.push(News::Readable(path.to_owned()));
                 }
-                for (place, used) in self.users.iter().filter(|(_, used)| *used != token) {
+                for (target, used) in self.users.iter().filter(|(_, used)| *used != token) {
                     used.replace(&token);
-                    news.push(News::Replaced(*place));
+                    news.push(News::Replaced(target.clone()));
                 }
                 news
             }
@@ -152,12 +162,16 @@ mod tests {
         std::fs::write(&own, "first\n").unwrap();
         std::fs::write(&shared, "first\n").unwrap();
         let targets = [target("a.example", &own), target("b.example", &shared), target("c.example", &shared)];
-        let mut files = TokenFiles::of(targets.iter());
+        let mut files = TokenFiles::default();
+        files.are_those_of(&targets);
+        let replaced = |places: &[usize]| {
+            places.iter().map(|place| News::Replaced(targets[*place].clone())).collect::<Vec<_>>()
+        };
         let tokens = || targets.each_ref().map(|t| t.token.as_ref().unwrap().secret().to_string());
         assert_eq!(files.read_changed(), [], "they are as they were");
 
         std::fs::write(&shared, "second\n").unwrap();
-        assert_eq!(files.read_changed(), [News::Replaced(1), News::Replaced(2)]);
+        assert_eq!(files.read_changed(), replaced(&[1, 2]));
         assert_eq!(tokens(), ["first", "second", "second"]);
         assert_eq!(files.read_changed(), []);
 
@@ -165,7 +179,7 @@ mod tests {
         let new = directory.path().join("new");
         std::fs::write(&new, "third").unwrap();
         std::fs::rename(&new, &own).unwrap();
-        assert_eq!(files.read_changed(), [News::Replaced(0)]);
+        assert_eq!(files.read_changed(), replaced(&[0]));
         assert_eq!(tokens(), ["third", "second", "second"]);
 
         for unreadable in ["", "two words", "two\nlines"] {
@@ -180,7 +194,7 @@ mod tests {
             assert_eq!(files.read_changed(), [News::Readable(shared.clone())]);
         }
         std::fs::write(&shared, "fourth").unwrap();
-        assert_eq!(files.read_changed(), [News::Replaced(1), News::Replaced(2)]);
+        assert_eq!(files.read_changed(), replaced(&[1, 2]));
         assert_eq!(tokens(), ["third", "fourth", "fourth"]);
     }
 
@@ -188,6 +202,8 @@ mod tests {
     #[test]
     fn what_tells_its_token_once_is_not_read_again() {
         let target = target("a.example", Path::new("/dev/null"));
-        assert_eq!(TokenFiles::of([target].iter()).read_changed(), []);
+        let mut files = TokenFiles::default();
+        files.are_those_of(&[target]);
+        assert_eq!(files.read_changed(), []);
     }
 }

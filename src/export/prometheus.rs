@@ -2,7 +2,6 @@
 //! the client asked for.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
@@ -16,11 +15,11 @@ use crate::metrics::{Kind, Row, rows};
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::batches::slices;
 use super::compat::{self, Compat};
+use super::cut::Cutter;
 use super::exposition::{Exposition, Format, unit_word};
 use super::page::Page;
-use super::pipeline::{Pipeline, Pool};
+use super::pipeline::Pipeline;
 
 /// Points of one slice of the targets. What is gathered takes about a kilobyte
 /// a point until it is written: it is gathered and written slice by slice.
@@ -29,8 +28,7 @@ const MAX_POINTS: usize = 5_000;
 /// Pipelines of its own, read through `opentelemetry-prometheus`.
 #[derive(Debug)]
 pub struct Pull {
-    pool: Pool<Registry, PullError>,
-    slices: Vec<Range<usize>>,
+    cutter: Cutter<Registry, PullError>,
     units: HashMap<String, &'static str>,
     compat: Option<Compat>,
 }
@@ -53,22 +51,20 @@ pub enum PullError {
 }
 
 impl Pull {
-    /// Makes the instruments for these targets.
+    /// Makes the instruments for these targets; views may come with others later.
     pub fn new(
         resource: &Resource,
         targets: &[Arc<Target>],
         scope_labels: bool,
         compat: Option<Compat>,
     ) -> Result<Pull, PullError> {
-        let slices = slices(targets, MAX_POINTS);
-        let (resource, targets, of) = (resource.clone(), targets.to_vec(), slices.clone());
-        let make = move || {
+        let resource = resource.clone();
+        let make = move |slices: &[&[Arc<Target>]]| {
             let registry = Registry::new();
             let reader = reader(&registry, scope_labels, true)?;
-            let slices: Vec<_> = of.iter().map(|slice| &targets[slice.clone()]).collect();
-            Ok(Pipeline::new(reader, registry, resource.clone(), scope(), &slices))
+            Ok(Pipeline::new(reader, registry, resource.clone(), scope(), slices))
         };
-        Ok(Pull { pool: Pool::new(make)?, slices, units: units(), compat })
+        Ok(Pull { cutter: Cutter::new(MAX_POINTS, targets, make)?, units: units(), compat })
     }
 
     /// What the view has, in a format, while it is wanted. Blocks: not for an
@@ -86,12 +82,13 @@ impl Pull {
     ) -> Result<Page, PullError> {
         let unit_of = |name: &str| self.units.get(name).copied();
         let mut exposition = Exposition::new(format, &unit_of);
-        for range in &self.slices {
+        let cut = self.cutter.of(view)?;
+        for range in cut.slices.iter() {
             if !is_wanted() {
                 return Err(PullError::Unwanted);
             }
             let slice = view.slice(range.clone());
-            let mut families = self.pool.read(slice.clone(), Registry::gather)?;
+            let mut families = cut.pool.read(slice.clone(), Registry::gather)?;
             // A target that was attempted has at least its `up`.
             if families.is_empty() && slice.readings().any(|reading| reading.up().is_some()) {
                 return Err(PullError::Nothing);
@@ -176,7 +173,7 @@ mod tests {
                 .contains("fedimeter_target_up{server_address=\"a.example\"")
         );
         assert!(matches!(scrape(false), Err(PullError::Unwanted)));
-        pull.pool.shutdown();
+        pull.cutter.of(&view).unwrap().pool.shutdown();
         assert!(matches!(scrape(true), Err(PullError::Nothing)));
     }
 }

@@ -21,23 +21,25 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Notes the ends of this host's chains. No others: redirects could name
-    /// hosts without end.
-    pub fn watch(&self, host: &str) {
-        let host = host.trim_matches(['[', ']']).to_owned();
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_default();
-    }
-
-    /// Trusts these authorities, too, where this host is asked.
-    ///
-    /// # Errors
-    ///
-    /// rustls refuses them.
-    pub fn trust(&self, host: &str, authorities: &Authorities) -> Result<(), Error> {
-        let verifier = verifier(authorities.roots().clone())?;
-        let host = host.trim_matches(['[', ']']).to_owned();
-        self.trusted.lock().unwrap_or_else(PoisonError::into_inner).insert(host, verifier);
-        Ok(())
+    /// From now on the ends of these hosts' chains are noted, and the authorities beside
+    /// them trusted where they are asked. Those of no others: redirects could name hosts
+    /// without end.
+    pub fn watch<'a>(&self, hosts: impl Iterator<Item = (&'a str, Option<&'a Authorities>)>) {
+        let (mut ends, mut trusted) = (HashMap::new(), HashMap::new());
+        for (host, authorities) in hosts {
+            let host = host.trim_matches(['[', ']']);
+            ends.insert(host.to_owned(), self.expiry(host));
+            let Some(authorities) = authorities else { continue };
+            match verifier(authorities.roots().clone()) {
+                Ok(verifier) => drop(trusted.insert(host.to_owned(), verifier)),
+                Err(error) => tracing::error!(
+                    "{}: its certificates cannot be used as authorities: {error}; see ca_file",
+                    authorities.path().display()
+                ),
+            }
+        }
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+        *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = trusted;
     }
 
     /// Unix seconds at which the earliest certificate of the chain that this

@@ -3,6 +3,7 @@
 
 mod enter;
 mod plan;
+mod succeed;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +29,7 @@ pub struct Polled {
     target: Arc<Target>,
     state: Mutex<State>,
     done: Notify,
-    pacing: Pacing,
+    pacing: Arc<Pacing>,
     outages: Arc<Outages>,
 }
 
@@ -52,7 +53,7 @@ struct State {
 }
 
 /// What refreshing keeps of an endpoint beside what it said.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Work {
     timing: Timing,
     under_way: bool,
@@ -71,25 +72,15 @@ pub struct Known {
 }
 
 impl Polled {
-    pub fn new(target: Target, outages: Arc<Outages>) -> Polled {
-        let slots: Vec<Slot> = target.endpoints.iter().map(|e| Slot::new(*e)).collect();
-        let state = State {
-            work: slots.iter().map(|_| Work::default()).collect(),
-            snapshot: Arc::new(Snapshot { slots, ..Snapshot::default() }),
-            jobs: 0,
-            suspect: false,
-            token_replaced: None,
-            searches: 0,
-            told: Told::default(),
-            unseen_since: None,
-        };
-        Polled {
-            target: Arc::new(target),
-            state: Mutex::new(state),
-            done: Notify::new(),
-            pacing: Pacing::default(),
-            outages,
-        }
+    /// A target of which nothing is known; `unix` is the present.
+    pub fn new(target: Target, outages: Arc<Outages>, unix: f64) -> Polled {
+        let state = State::new(&target, unix);
+        Polled::with(target, state, Arc::default(), outages)
+    }
+
+    fn with(target: Target, state: State, pacing: Arc<Pacing>, outages: Arc<Outages>) -> Polled {
+        let (target, state) = (Arc::new(target), Mutex::new(state));
+        Polled { target, state, done: Notify::new(), pacing, outages }
     }
 
     pub fn target(&self) -> &Arc<Target> {
@@ -273,6 +264,20 @@ impl Polled {
 }
 
 impl State {
+    fn new(target: &Target, unix: f64) -> State {
+        let slots: Vec<Slot> = target.endpoints.iter().map(|e| Slot::new(*e)).collect();
+        State {
+            work: slots.iter().map(|_| Work::default()).collect(),
+            snapshot: Arc::new(Snapshot { since: unix, slots, ..Snapshot::default() }),
+            jobs: 0,
+            suspect: false,
+            token_replaced: None,
+            searches: 0,
+            told: Told::default(),
+            unseen_since: None,
+        }
+    }
+
     fn take(&mut self, claimed: &[usize]) {
         for i in claimed {
             self.work[*i].under_way = true;

@@ -122,7 +122,7 @@ async fn what_the_old_token_is_refused_while_the_new_one_is_read_is_asked_again_
     let renew = async {
         arrived.notified().await;
         token.replace(&Token::new(NEW));
-        bench.refresher.has_new_token(0);
+        bench.refresher.has_new_token(&bench.refresher.targets()[0]);
         replaced.notify_one();
     };
     let (view, ()) = tokio::join!(bench.refresh(), renew);

@@ -1,0 +1,158 @@
+//! Targets cut into slices that a pipeline reads one after the other. The cut follows
+//! the targets of the views that come: after a change of targets it is made anew.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::metrics::{Kind, rows};
+use crate::snapshot::View;
+use crate::target::{AttributeValue, Target};
+
+use super::pipeline::{Pipeline, Pool};
+
+/// Bytes that the points of one slice may take in OTLP, by estimate.
+const MAX_BYTES: usize = 5 << 19;
+
+/// Makes a pipeline with room for these slices.
+type Make<R, E> = dyn Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync;
+
+/// Cuts the targets of views into slices, and has pipelines for them.
+pub struct Cutter<R, E> {
+    max_points: usize,
+    make: Arc<Make<R, E>>,
+    current: Mutex<Arc<Cut<R, E>>>,
+}
+
+/// The targets of a view in slices, and pipelines with room for them.
+pub struct Cut<R, E> {
+    targets: Arc<[Arc<Target>]>,
+    /// Where each slice is in the view.
+    pub slices: Arc<[Range<usize>]>,
+    /// What reads them.
+    pub pool: Pool<R, E>,
+}
+
+impl<R: 'static, E: 'static> Cutter<R, E> {
+    /// Slices of so many points at most, read by what `make` makes.
+    ///
+    /// # Errors
+    ///
+    /// When the first pipeline for these targets cannot be made.
+    pub fn new(
+        max_points: usize,
+        targets: &[Arc<Target>],
+        make: impl Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync + 'static,
+    ) -> Result<Cutter<R, E>, E> {
+        let make: Arc<Make<R, E>> = Arc::new(make);
+        let current = Mutex::new(Arc::new(Cut::of(targets.into(), max_points, &make)?));
+        Ok(Cutter { max_points, make, current })
+    }
+
+    /// The cut of this view. Blocks where it has to be made: not for an async thread.
+    ///
+    /// # Errors
+    ///
+    /// When the first pipeline for new targets cannot be made.
+    pub fn of(&self, view: &View) -> Result<Arc<Cut<R, E>>, E> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if !current.fits(view) {
+            let targets = view.targets.iter().map(|(target, _)| target.clone()).collect();
+            *current = Arc::new(Cut::of(targets, self.max_points, &self.make)?);
+        }
+        Ok(current.clone())
+    }
+}
+
+impl<R: 'static, E: 'static> Cut<R, E> {
+    fn of(targets: Arc<[Arc<Target>]>, max_points: usize, make: &Arc<Make<R, E>>) -> Result<Cut<R, E>, E> {
+        let slices: Arc<[Range<usize>]> = slices(&targets, max_points).into();
+        let (make, all, of) = (make.clone(), targets.clone(), slices.clone());
+        let pool = Pool::new(move || {
+            let slices: Vec<_> = of.iter().map(|slice| &all[slice.clone()]).collect();
+            make(&slices)
+        })?;
+        Ok(Cut { targets, slices, pool })
+    }
+
+    /// Whether it is of the very targets that the view has.
+    fn fits(&self, view: &View) -> bool {
+        self.targets.len() == view.targets.len()
+            && self.targets.iter().zip(&view.targets).all(|(ours, (theirs, _))| Arc::ptr_eq(ours, theirs))
+    }
+}
+
+impl<R, E> fmt::Debug for Cutter<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cutter")
+    }
+}
+
+/// Divides targets into slices of so many points at most, each of which fits
+/// into one export request.
+#[must_use]
+pub fn slices(targets: &[Arc<Target>], max_points: usize) -> Vec<Range<usize>> {
+    let mut slices = Vec::new();
+    let (mut start, mut points, mut bytes) = (0, 0, 0);
+    for (i, target) in targets.iter().enumerate() {
+        let (own_points, own_bytes) = size(target);
+        if i > start && (points + own_points > max_points || bytes + own_bytes > MAX_BYTES) {
+            slices.push(start..i);
+            (start, points, bytes) = (i, 0, 0);
+        }
+        points += own_points;
+        bytes += own_bytes;
+    }
+    if start < targets.len() {
+        slices.push(start..targets.len());
+    }
+    slices
+}
+
+/// Points that a target can have, and the bytes that they take in OTLP.
+fn size(target: &Target) -> (usize, usize) {
+    // Of the types of failure that exist, a target meets few.
+    const FAILURE_TYPES: usize = 4;
+    let points: usize = rows()
+        .map(|row| match row.kind() {
+            Kind::Counter => row.most(target).min(target.endpoints.len() * FAILURE_TYPES),
+            _ => row.most(target),
+        })
+        .sum();
+    // Two timestamps and a value, framing, and each attribute twice framed.
+    let identity: usize = target
+        .identity
+        .iter()
+        .map(|(key, value)| {
+            let text = match value {
+                AttributeValue::Text(text) => text.len(),
+                AttributeValue::Int(_) => 4,
+            };
+            key.len() + text + 10
+        })
+        .sum();
+    (points, points * (80 + identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn slices_cover_every_target_once_and_stay_small() {
+        const MAX_POINTS: usize = 40_000;
+        let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
+        let target = |i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()));
+        let targets: Vec<Arc<Target>> = (0..10_000).map(target).collect();
+        let slices = slices(&targets, MAX_POINTS);
+        assert!(slices.len() > 1);
+        assert_eq!(slices.iter().map(Range::len).sum::<usize>(), targets.len());
+        assert!(slices.windows(2).all(|w| w[0].end == w[1].start));
+        for slice in slices {
+            let points: usize = targets[slice].iter().map(|t| size(t).0).sum();
+            assert!(points <= MAX_POINTS);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A target after a reload of the configuration: what is known of the server stays, and
+//! so does the time until which it wants to be left alone.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::endpoint::Endpoint;
+use crate::outcome::Outcome;
+use crate::target::Target;
+
+use super::{Polled, State, Work};
+
+impl Polled {
+    /// The same server under other settings. Endpoints that are asked as before keep what
+    /// they said, when they are due and how often they failed; others begin anew. What is
+    /// under way is asked for again: its answer goes to the target as it was.
+    pub fn succeeded_by(&self, target: Target, now: Moment, unix: f64) -> Polled {
+        let mut state = self.lock();
+        let mut next = State::new(&target, unix);
+        let places: Vec<Option<usize>> = target
+            .endpoints
+            .iter()
+            .map(|endpoint| state.snapshot.slots.iter().position(|slot| slot.endpoint == *endpoint))
+            .collect();
+        let snapshot = Arc::make_mut(&mut next.snapshot);
+        for (new, old) in places.into_iter().enumerate() {
+            let Some(old) = old else { continue };
+            let slot = &state.snapshot.slots[old];
+            if asks_the_same(slot.endpoint, &self.target, &target) {
+                snapshot.slots[new] = slot.clone();
+                next.work[new] = Work { under_way: false, ..state.work[old].clone() };
+            } else {
+                // Its failures have been counted, whatever they were about.
+                snapshot.slots[new].failures.clone_from(&slot.failures);
+                next.work[new].timing.not_before = state.work[old].timing.not_before;
+                next.work[new].timing.due = state.work[old].timing.not_before;
+            }
+        }
+        snapshot.since = state.snapshot.since;
+        snapshot.streaming.clone_from(&state.snapshot.streaming);
+        snapshot.rate_limit = state.snapshot.rate_limit;
+        snapshot.certificate_expiry = state.snapshot.certificate_expiry;
+        next.suspect = state.suspect;
+        next.token_replaced = state.token_replaced;
+        next.searches = state.searches;
+        next.unseen_since = state.unseen_since;
+        next.told = std::mem::take(&mut state.told);
+        if self.target.token != target.token {
+            next.has_new_token(now);
+        }
+        Polled::with(target, next, self.pacing.clone(), self.outages.clone())
+    }
+
+    /// Brings forward what the server did not offer: whoever reloads may know that it
+    /// does now.
+    pub fn is_reloaded(&self, now: Moment) {
+        let mut state = self.lock();
+        let State { work, snapshot, .. } = &mut *state;
+        for (work, slot) in work.iter_mut().zip(&snapshot.slots) {
+            if slot.outcome == Some(Outcome::NotOffered) {
+                work.timing.bring_forward(now);
+            }
+        }
+    }
+}
+
+/// Whether an endpoint is asked for the same under both settings.
+fn asks_the_same(endpoint: Endpoint, before: &Target, after: &Target) -> bool {
+    match endpoint {
+        Endpoint::Accounts => before.accounts == after.accounts,
+        Endpoint::Tags => before.tags == after.tags,
+        _ => before.url == after.url && before.host == after.host,
+    }
+}
