@@ -82,7 +82,7 @@ impl Refresher {
         self.client.prepare_for(&targets);
         let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Known::of(&current);
-        let (now, unix) = (self.clock.now(), self.clock.unix());
+        let now = self.clock.now();
         let mut replaced = Replaced::default();
         let next: Arc<[Arc<Polled>]> = targets
             .into_iter()
@@ -93,14 +93,14 @@ impl Refresher {
                     polled.clone()
                 }
                 Some(polled) => {
-                    let next = polled.succeeded_by(target, now, unix);
+                    let next = polled.succeeded_by(target, now);
                     next.is_reloaded(now);
                     replaced.changed += 1;
                     Arc::new(next)
                 }
                 None => {
                     replaced.added += 1;
-                    Arc::new(Polled::new(target, self.outages.clone(), unix))
+                    Arc::new(Polled::new(target, self.outages.clone(), now))
                 }
             })
             .collect();

@@ -74,9 +74,8 @@ impl View {
 /// All that is known of one target.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// From when on its counters count: since the bridge first knew the target, Unix
-    /// seconds.
-    pub since: f64,
+    /// When the bridge first knew the target: its counters count from then on.
+    pub since: Moment,
     /// One slot an endpoint, in the order of [`Target::endpoints`].
     pub slots: Vec<Slot>,
     /// Where the streaming server is, by the last instance document that named

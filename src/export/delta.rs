@@ -9,6 +9,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 
+use crate::clock::Moment;
 use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::{AttributeValue, Target};
@@ -37,7 +38,7 @@ struct Place {
     target: Arc<Target>,
     room: Room,
     /// Since when its counters counted when they were last told.
-    since: f64,
+    since: Moment,
 }
 
 /// For how many points of each row there is room.
@@ -132,7 +133,7 @@ impl Delta {
         }
         // Apart, because the first collection of the grown ones is not reported.
         for unplaced in [new, grown] {
-            let (targets, since): (Vec<Arc<Target>>, Vec<f64>) = unplaced.into_iter().unzip();
+            let (targets, since): (Vec<Arc<Target>>, Vec<Moment>) = unplaced.into_iter().unzip();
             for slice in slices(&targets, MAX_POINTS) {
                 let pipeline = self.pipelines.len();
                 self.pipelines.push(pushing(Temporality::Delta, &self.resource, &[&targets[slice.clone()]]));
@@ -144,13 +145,15 @@ impl Delta {
         outgrown
     }
 
-    fn put(&mut self, target: &Arc<Target>, pipeline: usize, room: Room, since: f64) {
+    fn put(&mut self, target: &Arc<Target>, pipeline: usize, room: Room, since: Moment) {
         self.places.insert(target.identity.clone(), Place { pipeline, target: target.clone(), room, since });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use opentelemetry_sdk::metrics::reader::MetricReader;
 
     use super::*;
@@ -193,18 +196,18 @@ mod tests {
         let all = targets(2);
         let mut delta = Delta::new(&Resource::builder_empty().build());
         let swapped = [all[1].clone(), all[0].clone()];
-        let since = |unix: f64| {
+        let since = |seconds| {
             let mut view = view(&swapped);
             for (_, snapshot) in &mut Arc::get_mut(&mut view).unwrap().targets {
-                Arc::make_mut(snapshot).since = unix;
+                Arc::make_mut(snapshot).since = Moment::at(Duration::from_secs(seconds));
             }
             view
         };
         assert_eq!(collect(&mut delta, &view(&all))["i00001.example"], 2);
         // Fewer than before, and no difference below zero.
-        assert_eq!(collect(&mut delta, &since(9.0)), found(&[]));
-        assert_eq!(collect(&mut delta, &since(9.0)), found(&[("i00000.example", 2), ("i00001.example", 1)]));
-        assert_eq!(collect(&mut delta, &since(9.0)), found(&[("i00000.example", 0), ("i00001.example", 0)]));
+        assert_eq!(collect(&mut delta, &since(9)), found(&[]));
+        assert_eq!(collect(&mut delta, &since(9)), found(&[("i00000.example", 2), ("i00001.example", 1)]));
+        assert_eq!(collect(&mut delta, &since(9)), found(&[("i00000.example", 0), ("i00001.example", 0)]));
     }
 
     /// A target that is asked for more after a change of its settings needs more room.

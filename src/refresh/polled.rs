@@ -72,9 +72,9 @@ pub struct Known {
 }
 
 impl Polled {
-    /// A target of which nothing is known; `unix` is the present.
-    pub fn new(target: Target, outages: Arc<Outages>, unix: f64) -> Polled {
-        let state = State::new(&target, unix);
+    /// A target of which nothing is known by now.
+    pub fn new(target: Target, outages: Arc<Outages>, now: Moment) -> Polled {
+        let state = State::new(&target, now);
         Polled::with(target, state, Arc::default(), outages)
     }
 
@@ -264,11 +264,11 @@ impl Polled {
 }
 
 impl State {
-    fn new(target: &Target, unix: f64) -> State {
+    fn new(target: &Target, now: Moment) -> State {
         let slots: Vec<Slot> = target.endpoints.iter().map(|e| Slot::new(*e)).collect();
         State {
             work: slots.iter().map(|_| Work::default()).collect(),
-            snapshot: Arc::new(Snapshot { since: unix, slots, ..Snapshot::default() }),
+            snapshot: Arc::new(Snapshot { since: now, slots, ..Snapshot::default() }),
             jobs: 0,
             suspect: false,
             token_replaced: None,

@@ -14,9 +14,9 @@ impl Polled {
     /// The same server under other settings. Endpoints that are asked as before keep what
     /// they said, when they are due and how often they failed; others begin anew. What is
     /// under way is asked for again: its answer goes to the target as it was.
-    pub fn succeeded_by(&self, target: Target, now: Moment, unix: f64) -> Polled {
+    pub fn succeeded_by(&self, target: Target, now: Moment) -> Polled {
         let mut state = self.lock();
-        let mut next = State::new(&target, unix);
+        let mut next = State::new(&target, now);
         let places: Vec<Option<usize>> = target
             .endpoints
             .iter()
