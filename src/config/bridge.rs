@@ -1,17 +1,23 @@
 //! The settings of the bridge: a row for each key at the top of the file.
 
+mod syntaxes;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use super::error::{Errors, Place};
 use super::log_filter::LogFilter;
 use super::otel;
 use super::setting::{Env, Flag, Group, Origins, Setting, Structure, Value};
-use super::syntax::{Boolean, Count, List, OneOf, Parsed, Plain, Size, Time};
-use super::values::{self, Listen};
-use super::{Compat, Config, LogFormat};
-use crate::export::otlp::MIN_REQUEST;
-use crate::fetch::parse_contact;
+use super::syntax::{Boolean, Plain};
+use super::values::Listen;
+use super::{Compat, Config};
+
+pub use syntaxes::REQUEST_TIME;
+
+use syntaxes::{
+    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, HOSTS, LOG_FORMAT, LOG_LEVEL, REQUEST,
+    REQUESTS, TARGETS, WAITING,
+};
 
 /// The port that OpenTelemetry gives to Prometheus exporters.
 const OTEL_PORT: u16 = 9464;
@@ -46,64 +52,6 @@ macro_rules! field {
         }
     };
 }
-
-/// A server that needs longer than this is as good as down, and a scrape could not
-/// wait for it.
-pub const REQUEST_TIME: Time = Time { min: Duration::from_millis(100), max: Duration::from_secs(300) };
-/// A client of ours may be slower than a server that is asked.
-const WAITING: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(3600) };
-const AGE: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
-const REQUESTS: Count = Count { min: 1, max: 65_536 };
-const TARGETS: Count = Count { min: 0, max: 65_536 };
-/// With fewer, a page in a browser takes all.
-const CONNECTIONS: Count = Count { min: 4, max: 65_536 };
-const BODY: Size = Size { min: 1 << 10, max: 64 << 20 };
-const REQUEST: Size = Size { min: MIN_REQUEST as usize, max: 64 << 20 };
-/// 64 GiB, where there can be as much.
-const BACKLOG: Size = Size { min: 0, max: if usize::BITS < 64 { 1 << 30 } else { 1 << 36 } };
-
-const ADDRESSES: List<Parsed<Listen>> = List {
-    kind: "address, or list of addresses",
-    expected: "a list of addresses",
-    item: Parsed {
-        kind: "address",
-        placeholder: "ADDR",
-        expected: "an address such as 127.0.0.1:9464",
-        parse: values::listen,
-        show: ToString::to_string,
-    },
-    or_one: true,
-};
-const HOSTS: List<Parsed<String>> = List {
-    kind: "host, or list of hosts",
-    expected: "a list of hosts",
-    item: Parsed {
-        kind: "host",
-        placeholder: "HOST",
-        expected: "a host such as metrics.example.org",
-        parse: values::listen_host,
-        show: String::clone,
-    },
-    or_one: true,
-};
-const COMPAT: OneOf<Compat> = OneOf(&[
-    ("dada", Compat::Dada, "the 2018 Python exporter: `mastodon_user_count`, one target, no labels"),
-    ("systemli", Compat::Systemli, "systemli's exporter: `mastodon_users{host=\"…\"}`"),
-]);
-const CONTACT: Parsed<String> =
-    Parsed { kind: "URL", placeholder: "URL", expected: "a URL", parse: parse_contact, show: String::clone };
-const LOG_LEVEL: Parsed<LogFilter> = Parsed {
-    kind: "`off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module",
-    placeholder: "LEVEL",
-    expected: "a level such as info",
-    parse: LogFilter::parse,
-    show: ToString::to_string,
-};
-const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[
-    ("text", LogFormat::Text, "for people"),
-    ("logfmt", LogFormat::Logfmt, "`key=value` pairs"),
-    ("json", LogFormat::Json, "one JSON object"),
-]);
 
 /// Keys at the top of the file.
 pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
