@@ -8,18 +8,13 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 
-use crate::instruments::pushed_scope;
 use crate::log_once::LogOnce;
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::cut::Cutter;
+use super::cut::{Cutter, MAX_PUSHED_POINTS};
 use super::delta::Delta;
-use super::pipeline::{Pipeline, SharedReader};
-
-/// Points of one push request at most. A collector refuses a gRPC message over
-/// 4 MiB, and a point takes 80 to 100 bytes.
-pub(super) const MAX_POINTS: usize = 40_000;
+use super::pipeline::{SharedReader, pushing};
 
 /// Collects all targets for an exporter that pushes, a batch a request.
 #[derive(Debug)]
@@ -45,7 +40,7 @@ impl Batches {
         } else {
             let resource = resource.clone();
             let make = move |slices: &[&[Arc<Target>]]| Ok(pushing(temporality, &resource, slices));
-            let Ok(cutter) = Cutter::new(MAX_POINTS, targets, make);
+            let Ok(cutter) = Cutter::new(MAX_PUSHED_POINTS, targets, make);
             Pipelines::Shared(cutter)
         };
         Batches { pipelines, failing: LogOnce::default() }
@@ -85,48 +80,14 @@ impl Batches {
     }
 }
 
-/// A pipeline of the SDK with room for these slices.
-pub(super) fn pushing(
-    temporality: Temporality,
-    resource: &Resource,
-    slices: &[&[Arc<Target>]],
-) -> Pipeline<SharedReader> {
-    let reader = SharedReader::new(temporality);
-    Pipeline::new(reader.clone(), reader, resource.clone(), pushed_scope(), slices)
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
-    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ScopeMetrics};
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
     use super::*;
-    use crate::endpoint::Endpoint;
-    use crate::outcome::{ErrorType, Outcome};
-    use crate::snapshot::{Slot, Snapshot};
-
-    pub fn targets(number: usize) -> Vec<Arc<Target>> {
-        let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
-        (0..number).map(|i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()))).collect()
-    }
-
-    /// The targets, each with as many failures as its place.
-    pub fn view(targets: &[Arc<Target>]) -> Arc<View> {
-        let known = |(i, target): (usize, &Arc<Target>)| {
-            let mut slot = Slot::new(Endpoint::InstanceV2);
-            slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
-            slot.count(ErrorType::Connect, i as u64 + 1);
-            (target.clone(), Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() }))
-        };
-        let targets = targets.iter().enumerate().map(known).collect();
-        Arc::new(View { started: crate::clock::Moment::at(Duration::from_secs(1)), unix: 1.0, targets })
-    }
-
-    fn metrics(batches: &[ResourceMetrics]) -> impl Iterator<Item = &Metric> {
-        batches.iter().flat_map(ResourceMetrics::scope_metrics).flat_map(ScopeMetrics::metrics)
-    }
+    use crate::export::delta::tests::{failures, metrics, targets, view};
 
     /// Points of a gauge, from all batches.
     fn gauge_points(batches: &[ResourceMetrics], name: &str) -> usize {
@@ -135,20 +96,6 @@ pub(super) mod tests {
             data => panic!("{data:?}"),
         };
         metrics(batches).filter(|metric| metric.name() == name).map(points).sum()
-    }
-
-    /// Failures by server, from all batches.
-    pub fn failures(batches: &[ResourceMetrics]) -> BTreeMap<String, u64> {
-        let mut found = BTreeMap::new();
-        for metric in metrics(batches).filter(|metric| metric.name() == "fedimeter.endpoint.failures") {
-            let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { panic!("{metric:?}") };
-            for point in sum.data_points() {
-                let server = point.attributes().find(|a| a.key.as_str() == "server.address").unwrap();
-                let before = found.insert(server.value.to_string(), point.value());
-                assert_eq!(before, None, "{server:?} is reported twice");
-            }
-        }
-        found
     }
 
     fn expected(targets: &[Arc<Target>], value: fn(u64) -> u64) -> BTreeMap<String, u64> {

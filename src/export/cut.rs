@@ -11,6 +11,9 @@ use crate::target::{AttributeValue, Target};
 
 use super::pipeline::{Pipeline, Pool};
 
+/// Points of one push request at most. A collector refuses a gRPC message over
+/// 4 MiB, and a point takes 80 to 100 bytes.
+pub const MAX_PUSHED_POINTS: usize = 40_000;
 /// Bytes that the points of one slice may take in OTLP, by estimate.
 const MAX_BYTES: usize = 5 << 19;
 
@@ -142,17 +145,16 @@ mod tests {
 
     #[test]
     fn slices_cover_every_target_once_and_stay_small() {
-        const MAX_POINTS: usize = 40_000;
         let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
         let target = |i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()));
         let targets: Vec<Arc<Target>> = (0..10_000).map(target).collect();
-        let slices = slices(&targets, MAX_POINTS);
+        let slices = slices(&targets, MAX_PUSHED_POINTS);
         assert!(slices.len() > 1);
         assert_eq!(slices.iter().map(Range::len).sum::<usize>(), targets.len());
         assert!(slices.windows(2).all(|w| w[0].end == w[1].start));
         for slice in slices {
             let points: usize = targets[slice].iter().map(|t| size(t).0).sum();
-            assert!(points <= MAX_POINTS);
+            assert!(points <= MAX_PUSHED_POINTS);
         }
     }
 }

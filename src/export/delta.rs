@@ -14,9 +14,8 @@ use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::{AttributeValue, Target};
 
-use super::batches::{MAX_POINTS, pushing};
-use super::cut::slices;
-use super::pipeline::{Pipeline, SharedReader};
+use super::cut::{MAX_PUSHED_POINTS, slices};
+use super::pipeline::{Pipeline, SharedReader, pushing};
 
 /// What the SDK knows a target by.
 type Identity = Arc<[(Arc<str>, AttributeValue)]>;
@@ -134,7 +133,7 @@ impl Delta {
         // Apart, because the first collection of the grown ones is not reported.
         for unplaced in [new, grown] {
             let (targets, since): (Vec<Arc<Target>>, Vec<Moment>) = unplaced.into_iter().unzip();
-            for slice in slices(&targets, MAX_POINTS) {
+            for slice in slices(&targets, MAX_PUSHED_POINTS) {
                 let pipeline = self.pipelines.len();
                 self.pipelines.push(pushing(Temporality::Delta, &self.resource, &[&targets[slice.clone()]]));
                 for (target, since) in targets[slice.clone()].iter().zip(&since[slice]) {
@@ -151,14 +150,54 @@ impl Delta {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ScopeMetrics};
     use opentelemetry_sdk::metrics::reader::MetricReader;
 
     use super::*;
-    use crate::export::batches::tests::{failures, targets, view};
+    use crate::endpoint::Endpoint;
+    use crate::outcome::{ErrorType, Outcome};
+    use crate::snapshot::{Slot, Snapshot};
     use crate::target::AccountRef;
+
+    /// So many targets.
+    pub fn targets(number: usize) -> Vec<Arc<Target>> {
+        let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
+        (0..number).map(|i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()))).collect()
+    }
+
+    /// The targets, each with as many failures as its place.
+    pub fn view(targets: &[Arc<Target>]) -> Arc<View> {
+        let known = |(i, target): (usize, &Arc<Target>)| {
+            let mut slot = Slot::new(Endpoint::InstanceV2);
+            slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
+            slot.count(ErrorType::Connect, i as u64 + 1);
+            (target.clone(), Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() }))
+        };
+        let targets = targets.iter().enumerate().map(known).collect();
+        Arc::new(View { started: Moment::at(Duration::from_secs(1)), unix: 1.0, targets })
+    }
+
+    /// All metrics of all batches.
+    pub fn metrics(batches: &[ResourceMetrics]) -> impl Iterator<Item = &Metric> {
+        batches.iter().flat_map(ResourceMetrics::scope_metrics).flat_map(ScopeMetrics::metrics)
+    }
+
+    /// Failures by server, from all batches.
+    pub fn failures(batches: &[ResourceMetrics]) -> BTreeMap<String, u64> {
+        let mut found = BTreeMap::new();
+        for metric in metrics(batches).filter(|metric| metric.name() == "fedimeter.endpoint.failures") {
+            let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { panic!("{metric:?}") };
+            for point in sum.data_points() {
+                let server = point.attributes().find(|a| a.key.as_str() == "server.address").unwrap();
+                let before = found.insert(server.value.to_string(), point.value());
+                assert_eq!(before, None, "{server:?} is reported twice");
+            }
+        }
+        found
+    }
 
     fn collect(delta: &mut Delta, view: &View) -> BTreeMap<String, u64> {
         let read = |reader: &SharedReader| {

@@ -117,6 +117,17 @@ impl<R> Pipeline<R> {
     }
 }
 
+/// A pipeline for an exporter that pushes, with room for these slices.
+#[must_use]
+pub fn pushing(
+    temporality: Temporality,
+    resource: &Resource,
+    slices: &[&[Arc<Target>]],
+) -> Pipeline<SharedReader> {
+    let reader = SharedReader::new(temporality);
+    Pipeline::new(reader.clone(), reader, resource.clone(), instruments::pushed_scope(), slices)
+}
+
 /// A view that lets every row have as many points as these slices of targets
 /// give when one is collected after the other. The SDK merges what is beyond its
 /// limit of 2,000 silently into one point, and lets go of a gauge's attribute
