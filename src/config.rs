@@ -4,6 +4,7 @@
 //! Flags win over the `FEDIMETER_*` variables that stand for them, these over
 //! the file, and the file over `OTEL_*`.
 
+mod address;
 mod bridge;
 pub mod docs;
 mod effective;
@@ -32,6 +33,7 @@ pub use crate::export::compat::Compat;
 pub use crate::export::otlp::DeliverySettings;
 pub use crate::fetch::Http;
 
+pub use address::Address;
 pub(crate) use bridge::REQUEST_TIME;
 pub use effective::effective_yaml;
 pub use error::{ConfigError, ConfigErrors, Place};
@@ -65,7 +67,9 @@ pub struct Config {
     /// Servers to poll, each once.
     pub targets: Vec<Target>,
     /// Where `/metrics` listens; empty when pull is off.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Address>,
+    /// The mode of the Unix sockets among them.
+    pub socket_mode: u32,
     /// Host names that they answer to beside loopback names; empty for what
     /// fits each address.
     pub listen_hosts: Vec<String>,
@@ -130,7 +134,8 @@ impl Default for Config {
         Config {
             file: None,
             targets: Vec::new(),
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))],
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],
+            socket_mode: 0o660,
             listen_hosts: Vec::new(),
             limits: Limits::default(),
             compat: None,

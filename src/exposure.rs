@@ -7,8 +7,8 @@ use std::path::Path;
 
 use url::{Host, Url};
 
-use crate::config::Config;
 use crate::config::otel::OtelEnv;
+use crate::config::{Address, Config};
 use crate::export::otlp::OtlpSettings;
 use crate::target::TokenOrigin;
 
@@ -32,7 +32,8 @@ pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
         |push: &&OtlpSettings| !push.headers.map().is_empty() || push.endpoint.has_credentials();
     let pushed = pushed.filter(has_credentials).filter(|push| is_in_the_clear(push.endpoint.url()));
     let pushed: BTreeSet<String> = pushed.map(|push| push.endpoint.to_string()).collect();
-    let everywhere = config.listen.iter().filter(|address| address.ip().is_unspecified());
+    let everywhere =
+        config.listen.iter().filter(|address| matches!(address, Address::Ip(ip) if ip.ip().is_unspecified()));
     let everywhere: BTreeSet<String> = everywhere.map(ToString::to_string).collect();
 
     let mut warnings = Vec::new();
@@ -106,7 +107,7 @@ mod tests {
             target.token = Some(Token::new("hush"));
             target
         };
-        let listen = listen.iter().map(|address| address.parse::<SocketAddr>().unwrap()).collect();
+        let listen = listen.iter().map(|address| address.parse::<SocketAddr>().unwrap().into()).collect();
         Config { targets: urls.iter().map(target).collect(), listen, ..Config::default() }
     }
 

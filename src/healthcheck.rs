@@ -1,16 +1,20 @@
 //! Whether the bridge that runs here is healthy, asked by its own program: a
 //! container has no other that could.
 
+#[cfg(unix)]
+mod unix;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use url::Url;
 
-use crate::config::Http;
 use crate::config::otel::OtelEnv;
 use crate::config::values::show_duration;
+use crate::config::{Address, Http};
 use crate::fetch::{Client, ClientError, Failure, Request, Take};
 use crate::outcome::ErrorType;
 use crate::target::Target;
@@ -54,10 +58,10 @@ pub enum NothingToAsk {
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
     /// No answer, or none of a healthy bridge.
-    #[error("{url}: {reason}: {advice}")]
+    #[error("{place}: {reason}: {advice}")]
     Answer {
         /// What was asked.
-        url: Url,
+        place: String,
         /// What happened.
         reason: String,
         /// What to do about it.
@@ -68,10 +72,14 @@ pub enum Unhealthy {
     Client(#[from] ClientError),
 }
 
-/// One place where a bridge listens, by the URLs that lead there from this
-/// machine: one of them is enough.
+/// One place where a bridge listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(Vec<Url>);
+pub enum Place {
+    /// The URLs that lead there from this machine: one of them is enough.
+    Urls(Vec<Url>),
+    /// The path of its Unix socket.
+    Socket(PathBuf),
+}
 
 impl Place {
     /// The health page of the bridge whose `/metrics` stands below this URL.
@@ -79,12 +87,16 @@ impl Place {
     pub fn below(url: &Url) -> Place {
         let mut page = url.clone();
         page.set_path(&format!("{}{PATH}", url.path().trim_end_matches('/')));
-        Place(vec![page])
+        Place::Urls(vec![page])
     }
 
     /// The health page of the bridge that listens at this address. One that
     /// listens on all of them is asked on the loopback address.
-    fn at(address: SocketAddr) -> Place {
+    fn at(address: &Address) -> Place {
+        let address = match address {
+            Address::Ip(address) => address,
+            Address::Unix(path) => return Place::Socket(path.clone()),
+        };
         let ips: &[IpAddr] = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
             // It takes IPv4, too, and a container may have an IPv6 stack
@@ -95,7 +107,7 @@ impl Place {
             ip => &[ip],
         };
         let urls = ips.iter().map(|ip| format!("http://{}{PATH}", SocketAddr::new(*ip, address.port())));
-        Place(urls.filter_map(|url| Url::parse(&url).ok()).collect())
+        Place::Urls(urls.filter_map(|url| Url::parse(&url).ok()).collect())
     }
 }
 
@@ -104,7 +116,7 @@ impl Place {
 /// # Errors
 ///
 /// When it serves nothing, or nobody can know where.
-pub fn places(listen: &[SocketAddr], otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
+pub fn places(listen: &[Address], otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
     if otel.disabled {
         return Err(NothingToAsk::Disabled(otel.disabled_by()));
     }
@@ -114,10 +126,14 @@ pub fn places(listen: &[SocketAddr], otel: &OtelEnv) -> Result<Vec<Place>, Nothi
     if !otel.exporters.prometheus {
         return Err(NothingToAsk::NotServed(otel.no_prometheus()));
     }
-    if let Some(any) = listen.iter().find(|address| address.port() == 0) {
-        return Err(NothingToAsk::AnyPort(*any));
+    for address in listen {
+        if let Address::Ip(any) = address
+            && any.port() == 0
+        {
+            return Err(NothingToAsk::AnyPort(*any));
+        }
     }
-    Ok(listen.iter().copied().map(Place::at).collect())
+    Ok(listen.iter().map(Place::at).collect())
 }
 
 /// Asks every place, all at once. No proxy stands between.
@@ -137,8 +153,12 @@ pub async fn ask(places: &[Place], timeout: Duration) -> Result<(), Unhealthy> {
 }
 
 async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
+    let urls = match place {
+        Place::Urls(urls) => urls,
+        Place::Socket(path) => return ask_socket(path, client.settings().timeout).await,
+    };
     let mut first = Ok(());
-    for url in &place.0 {
+    for url in urls {
         let Err(failure) = ask_url(client, url).await else { return Ok(()) };
         // Something is there, healthy or not.
         let there = failure.error != ErrorType::Connect;
@@ -149,13 +169,28 @@ async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
                 }
                 _ => failure.reason,
             };
-            first = Err(Unhealthy::Answer { url: url.clone(), reason, advice: advice(failure.error) });
+            first = Err(Unhealthy::Answer { place: url.to_string(), reason, advice: advice(failure.error) });
         }
         if there {
             break;
         }
     }
     first
+}
+
+#[cfg(unix)]
+async fn ask_socket(path: &Path, within: Duration) -> Result<(), Unhealthy> {
+    unix::ask(path, within).await.map_err(|(error, reason)| Unhealthy::Answer {
+        place: Address::Unix(path.to_owned()).page(PATH),
+        reason,
+        advice: advice(error),
+    })
+}
+
+/// No setting names one there.
+#[cfg(not(unix))]
+async fn ask_socket(_: &Path, _: Duration) -> Result<(), Unhealthy> {
+    Ok(())
 }
 
 async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
@@ -185,7 +220,8 @@ mod tests {
     use super::*;
 
     fn urls(address: &str) -> Vec<String> {
-        let Place(urls) = Place::at(address.parse().unwrap());
+        let address: SocketAddr = address.parse().unwrap();
+        let Place::Urls(urls) = Place::at(&address.into()) else { panic!("no URL of {address}") };
         urls.iter().map(ToString::to_string).collect()
     }
 
@@ -204,7 +240,7 @@ mod tests {
             ("http://a.example/", "http://a.example/-/healthy"),
             ("https://a.example/bridge/", "https://a.example/bridge/-/healthy"),
         ] {
-            assert_eq!(Place::below(&url.parse().unwrap()), Place(vec![page.parse().unwrap()]));
+            assert_eq!(Place::below(&url.parse().unwrap()), Place::Urls(vec![page.parse().unwrap()]));
         }
     }
 }

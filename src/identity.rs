@@ -2,10 +2,9 @@
 //! start to start and another one for each bridge.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Address, Config};
 
 /// What tells a bridge from every other one.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +14,7 @@ pub struct Identity<'a> {
     /// The machine's id, where it has one; a container has none.
     pub machine_id: &'a str,
     /// Where it listens.
-    pub listen: &'a [SocketAddr],
+    pub listen: &'a [Address],
     /// The configuration file.
     pub file: Option<&'a Path>,
     /// The targets, which tell bridges without a file apart.
@@ -76,11 +75,13 @@ fn host_name() -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::net::SocketAddr;
 
     #[test]
     fn bridges_that_differ_in_anything_differ() {
-        let loopback = [SocketAddr::from(([127, 0, 0, 1], 9464))];
-        let other_port = [SocketAddr::from(([127, 0, 0, 1], 9465))];
+        let address = |port| Address::from(SocketAddr::from(([127, 0, 0, 1], port)));
+        let (loopback, other_port) = ([address(9464)], [address(9465)]);
+        let unix = [Address::Unix("/run/fedimeter.sock".into())];
         let (file, other_file) = (Path::new("/etc/fedimeter/a.yaml"), Path::new("/etc/fedimeter/b.yaml"));
         let one = Identity {
             host_name: "one",
@@ -97,6 +98,7 @@ mod tests {
             // The end of one part is not the beginning of the next.
             Identity { host_name: "one3", machine_id: "f1c", ..one },
             Identity { listen: &other_port, ..one },
+            Identity { listen: &unix, ..one },
             Identity { listen: &[], ..one },
             // The same first target.
             Identity { targets: &["a.example"], ..one },

@@ -18,7 +18,7 @@ use fedimeter::cli::{
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Config, Loaded, Log, LogFilter, Place};
+use fedimeter::config::{Address, Config, Loaded, Log, LogFilter, Place};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck;
@@ -156,7 +156,7 @@ async fn serve_with(
     config: Config,
     otel: OtelEnv,
     telemetry: Telemetry,
-    ready: impl FnOnce(&[std::net::SocketAddr]),
+    ready: impl FnOnce(&[Address]),
 ) -> Result<(), Complaint> {
     let flushed = telemetry.clone();
     let signal = serve::signal();
@@ -191,10 +191,10 @@ async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
     let config = args.load(&env).map_err(wrong)?;
     let (otel, telemetry) = otel_with_telemetry(&config)?;
     let targets = config.targets.len();
-    let ready = |addresses: &[std::net::SocketAddr]| {
+    let ready = |addresses: &[Address]| {
         for address in addresses {
             let targets = if targets == 1 { "1 target".to_owned() } else { format!("{targets} targets") };
-            tracing::info!("{targets} on http://{address}/metrics");
+            tracing::info!("{targets} on {}", address.page("/metrics"));
         }
     };
     serve_with(config, otel, telemetry, ready).await?;

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,6 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::bridge::{Bridge, BridgeError, Exporters};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::config::otel::OtelEnv;
+use crate::config::{Address, Config};
 use crate::descriptors::{Budget, Wishes};
 use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
 use crate::export::own::{Own, Sides};
@@ -30,6 +27,7 @@ use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
+use crate::server::socket::{self, Socket};
 use crate::server::{self, listener};
 use crate::{identity, listing, token_files};
 
@@ -46,7 +44,7 @@ pub enum ServeError {
     #[error("cannot listen on {address}: {cause}; {advice}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// What the system says.
         cause: io::Error,
         /// What to do about it.
@@ -89,7 +87,7 @@ pub async fn serve(
     otel: OtelEnv,
     telemetry: &Telemetry,
     shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&[SocketAddr]),
+    ready: impl FnOnce(&[Address]),
 ) -> Result<(), ServeError> {
     if otel.disabled {
         tracing::warn!("{} is true: nothing is collected and nothing is served", otel.disabled_by());
@@ -113,7 +111,7 @@ pub async fn serve(
     config.http.most_open = budget.open;
     let mut listeners = Vec::new();
     for address in &config.listen {
-        listeners.push(listen(*address, &config.listen)?);
+        listeners.push(listen(address, &config).await?);
     }
     let exporters =
         Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
@@ -134,9 +132,12 @@ pub async fn serve(
     let mut parts = JoinSet::new();
     let mut addresses = Vec::new();
     for listener in listeners {
-        let Ok(address) = listener.local_addr() else { continue };
+        let Ok(address) = listener.address() else { continue };
+        let names = match address {
+            Address::Ip(ip) => HostNames::of(ip, &config.listen_hosts),
+            Address::Unix(_) => HostNames::of_unix_socket(&config.listen_hosts),
+        };
         addresses.push(address);
-        let names = HostNames::of(address, &config.listen_hosts);
         let routes = server::router(bridge.clone(), clients.clone());
         let serving = listener::serve(listener, routes, names, clients.clone(), end.clone());
         let end = end.clone();
@@ -212,38 +213,11 @@ pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, 
     Ok(if otel.exporters.otlp { Some(Exporter::build(&otlp)?) } else { None })
 }
 
-fn listen(address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, ServeError> {
-    // `[::]` takes IPv4, too, unless told otherwise.
-    let has_ipv4 = all.iter().any(|other| other.is_ipv4() && other.port() == address.port());
-    bind(address, address.is_ipv6() && has_ipv4).map_err(|cause| {
-        let advice = match cause.kind() {
-            io::ErrorKind::AddrInUse => {
-                "another program has it: stop that one, or choose another with --listen"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need rights: choose a higher one with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address: choose another with --listen"
-            }
-            _ => "choose another with --listen",
-        };
-        ServeError::Listen { address, cause, advice }
+async fn listen(address: &Address, config: &Config) -> Result<Socket, ServeError> {
+    Socket::bind(address, &config.listen, config.socket_mode).await.map_err(|cause| {
+        let advice = socket::advice(address, &cause);
+        ServeError::Listen { address: address.clone(), cause, advice }
     })
-}
-
-/// Listens, as [`TcpListener::bind`] does, which cannot leave IPv4 out.
-fn bind(address: SocketAddr, only_ipv6: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    if only_ipv6 {
-        socket.set_only_v6(true)?;
-    }
-    // A port that was just left may still have connections that end.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// What push collects from.
@@ -337,23 +311,5 @@ pub fn signal() -> impl Future<Output = ()> + use<> {
             () = interrupt => {}
             () = terminate => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn ipv6_beside_ipv4_of_the_same_port_is_listened_on_alone() {
-        let ipv4: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let first = listen(ipv4, &[ipv4]).unwrap();
-        let ipv4 = first.local_addr().unwrap();
-        let ipv6 = SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), ipv4.port());
-        let second = listen(ipv6, &[ipv4, ipv6]).unwrap();
-        assert_eq!(second.local_addr().unwrap(), ipv6);
-        drop(second);
-        let error = listen(ipv6, &[ipv6]).unwrap_err().to_string();
-        assert!(error.contains("another program has it"), "alone it takes IPv4, too: {error}");
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 pub mod host;
 pub mod listener;
 pub mod page;
+pub mod socket;
 mod stream;
 
 use std::sync::Arc;

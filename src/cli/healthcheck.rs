@@ -1,6 +1,5 @@
 //! Whom `healthcheck` asks.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::flags::{ADDRESS, SettingArgs};
-use crate::config::{Config, ConfigErrors, Env, REQUEST_TIME};
+use crate::config::{Address, Config, ConfigErrors, Env, REQUEST_TIME};
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, Clone, Args)]
@@ -37,7 +36,7 @@ impl HealthcheckArgs {
     ///
     /// # Errors
     /// What is wrong with that, at once.
-    pub fn listen(&self, env: Env<'_>) -> Result<Vec<SocketAddr>, ConfigErrors> {
+    pub fn listen(&self, env: Env<'_>) -> Result<Vec<Address>, ConfigErrors> {
         Config::load_bridge(&self.address.sources(self.config.as_deref(), env)).map(|config| config.listen)
     }
 }

@@ -2,7 +2,7 @@
 
 mod syntaxes;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use super::error::{Errors, Place};
 use super::log_filter::LogFilter;
@@ -10,12 +10,12 @@ use super::otel;
 use super::setting::{Env, Flag, Group, Origins, Setting, Structure, Value};
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
-use super::{Compat, Config};
+use super::{Address, Compat, Config};
 
 pub use syntaxes::REQUEST_TIME;
 
 use syntaxes::{
-    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, HOSTS, LOG_FORMAT, LOG_LEVEL, REQUEST,
+    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, HOSTS, LOG_FORMAT, LOG_LEVEL, MODE, REQUEST,
     REQUESTS, TARGETS, WAITING,
 };
 
@@ -84,12 +84,15 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
                 Ok(())
             },
             get: |config: &Config| {
-                let listen = |address: &SocketAddr| Listen::At(address.ip(), Some(address.port()));
+                let listen = |address: &Address| match address {
+                    Address::Ip(address) => Listen::At(address.ip(), Some(address.port())),
+                    Address::Unix(path) => Listen::Unix(path.clone()),
+                };
                 Some(config.listen.iter().map(listen).collect())
             },
         },
         "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all IPv4 \
-         addresses; `none` for no pull at all.",
+         addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
     )
     .flag(Flag::of(Group::Address).short('l'))
     .otel(&[OTEL_HOST_VARIABLE, OTEL_PORT_VARIABLE]),
@@ -110,6 +113,13 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .details("It is for a proxy that passes on the name it was asked for.")
     .default("loopback names, if `listen` is a loopback address; else any")
     .flag(Flag::of(Group::Page).named("listen-host")),
+    Setting::new(
+        "listen_socket_mode",
+        field!(MODE, config.socket_mode),
+        "The mode of the Unix sockets of `listen`: who may connect.",
+    )
+    .details("In octal. Their group is the bridge's: `Group=` in a unit of systemd.")
+    .default("`0660`"),
     Setting::new(
         "listen_max_connections",
         field!(CONNECTIONS, config.limits.max_connections),
@@ -292,7 +302,7 @@ impl BridgeDraft {
 
     /// The addresses to listen on, each with its port. `origins` have where they
     /// were given.
-    pub fn addresses(&self, env: Env<'_>, origins: &mut Origins, errors: &Errors) -> Vec<SocketAddr> {
+    pub fn addresses(&self, env: Env<'_>, origins: &mut Origins, errors: &Errors) -> Vec<Address> {
         let port = if self.config.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
         let listen = self.listen.clone().unwrap_or_else(|| {
             let (ip, port) = otel::prometheus(env);
@@ -304,10 +314,11 @@ impl BridgeDraft {
             vec![Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)]
         });
         let place = origins.of("listen").last().cloned().unwrap_or_else(|| Place::outside("listen"));
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        for address in listen.iter().filter_map(|listen| listen.socket(port)) {
+        let mut addresses: Vec<Address> = Vec::new();
+        for address in listen.iter().filter_map(|listen| listen.address(port)) {
             // Port 0 is a new port each time.
-            if addresses.contains(&address) && address.port() != 0 {
+            let is_new = matches!(address, Address::Ip(ip) if ip.port() == 0);
+            if addresses.contains(&address) && !is_new {
                 errors.push(place.error(format!("{address} is given twice; remove one of them")));
             }
             addresses.push(address);

@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::{Address, unix_socket};
 use super::suggest::{did_you_mean, list};
 use crate::endpoint::{Endpoint, On};
 
@@ -66,27 +68,31 @@ pub fn show_size(bytes: usize) -> String {
 }
 
 /// Where to listen: nowhere, or an address whose port may be left to the default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// `none`: no `/metrics` at all.
     Off,
     /// An address, and a port where one was given.
     At(IpAddr, Option<u16>),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
 }
 
 impl Listen {
-    /// The socket address, with `default_port` where none was given.
+    /// The address, with `default_port` where no port was given.
     #[must_use]
-    pub fn socket(self, default_port: u16) -> Option<SocketAddr> {
+    pub fn address(&self, default_port: u16) -> Option<Address> {
         match self {
             Listen::Off => None,
-            Listen::At(ip, port) => Some(SocketAddr::new(ip, port.unwrap_or(default_port))),
+            Listen::At(ip, port) => Some(SocketAddr::new(*ip, port.unwrap_or(default_port)).into()),
+            Listen::Unix(path) => Some(Address::Unix(path.clone())),
         }
     }
 }
 
 /// An address to listen on: `127.0.0.1:9464`, `[::]:9464`, `localhost`,
-/// `0.0.0.0` (default port), `:9464` (all IPv4 addresses), or `none`.
+/// `0.0.0.0` (default port), `:9464` (all IPv4 addresses), `unix:/run/fedimeter.sock`, or
+/// `none`.
 ///
 /// Names other than `localhost` are refused: reading a configuration touches
 /// no network.
@@ -94,6 +100,9 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     let text = text.trim();
     if text == "none" {
         return Ok(Listen::Off);
+    }
+    if let Some(path) = unix_socket(text) {
+        return path.map(Listen::Unix);
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(Listen::At(address.ip(), Some(address.port())));
@@ -117,7 +126,7 @@ pub fn listen(text: &str) -> Result<Listen, String> {
         (Some(ip), None) => Ok(Listen::At(ip.into(), None)),
         (Some(ip), Some(Ok(port))) => Ok(Listen::At(ip.into(), Some(port))),
         _ => Err("is not an address to listen on; write an IP address and a port such as 127.0.0.1:9464, \
-                  0.0.0.0:9464 or [::]:9464, or none"
+                  0.0.0.0:9464 or [::]:9464, unix:/run/fedimeter/fedimeter.sock, or none"
             .to_owned()),
     }
 }
@@ -125,6 +134,15 @@ pub fn listen(text: &str) -> Result<Listen, String> {
 /// Whether the last group of an IPv6 address looks like a usual port.
 fn is_like_port(group: &str) -> bool {
     group.len() == 4 && group.bytes().all(|digit| digit.is_ascii_digit()) && !group.starts_with('0')
+}
+
+/// The permissions of a file, in octal: `0660`.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.trim().trim_start_matches("0o");
+    let is_octal = digits.len() >= 3 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.filter(|_| is_octal)
+        .ok_or_else(|| "is not the mode of a file; write it in octal, such as 0660".to_owned())
 }
 
 /// A host name that a listener answers to, in small letters and without a
@@ -182,6 +200,7 @@ impl fmt::Display for Listen {
             Listen::Off => f.write_str("none"),
             Listen::At(ip, Some(port)) => SocketAddr::new(*ip, *port).fmt(f),
             Listen::At(ip, None) => ip.fmt(f),
+            Listen::Unix(path) => Address::Unix(path.clone()).fmt(f),
         }
     }
 }
@@ -219,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn modes() {
+        for (text, value) in [("0660", 0o660), ("660", 0o660), ("0o600", 0o600), ("000", 0), ("0777", 0o777)]
+        {
+            assert_eq!(mode(text), Ok(value), "{text}");
+        }
+        for text in ["", "0", "u=rw", "0668", "1777", "-660", "+660", "0x1b0"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn listen_hosts() {
         for (text, name) in [
             ("Metrics.Example.org.", "metrics.example.org"),
@@ -246,9 +276,10 @@ mod tests {
             ("[::1]:80", "[::1]:80"),
             ("::", "[::]:9464"),
             ("[::1]", "[::1]:9464"),
+            ("unix:///run/a.sock", "unix:/run/a.sock"),
         ] {
-            let socket = listen(text).unwrap().socket(9464).unwrap();
-            assert_eq!(socket.to_string(), shown, "{text}");
+            let address = listen(text).unwrap().address(9464).unwrap();
+            assert_eq!(address.to_string(), shown, "{text}");
         }
         assert_eq!(listen("none"), Ok(Listen::Off));
         assert_eq!(

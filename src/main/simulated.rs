@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fedimeter::cli::{DemoArgs, SimulateArgs};
-use fedimeter::config::Config;
+use fedimeter::config::{Address, Config};
 use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
 use fedimeter::{init, serve};
@@ -61,11 +61,11 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
     // Older servers would only say of most that they do not have it.
     config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
-    let ready = |addresses: &[std::net::SocketAddr]| {
+    let ready = |addresses: &[Address]| {
         let places = addresses.iter().flat_map(|address| {
             [
-                format!("  http://{address}/          the targets and how they fare\n"),
-                format!("  http://{address}/metrics   what Prometheus sees\n"),
+                format!("  {}          the targets and how they fare\n", address.page("/")),
+                format!("  {}   what Prometheus sees\n", address.page("/metrics")),
             ]
         });
         let places: String = places.collect();

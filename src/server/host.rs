@@ -47,6 +47,15 @@ impl HostNames {
         HostNames { names, refusals: LogOnce::default() }
     }
 
+    /// The names that a listener on a Unix socket answers to. No browser connects to
+    /// one, and who does has any name for it.
+    #[must_use]
+    pub fn of_unix_socket(given: &[String]) -> HostNames {
+        let any = given.is_empty() || given.iter().any(|name| name == "*");
+        let names = (!any).then(|| given.iter().map(|name| plain(name)).collect());
+        HostNames { names, refusals: LogOnce::default() }
+    }
+
     /// Whether a request is to be answered.
     ///
     /// # Errors

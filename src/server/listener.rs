@@ -14,7 +14,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +23,7 @@ use crate::snapshot::ClientLimit;
 use super::body::Tracked;
 use super::clients::{Clients, Place};
 use super::host::HostNames;
+use super::socket::Socket;
 use super::stream::Watched;
 
 /// How long nothing is accepted when the system has no descriptor left.
@@ -43,7 +43,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Accepts connections until `end`, then waits for the responses under way.
 /// Dropped, it closes them.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Socket,
     router: Router,
     names: HostNames,
     clients: Arc<Clients>,
@@ -58,7 +58,7 @@ pub async fn serve(
             // Finished ones are collected, or they would pile up.
             Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(stream) => stream,
                 Err(e) if is_of_client(&e) => continue,
                 Err(e) => {
                     out_of_descriptors(&clients, &failing, &e).await;
@@ -73,8 +73,6 @@ pub async fn serve(
             () = end.cancelled() => break,
             place = clients.admit() => place,
         };
-        // Answers are written whole; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
         tasks.spawn(connection(stream, place, router.clone(), names.clone(), end.clone()));
     }
     drop(listener);

@@ -218,7 +218,7 @@ fn flags_that_make_no_sense() {
         &["--listen", "nowhere", "a.example"],
         &[],
         "fedimeter: --listen=nowhere: is not an address to listen on; write an IP address and a port such as \
-         127.0.0.1:9464, 0.0.0.0:9464 or [::]:9464, or none",
+         127.0.0.1:9464, 0.0.0.0:9464 or [::]:9464, unix:/run/fedimeter/fedimeter.sock, or none",
     );
     wrong(
         &["once", "--format", "xml", "a.example"],

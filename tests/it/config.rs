@@ -224,12 +224,18 @@ fn flags_win_over_the_file_and_the_file_over_otel_variables() {
         (&format!("-c {file} -l :1"), &otel, "[0.0.0.0:1]"),
     ] {
         let config = load(line, variables).unwrap_or_else(|e| panic!("{line}: {e}"));
-        assert_eq!(format!("{:?}", config.listen), expected, "{line}");
+        assert_eq!(shown(&config), expected, "{line}");
         assert!(config.warnings.is_empty());
     }
     let odd = [("OTEL_EXPORTER_PROMETHEUS_HOST", "web"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "x")];
     let config = load("a.example", &odd).unwrap();
-    assert_eq!(format!("{:?}", config.listen), "[127.0.0.1:9464]");
+    assert_eq!(shown(&config), "[127.0.0.1:9464]");
+}
+
+/// Where it listens, as people read it.
+fn shown(config: &Config) -> String {
+    let addresses: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    format!("[{}]", addresses.join(", "))
 }
 
 #[test]

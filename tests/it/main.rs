@@ -28,6 +28,7 @@ mod hostile;
 mod http2;
 mod hung;
 mod identity;
+mod listen;
 mod log;
 mod matrix;
 mod on_request;

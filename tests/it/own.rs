@@ -16,6 +16,7 @@ use fedimeter::metrics::{Row, rows};
 use fedimeter::server::clients::Clients;
 use fedimeter::server::host::HostNames;
 use fedimeter::server::listener::serve;
+use fedimeter::server::socket::Socket;
 use fedimeter::simulator::{Settings, Simulator};
 use fedimeter::target::{Target, parse_target};
 use opentelemetry_sdk::Resource;
@@ -103,7 +104,7 @@ async fn a_scrape_that_cannot_be_produced_is_an_error_with_its_reason() {
     let clients = Clients::new(Limits::default(), |limit| panic!("{limit:?} is reached"));
     let routes = fedimeter::server::router(Arc::new(bridge), clients.clone());
     let names = HostNames::of(listener.local_addr().unwrap(), &[]);
-    tokio::spawn(serve(listener, routes, names, clients, CancellationToken::new()));
+    tokio::spawn(serve(Socket::Tcp(listener), routes, names, clients, CancellationToken::new()));
     let answer = http::client().get(url).send().await.unwrap();
     assert_eq!(answer.status(), 500);
     assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");

@@ -11,7 +11,7 @@ use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Sink};
 use crate::support::semconv::{Emitted, Registry, emitted};
 use fedimeter::catalogue::registry;
 use fedimeter::config::otel::OtelEnv;
-use fedimeter::config::{Config, Http};
+use fedimeter::config::{Address, Config, Http};
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::export::telemetry::Telemetry;
 use fedimeter::metrics::{attributes, rows};
@@ -182,7 +182,7 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
 
     let config = Config {
         targets: (0..simulator.len()).map(|i| target(&simulator, i)).collect(),
-        listen: vec![([127, 0, 0, 1], 0).into()],
+        listen: vec![Address::Ip(([127, 0, 0, 1], 0).into())],
         http: Http { max_requests_per_host: 8, ..Http::default() },
         ..Config::default()
     };

@@ -36,6 +36,13 @@ pub const ADDRESSES: List<Parsed<Listen>> = List {
     },
     or_one: true,
 };
+pub const MODE: Parsed<u32> = Parsed {
+    kind: "mode of a file",
+    placeholder: "MODE",
+    expected: "a mode such as 0660",
+    parse: values::mode,
+    show: |mode| format!("{mode:04o}"),
+};
 pub const HOSTS: List<Parsed<String>> = List {
     kind: "host, or list of hosts",
     expected: "a list of hosts",
