@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -44,6 +45,8 @@ pub struct Bridge {
     ending: CancellationToken,
     /// When the bridge last collected by itself, Unix seconds.
     by_itself: Mutex<Option<(Moment, f64)>>,
+    /// Set when a collection has ended.
+    has_collected: SetOnce<()>,
     scrapes: Scrapes,
     history: Arc<History>,
     /// The last collection of each exporter.
@@ -107,6 +110,7 @@ impl Bridge {
             deadline: config.deadline,
             ending,
             by_itself: Mutex::default(),
+            has_collected: SetOnce::new(),
             scrapes: Scrapes::default(),
             history: Arc::new(History::new(config.history_max_targets)),
             collected: Mutex::default(),
@@ -190,6 +194,7 @@ impl Bridge {
         self.history.record(&view);
         let mut last = self.by_itself.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some((view.started, view.unix));
+        let _ = self.has_collected.set(());
     }
 
     /// Whether a collection is under way that should have ended long ago.
@@ -201,11 +206,12 @@ impl Bridge {
     /// Whether the bridge has collected once, and is not ending.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let has_collected = || {
-            self.by_itself.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-                || !self.collected.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-        };
-        !self.is_ending() && has_collected()
+        !self.is_ending() && self.has_collected.get().is_some()
+    }
+
+    /// Ends when the bridge has collected once.
+    pub async fn has_collected(&self) {
+        self.has_collected.wait().await;
     }
 
     /// Whether the bridge ends.
@@ -243,6 +249,7 @@ impl Bridge {
         all.retain(|collected| collected.exporter != exporter);
         all.push(last);
         drop(all);
+        let _ = self.has_collected.set(());
         if let Some(own) = &self.own {
             own.collected(exporter, took);
         }

@@ -104,6 +104,9 @@ mod log_queue;
 #[doc(hidden)]
 pub mod logging;
 #[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod notify;
+#[cfg(feature = "program")]
 mod process;
 #[cfg(feature = "program")]
 #[doc(hidden)]

@@ -1,6 +1,8 @@
 //! The bridge at work: everything bound and built before anything starts,
 //! then listeners and push until a signal ends them.
 
+mod supervised;
+
 use std::future::Future;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -29,10 +31,14 @@ use crate::server::clients::Clients;
 use crate::server::host::HostNames;
 use crate::server::socket::{self, Socket};
 use crate::server::{self, listener};
-use crate::{identity, listing, token_files};
+use crate::{identity, listing, notify, token_files};
+
+use supervised::{Service, Serving, SwitchedOff, supervise};
 
 /// How long all that was started may take to end.
 const LAST_PARTS: Duration = Duration::from_millis(4500);
+/// How long the service manager may take to hear that the bridge ends.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long scrapes under way may still take when the bridge ends; push has a
 /// limit of its own. Together they stay within 5 s.
 const LAST_SCRAPES: Duration = Duration::from_secs(4);
@@ -91,7 +97,10 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     if otel.disabled {
         tracing::warn!("{} is true: nothing is collected and nothing is served", otel.disabled_by());
+        let end = CancellationToken::new();
+        let told = tell_manager(SwitchedOff(otel.disabled_by()), end.clone());
         shutdown.await;
+        ended(told, &end).await;
         return Ok(());
     }
     let resource = resource(&config, &otel);
@@ -109,12 +118,12 @@ pub async fn serve(
     config.http.max_requests = budget.requests;
     config.http.kept_per_host = budget.kept_per_host;
     config.http.most_open = budget.open;
-    let mut listeners = Vec::new();
+    let mut sockets = Vec::new();
     for address in &config.listen {
-        listeners.push(listen(address, &config).await?);
+        sockets.push(listen(address, &config).await?);
     }
     let exporters =
-        Exporters { pull: !listeners.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
+        Exporters { pull: !sockets.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
     let sides = Sides {
         pull: exporters.pull.then_some(config.scope_labels),
@@ -131,26 +140,16 @@ pub async fn serve(
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
     let mut addresses = Vec::new();
-    for listener in listeners {
-        let Ok(address) = listener.address() else { continue };
+    for socket in sockets {
+        let Ok(address) = socket.address() else { continue };
         let names = match address {
             Address::Ip(ip) => HostNames::of(ip, &config.listen_hosts),
             Address::Unix(_) => HostNames::of_unix_socket(&config.listen_hosts),
         };
         addresses.push(address);
         let routes = server::router(bridge.clone(), clients.clone());
-        let serving = listener::serve(listener, routes, names, clients.clone(), end.clone());
-        let end = end.clone();
-        parts.spawn(async move {
-            let late = async {
-                end.cancelled().await;
-                tokio::time::sleep(LAST_SCRAPES).await;
-            };
-            tokio::select! {
-                () = serving => {}
-                () = late => {}
-            }
-        });
+        parts
+            .spawn(accept(listener::serve(socket, routes, names, clients.clone(), end.clone()), end.clone()));
     }
     if exporters.pull {
         let end = end.clone();
@@ -174,6 +173,7 @@ pub async fn serve(
     let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
     let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
     ready(&addresses);
+    let told = tell_manager(Serving::new(bridge.clone(), &addresses), end.clone());
     let all_ended = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         () = shutdown => {}
@@ -181,7 +181,7 @@ pub async fn serve(
     }
     tracing::info!("ending");
     bridge.end();
-    end.cancel();
+    ended(told, &end).await;
     // Whatever a part is stuck in, the process ends in time.
     let all_ended = async { while parts.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_PARTS, all_ended).await;
@@ -220,6 +220,18 @@ async fn listen(address: &Address, config: &Config) -> Result<Socket, ServeError
     })
 }
 
+/// Serves until the responses under way at the end are there, or late.
+async fn accept(serving: impl Future<Output = ()>, end: CancellationToken) {
+    let late = async {
+        end.cancelled().await;
+        tokio::time::sleep(LAST_SCRAPES).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = late => {}
+    }
+}
+
 /// What push collects from.
 struct Pushed(Arc<Bridge>);
 
@@ -227,6 +239,20 @@ impl Collection for Pushed {
     async fn collect(&self, deadline: Instant) -> Vec<ResourceMetrics> {
         let within = deadline.saturating_duration_since(Instant::now()).min(self.0.deadline());
         self.0.collect(within).await
+    }
+}
+
+/// Tells the service manager how the bridge fares, if there is one.
+fn tell_manager(service: impl Service, end: CancellationToken) -> Option<AbortOnDropHandle<()>> {
+    let supervised = || supervise(service, notify::watchdog(), notify::tell, end);
+    notify::is_wanted().then(|| AbortOnDropHandle::new(tokio::spawn(supervised())))
+}
+
+/// Ends everything, the telling once it has said so.
+async fn ended(told: Option<AbortOnDropHandle<()>>, end: &CancellationToken) {
+    end.cancel();
+    if let Some(told) = told {
+        let _ = tokio::time::timeout(LAST_WORDS, told).await;
     }
 }
 

@@ -31,6 +31,7 @@ mod identity;
 mod listen;
 mod log;
 mod matrix;
+mod notify;
 mod on_request;
 mod on_request_matrix;
 mod on_request_properties;

@@ -10,6 +10,8 @@ pub mod generated;
 pub mod hostile_json;
 pub mod http;
 pub mod known;
+#[cfg(unix)]
+pub mod manager;
 pub mod meter;
 pub mod otlp_sink;
 pub mod pki;

@@ -30,6 +30,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "identity",
             "exposure",
             "token_files",
+            "notify",
             "catalogue",
             "listing",
             "init",
@@ -70,7 +71,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "std::env",
-        only: &["config", "fetch::proxy", "identity", "logging", "main", "cli"],
+        only: &["config", "fetch::proxy", "identity", "logging", "main", "cli", "notify"],
         why: "what the environment says is a setting, with an origin that `check` shows",
     },
     Rule {

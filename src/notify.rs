@@ -1,0 +1,121 @@
+//! What the service manager is told, where one asks for it: systemd, or Podman for a
+//! container. See sd_notify(3).
+
+use std::time::Duration;
+
+#[cfg(unix)]
+use sd_notify::NotifyState;
+
+use crate::log_once::LogOnce;
+
+/// Something that the service manager is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The start takes up to this much longer.
+    Starting(Duration),
+    /// The start, or a reload, is over.
+    Ready,
+    /// A reload begins; `Ready` ends it.
+    Reloading,
+    /// The end begins.
+    Stopping,
+    /// A sign of life.
+    Alive,
+    /// How the bridge fares, in a line for people.
+    Status(String),
+}
+
+static UNHEARD: LogOnce = LogOnce::new();
+
+/// Whether a service manager wants to be told anything.
+#[must_use]
+pub fn is_wanted() -> bool {
+    cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+}
+
+/// How long the service manager waits for a sign of life, where it waits for any.
+#[must_use]
+pub fn watchdog() -> Option<Duration> {
+    #[cfg(unix)]
+    return sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
+    #[cfg(not(unix))]
+    None
+}
+
+/// A reload begins. [`ready`] has to follow, whatever comes of the reload.
+pub async fn reloading() {
+    tell(vec![News::Reloading]).await;
+}
+
+/// The start or a reload is over.
+pub async fn ready() {
+    tell(vec![News::Ready]).await;
+}
+
+/// Tells the service manager, if there is one. It may be busy: no async thread waits.
+pub async fn tell(news: Vec<News>) {
+    if is_wanted() {
+        let _ = tokio::task::spawn_blocking(move || send(&news)).await;
+    }
+}
+
+#[cfg(unix)]
+fn send(news: &[News]) {
+    match sd_notify::notify(&states(news)) {
+        Ok(()) => {
+            UNHEARD.ends();
+        }
+        Err(e) if UNHEARD.begins() => {
+            tracing::warn!("cannot tell the service manager (NOTIFY_SOCKET): {e}");
+        }
+        Err(_) => {}
+    }
+}
+
+#[cfg(unix)]
+fn states(news: &[News]) -> Vec<NotifyState<'_>> {
+    let mut states = Vec::new();
+    for one in news {
+        let state = match one {
+            News::Starting(time) => {
+                NotifyState::ExtendTimeoutUsec(time.as_micros().try_into().unwrap_or(u32::MAX))
+            }
+            News::Ready => NotifyState::Ready,
+            News::Reloading => {
+                // systemd wants to know since when, from release 253 on.
+                states.extend(NotifyState::monotonic_usec_now());
+                NotifyState::Reloading
+            }
+            News::Stopping => NotifyState::Stopping,
+            News::Alive => NotifyState::Watchdog,
+            News::Status(line) => NotifyState::Status(line),
+        };
+        states.push(state);
+    }
+    states
+}
+
+#[cfg(not(unix))]
+fn send(_: &[News]) {
+    UNHEARD.ends();
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_are_assignments() {
+        let lines = |news: News| states(&[news]).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(lines(News::Ready), ["READY=1"]);
+        assert_eq!(lines(News::Stopping), ["STOPPING=1"]);
+        assert_eq!(lines(News::Alive), ["WATCHDOG=1"]);
+        assert_eq!(lines(News::Status("well".to_owned())), ["STATUS=well"]);
+        assert_eq!(lines(News::Starting(Duration::from_secs(40))), ["EXTEND_TIMEOUT_USEC=40000000"]);
+        let reloading = lines(News::Reloading);
+        assert_eq!(reloading[1..], ["RELOADING=1"]);
+        let since = reloading[0].strip_prefix("MONOTONIC_USEC=").and_then(|since| since.parse::<u64>().ok());
+        assert!(since.is_some_and(|since| since > 0), "{reloading:?}");
+    }
+}

@@ -1,0 +1,219 @@
+//! Keeps the service manager informed: ready as `/-/ready` is, alive while
+//! `/-/healthy` is, and how the targets fare.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::Bridge;
+use crate::config::Address;
+use crate::log_once::LogOnce;
+use crate::notify::News;
+
+/// How often the status is told where no sign of life is wanted.
+const STATUS_INTERVAL: Duration = Duration::from_secs(15);
+/// How much longer than its deadline the first collection may take until it is told.
+const START_MARGIN: Duration = Duration::from_secs(30);
+
+/// What the service manager is told of.
+pub trait Service: Send + Sync + 'static {
+    /// How long the start may take, where it takes time.
+    fn start(&self) -> Option<Duration>;
+    /// Ends when the service is ready.
+    fn ready(&self) -> impl Future<Output = ()> + Send;
+    /// Whether it works as it should.
+    fn is_healthy(&self) -> bool;
+    /// How it fares, in a line.
+    fn status(&self) -> String;
+}
+
+/// A bridge, and where its pages are.
+pub struct Serving {
+    bridge: Arc<Bridge>,
+    places: String,
+}
+
+impl Serving {
+    /// A bridge that listens there.
+    pub fn new(bridge: Arc<Bridge>, addresses: &[Address]) -> Serving {
+        let places: Vec<String> = addresses.iter().map(|address| address.page("/metrics")).collect();
+        let places = if places.is_empty() { "/metrics is off".to_owned() } else { places.join(", ") };
+        Serving { bridge, places }
+    }
+}
+
+impl Service for Serving {
+    fn start(&self) -> Option<Duration> {
+        Some(self.bridge.deadline() + START_MARGIN)
+    }
+
+    async fn ready(&self) {
+        self.bridge.has_collected().await;
+    }
+
+    fn is_healthy(&self) -> bool {
+        !self.bridge.is_stuck()
+    }
+
+    fn status(&self) -> String {
+        let view = self.bridge.refresher().known();
+        let up = view.readings().filter(|reading| reading.up() == Some(true)).count();
+        let targets = if view.targets.len() == 1 { "target" } else { "targets" };
+        format!("{} {targets}, {up} up; {}", view.targets.len(), self.places)
+    }
+}
+
+/// A bridge that is switched off, by this.
+pub struct SwitchedOff(pub String);
+
+impl Service for SwitchedOff {
+    fn start(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn ready(&self) {}
+
+    fn is_healthy(&self) -> bool {
+        true
+    }
+
+    fn status(&self) -> String {
+        format!("{} is true: nothing is collected and nothing is served", self.0)
+    }
+}
+
+/// Tells how the service fares until `end`, and then that it ends. A sign of life is
+/// given twice within `watchdog`.
+pub async fn supervise<T: Future<Output = ()>>(
+    service: impl Service,
+    watchdog: Option<Duration>,
+    tell: impl Fn(Vec<News>) -> T,
+    end: CancellationToken,
+) {
+    let service = Arc::new(service);
+    if let Some(time) = service.start() {
+        tell(vec![News::Status("The first collection is under way".to_owned()), News::Starting(time)]).await;
+    }
+    let mut told = String::new();
+    let interval = watchdog.map_or(STATUS_INTERVAL, |within| (within / 2).max(Duration::from_millis(1)));
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut is_ready, stuck) = (false, LogOnce::default());
+    let mut ready = pin!(service.ready());
+    loop {
+        let mut news = Vec::new();
+        tokio::select! {
+            biased;
+            () = end.cancelled() => break,
+            () = &mut ready, if !is_ready => {
+                is_ready = true;
+                news.push(News::Ready);
+            }
+            _ = ticks.tick() => {}
+        }
+        if watchdog.is_some() {
+            if service.is_healthy() {
+                news.push(News::Alive);
+            } else if stuck.begins() {
+                tracing::error!(
+                    "a collection has not ended long after its deadline: the service manager gets no sign of \
+                     life any more, and restarts the bridge"
+                );
+            }
+        }
+        if is_ready {
+            let service = service.clone();
+            // Of thousands of targets it takes a while.
+            let status = tokio::task::spawn_blocking(move || service.status()).await.unwrap_or_default();
+            if status != told {
+                news.push(News::Status(status.clone()));
+                told = status;
+            }
+        }
+        if !news.is_empty() {
+            tell(news).await;
+        }
+    }
+    tell(vec![News::Stopping, News::Status("Ending".to_owned())]).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use tokio::sync::SetOnce;
+
+    #[derive(Default)]
+    struct Fake {
+        ready: Arc<SetOnce<()>>,
+        is_stuck: Arc<AtomicBool>,
+    }
+
+    impl Service for Fake {
+        fn start(&self) -> Option<Duration> {
+            Some(Duration::from_secs(40))
+        }
+
+        async fn ready(&self) {
+            self.ready.wait().await;
+        }
+
+        fn is_healthy(&self) -> bool {
+            !self.is_stuck.load(SeqCst)
+        }
+
+        fn status(&self) -> String {
+            "well".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_come_in_time_and_only_while_it_is_healthy() {
+        let fake = Fake::default();
+        let (ready, is_stuck) = (fake.ready.clone(), fake.is_stuck.clone());
+        let told = Arc::<Mutex<Vec<News>>>::default();
+        let end = CancellationToken::new();
+        let tell = {
+            let told = told.clone();
+            move |news: Vec<News>| {
+                told.lock().unwrap().extend(news);
+                std::future::ready(())
+            }
+        };
+        let supervised = tokio::spawn(supervise(fake, Some(Duration::from_secs(20)), tell, end.clone()));
+        let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+        let take = || std::mem::take(&mut *told.lock().unwrap());
+
+        wait(25).await;
+        let starting = [
+            News::Status("The first collection is under way".to_owned()),
+            News::Starting(Duration::from_secs(40)),
+            News::Alive,
+            News::Alive,
+            News::Alive,
+        ];
+        assert_eq!(take(), starting);
+        ready.set(()).unwrap();
+        wait(20).await;
+        assert_eq!(
+            take(),
+            [News::Ready, News::Alive, News::Status("well".to_owned()), News::Alive, News::Alive]
+        );
+        is_stuck.store(true, SeqCst);
+        wait(100).await;
+        assert_eq!(take(), []);
+        is_stuck.store(false, SeqCst);
+        wait(10).await;
+        assert_eq!(take(), [News::Alive], "it may come to itself in time");
+        end.cancel();
+        supervised.await.unwrap();
+        assert_eq!(take(), [News::Stopping, News::Status("Ending".to_owned())]);
+    }
+}
