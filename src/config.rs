@@ -6,11 +6,13 @@
 
 mod address;
 mod bridge;
+mod discovery;
 pub mod docs;
 mod effective;
 mod error;
 mod given;
 mod limits;
+mod lists;
 mod load;
 mod log_filter;
 pub mod otel;
@@ -35,9 +37,11 @@ pub use crate::fetch::Http;
 
 pub use address::Address;
 pub(crate) use bridge::REQUEST_TIME;
+pub use discovery::{Discovery, FilePattern};
 pub use effective::effective_yaml;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use limits::Limits;
+pub use lists::{Defaults, Listed};
 pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
 pub use schema::schema;
@@ -66,6 +70,10 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Servers to poll, each once.
     pub targets: Vec<Target>,
+    /// Where targets come from beside these.
+    pub discovery: Discovery,
+    /// How a changed configuration is taken.
+    pub reload: Reload,
     /// Where `/metrics` listens; empty when pull is off.
     pub listen: Vec<Address>,
     /// The mode of the Unix sockets among them.
@@ -134,6 +142,8 @@ impl Default for Config {
         Config {
             file: None,
             targets: Vec::new(),
+            discovery: Discovery::default(),
+            reload: Reload::default(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],
             socket_mode: 0o660,
             listen_hosts: Vec::new(),
@@ -149,6 +159,15 @@ impl Default for Config {
             warnings: Vec::new(),
         }
     }
+}
+
+/// How a changed configuration is taken, beside SIGHUP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// When the file, or one that it names, changes.
+    pub watch: bool,
+    /// When `/-/reload` is asked with POST.
+    pub over_http: bool,
 }
 
 /// What is logged, and how.

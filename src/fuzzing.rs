@@ -24,7 +24,7 @@ use crate::snapshot::RateLimit;
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_config(text: &str, env: Env<'_>) -> Result<Config, ConfigErrors> {
-    let sources = Sources { file: None, targets: &[], flags: Flags::default(), env };
+    let sources = Sources { file: None, text: None, targets: &[], flags: Flags::default(), env };
     Config::load_text(Path::new("fedimeter.yaml"), text, &sources)
 }
 

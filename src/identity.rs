@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use url::Url;
+
 use crate::config::{Address, Config};
 
 /// What tells a bridge from every other one.
@@ -46,7 +48,11 @@ impl Identity<'_> {
 /// The identity of a bridge with this configuration on this machine.
 #[must_use]
 pub fn of(config: &Config) -> String {
-    let targets: Vec<&str> = config.targets.iter().map(|target| &*target.name).collect();
+    // Lists change, and the bridge stays the same.
+    let named = config.targets.iter().filter(|target| target.source.is_none()).map(|target| &*target.name);
+    let files = config.discovery.files.iter().map(|file| &*file.written);
+    let targets: Vec<&str> =
+        named.chain(files).chain(config.discovery.urls.iter().map(Url::as_str)).collect();
     let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
         .iter()
         .find_map(|file| std::fs::read_to_string(file).ok())

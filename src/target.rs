@@ -58,6 +58,10 @@ pub struct Target {
     pub endpoint_details: bool,
     /// Intervals that the user set.
     pub intervals: BTreeMap<Endpoint, Duration>,
+    /// The list that it was found in, where it does not stand in the configuration.
+    pub source: Option<Arc<str>>,
+    /// It is asked at public addresses only: another than the user named it.
+    pub only_public: bool,
 }
 
 /// The value of an attribute on a measured point.
@@ -146,6 +150,8 @@ impl Target {
             obey_robots: false,
             endpoint_details: true,
             intervals: BTreeMap::new(),
+            source: None,
+            only_public: false,
         }
     }
 

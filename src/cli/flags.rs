@@ -45,7 +45,7 @@ impl<const GROUPS: u8> SettingArgs<GROUPS> {
     /// These flags with the other sources.
     #[must_use]
     pub fn sources<'a>(&'a self, file: Option<&'a Path>, env: Env<'a>) -> Sources<'a> {
-        Sources { file, targets: &self.targets, flags: self.flags.clone(), env }
+        Sources { file, text: None, targets: &self.targets, flags: self.flags.clone(), env }
     }
 }
 
@@ -140,7 +140,7 @@ fn arg(Description { key, shape, default }: &Description, flag: Flag) -> Arg {
         Form::Arguments => {
             arg.value_name("TARGET").action(ArgAction::Append).num_args(0..).value_parser(Unread(names))
         }
-        Form::Off(_) => {
+        Form::Off(_) | Form::On => {
             named(arg, key.flag_name(), flag).action(ArgAction::SetTrue).value_parser(UnreadSwitch)
         }
         Form::Value => {
@@ -201,7 +201,7 @@ impl<const GROUPS: u8> FromArgMatches for SettingArgs<GROUPS> {
             if matches.value_source(key.name) != Some(ValueSource::CommandLine) {
                 continue;
             }
-            if let Form::Off(_) = flag.form {
+            if matches!(flag.form, Form::Off(_) | Form::On) {
                 self.flags.set(key.name, "true");
                 continue;
             }

@@ -1,42 +1,22 @@
 //! The settings of the bridge: a row for each key at the top of the file.
 
+mod draft;
 mod syntaxes;
 
-use std::net::Ipv4Addr;
-
-use super::error::{Errors, Place};
-use super::log_filter::LogFilter;
-use super::otel;
-use super::setting::{Env, Flag, Group, Origins, Setting, Structure, Value};
+use super::error::Place;
+use super::setting::{Flag, Group, Setting, Structure, Value};
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
-use super::{Address, Compat, Config};
+use super::{Address, Config, FilePattern};
 
+pub use draft::BridgeDraft;
 pub use syntaxes::REQUEST_TIME;
 
+use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
-    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, HOSTS, LOG_FORMAT, LOG_LEVEL, MODE, REQUEST,
-    REQUESTS, TARGETS, WAITING,
+    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, FILES, HOSTS, LOG_FORMAT, LOG_LEVEL, MODE,
+    REFRESH, REQUEST, REQUESTS, TARGETS, URLS, WAITING,
 };
-
-/// The port that OpenTelemetry gives to Prometheus exporters.
-const OTEL_PORT: u16 = 9464;
-/// The port of the 2018 exporter, which `--compat dada` stands in for.
-const DADA_PORT: u16 = 9410;
-
-const OTEL_HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
-const OTEL_PORT_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-const OTEL_LOG_VARIABLE: &str = "OTEL_LOG_LEVEL";
-
-/// A configuration that is being read.
-pub struct BridgeDraft {
-    /// Every setting that is a field of the configuration as it is.
-    pub config: Config,
-    /// Addresses, some of them without a port.
-    pub listen: Option<Vec<Listen>>,
-    /// Whether targets that say nothing report details by endpoint.
-    pub endpoint_details: bool,
-}
 
 /// A setting that is this field of the configuration.
 macro_rules! field {
@@ -66,6 +46,83 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
          file are added.",
     )
     .flag(Flag::arguments(Group::Targets)),
+    Setting::new(
+        "targets_file",
+        &Value {
+            syntax: FILES,
+            adds: true,
+            set: |draft: &mut BridgeDraft, value, place: &Place| {
+                let pattern = |path: String| FilePattern { written: path.into(), place: place.clone() };
+                draft.config.discovery.files.extend(value.into_iter().map(pattern));
+                Ok(())
+            },
+            get: |config: &Config| {
+                let files = &config.discovery.files;
+                Some(files.iter().map(|file| file.written.to_string()).collect()).filter(|all: &Vec<_>| !all.is_empty())
+            },
+        },
+        "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's file_sd. `*`, `?` and \
+         `[…]` in a path stand for any names.",
+    )
+    .details(
+        "In the configuration file, a path is relative to that file. They are looked at every five seconds, and read again \
+         when they have changed. The labels of a group become attributes.",
+    )
+    .flag(Flag::of(Group::Targets)),
+    Setting::new(
+        "targets_url",
+        &Value {
+            syntax: URLS,
+            adds: true,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.config.discovery.urls.extend(value);
+                Ok(())
+            },
+            get: |config: &Config| Some(config.discovery.urls.clone()).filter(|urls| !urls.is_empty()),
+        },
+        "URLs that answer with groups of targets, as in Prometheus's HTTP service discovery.",
+    )
+    .details("While one cannot be read, its last list holds.")
+    .flag(Flag::of(Group::Targets)),
+    Setting::new(
+        "targets_url_token_file",
+        &Value {
+            syntax: Plain { kind: "path", placeholder: "FILE", expected: "the path of a file" },
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, place: &Place| {
+                draft.config.discovery.token_file = Some(place.directory().join(value));
+                Ok(())
+            },
+            get: |config: &Config| config.discovery.token_file.as_ref().map(|path| path.display().to_string()),
+        },
+        "A file with a bearer token to show to `targets_url`; it is read each time.",
+    )
+    .flag(Flag::of(Group::Targets)),
+    Setting::new(
+        "targets_url_interval",
+        field!(REFRESH, config.discovery.interval),
+        "How often `targets_url` is asked.",
+    )
+    .flag(Flag::of(Group::Targets)),
+    Setting::new(
+        "targets_url_allow_private",
+        field!(Boolean, config.discovery.allow_private),
+        "Whether targets that `targets_url` lists may be at private, loopback and other special addresses.",
+    )
+    .flag(Flag::on(Group::Targets)),
+    Setting::new(
+        "watch_config",
+        field!(Boolean, config.reload.watch),
+        "Whether a change of the configuration file, or of a file with authorities that it names, is taken without a signal.",
+    )
+    .details("They are looked at every five seconds: for mounted ConfigMaps and renewed secrets.")
+    .flag(Flag::on(Group::Page)),
+    Setting::new(
+        "enable_reload",
+        field!(Boolean, config.reload.over_http),
+        "Whether POST to `/-/reload` reloads the configuration, as SIGHUP does.",
+    )
+    .flag(Flag::on(Group::Page)),
     Setting::new(
         "defaults",
         &Structure("map"),
@@ -288,44 +345,3 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new("log_format", field!(LOG_FORMAT, config.log.format), "How log lines are written.")
         .flag(Flag::of(Group::Logging)),
 ];
-
-impl BridgeDraft {
-    /// What holds where nothing is said but by the variables of OpenTelemetry.
-    pub fn new(env: Env<'_>, origins: &mut Origins) -> BridgeDraft {
-        let mut config = Config::default();
-        if let Some(level) = LogFilter::of_otel(env) {
-            config.log.level = level;
-            origins.note("log_level", Place::outside(otel::origin(env, OTEL_LOG_VARIABLE)), false);
-        }
-        BridgeDraft { config, listen: None, endpoint_details: true }
-    }
-
-    /// The addresses to listen on, each with its port. `origins` have where they
-    /// were given.
-    pub fn addresses(&self, env: Env<'_>, origins: &mut Origins, errors: &Errors) -> Vec<Address> {
-        let port = if self.config.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
-        let listen = self.listen.clone().unwrap_or_else(|| {
-            let (ip, port) = otel::prometheus(env);
-            for (is_set, name) in [(ip.is_some(), OTEL_HOST_VARIABLE), (port.is_some(), OTEL_PORT_VARIABLE)] {
-                if is_set {
-                    origins.note("listen", Place::outside(otel::origin(env, name)), true);
-                }
-            }
-            vec![Listen::At(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)]
-        });
-        let place = origins.of("listen").last().cloned().unwrap_or_else(|| Place::outside("listen"));
-        let mut addresses: Vec<Address> = Vec::new();
-        for address in listen.iter().filter_map(|listen| listen.address(port)) {
-            // Port 0 is a new port each time.
-            let is_new = matches!(address, Address::Ip(ip) if ip.port() == 0);
-            if addresses.contains(&address) && !is_new {
-                errors.push(place.error(format!("{address} is given twice; remove one of them")));
-            }
-            addresses.push(address);
-        }
-        if listen.len() > 1 && listen.contains(&Listen::Off) {
-            errors.push(place.error("none stands beside an address; remove one of them"));
-        }
-        addresses
-    }
-}

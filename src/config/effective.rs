@@ -27,14 +27,18 @@ impl Loaded {
 
 fn yaml(config: &Config, loaded: Option<&Loaded>) -> String {
     let mut lines = lines_of(BRIDGE, config, loaded.map(|loaded| &loaded.bridge));
-    lines.push(if config.targets.is_empty() { "targets: []" } else { "targets:" }.to_owned());
+    let stand_here = config.targets.iter().any(|target| target.source.is_none());
+    lines.push(if stand_here { "targets:" } else { "targets: []" }.to_owned());
     for (i, target) in config.targets.iter().enumerate() {
+        // It stands in a list that is named above.
+        let is_listed = target.source.is_some();
         let mut of_target = lines_of(TARGET, target, loaded.and_then(|loaded| loaded.targets.get(i)));
         if target.token.is_some() && target.token_origin.is_none() {
             of_target.push("token: <secret>".to_owned());
         }
         for (i, line) in of_target.into_iter().enumerate() {
-            lines.push(format!("{}{line}", if i == 0 { "  - " } else { "    " }));
+            let mark = if is_listed { "#" } else { "" };
+            lines.push(format!("{mark}{}{line}", if i == 0 { "  - " } else { "    " }));
         }
     }
     lines.push(String::new());

@@ -1,21 +1,21 @@
 //! Flags over variables over the file over `OTEL_*` over defaults: all sources become
 //! one checked [`Config`].
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use url::Url;
 
 use super::bridge::{BRIDGE, BridgeDraft};
+use super::discovery;
 use super::error::{ConfigErrors, Errors, Place};
-use super::setting::{Env, Flags, Key, Origins, Outside, Setting, read_fields, read_outside};
+use super::lists::{Apart, Defaults, Given, defaults_fields, names};
+use super::setting::{Env, Flags, Origins, Outside, read_fields, read_outside};
 use super::target::{TARGET, TargetDraft};
-use super::yaml::{Document, Fields, MAX_FILE, Node};
+use super::yaml::{Document, Fields, Node};
 use super::{Compat, Config};
-use crate::target::{AttributeValue, Target, parse_target};
+use crate::target::parse_target;
 
 const NO_TARGET: &str = "no target: name a server in one of these three ways:
   an argument:  fedimeter mastodon.social
@@ -47,6 +47,8 @@ const STANDARD_INPUT_NAME: &str = "standard input";
 pub struct Sources<'a> {
     /// The file of `--config`; `-` is standard input.
     pub file: Option<&'a Path>,
+    /// What that file says, where it is not to be read again.
+    pub text: Option<&'a str>,
     /// Targets given as arguments. Where there are some, those of
     /// `FEDIMETER_TARGETS` and `MASTODON_HOST` do not count.
     pub targets: &'a [String],
@@ -65,20 +67,21 @@ pub struct Loaded {
     pub bridge: Origins,
     /// The origins of the settings of each target.
     pub targets: Vec<Origins>,
-}
-
-/// A target with what was said of it.
-struct Given {
-    place: Place,
-    url: Url,
-    draft: TargetDraft,
-    origins: Origins,
+    /// Where each target stands.
+    pub places: Vec<Place>,
+    /// What is said of targets that are found later.
+    pub defaults: Defaults,
+    /// What was read of the file.
+    pub text: Option<String>,
 }
 
 /// Reads every source and makes one configuration of them.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     let errors = Errors::default();
-    let text = sources.file.and_then(|path| read_text(path, &errors));
+    let text = match sources.text {
+        Some(text) => Some(text.to_owned()),
+        None => sources.file.and_then(|path| read_text(path, &errors)),
+    };
     load_with(text.as_deref().zip(sources.file.map(shown_name)), sources, &errors)
 }
 
@@ -113,43 +116,56 @@ fn load_with(
     let fields = fields.as_ref();
     let (mut config, bridge, details) = bridge(sources, fields, errors);
 
-    let mut defaults = (TargetDraft::new(), Origins::default());
-    defaults.0.target.endpoint_details = details;
+    let mut defaults = Defaults {
+        draft: TargetDraft::new(),
+        origins: Origins::default(),
+        // Details can be turned off for all from outside, whatever the file says.
+        no_details: !details
+            && bridge.of("endpoint_details").last().is_some_and(|place| place.file.is_none()),
+    };
+    defaults.draft.target.endpoint_details = details;
     if let Some(fields) = fields.and_then(|fields| defaults_fields(fields.get("defaults")?)) {
-        read_fields(TARGET, &fields, &mut defaults.0, &mut defaults.1);
+        read_fields(TARGET, &fields, &mut defaults.draft, &mut defaults.origins);
     }
-    let mut given = given_targets(sources, &defaults, errors);
+    let has_lists = config.discovery.has_lists();
+    let mut given = given_targets(sources, &defaults, has_lists, errors);
     let in_file = fields.and_then(|fields| fields.get("targets")?.items("a list of targets"));
-    given.extend(in_file.unwrap_or_default().iter().filter_map(|node| target(node, &defaults)));
+    given.extend(in_file.unwrap_or_default().iter().filter_map(|node| defaults.target(node)));
+    for (source, path, text) in discovery::read_files(&config.discovery.files, errors) {
+        let list = Document::parse(&path, &text, errors);
+        given.extend(list.root().map(|root| defaults.in_file(&root, &source)).unwrap_or_default());
+    }
 
-    // Details can be turned off for all from outside, whatever the file says.
-    let no_details =
-        !details && bridge.of("endpoint_details").last().is_some_and(|place| place.file.is_none());
-    let mut targets = Vec::new();
-    let mut origins = Vec::new();
-    for Given { place, url, draft, origins: mut of_target } in given {
-        let mut target = draft.build(&url, &place, sources.env, errors);
-        if no_details {
-            target.endpoint_details = false;
-        }
-        of_target.note("url", place.clone(), false);
+    let (mut targets, mut origins) = (Vec::new(), Vec::new());
+    for given in given {
+        let (place, target, of_target) = given.build(&defaults, sources.env, errors);
         targets.push((place, target));
         origins.push(of_target);
     }
-    check_twice(&targets, errors);
-    if targets.is_empty() && errors.is_empty() {
+    let mut apart = Apart::default();
+    for (place, target) in &targets {
+        if let Err(error) = apart.add(place, target) {
+            errors.push(error);
+        }
+    }
+    if targets.is_empty() && errors.is_empty() && !has_lists {
         errors.push(Place::outside("").error(NO_TARGET));
     }
-    if config.compat == Some(Compat::Dada) && targets.len() > 1 {
+    if config.compat == Some(Compat::Dada) && (targets.len() > 1 || !config.discovery.urls.is_empty()) {
         let place = bridge.of("compat").last().cloned().unwrap_or_else(|| Place::outside("compat"));
+        let found = match targets.len() {
+            0 | 1 => "targets_url may name several".to_owned(),
+            targets => format!("there are {targets}"),
+        };
         errors.push(place.error(format!(
-            "dada has no label to tell targets apart, and there are {}; use systemli, or one bridge a target",
-            targets.len()
+            "dada has no label to tell targets apart, and {found}; use systemli, or one bridge a target"
         )));
     }
     config.file = sources.file.filter(|path| !is_standard_input(path)).map(Path::to_owned);
-    config.targets = targets.into_iter().map(|(_, target)| target).collect();
-    errors.none_or(Loaded { config, bridge, targets: origins })
+    let (places, targets) = targets.into_iter().unzip();
+    config.targets = targets;
+    let text = file.map(|(text, _)| text.to_owned());
+    errors.none_or(Loaded { config, bridge, targets: origins, places, defaults, text })
 }
 
 /// The settings of the bridge, where they come from, and whether targets that say
@@ -193,60 +209,15 @@ fn read_utf8(path: &Path) -> Result<String, String> {
     } else {
         Box::new(File::open(path).map_err(cannot)?)
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err("is larger than 16 MiB; divide the targets among several bridges".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|e| {
-        let read = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
-        let line = read.matches('\n').count() + 1;
-        format!("is not UTF-8 at line {line}; save it as UTF-8")
-    })
-}
-
-fn names<D, R>(rows: &[Setting<D, R>], has: impl Fn(&Key) -> bool) -> Vec<&'static str> {
-    rows.iter().filter(|row| has(&row.key)).map(|row| row.key.name).collect()
+    discovery::read_text(file, cannot)
 }
 
 fn bridge_fields<'d>(root: &Node<'d>) -> Option<Fields<'d>> {
     root.fields("a map of settings", &names(BRIDGE, |_| true), |_| None)
 }
 
-fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
-    let known = names(TARGET, |key| key.of_one_server.is_none());
-    node.fields("a map of settings", &known, |name| {
-        // The list of known keys alone would not say why a key of a target is none here.
-        let row = TARGET.iter().find(|row| row.key.name == name);
-        let reason = row.and_then(|row| row.key.of_one_server);
-        reason.map(|reason| format!("{reason}; move it to its target")).or_else(|| no_token(name))
-    })
-}
-
-fn no_token(key: &str) -> Option<String> {
-    let message = "a token never stands in the configuration; name its file in `token_file` or its variable in \
-                   `token_env`";
-    matches!(key, "token" | "access_token" | "bearer_token").then(|| message.to_owned())
-}
-
-/// A target of the file.
-fn target(node: &Node<'_>, (draft, origins): &(TargetDraft, Origins)) -> Option<Given> {
-    let (place, mut draft, mut origins) = (node.place(), draft.clone(), origins.clone());
-    if node.is_text() {
-        let url = node.parse("a host or a URL", parse_target)?;
-        return Some(Given { place, url, draft, origins });
-    }
-    let fields = node.fields("a host, a URL or a map with `url`", &names(TARGET, |_| true), no_token)?;
-    // A misspelt or empty `url` has been noted already.
-    if fields.get("url").is_none() && fields.complete {
-        node.error("has no `url`; give the host or the URL of the server");
-    }
-    read_fields(TARGET, &fields, &mut draft, &mut origins);
-    Some(Given { place, url: draft.url.take()?, draft, origins })
-}
-
 /// The targets of the command line, or else of the environment.
-fn given_targets(sources: &Sources<'_>, defaults: &(TargetDraft, Origins), errors: &Errors) -> Vec<Given> {
+fn given_targets(sources: &Sources<'_>, defaults: &Defaults, has_lists: bool, errors: &Errors) -> Vec<Given> {
     let mut given: Vec<(Place, Url)> = Vec::new();
     let mut add = |place: Place, text: &str| match parse_target(text) {
         Ok(url) => given.push((place, url)),
@@ -275,7 +246,7 @@ fn given_targets(sources: &Sources<'_>, defaults: &(TargetDraft, Origins), error
         }
     }
     let outside = outside(sources, errors);
-    let (mut draft, mut origins) = defaults.clone();
+    let (mut draft, mut origins) = (defaults.draft.clone(), defaults.origins.clone());
     read_outside(TARGET, &outside, &mut draft, &mut origins);
     for key in TARGET.iter().map(|row| &row.key) {
         let wrong = |message: String| outside.with(key, |given| given.error(message));
@@ -283,7 +254,7 @@ fn given_targets(sources: &Sources<'_>, defaults: &(TargetDraft, Origins), error
             Some(reason) if given.len() > 1 => {
                 wrong(format!("{reason}, and {} are given; name it for its target in --config", given.len()));
             }
-            _ if given.is_empty() && sources.file.is_some() => {
+            _ if given.is_empty() && (sources.file.is_some() || has_lists) => {
                 wrong(
                     "is about targets given as arguments or variables, and there are none; say it in the file"
                         .to_owned(),
@@ -294,22 +265,4 @@ fn given_targets(sources: &Sources<'_>, defaults: &(TargetDraft, Origins), error
     }
     let with_settings = |(place, url)| Given { place, url, draft: draft.clone(), origins: origins.clone() };
     given.into_iter().map(with_settings).collect()
-}
-
-/// Two targets must differ in what is polled, and in the attributes of their
-/// points, which would else be two points of one series.
-fn check_twice(targets: &[(Place, Target)], errors: &Errors) {
-    let mut polled: BTreeMap<(&str, Option<&str>), &Place> = BTreeMap::new();
-    let mut identities: BTreeMap<&[(Arc<str>, AttributeValue)], &Place> = BTreeMap::new();
-    for (place, target) in targets {
-        if let Some(first) = polled.insert((target.url.as_str(), target.host.as_deref()), place) {
-            errors.push(
-                place.error(format!("{} is given twice, first as {first}; remove one of them", target.name)),
-            );
-        } else if let Some(first) = identities.insert(&*target.identity, place) {
-            errors.push(place.error(format!(
-                "its points would have the attributes of {first}; give one of the two an attribute of its own"
-            )));
-        }
-    }
 }

@@ -143,7 +143,7 @@ mod tests {
             }
             let env = |name: &str| (name == "OTEL_LOG_LEVEL").then(|| otel.to_owned());
             let targets = ["a.example".to_owned()];
-            let sources = Sources { file: None, targets: &targets, flags, env: &env };
+            let sources = Sources { file: None, text: None, targets: &targets, flags, env: &env };
             Config::load(&sources).unwrap().log.level.to_string()
         };
         for (otel, flag, expected) in [

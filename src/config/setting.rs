@@ -48,6 +48,8 @@ pub enum Form {
     /// Without one: it turns off what the key turns on. The text says what then
     /// happens.
     Off(&'static str),
+    /// Without one: it turns on what the key turns on.
+    On,
     /// Not by name: the arguments of the command.
     Arguments,
 }
@@ -192,6 +194,11 @@ impl Flag {
     /// The flag `long` turns off what the key turns on.
     pub(super) const fn off(group: Group, long: &'static str, summary: &'static str) -> Flag {
         Flag { group, long: Some(long), short: None, form: Form::Off(summary) }
+    }
+
+    /// The flag turns on what the key turns on.
+    pub(super) const fn on(group: Group) -> Flag {
+        Flag { form: Form::On, ..Flag::of(group) }
     }
 
     /// The arguments of the command stand for the key.

@@ -17,10 +17,11 @@ use crate::target::attributes::collision;
 use crate::target::{AccountRef, Target, TokenOrigin, parse_account, parse_host, parse_tag, parse_target};
 use crate::tls::Authorities;
 
+pub use maps::labels;
 use maps::{Attributes, INTERVAL, Intervals};
 
 /// A target that is being read.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TargetDraft {
     /// Every setting that is a field of the target as it is. The URL and what
     /// follows from it are not yet there.

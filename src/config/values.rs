@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::address::{Address, unix_socket};
 use super::suggest::{did_you_mean, list};
 use crate::endpoint::{Endpoint, On};
@@ -160,6 +162,21 @@ pub fn listen_host(text: &str) -> Result<String, String> {
     Err("is not a host name; write it without scheme, port and path, such as metrics.example.org, \
          *.example.org for those below it, or * for any"
         .to_owned())
+}
+
+/// A URL that answers with a list of targets.
+pub fn list_url(text: &str) -> Result<Url, String> {
+    let wrong = || "is no URL; write it whole: https://inventory.example.org/targets.json".to_owned();
+    let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("names a user or a password, which would show; put a token into targets_url_token_file"
+            .to_owned());
+    }
+    url.set_fragment(None);
+    Ok(url)
 }
 
 /// An endpoint by name.

@@ -191,6 +191,11 @@ impl<'d> Node<'d> {
         self.yaml.data.is_string()
     }
 
+    /// Whether it is a map with this key.
+    pub fn has_key(&self, name: &str) -> bool {
+        self.yaml.data.as_mapping().is_some_and(|map| map.keys().any(|key| key.data.as_str() == Some(name)))
+    }
+
     /// Whether it is a list.
     pub fn is_list(&self) -> bool {
         self.yaml.data.is_sequence()

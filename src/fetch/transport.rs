@@ -46,6 +46,8 @@ pub struct Transports {
     /// For servers that are asked by another name than their URL's: over HTTP/2 there
     /// would be two names, which servers refuse (RFC 9113, 8.3.1).
     renamed: Transport,
+    /// For targets that others than the user named.
+    public: Transport,
     guarded: Mutex<HashMap<Arc<str>, Transport>>,
     limits: KeptLimits,
 }
@@ -88,11 +90,18 @@ impl Transports {
             |is_http1_only| Connector { shared: shared.clone(), guarded_for: None, is_http1_only };
         let (direct, renamed) =
             (Transport::new(connector(false), limits), Transport::new(connector(true), limits));
-        Transports { shared, direct, renamed, guarded: Mutex::default(), limits }
+        // No name is configured whose addresses would be excepted.
+        let guarded_for = Some("".into());
+        let public = Connector { shared: shared.clone(), guarded_for, is_http1_only: false };
+        let public = Transport::new(public, limits);
+        Transports { shared, direct, renamed, public, guarded: Mutex::default(), limits }
     }
 
     /// The connections to a place that is the target's, or that its answers named.
     pub fn to(&self, target: &Target, url: &Url) -> Transport {
+        if target.only_public {
+            return self.public.clone();
+        }
         if url.host() == target.url.host() {
             return if target.host.is_some() { self.renamed.clone() } else { self.direct.clone() };
         }

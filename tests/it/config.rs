@@ -35,7 +35,13 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn load_file(path: &Path) -> Result<Config, ConfigErrors> {
-    Config::load(&Sources { file: Some(path), targets: &[], flags: Flags::default(), env: &environment })
+    Config::load(&Sources {
+        file: Some(path),
+        text: None,
+        targets: &[],
+        flags: Flags::default(),
+        env: &environment,
+    })
 }
 
 /// Loads as the command line would, with these variables.

@@ -84,7 +84,7 @@ fn load_file(text: &str) -> Result<Loaded, String> {
     let file = directory.path().join("f.yaml");
     std::fs::write(&file, text).unwrap();
     let env = |name: &str| (name == "TOKEN").then(|| "secret".to_owned());
-    let sources = Sources { file: Some(&file), targets: &[], flags: Flags::default(), env: &env };
+    let sources = Sources { file: Some(&file), text: None, targets: &[], flags: Flags::default(), env: &env };
     Config::load_with_origins(&sources).map_err(|e| e.to_string().replace(&file.display().to_string(), "f"))
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::config::log_filter::LogFilter;
-use crate::config::syntax::{Count, List, OneOf, Parsed, Size, Time};
+use crate::config::syntax::{Count, List, OneOf, Parsed, Plain, Size, Time};
 use crate::config::values::{self, Listen};
 use crate::config::{Compat, LogFormat};
 use crate::export::otlp::MIN_REQUEST;
@@ -55,6 +57,25 @@ pub const HOSTS: List<Parsed<String>> = List {
     },
     or_one: true,
 };
+pub const FILES: List<Plain> = List {
+    kind: "path, or list of paths",
+    expected: "a list of paths",
+    item: Plain { kind: "path", placeholder: "PATH", expected: "a path such as targets/*.yaml" },
+    or_one: true,
+};
+pub const URLS: List<Parsed<Url>> = List {
+    kind: "URL, or list of URLs",
+    expected: "a list of URLs",
+    item: Parsed {
+        kind: "URL",
+        placeholder: "URL",
+        expected: "a URL",
+        parse: values::list_url,
+        show: ToString::to_string,
+    },
+    or_one: true,
+};
+pub const REFRESH: Time = Time { min: Duration::from_secs(5), max: Duration::from_secs(86_400) };
 pub const COMPAT: OneOf<Compat> = OneOf(&[
     ("dada", Compat::Dada, "the 2018 Python exporter: `mastodon_user_count`, one target, no labels"),
     ("systemli", Compat::Systemli, "systemli's exporter: `mastodon_users{host=\"…\"}`"),

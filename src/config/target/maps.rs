@@ -19,29 +19,40 @@ impl Syntax for Attributes {
         Shape::Map { value: Box::new(Shape::Text { kind: "text", placeholder: "TEXT" }), kind: "map" }
     }
     fn read(&self, given: &Given<'_>) -> Option<Self::Value> {
-        let mut attributes = BTreeMap::new();
-        for (name, value) in given.entries("a map of attributes")? {
-            if let Err(message) = check_name(&name) {
-                value.error(message);
-            } else if let Some(text) = value.any_scalar("text, a number or a boolean") {
-                match check_value(&text) {
-                    Ok(()) => drop(attributes.insert(name, text)),
-                    Err(message) => value.error(message),
-                }
-            }
-        }
-        if attributes.len() > MAX_ATTRIBUTES {
-            given.error(format!("has more than {MAX_ATTRIBUTES} attributes; remove some"));
-        }
-        if let Some((a, b)) = collision(&attributes) {
-            given.error(format!("`{a}` and `{b}` become the same Prometheus label; rename one"));
-            return None;
-        }
-        Some(attributes)
+        read_attributes(given, |_| true)
     }
     fn show(&self, value: &Self::Value) -> Shown {
         Shown::Map(value.iter().map(|(name, value)| (name.clone(), quote(value))).collect())
     }
+}
+
+/// The labels of a group of targets as attributes. Those with two underscores before
+/// their name are Prometheus's own, and are left out, as there.
+pub fn labels(given: &Given<'_>) -> Option<BTreeMap<String, String>> {
+    read_attributes(given, |name| !name.starts_with("__"))
+}
+
+fn read_attributes(given: &Given<'_>, is_meant: impl Fn(&str) -> bool) -> Option<BTreeMap<String, String>> {
+    let mut attributes = BTreeMap::new();
+    for (name, value) in given.entries("a map of attributes")?.into_iter().filter(|(name, _)| is_meant(name))
+    {
+        if let Err(message) = check_name(&name) {
+            value.error(message);
+        } else if let Some(text) = value.any_scalar("text, a number or a boolean") {
+            match check_value(&text) {
+                Ok(()) => drop(attributes.insert(name, text)),
+                Err(message) => value.error(message),
+            }
+        }
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        given.error(format!("has more than {MAX_ATTRIBUTES} attributes; remove some"));
+    }
+    if let Some((a, b)) = collision(&attributes) {
+        given.error(format!("`{a}` and `{b}` become the same Prometheus label; rename one"));
+        return None;
+    }
+    Some(attributes)
 }
 
 /// The longest lifetime of a value is a day; a week is far beyond.

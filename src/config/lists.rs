@@ -1,0 +1,206 @@
+//! Targets as they are listed: in the configuration, in files that it names, and behind
+//! URLs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::error::{ConfigError, Errors, Place};
+use super::given::Given as GivenValue;
+use super::setting::{Env, Key, Origins, Setting, read_fields};
+use super::target::{TARGET, TargetDraft, labels};
+use super::yaml::{Document, Fields, Node};
+use crate::target::{AttributeValue, Target, parse_target};
+
+/// The keys of a group of targets, as Prometheus's service discovery has them.
+const GROUP: [&str; 2] = ["targets", "labels"];
+
+/// What is said of all targets.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// What holds where a target says nothing else.
+    pub draft: TargetDraft,
+    /// Where that comes from.
+    pub origins: Origins,
+    /// Details by endpoint are turned off for all, whatever else is said.
+    pub no_details: bool,
+}
+
+/// A target with what was said of it.
+pub struct Given {
+    pub place: Place,
+    pub url: Url,
+    pub draft: TargetDraft,
+    pub origins: Origins,
+}
+
+impl Given {
+    /// The target; what is wrong with the whole of it is noted.
+    pub fn build(self, defaults: &Defaults, env: Env<'_>, errors: &Errors) -> (Place, Target, Origins) {
+        let Given { place, url, draft, mut origins } = self;
+        let mut target = draft.build(&url, &place, env, errors);
+        if defaults.no_details {
+            target.endpoint_details = false;
+        }
+        origins.note("url", place.clone(), false);
+        (place, target, origins)
+    }
+}
+
+impl Defaults {
+    /// A target of the configuration.
+    pub fn target(&self, node: &Node<'_>) -> Option<Given> {
+        if node.is_text() {
+            return self.host(node);
+        }
+        let (mut draft, mut origins) = (self.draft.clone(), self.origins.clone());
+        let fields = node.fields("a host, a URL or a map with `url`", &names(TARGET, |_| true), no_token)?;
+        // A misspelt or empty `url` has been noted already.
+        if fields.get("url").is_none() && fields.complete {
+            node.error("has no `url`; give the host or the URL of the server");
+        }
+        read_fields(TARGET, &fields, &mut draft, &mut origins);
+        Some(Given { place: node.place(), url: draft.url.take()?, draft, origins })
+    }
+
+    fn host(&self, node: &Node<'_>) -> Option<Given> {
+        let url = node.parse("a host or a URL", parse_target)?;
+        Some(Given { place: node.place(), url, draft: self.draft.clone(), origins: self.origins.clone() })
+    }
+
+    /// Targets of a file: as in the configuration, or in groups.
+    pub fn in_file(&self, root: &Node<'_>, source: &Arc<str>) -> Vec<Given> {
+        let items = root.items("a list of targets").unwrap_or_default();
+        let mut given = Vec::new();
+        for item in items {
+            if item.has_key("targets") {
+                given.extend(self.group(&item));
+            } else {
+                given.extend(self.target(&item));
+            }
+        }
+        for given in &mut given {
+            given.draft.target.source = Some(source.clone());
+        }
+        given
+    }
+
+    /// A group of targets with the same labels, which become attributes.
+    fn group(&self, node: &Node<'_>) -> Vec<Given> {
+        let due = "a map with `targets`";
+        let Some(fields) = node.fields(due, &GROUP, |_| None) else { return Vec::new() };
+        let mut defaults = self.clone();
+        if let Some(labels_node) = fields.get("labels")
+            && let Some(labels) = labels(&GivenValue::Node(labels_node.clone()))
+        {
+            defaults.draft.attributes.extend(labels);
+            defaults.origins.note("attributes", labels_node.place(), true);
+        }
+        let targets = fields.get("targets").and_then(|targets| targets.items("a list of hosts"));
+        targets.unwrap_or_default().iter().filter_map(|host| defaults.host(host)).collect()
+    }
+
+    /// Reads what a URL answered: groups of targets, in JSON or YAML. They say no more than
+    /// hosts and labels, so that whoever answers there cannot name files or variables of
+    /// this machine. What is wrong with a group or a target costs that one alone.
+    ///
+    /// # Errors
+    ///
+    /// It is no list of groups.
+    pub fn behind_url(&self, text: &str, source: &Arc<str>, is_public: bool) -> Result<Listed, ConfigError> {
+        let errors = Errors::default();
+        let document = Document::parse(Path::new(&**source), text, &errors);
+        let root = document.root();
+        let groups = match &root {
+            Some(root) => root.items("a list of groups of targets"),
+            None if errors.is_empty() => {
+                let message = "is empty where a list of groups of targets is due, at least []";
+                errors.push(Place::line(source, 1, "").error(message));
+                None
+            }
+            None => None,
+        };
+        let Some(groups) = groups else {
+            let first = errors.none_or(()).err().and_then(|errors| errors.iter().next().cloned());
+            return Err(first.unwrap_or_else(|| Place::outside(&**source).error("is no list")));
+        };
+        let given = groups.iter().flat_map(|group| self.group(group));
+        let mut listed = Listed::default();
+        for given in given.collect::<Vec<_>>() {
+            let of_one = Errors::default();
+            let (place, mut target, _) = given.build(self, &|_| None, &of_one);
+            target.source = Some(source.clone());
+            target.only_public = is_public;
+            match of_one.none_or((place, target)) {
+                Ok(target) => listed.targets.push(target),
+                Err(wrong) => listed.wrong.extend(wrong.iter().cloned()),
+            }
+        }
+        listed.wrong.extend(errors.none_or(()).err().iter().flat_map(|errors| errors.iter()).cloned());
+        Ok(listed)
+    }
+}
+
+/// What a list outside the configuration has.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// Its targets, each with its place.
+    pub targets: Vec<(Place, Target)>,
+    /// What is wrong with others.
+    pub wrong: Vec<ConfigError>,
+}
+
+/// The names of rows.
+pub fn names<D, R>(rows: &[Setting<D, R>], has: impl Fn(&Key) -> bool) -> Vec<&'static str> {
+    rows.iter().filter(|row| has(&row.key)).map(|row| row.key.name).collect()
+}
+
+/// The keys that hold for all targets.
+pub fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
+    let known = names(TARGET, |key| key.of_one_server.is_none());
+    node.fields("a map of settings", &known, |name| {
+        // The list of known keys alone would not say why a key of a target is none here.
+        let row = TARGET.iter().find(|row| row.key.name == name);
+        let reason = row.and_then(|row| row.key.of_one_server);
+        reason.map(|reason| format!("{reason}; move it to its target")).or_else(|| no_token(name))
+    })
+}
+
+fn no_token(key: &str) -> Option<String> {
+    let message = "a token never stands in the configuration; name its file in `token_file` or its variable in \
+                   `token_env`";
+    matches!(key, "token" | "access_token" | "bearer_token").then(|| message.to_owned())
+}
+
+/// Targets that can stand beside each other, by what sets them apart: what is polled,
+/// and the attributes of their points, which would else be two points of one series.
+#[derive(Default)]
+pub struct Apart<'a> {
+    polled: BTreeMap<(&'a str, Option<&'a str>), &'a Place>,
+    identities: BTreeMap<&'a [(Arc<str>, AttributeValue)], &'a Place>,
+}
+
+impl<'a> Apart<'a> {
+    /// Takes in one more target.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot stand beside one that is there.
+    pub fn add(&mut self, place: &'a Place, target: &'a Target) -> Result<(), ConfigError> {
+        let polled = (target.url.as_str(), target.host.as_deref());
+        if let Some(first) = self.polled.get(&polled) {
+            let name = &target.name;
+            return Err(place.error(format!("{name} is given twice, first as {first}; remove one of them")));
+        }
+        if let Some(first) = self.identities.get(&*target.identity) {
+            return Err(place.error(format!(
+                "its points would have the attributes of {first}; give one of the two an attribute of its own"
+            )));
+        }
+        self.polled.insert(polled, place);
+        self.identities.insert(&target.identity, place);
+        Ok(())
+    }
+}
