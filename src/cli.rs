@@ -19,7 +19,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::config::suggest::did_you_mean;
-use flags::{POLL, PULL, PUSH};
+use flags::{LISTS, POLL, PULL, PUSH, RELOAD};
 
 pub use flags::{ConfigArgs, SettingArgs};
 pub use healthcheck::HealthcheckArgs;
@@ -120,7 +120,7 @@ pub enum Command {
 }
 
 /// Arguments of `serve`.
-pub type ServeArgs = ConfigArgs<{ POLL | PULL | PUSH }>;
+pub type ServeArgs = ConfigArgs<{ POLL | LISTS | PULL | PUSH | RELOAD }>;
 
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
@@ -139,7 +139,7 @@ pub struct CheckArgs {
 pub struct OnceArgs {
     /// What to poll, and how.
     #[command(flatten)]
-    pub common: ConfigArgs<POLL>,
+    pub common: ConfigArgs<{ POLL | LISTS }>,
 
     /// How to print
     #[arg(short, long, env = "FEDIMETER_ONCE_FORMAT", default_value = "table")]

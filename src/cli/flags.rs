@@ -17,6 +17,10 @@ use crate::config::{
 pub const POLL: u8 = Group::Targets as u8 | Group::Collection as u8 | Group::Logging as u8;
 /// Where and how `/metrics` is served.
 pub const PULL: u8 = Group::Address as u8 | Group::Page as u8;
+/// Where more targets are listed.
+pub const LISTS: u8 = Group::Lists as u8;
+/// When the configuration is read again.
+pub const RELOAD: u8 = Group::Reload as u8;
 /// How metrics are pushed.
 pub const PUSH: u8 = Group::Push as u8;
 /// Where `/metrics` is served.
@@ -100,6 +104,8 @@ fn heading(group: Group) -> &'static str {
         Group::Address | Group::Page => "Prometheus",
         Group::Logging => "Logging",
         Group::Push => "OTLP",
+        Group::Lists => "Lists of targets",
+        Group::Reload => "Reload",
     }
 }
 
@@ -201,7 +207,7 @@ impl<const GROUPS: u8> FromArgMatches for SettingArgs<GROUPS> {
             if matches.value_source(key.name) != Some(ValueSource::CommandLine) {
                 continue;
             }
-            if matches!(flag.form, Form::Off(_) | Form::On) {
+            if flag.is_switch() {
                 self.flags.set(key.name, "true");
                 continue;
             }

@@ -68,7 +68,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "In the configuration file, a path is relative to that file. They are looked at every five seconds, and read again \
          when they have changed. The labels of a group become attributes.",
     )
-    .flag(Flag::of(Group::Targets)),
+    .flag(Flag::of(Group::Lists)),
     Setting::new(
         "targets_url",
         &Value {
@@ -83,7 +83,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "URLs that answer with groups of targets, as in Prometheus's HTTP service discovery.",
     )
     .details("While one cannot be read, its last list holds.")
-    .flag(Flag::of(Group::Targets)),
+    .flag(Flag::of(Group::Lists)),
     Setting::new(
         "targets_url_token_file",
         &Value {
@@ -97,32 +97,32 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         },
         "A file with a bearer token to show to `targets_url`; it is read each time.",
     )
-    .flag(Flag::of(Group::Targets)),
+    .flag(Flag::of(Group::Lists)),
     Setting::new(
         "targets_url_interval",
         field!(REFRESH, config.discovery.interval),
         "How often `targets_url` is asked.",
     )
-    .flag(Flag::of(Group::Targets)),
+    .flag(Flag::of(Group::Lists)),
     Setting::new(
         "targets_url_allow_private",
         field!(Boolean, config.discovery.allow_private),
         "Whether targets that `targets_url` lists may be at private, loopback and other special addresses.",
     )
-    .flag(Flag::on(Group::Targets)),
+    .flag(Flag::on(Group::Lists)),
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),
         "Whether a change of the configuration file, or of a file with authorities that it names, is taken without a signal.",
     )
     .details("They are looked at every five seconds: for mounted ConfigMaps and renewed secrets.")
-    .flag(Flag::on(Group::Page)),
+    .flag(Flag::on(Group::Reload)),
     Setting::new(
         "enable_reload",
         field!(Boolean, config.reload.over_http),
         "Whether POST to `/-/reload` reloads the configuration, as SIGHUP does.",
     )
-    .flag(Flag::on(Group::Page)),
+    .flag(Flag::on(Group::Reload)),
     Setting::new(
         "defaults",
         &Structure("map"),

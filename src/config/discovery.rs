@@ -103,7 +103,7 @@ pub fn read_files(patterns: &[FilePattern], errors: &Errors) -> Vec<(Arc<str>, P
                     match read_list(&path) {
                         Ok(text) => read.push((pattern.written.clone(), path, text)),
                         Err(message) => {
-                            errors.push(Place::outside(path.display().to_string()).error(message))
+                            errors.push(Place::outside(path.display().to_string()).error(message));
                         }
                     }
                 }

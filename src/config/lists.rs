@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::error::{ConfigError, Errors, Place};
+use super::error::{ConfigError, ConfigErrors, Errors, Place};
 use super::given::Given as GivenValue;
 use super::setting::{Env, Key, Origins, Setting, read_fields};
 use super::target::{TARGET, TargetDraft, labels};
@@ -71,6 +71,7 @@ impl Defaults {
     }
 
     /// Targets of a file: as in the configuration, or in groups.
+    #[must_use]
     pub fn in_file(&self, root: &Node<'_>, source: &Arc<str>) -> Vec<Given> {
         let items = root.items("a list of targets").unwrap_or_default();
         let mut given = Vec::new();
@@ -138,7 +139,7 @@ impl Defaults {
                 Err(wrong) => listed.wrong.extend(wrong.iter().cloned()),
             }
         }
-        listed.wrong.extend(errors.none_or(()).err().iter().flat_map(|errors| errors.iter()).cloned());
+        listed.wrong.extend(errors.none_or(()).err().iter().flat_map(ConfigErrors::iter).cloned());
         Ok(listed)
     }
 }

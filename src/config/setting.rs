@@ -25,6 +25,10 @@ pub enum Group {
     Logging = 16,
     /// How metrics are pushed.
     Push = 32,
+    /// Where more targets are listed.
+    Lists = 64,
+    /// When the configuration is read again.
+    Reload = 128,
 }
 
 /// The flag of a setting, and with it the variable.
@@ -174,6 +178,12 @@ impl<D, R> Field<D, R> for Structure {
 }
 
 impl Flag {
+    /// Whether it is given without a value.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        matches!(self.form, Form::Off(_) | Form::On)
+    }
+
     /// The flag and the variable of a key, with its name.
     pub(super) const fn of(group: Group) -> Flag {
         Flag { group, long: None, short: None, form: Form::Value }

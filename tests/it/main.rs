@@ -29,6 +29,7 @@ mod http2;
 mod hung;
 mod identity;
 mod listen;
+mod lists;
 mod log;
 mod matrix;
 mod notify;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use fedimeter::cli::{self, Command};
 use fedimeter::config::{
-    Config, Description, Flags, Form, Loaded, Shape, Sources, bridge_settings, docs, effective_yaml,
+    Config, Description, Flags, Loaded, Shape, Sources, bridge_settings, docs, effective_yaml,
     target_settings,
 };
 
@@ -36,6 +36,8 @@ fn sample(shape: &Shape, default: &str) -> String {
             "host" => "b.example",
             "URL" => "https://c.example",
             "path" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/tokens/good"),
+            "path of a list" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/lists/good.yaml"),
+            "mode of a file" => "0600",
             "PEM file" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/ca.pem"),
             "variable name" => "TOKEN",
             "endpoint" => "peers",
@@ -117,7 +119,7 @@ fn every_setting_is_read_from_each_of_its_sources() {
         assert!(origins[0].ends_with(name) && origins[0].contains(".yaml:3: "), "{origins:?}");
 
         let (Some(flag), Some(variable)) = (key.flag_name(), key.variable()) else { continue };
-        let is_switch = matches!(key.flag.unwrap().form, Form::Off(_));
+        let is_switch = key.flag.unwrap().is_switch();
         let args = if is_switch { vec![&*flag] } else { vec![&*flag, &*value] };
         let loaded = load(&args, None).unwrap_or_else(|e| panic!("{flag}: {e}"));
         assert_eq!(shown(&loaded, of_target, name), (in_file.clone(), vec![flag]));
@@ -191,7 +193,7 @@ fn a_wrong_value_is_told_under_the_name_of_its_source() {
             let (Some(flag), Some(variable)) = (key.flag_name(), key.variable()) else { continue };
             let message = refused(load(&[], Some((&variable, &value))));
             assert!(message.starts_with(&format!("{variable}={value}: ")), "{message}");
-            if !matches!(key.flag.unwrap().form, Form::Off(_)) {
+            if !key.flag.unwrap().is_switch() {
                 let message = refused(load(&[&format!("{flag}={value}")], None));
                 assert!(message.starts_with(&format!("{flag}={value}: ")), "{message}");
             }

@@ -60,7 +60,7 @@ pub const HOSTS: List<Parsed<String>> = List {
 pub const FILES: List<Plain> = List {
     kind: "path, or list of paths",
     expected: "a list of paths",
-    item: Plain { kind: "path", placeholder: "PATH", expected: "a path such as targets/*.yaml" },
+    item: Plain { kind: "path of a list", placeholder: "PATH", expected: "a path such as targets/*.yaml" },
     or_one: true,
 };
 pub const URLS: List<Parsed<Url>> = List {
