@@ -23,6 +23,7 @@ use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck;
 use fedimeter::serve::ServeError;
+use fedimeter::server::socket::Inherited;
 use fedimeter::target::Target;
 use fedimeter::{catalogue, cli, exposure, listing, logging, runtime, serve};
 
@@ -50,20 +51,25 @@ fn main() -> ExitCode {
     if let Some(name) = unreadable() {
         return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
     }
+    // While there is one thread: it changes the environment.
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(e) => return complain(USAGE, &e.to_string()),
+    };
     let runtime = match runtime::build() {
         Ok(runtime) => runtime,
         Err(e) => return complain(1, &e.to_string()),
     };
-    let status = runtime.block_on(run(command));
+    let status = runtime.block_on(run(command, inherited));
     logging::flush();
     // Lookups of names that hang on a thread of their own are not waited for.
     runtime.shutdown_background();
     status
 }
 
-async fn run(command: Command) -> ExitCode {
+async fn run(command: Command, inherited: Inherited) -> ExitCode {
     let result = match command {
-        Command::Serve(args) => run_serve(&args).await,
+        Command::Serve(args) => run_serve(&args, inherited).await,
         Command::Once(args) => once(&args).await,
         Command::Check(args) => check(&args),
         Command::Healthcheck(args) => healthcheck(&args).await,
@@ -73,7 +79,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Completions(args) => files::completions(&args),
         Command::Man(args) => files::man(&args),
         #[cfg(feature = "simulator")]
-        Command::Demo(args) => simulated::demo(args).await,
+        Command::Demo(args) => simulated::demo(args, inherited).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(args) => simulated::simulate(args).await,
     };
@@ -156,6 +162,7 @@ async fn serve_with(
     config: Config,
     otel: OtelEnv,
     telemetry: Telemetry,
+    inherited: Inherited,
     ready: impl FnOnce(&[Address]),
 ) -> Result<(), Complaint> {
     let flushed = telemetry.clone();
@@ -165,7 +172,7 @@ async fn serve_with(
         // Beside what takes time to end: there is little left for it afterwards.
         flushed.flush();
     };
-    let served = serve::serve(config, otel, &telemetry, ended, ready).await;
+    let served = serve::serve(config, otel, &telemetry, inherited, ended, ready).await;
     telemetry.end(LAST_TELEMETRY).await;
     served.map_err(|e| not_served(&e))
 }
@@ -187,8 +194,9 @@ fn start_logging(log: &Log, others: Vec<BoxedLayer>) -> Result<(), Complaint> {
         .map_err(|e| (1, format!("the thread that writes the log cannot be started: {e}")))
 }
 
-async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
-    let config = args.load(&env).map_err(wrong)?;
+async fn run_serve(args: &ServeArgs, inherited: Inherited) -> Result<ExitCode, Complaint> {
+    let mut config = args.load(&env).map_err(wrong)?;
+    inherited.replace(&mut config.listen);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
     let targets = config.targets.len();
     let ready = |addresses: &[Address]| {
@@ -197,7 +205,7 @@ async fn run_serve(args: &ServeArgs) -> Result<ExitCode, Complaint> {
             tracing::info!("{targets} on {}", address.page("/metrics"));
         }
     };
-    serve_with(config, otel, telemetry, ready).await?;
+    serve_with(config, otel, telemetry, inherited, ready).await?;
     Ok(ExitCode::SUCCESS)
 }
 

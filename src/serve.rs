@@ -29,7 +29,7 @@ use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
-use crate::server::socket::{self, Socket};
+use crate::server::socket::{self, Inherited, Socket};
 use crate::server::{self, listener};
 use crate::{identity, listing, notify, token_files};
 
@@ -82,7 +82,8 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
 }
 
 /// Serves until `shutdown` ends, then flushes and returns within 5 s. Of `telemetry` it
-/// reports how sending fares.
+/// reports how sending fares. Of the addresses to listen on, those that are `inherited` are
+/// taken over.
 /// `ready` is called with the addresses when everything has started.
 ///
 /// # Errors
@@ -92,6 +93,7 @@ pub async fn serve(
     mut config: Config,
     otel: OtelEnv,
     telemetry: &Telemetry,
+    mut inherited: Inherited,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&[Address]),
 ) -> Result<(), ServeError> {
@@ -120,8 +122,9 @@ pub async fn serve(
     config.http.most_open = budget.open;
     let mut sockets = Vec::new();
     for address in &config.listen {
-        sockets.push(listen(address, &config).await?);
+        sockets.push(listen(address, &config, &mut inherited).await?);
     }
+    inherited.close();
     let exporters =
         Exporters { pull: !sockets.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
@@ -213,8 +216,12 @@ pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, 
     Ok(if otel.exporters.otlp { Some(Exporter::build(&otlp)?) } else { None })
 }
 
-async fn listen(address: &Address, config: &Config) -> Result<Socket, ServeError> {
-    Socket::bind(address, &config.listen, config.socket_mode).await.map_err(|cause| {
+async fn listen(address: &Address, config: &Config, inherited: &mut Inherited) -> Result<Socket, ServeError> {
+    let socket = match inherited.socket(address) {
+        Ok(None) => Socket::bind(address, &config.listen, config.socket_mode).await,
+        inherited => inherited.and_then(|socket| socket.ok_or(io::ErrorKind::NotFound.into())),
+    };
+    socket.map_err(|cause| {
         let advice = socket::advice(address, &cause);
         ServeError::Listen { address: address.clone(), cause, advice }
     })

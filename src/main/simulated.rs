@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fedimeter::cli::{DemoArgs, SimulateArgs};
 use fedimeter::config::{Address, Config};
+use fedimeter::server::socket::Inherited;
 use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
 use fedimeter::{init, serve};
@@ -37,7 +38,7 @@ fn everything(target: &mut Target) {
     init::ask_for_all(target);
 }
 
-pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
+pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Complaint> {
     let faults: Result<_, _> = DEMO_FAULTS.iter().map(|fault| fault.parse().map_err(wrong)).collect();
     let settings = Settings {
         instances: DEMO_INSTANCES,
@@ -58,6 +59,7 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
     settings.targets = simulator.urls();
     let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
     config.collect_every = Some(DEMO_INTERVAL);
+    inherited.replace(&mut config.listen);
     // Older servers would only say of most that they do not have it.
     config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
@@ -78,7 +80,7 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode, Complaint> {
             tracing::warn!("{message}");
         }
     };
-    serve_with(config, otel, telemetry, ready).await?;
+    serve_with(config, otel, telemetry, inherited, ready).await?;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

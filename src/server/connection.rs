@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Version;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 pub struct Connection {
     state: Mutex<State>,
     close: CancellationToken,
+    /// Set with the first request.
+    asked: SetOnce<()>,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl Connection {
             is_http2: false,
             has_read: false,
         };
-        Connection { state: Mutex::new(state), close: CancellationToken::new() }
+        Connection { state: Mutex::new(state), close: CancellationToken::new(), asked: SetOnce::new() }
     }
 
     /// Tells its task to drop it.
@@ -105,9 +108,15 @@ impl Connection {
         self.close.cancelled().await;
     }
 
+    /// Ends when its client has asked for something.
+    pub async fn asked(&self) {
+        self.asked.wait().await;
+    }
+
     /// The headers of a request are complete.
     #[must_use]
     pub fn requested(self: &Arc<Self>, version: Version) -> Exchange {
+        let _ = self.asked.set(());
         let mut state = self.lock();
         state.is_http2 = version == Version::HTTP_2;
         state.waiting = Waiting::Next;

@@ -22,6 +22,7 @@ use crate::snapshot::ClientLimit;
 
 use super::body::Tracked;
 use super::clients::{Clients, Place};
+use super::connection::Connection;
 use super::host::HostNames;
 use super::socket::Socket;
 use super::stream::Watched;
@@ -35,6 +36,9 @@ const MAX_BUFFER: usize = 32 << 10;
 const MAX_STREAMS: u32 = 16;
 /// What a client may send ahead on HTTP/2: the least, no route reads a body.
 const WINDOW: u32 = 65_535;
+/// How long a client that has connected may take to ask when the bridge ends: a restart
+/// loses no request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often an HTTP/2 client is asked whether it is still there, and how long
 /// it has for the answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -70,8 +74,10 @@ pub async fn serve(
             tracing::info!("connections are accepted again");
         }
         let place = tokio::select! {
-            () = end.cancelled() => break,
+            // What is accepted is answered.
+            biased;
             place = clients.admit() => place,
+            () = end.cancelled() => break,
         };
         tasks.spawn(connection(stream, place, router.clone(), names.clone(), end.clone()));
     }
@@ -141,12 +147,18 @@ async fn connection(
     tokio::select! {
         _ = &mut serving => return,
         () = connection.closing() => return,
-        () = end.cancelled() => serving.as_mut().graceful_shutdown(),
+        () = last_request(&connection, &end) => serving.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         _ = serving => {}
         () = connection.closing() => {}
     }
+}
+
+/// Ends at `end`, or when a client that has just connected has asked after that.
+async fn last_request(connection: &Connection, end: &CancellationToken) {
+    end.cancelled().await;
+    let _ = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, connection.asked()).await;
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Sockets that clients connect to.
 
+mod inherited;
 #[cfg(unix)]
 mod unix;
 
@@ -10,6 +11,8 @@ use socket2::{Domain, Protocol, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Address;
+
+pub use inherited::{InheritError, Inherited};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -55,6 +58,20 @@ impl Socket {
                 let _ = mode;
                 Err(io::ErrorKind::Unsupported.into())
             }
+        }
+    }
+
+    /// One that the system listens on already, at this address.
+    fn of_system(address: &Address, socket: socket2::Socket) -> io::Result<Socket> {
+        match address {
+            Address::Ip(_) => TcpListener::from_std(socket.into()).map(Socket::Tcp),
+            #[cfg(unix)]
+            Address::Unix(_) => {
+                let listener = tokio::net::UnixListener::from_std(socket.into())?;
+                Ok(Socket::Unix(None, listener))
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

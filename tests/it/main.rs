@@ -5,6 +5,7 @@
 mod support;
 
 mod absence;
+mod activation;
 mod any_order;
 mod architecture;
 mod authorities;

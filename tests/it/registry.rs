@@ -16,6 +16,7 @@ use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::export::telemetry::Telemetry;
 use fedimeter::metrics::{attributes, rows};
 use fedimeter::serve;
+use fedimeter::server::socket::Inherited;
 use fedimeter::simulator::{Clock, Fault, Settings, ShowDomainBlocks, Simulator, Truth};
 use fedimeter::target::{AccountRef, Target, Token, parse_target};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -203,7 +204,7 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         let ended = async {
             let _ = ended.await;
         };
-        serve::serve(config, otel, &telemetry, ended, |_| {}).await.unwrap();
+        serve::serve(config, otel, &telemetry, Inherited::default(), ended, |_| {}).await.unwrap();
     });
     // Two requests a round, the targets' and the bridge's own.
     sink.wait_for(8).await;

@@ -310,6 +310,19 @@ async fn responses_under_way_are_finished_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_has_just_connected_is_answered_at_the_end() {
+    let server = Server::new(Limits::default());
+    let (mut late, mut silent) = (server.connect().await, server.connect().await);
+    server.end.cancel();
+    let began = Instant::now();
+    sleep(Duration::from_millis(400)).await;
+    late.write_all(REQUEST).await.unwrap();
+    let answer = String::from_utf8(read_until(&mut late, b"never").await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("small"), "{answer}");
+    assert!(closed(&mut silent).await - began < Duration::from_secs(1), "it is not waited for for long");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_that_name_no_host_or_another_one_are_refused() {
     let server = Server::new(Limits::default());
     for (request, status) in [

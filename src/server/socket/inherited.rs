@@ -1,0 +1,116 @@
+//! Sockets that the service manager listens on and hands over: see sd_listen_fds(3).
+//! Connections wait in them while the bridge starts again.
+
+use std::io;
+
+use super::Socket;
+use crate::config::Address;
+
+/// Sockets that were handed over.
+#[derive(Debug, Default)]
+pub struct Inherited(Vec<Passed>);
+
+#[derive(Debug)]
+struct Passed {
+    /// That of its unit, or its `FileDescriptorName`.
+    name: String,
+    address: Address,
+    socket: socket2::Socket,
+}
+
+/// What was handed over cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritError {
+    /// The variables do not say what is there.
+    #[error(
+        "cannot take over the sockets that LISTEN_FDS promises: {0}; start fedimeter by a socket unit of systemd, or \
+         unset LISTEN_FDS"
+    )]
+    Promised(io::Error),
+    /// A socket of another kind, or no socket.
+    #[error(
+        "cannot serve on {0}, which LISTEN_FDS names: in the socket unit, use ListenStream= and Accept=no"
+    )]
+    Kind(String),
+}
+
+impl Inherited {
+    /// Takes over what the environment names, once. It changes the environment: for a
+    /// process that has one thread.
+    ///
+    /// # Errors
+    ///
+    /// When it names something that cannot be listened on.
+    pub fn take() -> Result<Inherited, InheritError> {
+        #[cfg(unix)]
+        return passed().map(Inherited);
+        #[cfg(not(unix))]
+        Ok(Inherited::default())
+    }
+
+    /// Puts the addresses of these sockets in the place of those to listen on, where
+    /// there are any of both.
+    pub fn replace(&self, listen: &mut Vec<Address>) {
+        if !listen.is_empty() && !self.0.is_empty() {
+            *listen = self.0.iter().map(|passed| passed.address.clone()).collect();
+        }
+    }
+
+    /// The socket that listens on this address, if one was handed over.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot watch it.
+    pub fn socket(&mut self, address: &Address) -> io::Result<Option<Socket>> {
+        let Some(index) = self.0.iter().position(|passed| passed.address == *address) else {
+            return Ok(None);
+        };
+        let Passed { name, socket, .. } = self.0.remove(index);
+        tracing::info!("{address} is handed over by the service manager ({name})");
+        Socket::of_system(address, socket).map(Some)
+    }
+
+    /// Closes those that nobody took, and says so.
+    pub fn close(self) {
+        for Passed { name, address, .. } in self.0 {
+            tracing::warn!(
+                "{address}, handed over by the service manager ({name}), is closed: /metrics is off"
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+fn passed() -> Result<Vec<Passed>, InheritError> {
+    use std::os::fd::OwnedFd;
+
+    // Of another process' descriptors the names alone would not be right.
+    if sd_notify::listen_fds().map_err(InheritError::Promised)?.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let named = sd_notify::listen_fds_with_names().map_err(InheritError::Promised)?;
+    let mut descriptors = listenfd::ListenFd::from_env();
+    let mut passed = Vec::new();
+    for (i, (_, name)) in named.enumerate() {
+        let descriptor: OwnedFd = match descriptors.take_tcp_listener(i) {
+            Ok(Some(tcp)) => tcp.into(),
+            _ => match descriptors.take_unix_listener(i) {
+                Ok(Some(unix)) => unix.into(),
+                _ => return Err(InheritError::Kind(name)),
+            },
+        };
+        let socket = socket2::Socket::from(descriptor);
+        // A connection is handed over in place of a socket.
+        if !socket.is_listener().map_err(InheritError::Promised)? {
+            return Err(InheritError::Kind(name));
+        }
+        socket.set_nonblocking(true).map_err(InheritError::Promised)?;
+        let bound = socket.local_addr().map_err(InheritError::Promised)?;
+        let address = match bound.as_socket() {
+            Some(ip) => Address::Ip(ip),
+            None => Address::Unix(bound.as_pathname().unwrap_or("(without a path)".as_ref()).to_owned()),
+        };
+        passed.push(Passed { name, address, socket });
+    }
+    Ok(passed)
+}
