@@ -41,9 +41,6 @@ pub fn trials() -> Vec<Trial> {
     trials.push(trial("promtool_finds_nothing_wrong", program("promtool"), |()| {
         promtool_finds_nothing_wrong();
     }));
-    trials.push(trial("systemd_finds_nothing_wrong", program("systemd-analyze"), |()| {
-        systemd_finds_nothing_wrong();
-    }));
     trials
 }
 
@@ -347,30 +344,6 @@ fn promtool_finds_nothing_wrong() {
     assert!(passed, "{said}");
     let (passed, said) = check(&local.replace("scrape_timeout", "scrape_patience"));
     assert!(!passed && said.contains("scrape_patience"), "it finds what is wrong: {said}");
-}
-
-/// The unit, with this build of the program in the place of the installed one.
-fn systemd_finds_nothing_wrong() {
-    let unit = read("deploy/systemd/fedimeter.service");
-    let installed = "/usr/local/bin/fedimeter";
-    let local = unit.replace(installed, env!("CARGO_BIN_EXE_fedimeter"));
-    assert_ne!(unit, local);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("fedimeter.service");
-    let verify = |text: &str| {
-        fs::write(&file, text).unwrap();
-        run(Command::new("systemd-analyze").args(["verify", "--recursive-errors=no"]).arg(&file), "")
-    };
-    let (passed, said) = verify(&local);
-    assert!(passed && said.is_empty(), "{said}");
-    let (_, said) = verify(&local.replace("ProtectSystem=", "ProtectSistem="));
-    assert!(said.contains("ProtectSistem"), "it finds what is wrong: {said}");
-
-    fs::write(&file, &local).unwrap();
-    // 2.0 is the exposure that systemd calls "ok", in tenths.
-    let security = ["security", "--offline=true", "--no-pager", "--threshold=20"];
-    let (passed, said) = run(Command::new("systemd-analyze").args(security).arg(&file), "");
-    assert!(passed, "{said}");
 }
 
 /// Whether a program ended well, and all that it said.

@@ -17,13 +17,14 @@ mod names;
 mod panels;
 mod rules;
 mod threads;
+mod units;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// A module and what makes its tests, which can take a program's start.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
-const MODULES: [Module; 12] = [
+const MODULES: [Module; 13] = [
     ("admin_samples", admin_samples::trials),
     ("conformance", conformance::trials),
     ("deploy", deploy::trials),
@@ -36,6 +37,7 @@ const MODULES: [Module; 12] = [
     ("panels", panels::trials),
     ("rules", rules::trials),
     ("threads", threads::trials),
+    ("units", units::trials),
 ];
 
 fn main() {
