@@ -29,6 +29,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use url::Url;
+
 use crate::target::Target;
 
 pub use crate::export::compat::Compat;
@@ -81,6 +83,8 @@ pub struct Config {
     /// Host names that they answer to beside loopback names; empty for what
     /// fits each address.
     pub listen_hosts: Vec<String>,
+    /// Where people find the pages, if not where they listen.
+    pub external_url: Option<Url>,
     /// What clients may take.
     pub limits: Limits,
     /// Old names beside ours on `/metrics`.
@@ -147,6 +151,7 @@ impl Default for Config {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],
             socket_mode: 0o660,
             listen_hosts: Vec::new(),
+            external_url: None,
             limits: Limits::default(),
             compat: None,
             http: Http::default(),

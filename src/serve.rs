@@ -149,6 +149,7 @@ pub async fn serve(
             Address::Ip(ip) => HostNames::of(ip, &config.listen_hosts),
             Address::Unix(_) => HostNames::of_unix_socket(&config.listen_hosts),
         };
+        let names = names.found_at(config.external_url.as_ref());
         addresses.push(address);
         let routes = server::router(bridge.clone(), clients.clone());
         parts

@@ -14,8 +14,8 @@ pub use syntaxes::REQUEST_TIME;
 
 use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
-    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, FILES, HOSTS, LOG_FORMAT, LOG_LEVEL, MODE,
-    REFRESH, REQUEST, REQUESTS, TARGETS, URLS, WAITING,
+    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, FILES, HOSTS, LOG_FORMAT,
+    LOG_LEVEL, MODE, REFRESH, REQUEST, REQUESTS, TARGETS, URLS, WAITING,
 };
 
 /// A setting that is this field of the configuration.
@@ -170,6 +170,24 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .details("It is for a proxy that passes on the name it was asked for.")
     .default("loopback names, if `listen` is a loopback address; else any")
     .flag(Flag::of(Group::Page).named("listen-host")),
+    Setting::new(
+        "external_url",
+        &Value {
+            syntax: EXTERNAL_URL,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.config.external_url = Some(value);
+                Ok(())
+            },
+            get: |config: &Config| config.external_url.clone(),
+        },
+        "Where people find the pages behind a proxy: `https://metrics.example.org/fedimeter/`.",
+    )
+    .details(
+        "Paths below its path are served, too, for a proxy that does not take it off, and its host is one of \
+         `listen_hosts`.",
+    )
+    .flag(Flag::of(Group::Page)),
     Setting::new(
         "listen_socket_mode",
         field!(MODE, config.socket_mode),

@@ -179,6 +179,30 @@ pub fn list_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The beginnings of the paths that the bridge serves.
+const OWN_PATHS: [&str; 7] = ["-", "api", "icon.svg", "metrics", "style.css", "target", "targets"];
+
+/// Where people find the pages: a URL whose path ends in a slash.
+pub fn external_url(text: &str) -> Result<Url, String> {
+    let wrong = "is not a URL; write it as people open it, such as https://metrics.example.org/fedimeter/";
+    let mut url = Url::parse(text.trim()).map_err(|_| wrong.to_owned())?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !is_plain {
+        return Err(wrong.to_owned());
+    }
+    let path = format!("{}/", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    if path.split('/').nth(1).is_some_and(|first| OWN_PATHS.contains(&first)) {
+        return Err("has a path that begins with one of fedimeter's own; choose another".to_owned());
+    }
+    Ok(url)
+}
+
 /// An endpoint by name.
 pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     let name = text.trim();

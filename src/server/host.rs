@@ -8,9 +8,10 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use axum::body::Body;
-use http::header::HOST;
+use http::header::{HOST, LOCATION};
 use http::uri::Authority;
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use url::Url;
 
 use crate::log_once::LogOnce;
 
@@ -24,6 +25,8 @@ const MAX_SHOWN: usize = 80;
 pub struct HostNames {
     /// Names, also such as `*.example.org`. `None` for any name.
     names: Option<Vec<String>>,
+    /// The path below which a proxy serves the bridge, without a slash at its end.
+    prefix: String,
     refusals: LogOnce,
 }
 
@@ -34,6 +37,8 @@ pub enum Refusal {
     Invalid(&'static str),
     /// It is for another host.
     Foreign(String),
+    /// It is there with a slash at the end of the path: links are relative.
+    Slash(String),
 }
 
 impl HostNames {
@@ -44,7 +49,7 @@ impl HostNames {
     pub fn of(address: SocketAddr, given: &[String]) -> HostNames {
         let any = given.iter().any(|name| name == "*") || (given.is_empty() && !address.ip().is_loopback());
         let names = (!any).then(|| given.iter().map(|name| plain(name)).collect());
-        HostNames { names, refusals: LogOnce::default() }
+        HostNames { names, prefix: String::new(), refusals: LogOnce::default() }
     }
 
     /// The names that a listener on a Unix socket answers to. No browser connects to
@@ -53,7 +58,45 @@ impl HostNames {
     pub fn of_unix_socket(given: &[String]) -> HostNames {
         let any = given.is_empty() || given.iter().any(|name| name == "*");
         let names = (!any).then(|| given.iter().map(|name| plain(name)).collect());
-        HostNames { names, refusals: LogOnce::default() }
+        HostNames { names, prefix: String::new(), refusals: LogOnce::default() }
+    }
+
+    /// The same for people who find the pages at this URL: its host is one of the names,
+    /// and paths may begin with its path.
+    #[must_use]
+    pub fn found_at(mut self, url: Option<&Url>) -> HostNames {
+        if let Some(url) = url {
+            if let (Some(names), Some(host)) = (&mut self.names, url.host_str()) {
+                names.push(plain(host));
+            }
+            url.path().trim_end_matches('/').clone_into(&mut self.prefix);
+        }
+        self
+    }
+
+    /// Whether a request is to be answered. Its path is then as without a proxy.
+    ///
+    /// # Errors
+    ///
+    /// It names no host, more than one, or one that is not ours; or a slash is missing.
+    pub fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Refusal> {
+        let uri = request.uri();
+        let rest = uri.path_and_query().and_then(|path| path.as_str().strip_prefix(&self.prefix));
+        match rest.filter(|_| !self.prefix.is_empty()) {
+            Some(rest) if rest.starts_with('/') => {
+                let mut parts = uri.clone().into_parts();
+                parts.path_and_query = rest.parse().ok();
+                if let Ok(uri) = Uri::from_parts(parts) {
+                    *request.uri_mut() = uri;
+                }
+            }
+            Some(rest) if rest.is_empty() || rest.starts_with('?') => {
+                let last = self.prefix.rsplit('/').next().unwrap_or_default();
+                return Err(Refusal::Slash(format!("{last}/{rest}")));
+            }
+            _ => {}
+        }
+        self.check(request)
     }
 
     /// Whether a request is to be answered.
@@ -96,6 +139,13 @@ impl Refusal {
     pub fn response(&self) -> Response<Body> {
         match self {
             Refusal::Invalid(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+            Refusal::Slash(to) => {
+                let mut response = text(StatusCode::PERMANENT_REDIRECT, "the pages are below this path\n");
+                if let Ok(to) = HeaderValue::try_from(to) {
+                    response.headers_mut().insert(LOCATION, to);
+                }
+                response
+            }
             Refusal::Foreign(host) => text(
                 StatusCode::MISDIRECTED_REQUEST,
                 &format!(

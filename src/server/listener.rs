@@ -119,7 +119,7 @@ async fn connection(
         request.extensions_mut().insert(exchanges.clone());
         let (router, names) = (router.clone(), names.clone());
         async move {
-            let response: Response<_> = match names.check(&request) {
+            let response: Response<_> = match names.admit(&mut request) {
                 Ok(()) => match router.call(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},

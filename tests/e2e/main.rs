@@ -83,6 +83,7 @@ fn main() {
         all.one("rules_are_evaluated", &PROMETHEUS, rules::are_evaluated),
         all.one("pages_in_a_browser", &BROWSER, page::in_a_browser),
         all.one("pages_behind_nginx", &NGINX, proxies::nginx),
+        all.one("pages_behind_nginx_that_passes_all_on", &NGINX, proxies::nginx_that_passes_all_on),
         all.one("pages_behind_apache", &APACHE, proxies::apache),
         all.one("pages_behind_caddy", &CADDY, proxies::caddy),
         all.two("collector_has_a_page", &COLLECTOR, &MOCK, configurations::stands_on_a_page),

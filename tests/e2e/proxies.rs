@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use reqwest::Url;
+use reqwest::header::HOST;
+use reqwest::{Response, Url};
 
 use crate::bench::{PATIENCE, RUNTIME, TICK, eventually, free_address, get};
 use crate::programs::root;
@@ -19,7 +20,16 @@ const PREFIX: &str = "/fedimeter/";
 
 /// nginx: `location` with a slash at its end.
 pub fn nginx(program: &Path) {
-    through("nginx", |snippet, address, folder| {
+    nginx_as(program, 0, None);
+}
+
+/// nginx that passes on path and host, before a bridge that knows its external URL.
+pub fn nginx_that_passes_all_on(program: &Path) {
+    nginx_as(program, 1, Some("metrics.example.org"));
+}
+
+fn nginx_as(program: &Path, example: usize, host: Option<&str>) {
+    through("nginx", example, host, |snippet, address, folder| {
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {}/{what};", folder.display()));
         let text = format!(
@@ -37,7 +47,7 @@ pub fn nginx(program: &Path) {
 
 /// Apache: `ProxyPass`.
 pub fn apache(program: &Path) {
-    through("apache", |snippet, address, folder| {
+    through("apache", 0, None, |snippet, address, folder| {
         let modules = ["mpm_event", "authz_core", "proxy", "proxy_http"]
             .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"));
         let text = format!(
@@ -55,7 +65,7 @@ pub fn apache(program: &Path) {
 
 /// Caddy: `handle_path`.
 pub fn caddy(program: &Path) {
-    through("caddy", |snippet, address, folder| {
+    through("caddy", 0, None, |snippet, address, folder| {
         let text = format!("{{\nadmin off\nauto_https off\n}}\nhttp://{address} {{\n{snippet}}}\n");
         let file = written(folder, &text);
         let mut command = Command::new(program);
@@ -86,32 +96,65 @@ impl Drop for Proxy {
     }
 }
 
-/// What docs/page.md says of a proxy.
-fn snippet(name: &str) -> String {
+/// An example of docs/page.md for a proxy.
+fn snippet(name: &str, example: usize) -> String {
     let page = fs::read_to_string(root().join("docs/page.md")).unwrap();
-    let (_, rest) =
-        page.split_once(&format!("```{name}\n")).unwrap_or_else(|| panic!("no example of {name}"));
+    let rest = page.split(&format!("```{name}\n")).nth(example + 1);
+    let rest = rest.unwrap_or_else(|| panic!("no example {example} of {name}"));
     rest.split("```").next().unwrap().to_owned()
 }
 
+/// What docs/page.md says of the external URL.
+fn external_url() -> String {
+    let page = fs::read_to_string(root().join("docs/page.md")).unwrap();
+    page.lines().find_map(|line| line.strip_prefix("external_url: ")).unwrap().to_owned()
+}
+
+/// Asks a proxy as somebody who has this name for it.
+fn ask(url: &Url, host: Option<&str>) -> Result<Response, reqwest::Error> {
+    let mut request = http::client().get(url.clone());
+    if let Some(host) = host {
+        request = request.header(HOST, host);
+    }
+    RUNTIME.block_on(async { request.send().await })
+}
+
 /// Follows every link from the first page on: each stays below the path, and is there.
-fn through(name: &str, command: impl FnOnce(&str, &str, &Path) -> Command) {
-    let demo = Serving::start(&["demo", "--listen", "127.0.0.1:0"], &[]);
+/// With a host, the bridge knows its external URL, which has that host.
+fn through(
+    name: &str,
+    example: usize,
+    host: Option<&str>,
+    command: impl FnOnce(&str, &str, &Path) -> Command,
+) {
+    let mut args = vec!["demo", "--listen", "127.0.0.1:0"];
+    let external = external_url();
+    if let Some(host) = host {
+        assert_eq!(external, format!("https://{host}{PREFIX}"));
+        args.extend(["--external-url", &external]);
+    }
+    let demo = Serving::start(&args, &[]);
     let bridge = demo.url();
     eventually("the bridge collects", || get(&format!("{bridge}/-/ready")));
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
-    let snippet = snippet(name).replace(BRIDGE, bridge.trim_start_matches("http://"));
+    let snippet = snippet(name, example).replace(BRIDGE, bridge.trim_start_matches("http://"));
     let mut command = command(&snippet, &address, folder.path());
     let proxy = Proxy(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap());
     let start = Url::parse(&format!("http://{address}{PREFIX}")).unwrap();
-    eventually("the proxy answers", || get(start.as_str()));
+    eventually("the proxy answers", || ask(&start, host).map_err(|e| e.to_string()));
+    let without_slash = Url::parse(start.as_str().trim_end_matches('/')).unwrap();
+    if host.is_some() {
+        // Relative, it leads back through the proxy.
+        let response = ask(&without_slash, host).unwrap();
+        assert_eq!((response.status().as_u16(), response.url()), (200, &start));
+    }
 
     let mut waiting = vec![start.clone()];
     let mut seen: BTreeSet<String> = [start.to_string()].into();
     while let Some(url) = waiting.pop() {
         assert!(url.path().starts_with(PREFIX), "{url} leads away");
-        let response = RUNTIME.block_on(async { http::client().get(url.clone()).send().await }).unwrap();
+        let response = ask(&url, host).unwrap();
         assert_eq!(response.status(), 200, "{url}");
         let is_page = response.headers()["content-type"].to_str().unwrap().starts_with("text/html");
         let body = RUNTIME.block_on(response.text()).unwrap();
@@ -136,7 +179,8 @@ fn through(name: &str, command: impl FnOnce(&str, &str, &Path) -> Command) {
     // Names of targets are URLs, whose slashes proxies decode or refuse in a path.
     let targets: Vec<&&str> = paths.iter().filter(|path| path.starts_with("target?")).collect();
     assert!(targets.iter().filter(|path| path.contains("http%3A%2F%2F")).count() >= 6, "{targets:?}");
-    let found = get(&format!("{start}?q=art.localhost&refresh=off")).unwrap();
+    let search = Url::parse(&format!("{start}?q=art.localhost&refresh=off")).unwrap();
+    let found = RUNTIME.block_on(ask(&search, host).unwrap().text()).unwrap();
     assert!(found.contains("1 to 1 of"), "the search finds one");
     drop(proxy);
 }

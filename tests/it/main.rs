@@ -22,6 +22,7 @@ mod descriptors;
 mod docs;
 mod environment;
 mod exposition;
+mod external;
 mod files;
 mod fleet;
 mod health;

@@ -76,6 +76,13 @@ pub const URLS: List<Parsed<Url>> = List {
     or_one: true,
 };
 pub const REFRESH: Time = Time { min: Duration::from_secs(5), max: Duration::from_secs(86_400) };
+pub const EXTERNAL_URL: Parsed<Url> = Parsed {
+    kind: "URL",
+    placeholder: "URL",
+    expected: "a URL",
+    parse: values::external_url,
+    show: ToString::to_string,
+};
 pub const COMPAT: OneOf<Compat> = OneOf(&[
     ("dada", Compat::Dada, "the 2018 Python exporter: `mastodon_user_count`, one target, no labels"),
     ("systemli", Compat::Systemli, "systemli's exporter: `mastodon_users{host=\"…\"}`"),
