@@ -24,8 +24,9 @@ use crate::export::page::Page;
 use crate::export::prometheus::{Pull, PullError};
 use crate::fetch::{Client, ClientError};
 use crate::log_once::LogOnce;
-use crate::refresh::Refresher;
-use crate::snapshot::{ExporterName, View};
+use crate::refresh::{Refresher, Replaced};
+use crate::snapshot::{Configured, ExporterName, View};
+use crate::target::Target;
 
 pub use history::{History, Series};
 pub use scrapes::MAX_COLLECTION;
@@ -127,6 +128,22 @@ impl Bridge {
         self.refresher.listen(move |endpoint, outcome, took| listener.requested(endpoint, outcome, took));
         self.own = Some(own);
         self
+    }
+
+    /// From now on these are the targets. A collection under way ends with those that it
+    /// began with.
+    pub fn replace(&self, targets: Vec<Target>) -> Replaced {
+        if let Some(own) = &self.own {
+            own.has_targets(targets.len());
+        }
+        self.refresher.replace(targets)
+    }
+
+    /// Reports what it is configured with.
+    pub fn configured(&self, with: Configured) {
+        if let Some(own) = &self.own {
+            own.configured(with);
+        }
     }
 
     /// How long a collection may take when nobody sets a shorter time.

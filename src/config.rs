@@ -40,17 +40,18 @@ pub use crate::fetch::Http;
 pub use address::Address;
 pub(crate) use bridge::REQUEST_TIME;
 pub use discovery::{Discovery, FilePattern};
-pub use effective::effective_yaml;
+pub use effective::{effective_yaml, needs_restart};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use limits::Limits;
-pub use lists::{Defaults, Listed};
+pub use lists::{Apart, Defaults, Listed};
+pub(crate) use load::is_standard_input;
 pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
 pub use schema::schema;
 pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
 pub use syntax::Shape;
 pub use token::read_file as read_token_file;
-pub(crate) use yaml::quote;
+pub(crate) use yaml::{MAX_FILE, quote};
 
 /// Every setting of the bridge, in the order of documentation.
 #[must_use]

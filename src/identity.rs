@@ -45,6 +45,12 @@ impl Identity<'_> {
     }
 }
 
+/// A number below 2^48 that is the same for the same text, everywhere.
+#[must_use]
+pub fn hash(text: &str) -> u64 {
+    (uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).as_u128() >> 80) as u64
+}
+
 /// The identity of a bridge with this configuration on this machine.
 #[must_use]
 pub fn of(config: &Config) -> String {

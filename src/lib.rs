@@ -110,6 +110,9 @@ pub mod notify;
 mod process;
 #[cfg(feature = "program")]
 #[doc(hidden)]
+pub mod reload;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod runtime;
 #[cfg(feature = "program")]
 #[doc(hidden)]
@@ -118,6 +121,7 @@ pub mod serve;
 #[doc(hidden)]
 pub mod server;
 #[cfg(feature = "program")]
+mod stamp;
 mod token_files;
 #[cfg(feature = "simulator")]
 #[doc(hidden)]

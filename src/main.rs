@@ -22,6 +22,7 @@ use fedimeter::config::{Address, Config, Loaded, Log, LogFilter, Place};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck;
+use fedimeter::reload::{self, Setup, Start};
 use fedimeter::serve::ServeError;
 use fedimeter::server::socket::Inherited;
 use fedimeter::target::Target;
@@ -159,11 +160,11 @@ fn otel_with_telemetry(config: &Config) -> Result<(OtelEnv, Telemetry), Complain
 
 /// Serves until a signal ends it, and sends the last logs and spans.
 async fn serve_with(
-    config: Config,
+    setup: Setup,
     otel: OtelEnv,
     telemetry: Telemetry,
     inherited: Inherited,
-    ready: impl FnOnce(&[Address]),
+    ready: impl FnOnce(&[Address], usize),
 ) -> Result<(), Complaint> {
     let flushed = telemetry.clone();
     let signal = serve::signal();
@@ -172,7 +173,7 @@ async fn serve_with(
         // Beside what takes time to end: there is little left for it afterwards.
         flushed.flush();
     };
-    let served = serve::serve(config, otel, &telemetry, inherited, ended, ready).await;
+    let served = serve::serve(setup, otel, &telemetry, inherited, ended, ready).await;
     telemetry.end(LAST_TELEMETRY).await;
     served.map_err(|e| not_served(&e))
 }
@@ -195,26 +196,41 @@ fn start_logging(log: &Log, others: Vec<BoxedLayer>) -> Result<(), Complaint> {
 }
 
 async fn run_serve(args: &ServeArgs, inherited: Inherited) -> Result<ExitCode, Complaint> {
-    let mut config = args.load(&env).map_err(wrong)?;
-    inherited.replace(&mut config.listen);
-    let (otel, telemetry) = otel_with_telemetry(&config)?;
-    let targets = config.targets.len();
-    let ready = |addresses: &[Address]| {
+    let mut loaded = args.load_with_origins(&env).map_err(wrong)?;
+    let listen = loaded.config.listen.clone();
+    inherited.replace(&mut loaded.config.listen);
+    let taken_over = Some(loaded.config.listen.clone()).filter(|taken| *taken != listen);
+    let (otel, telemetry) = otel_with_telemetry(&loaded.config)?;
+    let ready = |addresses: &[Address], targets: usize| {
         for address in addresses {
             let targets = if targets == 1 { "1 target".to_owned() } else { format!("{targets} targets") };
             tracing::info!("{targets} on {}", address.page("/metrics"));
         }
     };
-    serve_with(config, otel, telemetry, inherited, ready).await?;
+    let again = args.clone();
+    let load: reload::Load = Box::new(move |text| {
+        let mut loaded = again.load_again(text, &env)?;
+        if let Some(taken) = &taken_over {
+            loaded.config.listen.clone_from(taken);
+        }
+        Ok(loaded)
+    });
+    let setup = Setup { loaded, load: Some(load) };
+    Box::pin(serve_with(setup, otel, telemetry, inherited, ready)).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
-    let mut config = without_servers_log(args.common.load_with_origins(&env).map_err(wrong)?);
+    let loaded = args.common.load_with_origins(&env).map_err(wrong)?;
+    let mut config = without_servers_log(&loaded);
+    let otel = otel(&config)?;
+    if !config.discovery.urls.is_empty() {
+        let setup = Setup { loaded, load: None };
+        config.targets = Start::of(setup, Clock::default().unix()).await.map_err(wrong)?.targets();
+    }
     if let Some(name) = &args.target {
         choose(&mut config, name).map_err(wrong)?;
     }
-    let otel = otel(&config)?;
     for signal in otel.telemetry.exported() {
         let what = signal.otlp.signal;
         tracing::warn!("{}: without effect: once sends no {what} over OTLP", otel.exporter_of(what));
@@ -251,9 +267,9 @@ fn layout() -> listing::Layout {
 
 /// What asks servers once says by itself how they fared: log lines would say it again.
 /// Warnings of the configuration stay, and whoever sets a level gets it.
-fn without_servers_log(loaded: Loaded) -> Config {
-    let Loaded { mut config, bridge, .. } = loaded;
-    if bridge.of("log_level").is_empty() {
+fn without_servers_log(loaded: &Loaded) -> Config {
+    let mut config = loaded.config.clone();
+    if loaded.bridge.of("log_level").is_empty() {
         config.log.level = LogFilter::without_servers();
     }
     config

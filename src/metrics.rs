@@ -6,6 +6,7 @@ mod account;
 mod admin;
 pub mod attributes;
 mod bridge;
+mod configured;
 mod instance;
 mod lists;
 mod nodeinfo;
@@ -32,6 +33,7 @@ pub const FAMILIES: &[(&str, &[Row])] = &[
     ("Accounts and hashtags", account::ROWS),
     ("Administration", admin::ROWS),
     ("The bridge itself", bridge::ROWS),
+    ("The bridge's configuration", configured::ROWS),
 ];
 
 /// All rows.

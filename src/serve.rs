@@ -27,6 +27,7 @@ use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
 use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
+use crate::reload::{Reloader, Setup, Start};
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
 use crate::server::socket::{self, Inherited, Socket};
@@ -84,18 +85,19 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
 /// Serves until `shutdown` ends, then flushes and returns within 5 s. Of `telemetry` it
 /// reports how sending fares. Of the addresses to listen on, those that are `inherited` are
 /// taken over.
-/// `ready` is called with the addresses when everything has started.
+/// `ready` is called with the addresses and the number of targets when everything has
+/// started.
 ///
 /// # Errors
 ///
 /// When something cannot be set up; then nothing has started.
 pub async fn serve(
-    mut config: Config,
+    setup: Setup,
     otel: OtelEnv,
     telemetry: &Telemetry,
     mut inherited: Inherited,
     shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&[Address]),
+    ready: impl FnOnce(&[Address], usize),
 ) -> Result<(), ServeError> {
     if otel.disabled {
         tracing::warn!("{} is true: nothing is collected and nothing is served", otel.disabled_by());
@@ -105,11 +107,15 @@ pub async fn serve(
         ended(told, &end).await;
         return Ok(());
     }
+    let mut config = setup.loaded.config.clone();
     let resource = resource(&config, &otel);
     let mut exporter = prepare(&mut config, &otel)?;
     if let Some(exporter) = &mut exporter {
         exporter.open_backlog()?;
     }
+    let clock = Clock::default();
+    let mut start = Start::of(setup, clock.unix()).await.map_err(BridgeError::from)?;
+    config.targets = start.targets();
     let budget = Budget::of_the_system(Wishes {
         connections: config.limits.max_connections,
         requests: config.http.max_requests,
@@ -127,7 +133,7 @@ pub async fn serve(
     inherited.close();
     let exporters =
         Exporters { pull: !sockets.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
-    let bridge = Bridge::new(&config, &resource, exporters, Clock::default())?;
+    let bridge = Bridge::new(&config, &resource, exporters, clock)?;
     let sides = Sides {
         pull: exporters.pull.then_some(config.scope_labels),
         push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
@@ -139,6 +145,7 @@ pub async fn serve(
         move |limit| own.client_reached(limit)
     });
     let bridge = Arc::new(bridge.with_own(own));
+    let reloader = Arc::new(Reloader::new(bridge.clone(), start));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -151,7 +158,7 @@ pub async fn serve(
         };
         let names = names.found_at(config.external_url.as_ref());
         addresses.push(address);
-        let routes = server::router(bridge.clone(), clients.clone());
+        let routes = server::router(bridge.clone(), clients.clone(), Some(reloader.clone()));
         parts
             .spawn(accept(listener::serve(socket, routes, names, clients.clone(), end.clone()), end.clone()));
     }
@@ -170,13 +177,14 @@ pub async fn serve(
         tracing::info!("/metrics is off");
     }
     #[cfg(unix)]
-    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(ignore_hang_ups()));
+    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone())));
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reloader.follow()));
     let followed = bridge.clone();
     let token_files = async move { token_files::follow(followed.refresher()).await };
     let _token_files = AbortOnDropHandle::new(tokio::spawn(token_files));
     let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
     let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
-    ready(&addresses);
+    ready(&addresses, config.targets.len());
     let told = tell_manager(Serving::new(bridge.clone(), &addresses), end.clone());
     let all_ended = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
@@ -300,15 +308,18 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
     }
 }
 
-/// Logs each SIGHUP from the call on: without a handler it would end the process.
+/// Reloads on each SIGHUP from the call on: without a handler it would end the process.
 #[cfg(unix)]
-fn ignore_hang_ups() -> impl Future<Output = ()> {
+fn reload_on_hang_up(reloader: Arc<Reloader>) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let hang_ups = signal(SignalKind::hangup());
-    async {
+    async move {
         let Ok(mut hang_ups) = hang_ups else { return };
         while hang_ups.recv().await.is_some() {
-            tracing::info!("SIGHUP is ignored: restart fedimeter to read a changed configuration");
+            notify::reloading().await;
+            // The log has what came of it.
+            let _ = reloader.reload().await;
+            notify::ready().await;
         }
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 pub mod host;
 pub mod listener;
 pub mod page;
+mod reload;
 pub mod socket;
 mod stream;
 
@@ -16,7 +17,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{
@@ -29,6 +30,7 @@ use crate::bridge::{Bridge, MAX_COLLECTION};
 use crate::export::negotiation::negotiate;
 use crate::export::page::Page;
 use crate::listing;
+use crate::reload::Reloader;
 use crate::snapshot::{Reading, View};
 
 use body::Pieces;
@@ -44,13 +46,14 @@ const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 struct Served {
     bridge: Arc<Bridge>,
     clients: Arc<Clients>,
+    reloader: Option<Arc<Reloader>>,
 }
 
 /// The connection that a request came on.
 type Asked = Arc<Connection>;
 
-/// The routes of a bridge.
-pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>) -> Router {
+/// The routes of a bridge, and of what reloads its configuration.
+pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>, reloader: Option<Arc<Reloader>>) -> Router {
     Router::new()
         .route("/", get(fleet))
         .route("/target", get(target))
@@ -61,10 +64,13 @@ pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>) -> Router {
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload_asked))
         .route("/api/v1/targets", get(targets))
         .fallback(|| async { text(StatusCode::NOT_FOUND, "there is nothing here; see / and /metrics\n") })
-        .method_not_allowed_fallback(|| async { text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n") })
-        .with_state(Served { bridge, clients })
+        .method_not_allowed_fallback(|| async {
+            text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD, and POST for /-/reload\n")
+        })
+        .with_state(Served { bridge, clients, reloader })
 }
 
 async fn healthy(State(served): State<Served>) -> Response {
@@ -83,9 +89,14 @@ async fn ready(State(served): State<Served>) -> Response {
     text(StatusCode::SERVICE_UNAVAILABLE, &format!("fedimeter is not ready: {why}\n"))
 }
 
+async fn reload_asked(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let (status, says) = reload::asked(served.reloader, &headers).await;
+    text(status, &format!("{says}\n"))
+}
+
 /// What the pages show, for programs: as `once --format json` prints it.
 async fn targets(State(served): State<Served>, Extension(connection): Extension<Asked>) -> Response {
-    let Served { bridge, clients } = served;
+    let Served { bridge, clients, .. } = served;
     let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
     match tokio::task::spawn_blocking(move || listing::json(&bridge.status().view).to_string()).await {
         Ok(json) => {
@@ -104,7 +115,7 @@ async fn metrics(
     Extension(connection): Extension<Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let Served { bridge, clients } = served;
+    let Served { bridge, clients, .. } = served;
     let asked = negotiate(&headers);
     let within = scrape_deadline(&headers).unwrap_or(bridge.deadline());
     let page = match bridge.scrape(within, asked.format).await {
@@ -163,7 +174,7 @@ async fn fleet(
     Extension(connection): Extension<Asked>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Served { bridge, clients } = served;
+    let Served { bridge, clients, .. } = served;
     let question = Question::parse(query.as_deref().unwrap_or_default());
     rendered(&clients, &connection, question.paused, move || {
         (StatusCode::OK, page::fleet(&bridge.status(), &question))
@@ -189,7 +200,7 @@ async fn target(
     Extension(connection): Extension<Asked>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Served { bridge, clients } = served;
+    let Served { bridge, clients, .. } = served;
     let query = query.unwrap_or_default();
     let question = Question { paused: Question::parse(&query).paused, ..Question::default() };
     rendered(&clients, &connection, question.paused, move || {

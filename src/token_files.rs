@@ -2,18 +2,14 @@
 //! need not restart the bridge.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use crate::config::read_token_file;
 use crate::log_once::LogOnce;
 use crate::refresh::Refresher;
+use crate::stamp::{LOOK_INTERVAL, Stamp};
 use crate::target::{Target, Token, TokenOrigin};
-
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The token files of all targets, by path.
 #[derive(Debug, Default)]
@@ -26,14 +22,6 @@ struct TokenFile {
     /// Those who use it, with the token that they have.
     users: Vec<(Arc<Target>, Token)>,
     failing: LogOnce,
-}
-
-/// What changes with a file's contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
 }
 
 /// What is new about a file.
@@ -130,16 +118,6 @@ impl TokenFile {
             Err(why) if self.failing.begins() => vec![News::Unreadable(why)],
             Err(_) => Vec::new(),
         }
-    }
-}
-
-impl Stamp {
-    fn of(file: &Metadata) -> Stamp {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(file);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Stamp { modified: file.modified().ok(), length: file.len(), inode }
     }
 }
 

@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
 use crate::config::{
-    Config, ConfigErrors, Description, Env, Flag, Flags, Form, Group, Loaded, Shape, Sources,
+    self, Config, ConfigErrors, Description, Env, Flag, Flags, Form, Group, Loaded, Shape, Sources,
     bridge_settings, target_settings,
 };
 
@@ -72,7 +72,26 @@ impl<const GROUPS: u8> ConfigArgs<GROUPS> {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn load_with_origins(&self, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
+        self.load_of(None, env)
+    }
+
+    /// The same again, while the program runs: of the file `text`, or else what it says
+    /// by now.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load_again(&self, text: Option<&str>, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
+        if text.is_none() && self.config.as_deref().is_some_and(config::is_standard_input) {
+            let message = "the configuration came from standard input, which cannot be read again; \
+                           give --config a file, or restart fedimeter";
+            return Err(ConfigErrors::other(message));
+        }
+        self.load_of(text, env)
+    }
+
+    fn load_of(&self, text: Option<&str>, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
         let mut sources = self.settings.sources(self.config.as_deref(), env);
+        sources.text = text;
         if GROUPS & ADDRESS == 0 {
             sources.flags.set("listen", "none");
         }

@@ -45,7 +45,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
          by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; targets of the \
          file are added.",
     )
-    .flag(Flag::arguments(Group::Targets)),
+    .flag(Flag::arguments(Group::Targets))
+    .on_reload(),
     Setting::new(
         "targets_file",
         &Value {
@@ -68,7 +69,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "In the configuration file, a path is relative to that file. They are looked at every five seconds, and read again \
          when they have changed. The labels of a group become attributes.",
     )
-    .flag(Flag::of(Group::Lists)),
+    .flag(Flag::of(Group::Lists))
+    .on_reload(),
     Setting::new(
         "targets_url",
         &Value {
@@ -83,7 +85,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "URLs that answer with groups of targets, as in Prometheus's HTTP service discovery.",
     )
     .details("While one cannot be read, its last list holds.")
-    .flag(Flag::of(Group::Lists)),
+    .flag(Flag::of(Group::Lists))
+    .on_reload(),
     Setting::new(
         "targets_url_token_file",
         &Value {
@@ -97,26 +100,30 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         },
         "A file with a bearer token to show to `targets_url`; it is read each time.",
     )
-    .flag(Flag::of(Group::Lists)),
+    .flag(Flag::of(Group::Lists))
+    .on_reload(),
     Setting::new(
         "targets_url_interval",
         field!(REFRESH, config.discovery.interval),
         "How often `targets_url` is asked.",
     )
-    .flag(Flag::of(Group::Lists)),
+    .flag(Flag::of(Group::Lists))
+    .on_reload(),
     Setting::new(
         "targets_url_allow_private",
         field!(Boolean, config.discovery.allow_private),
         "Whether targets that `targets_url` lists may be at private, loopback and other special addresses.",
     )
-    .flag(Flag::on(Group::Lists)),
+    .flag(Flag::on(Group::Lists))
+    .on_reload(),
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),
         "Whether a change of the configuration file, or of a file with authorities that it names, is taken without a signal.",
     )
     .details("They are looked at every five seconds: for mounted ConfigMaps and renewed secrets.")
-    .flag(Flag::on(Group::Reload)),
+    .flag(Flag::on(Group::Reload))
+    .on_reload(),
     Setting::new(
         "enable_reload",
         field!(Boolean, config.reload.over_http),
@@ -130,7 +137,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     )
     .details(
         "A target's own lists are added to these, its maps are merged into these, everything else replaces these.",
-    ),
+    )
+    .on_reload(),
     Setting::new(
         "listen",
         &Value {

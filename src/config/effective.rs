@@ -25,6 +25,14 @@ impl Loaded {
     }
 }
 
+/// The settings of the bridge that differ, of those that count only from a start on.
+#[must_use]
+pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let differs = |row: &&Setting<_, Config>| row.field.show(before) != row.field.show(after);
+    let rows = BRIDGE.iter().filter(|row| !row.key.on_reload);
+    rows.filter(differs).map(|row| row.key.name).collect()
+}
+
 fn yaml(config: &Config, loaded: Option<&Loaded>) -> String {
     let mut lines = lines_of(BRIDGE, config, loaded.map(|loaded| &loaded.bridge));
     let stand_here = config.targets.iter().any(|target| target.source.is_none());

@@ -76,6 +76,12 @@ impl ConfigErrors {
         ConfigErrors(errors)
     }
 
+    /// One that has no place.
+    #[must_use]
+    pub fn other(message: impl Into<String>) -> ConfigErrors {
+        ConfigErrors(vec![Place::outside("").error(message)])
+    }
+
     /// The errors, one by one.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()

@@ -75,6 +75,17 @@ pub struct Loaded {
     pub text: Option<String>,
 }
 
+impl Loaded {
+    /// A configuration that the program made itself.
+    #[must_use]
+    pub fn of(config: Config) -> Loaded {
+        let places = config.targets.iter().map(|target| Place::outside(&*target.name)).collect();
+        let draft = TargetDraft::new();
+        let defaults = Defaults { draft, origins: Origins::default(), no_details: false };
+        Loaded { config, bridge: Origins::default(), targets: Vec::new(), places, defaults, text: None }
+    }
+}
+
 /// Reads every source and makes one configuration of them.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     let errors = Errors::default();
@@ -185,7 +196,8 @@ fn outside<'a>(sources: &'a Sources<'_>, errors: &'a Errors) -> Outside<'a> {
     Outside { flags: &sources.flags, env: sources.env, errors }
 }
 
-fn is_standard_input(path: &Path) -> bool {
+/// Whether this stands for standard input in place of a file.
+pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new(STANDARD_INPUT)
 }
 

@@ -73,6 +73,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// The variables of OpenTelemetry that count when it is given nowhere.
     pub otel: &'static [&'static str],
+    /// Of a key of the bridge: whether a reload suffices for it to count.
+    pub on_reload: bool,
     /// Of a key of a target: why it cannot be said of all, where it cannot.
     pub of_one_server: Option<&'static str>,
 }
@@ -228,8 +230,16 @@ pub struct Setting<D: 'static, R: 'static> {
 impl<D, R> Setting<D, R> {
     /// A key of the file, with what it does in a sentence or two.
     pub const fn new(name: &'static str, field: &'static dyn Field<D, R>, summary: &'static str) -> Self {
-        let key =
-            Key { name, summary, details: "", flag: None, default: None, otel: &[], of_one_server: None };
+        let key = Key {
+            name,
+            summary,
+            details: "",
+            flag: None,
+            default: None,
+            otel: &[],
+            on_reload: false,
+            of_one_server: None,
+        };
         Setting { key, field }
     }
 
@@ -254,6 +264,12 @@ impl<D, R> Setting<D, R> {
     /// Variables of OpenTelemetry that count when it is given nowhere.
     pub const fn otel(mut self, variables: &'static [&'static str]) -> Self {
         self.key.otel = variables;
+        self
+    }
+
+    /// A reload suffices for it to count.
+    pub const fn on_reload(mut self) -> Self {
+        self.key.on_reload = true;
         self
     }
 

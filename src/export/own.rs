@@ -2,7 +2,7 @@
 //! from providers of their own, so that no number of targets multiplies them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,9 @@ use crate::log_queue;
 use crate::metrics::{Label, Read, Timing, of, rows};
 use crate::outcome::Outcome;
 use crate::process;
-use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, ExporterFacts, ExporterName, QueueFacts};
+use crate::snapshot::{
+    BridgeFacts, Build, ClientLimit, Component, Configured, ExporterFacts, ExporterName, QueueFacts,
+};
 
 use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats, Signal};
 use super::pipeline::SharedReader;
@@ -49,7 +51,8 @@ pub const BUILD: Build = Build {
 #[derive(Debug)]
 pub struct Own {
     began: Instant,
-    targets: usize,
+    targets: AtomicUsize,
+    configured: Mutex<Option<Configured>>,
     client_limits: [AtomicU64; ClientLimit::ALL.len()],
     pushing: Vec<Pushing>,
     pull: Option<(Side, Registry)>,
@@ -175,7 +178,8 @@ impl Own {
         let others = others.map(|signal| Pushing::new(signal.exporter(), Some(signal.queue().clone())));
         let pushing: Vec<Pushing> = metrics.into_iter().chain(others).collect();
         let client_limits = Default::default();
-        let own = Arc::new(Own { began: Instant::now(), targets, client_limits, pushing, pull, push });
+        let (began, targets, configured) = (Instant::now(), AtomicUsize::new(targets), Mutex::default());
+        let own = Arc::new(Own { began, targets, configured, client_limits, pushing, pull, push });
         for Pushing { stats, component, .. } in &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let (listener, component) = (Arc::downgrade(&own), component.clone());
@@ -239,6 +243,16 @@ impl Own {
         self.client_limits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// From now on there are so many targets.
+    pub fn has_targets(&self, targets: usize) {
+        self.targets.store(targets, Ordering::Relaxed);
+    }
+
+    /// What the bridge is configured with.
+    pub fn configured(&self, with: Configured) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(with);
+    }
+
     fn exported(&self, component: &Component, operation: &Operation) {
         let mut labels = of(component).to_vec();
         let text = |key, value: Option<&'static str>| value.map(|value| (key, Label::Static(value)));
@@ -269,7 +283,8 @@ impl Own {
         let facts = |signal| self.pushing(signal).map(Pushing::facts);
         BridgeFacts {
             build: BUILD,
-            targets: self.targets,
+            targets: self.targets.load(Ordering::Relaxed),
+            configured: self.configured.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             push: facts(Signal::Metrics),
             logs: facts(Signal::Logs),
             spans: facts(Signal::Traces),

@@ -19,7 +19,7 @@ use super::{Complaint, USAGE, env, print, start_logging, without_servers_log, wr
 const STANDARD_OUTPUT: &str = "-";
 
 pub async fn init(args: &InitArgs) -> Result<ExitCode, Complaint> {
-    let mut config = without_servers_log(args.load_with_origins(&env).map_err(wrong)?);
+    let mut config = without_servers_log(&args.load_with_origins(&env).map_err(wrong)?);
     let is_file = args.output != Path::new(STANDARD_OUTPUT);
     if is_file && args.output.symlink_metadata().is_ok() {
         return Err(exists(&args.output));

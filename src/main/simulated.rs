@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fedimeter::cli::{DemoArgs, SimulateArgs};
-use fedimeter::config::{Address, Config};
+use fedimeter::config::{Address, Config, Loaded};
+use fedimeter::reload::Setup;
 use fedimeter::server::socket::Inherited;
 use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
@@ -63,7 +64,7 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
     // Older servers would only say of most that they do not have it.
     config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
-    let ready = |addresses: &[Address]| {
+    let ready = |addresses: &[Address], _: usize| {
         let places = addresses.iter().flat_map(|address| {
             [
                 format!("  {}          the targets and how they fare\n", address.page("/")),
@@ -80,7 +81,8 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
             tracing::warn!("{message}");
         }
     };
-    serve_with(config, otel, telemetry, inherited, ready).await?;
+    let setup = Setup { loaded: Loaded::of(config), load: None };
+    Box::pin(serve_with(setup, otel, telemetry, inherited, ready)).await?;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,8 @@ pub struct BridgeFacts {
     pub build: Build,
     /// How many targets it has.
     pub targets: usize,
+    /// What it was configured with; nothing where the program was.
+    pub configured: Option<Configured>,
     /// How pushing points fares; nothing where it is off.
     pub push: Option<ExporterFacts>,
     /// The same of the bridge's log records.
@@ -30,6 +32,39 @@ impl BridgeFacts {
     pub fn exporters(&self) -> impl Iterator<Item = &ExporterFacts> {
         [&self.push, &self.logs, &self.spans].into_iter().flatten()
     }
+}
+
+/// How the configuration was last taken, and where targets are listed beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// The last reload, or the start.
+    pub reload: ReloadFacts,
+    /// The lists.
+    pub sources: Vec<SourceFacts>,
+}
+
+/// The last time that the configuration was loaded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReloadFacts {
+    /// Whether it was taken.
+    pub successful: bool,
+    /// When one was last taken, Unix seconds.
+    pub unix: f64,
+    /// The same number for the same configuration, below 2^48: a gauge holds it whole.
+    pub hash: u64,
+}
+
+/// A list of targets beside the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceFacts {
+    /// Its pattern of paths, or its URL.
+    pub name: Arc<str>,
+    /// Targets that come from it.
+    pub targets: usize,
+    /// Whether it could be read the last time.
+    pub successful: bool,
+    /// When it was last read, Unix seconds.
+    pub unix: Option<f64>,
 }
 
 /// A limit on clients of the bridge: the values of `fedimeter.limit.name`.

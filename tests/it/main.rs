@@ -51,6 +51,7 @@ mod push_log;
 mod readme;
 mod refresh;
 mod registry;
+mod reload;
 mod restarts;
 mod schema;
 mod scrapes;

@@ -102,7 +102,7 @@ async fn a_scrape_that_cannot_be_produced_is_an_error_with_its_reason() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/metrics", listener.local_addr().unwrap());
     let clients = Clients::new(Limits::default(), |limit| panic!("{limit:?} is reached"));
-    let routes = fedimeter::server::router(Arc::new(bridge), clients.clone());
+    let routes = fedimeter::server::router(Arc::new(bridge), clients.clone(), None);
     let names = HostNames::of(listener.local_addr().unwrap(), &[]);
     tokio::spawn(serve(Socket::Tcp(listener), routes, names, clients, CancellationToken::new()));
     let answer = http::client().get(url).send().await.unwrap();

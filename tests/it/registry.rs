@@ -11,10 +11,11 @@ use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Sink};
 use crate::support::semconv::{Emitted, Registry, emitted};
 use fedimeter::catalogue::registry;
 use fedimeter::config::otel::OtelEnv;
-use fedimeter::config::{Address, Config, Http};
+use fedimeter::config::{Address, Config, Http, Loaded};
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::export::telemetry::Telemetry;
 use fedimeter::metrics::{attributes, rows};
+use fedimeter::reload::Setup;
 use fedimeter::serve;
 use fedimeter::server::socket::Inherited;
 use fedimeter::simulator::{Clock, Fault, Settings, ShowDomainBlocks, Simulator, Truth};
@@ -204,7 +205,8 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         let ended = async {
             let _ = ended.await;
         };
-        serve::serve(config, otel, &telemetry, Inherited::default(), ended, |_| {}).await.unwrap();
+        let setup = Setup { loaded: Loaded::of(config), load: None };
+        serve::serve(setup, otel, &telemetry, Inherited::default(), ended, |_, _| {}).await.unwrap();
     });
     // Two requests a round, the targets' and the bridge's own.
     sink.wait_for(8).await;

@@ -4,27 +4,13 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::http;
-use crate::support::program::{PATIENCE, Serving, fedimeter, signal};
+use crate::support::program::{PATIENCE, fedimeter, signal};
 use crate::support::samples::{only, samples};
 use fedimeter::simulator::{Settings, Simulator};
 
 async fn simulator() -> Simulator {
     let settings = Settings { instances: 1, ..Settings::default() };
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sighup_changes_nothing() {
-    let simulator = simulator().await;
-    let bridge = Serving::start(&["serve", "--listen", "127.0.0.1:0", &simulator.url(0)], &[]);
-    let metrics = format!("{}/metrics", bridge.url());
-    for _ in 0..2 {
-        bridge.signal("HUP");
-        bridge.line(|line| line.contains("SIGHUP is ignored").then_some(()));
-        let shown = samples(&http::body(http::client().get(&metrics)).await);
-        assert_eq!(only(&shown, "fedimeter_target_up"), Some(1.0));
-    }
-    assert_eq!(bridge.end("TERM").0, Some(0));
 }
 
 /// Standard error is a pipe that is full before the program starts, so that its

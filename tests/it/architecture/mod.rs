@@ -29,12 +29,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "runtime",
             "identity",
             "exposure",
+            "stamp",
             "token_files",
             "notify",
             "catalogue",
             "listing",
             "init",
             "bridge",
+            "reload",
             "server",
             "serve",
             "healthcheck",
@@ -66,7 +68,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "std::time::SystemTime",
-        only: &["clock", "export", "fetch", "server", "token_files", "fuzzing"],
+        only: &["clock", "export", "fetch", "server", "stamp", "fuzzing"],
         why: "time comes from the clock, or tests would have to sleep",
     },
     Rule {

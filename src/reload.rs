@@ -1,0 +1,268 @@
+//! The configuration, its lists of targets and what they name, read again while the
+//! bridge runs: on SIGHUP, on request, and when they change. One at a time, and what is
+//! wrong changes nothing.
+
+mod ask;
+mod kept;
+mod watch;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::bridge::Bridge;
+use crate::config::{ConfigErrors, Loaded, needs_restart};
+use crate::fetch::{Client, ClientError, Http};
+use crate::refresh::Replaced;
+use crate::stamp::LOOK_INTERVAL;
+use crate::target::Target;
+
+use kept::Kept;
+use watch::{Seen, Watched};
+
+/// Loads the configuration again: of its file what is given here, or else what the file
+/// says by now.
+pub type Load = Box<dyn Fn(Option<&str>) -> Result<Loaded, ConfigErrors> + Send + Sync>;
+
+/// A configuration with which the bridge starts, and how it is loaded again.
+pub struct Setup {
+    /// As it was loaded.
+    pub loaded: Loaded,
+    /// How that is done again; nothing where it was made by the program.
+    pub load: Option<Load>,
+}
+
+/// What the bridge runs with, before there is a bridge.
+pub struct Start {
+    kept: Kept,
+    load: Option<Arc<Load>>,
+    client: Option<Arc<Client>>,
+}
+
+impl Start {
+    /// Asks the URLs that list targets, once.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client cannot be set up.
+    pub async fn of(setup: Setup, unix: f64) -> Result<Start, ClientError> {
+        let Setup { loaded, load } = setup;
+        let mut kept = Kept::new(loaded, unix);
+        let mut client = None;
+        if !kept.urls().is_empty() {
+            let asking = client_of(&kept.loaded.config.http)?;
+            let answers = ask::all(&asking, kept.asked()).await;
+            kept.take(answers, unix);
+            client = Some(asking);
+        }
+        Ok(Start { kept, load: load.map(Arc::new), client })
+    }
+
+    /// The targets to start with.
+    pub fn targets(&mut self) -> Vec<Target> {
+        self.kept.targets()
+    }
+}
+
+fn client_of(settings: &Http) -> Result<Arc<Client>, ClientError> {
+    Client::new(settings.clone()).map(Arc::new)
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// What it did to the targets.
+    pub replaced: Replaced,
+    /// The settings that have changed and count only after a restart.
+    pub restart: Vec<&'static str>,
+}
+
+/// Reads again what the bridge runs with.
+pub struct Reloader {
+    bridge: Arc<Bridge>,
+    load: Option<Arc<Load>>,
+    client: Mutex<Option<Arc<Client>>>,
+    /// The configuration that the process began with.
+    first: Loaded,
+    kept: tokio::sync::Mutex<Kept>,
+    /// There may be other URLs.
+    changed: Notify,
+}
+
+impl Reloader {
+    /// Of a bridge that runs with this.
+    #[must_use]
+    pub fn new(bridge: Arc<Bridge>, start: Start) -> Reloader {
+        let Start { kept, load, client } = start;
+        let first = kept.loaded.clone();
+        bridge.configured(kept.facts());
+        let (client, kept) = (Mutex::new(client), tokio::sync::Mutex::new(kept));
+        Reloader { bridge, load, client, first, kept, changed: Notify::new() }
+    }
+
+    /// Whether `/-/reload` may be asked.
+    #[must_use]
+    pub fn is_over_http(&self) -> bool {
+        self.first.config.reload.over_http
+    }
+
+    /// Loads the configuration again and takes it. What came of it is in the log, too.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, a line each; then nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded, String> {
+        let mut kept = self.kept.lock().await;
+        let unix = self.bridge.refresher().clock().unix();
+        let result = match self.loaded(None).await {
+            Ok(loaded) => {
+                let restart = needs_restart(&self.first.config, &loaded.config);
+                kept.replace(loaded, unix);
+                Ok(Reloaded { replaced: self.bridge.replace(kept.targets()), restart })
+            }
+            Err(errors) => {
+                kept.reload.successful = false;
+                Err(errors.to_string())
+            }
+        };
+        self.bridge.configured(kept.facts());
+        drop(kept);
+        tell(&result);
+        self.changed.notify_one();
+        result
+    }
+
+    /// Reads the lists of targets again, under the configuration as it was last taken.
+    async fn read_lists(&self) {
+        let mut kept = self.kept.lock().await;
+        let unix = self.bridge.refresher().clock().unix();
+        match self.loaded(Some(kept.loaded.text.clone().unwrap_or_default())).await {
+            Ok(loaded) => {
+                kept.replace(loaded, unix);
+                let replaced = self.bridge.replace(kept.targets());
+                tracing::info!("lists of targets have changed: {}", in_words(replaced));
+            }
+            Err(errors) => {
+                kept.lists_failed(&errors);
+                for error in errors.iter() {
+                    tracing::error!("{error}; the targets stay as they were");
+                }
+            }
+        }
+        self.bridge.configured(kept.facts());
+    }
+
+    /// Asks the URLs that list targets, and takes what is new.
+    async fn ask(&self) {
+        let asked = self.kept.lock().await.asked();
+        if asked.is_empty() {
+            return;
+        }
+        let client = match self.client(&self.first.config.http) {
+            Ok(client) => client,
+            Err(e) => return tracing::error!("targets_url cannot be asked: {e}"),
+        };
+        let answers = ask::all(&client, asked).await;
+        let mut kept = self.kept.lock().await;
+        if kept.take(answers, self.bridge.refresher().clock().unix()) {
+            let replaced = self.bridge.replace(kept.targets());
+            tracing::info!("lists of targets have changed: {}", in_words(replaced));
+        }
+        self.bridge.configured(kept.facts());
+    }
+
+    fn client(&self, settings: &Http) -> Result<Arc<Client>, ClientError> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        Ok(client.insert(client_of(settings)?).clone())
+    }
+
+    async fn loaded(&self, text: Option<String>) -> Result<Loaded, ConfigErrors> {
+        let Some(load) = self.load.clone() else { return Ok(self.first.clone()) };
+        // Files may be on a disk that hangs.
+        let loading = tokio::task::spawn_blocking(move || load(text.as_deref()));
+        loading.await.unwrap_or_else(|e| Err(ConfigErrors::other(format!("loading it panicked: {e}"))))
+    }
+
+    /// Follows what may change by itself, for as long as it is polled.
+    pub async fn follow(self: Arc<Self>) {
+        tokio::join!(self.follow_files(), self.follow_urls());
+    }
+
+    async fn follow_files(&self) {
+        let mut seen = self.look().await;
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let now = self.look().await;
+            // What changes while it is read is seen the next time.
+            if now.configuration != seen.configuration {
+                let _ = self.reload().await;
+            } else if now.lists != seen.lists {
+                self.read_lists().await;
+            }
+            seen = now;
+        }
+    }
+
+    async fn look(&self) -> Seen {
+        let watched = Watched::of(&self.kept.lock().await.loaded.config);
+        tokio::task::spawn_blocking(move || watched.look()).await.unwrap_or_default()
+    }
+
+    async fn follow_urls(&self) {
+        loop {
+            let interval = self.kept.lock().await.interval();
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.changed.notified() => {}
+            }
+            self.ask().await;
+        }
+    }
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is reloaded: {}", in_words(self.replaced))?;
+        match &self.restart[..] {
+            [] => Ok(()),
+            restart => write!(f, "; changed, and needing a restart: {}", restart.join(", ")),
+        }
+    }
+}
+
+fn tell(result: &Result<Reloaded, String>) {
+    match result {
+        Ok(reloaded) if reloaded.restart.is_empty() => tracing::info!("{reloaded}"),
+        Ok(reloaded) => tracing::warn!("{reloaded}"),
+        Err(errors) => {
+            for error in errors.lines() {
+                tracing::error!("the configuration is not reloaded, and stays as it was: {error}");
+            }
+        }
+    }
+}
+
+/// What a change did to the targets: `3 targets stay, 1 is new`.
+#[must_use]
+pub fn in_words(replaced: Replaced) -> String {
+    let Replaced { stayed, changed, added, removed } = replaced;
+    let count = |n: usize, one: &str, several: &str| {
+        (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { several }))
+    };
+    let parts = [
+        count(stayed, "stays", "stay"),
+        count(changed, "has other settings", "have other settings"),
+        count(added, "is new", "are new"),
+        count(removed, "is gone", "are gone"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        "there is no target".to_owned()
+    } else {
+        format!("of the targets {}", parts.join(", "))
+    }
+}
