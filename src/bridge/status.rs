@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::export::exposition::Format;
 use crate::export::otlp::{Round, Signal};
-use crate::snapshot::{BridgeFacts, ExporterName, View};
+use crate::snapshot::{BridgeFacts, Configured, ExporterName, View};
 
 use super::{Bridge, History};
 
@@ -29,6 +29,8 @@ pub struct Status {
     pub push: Option<Push>,
     /// The last hours of the targets.
     pub history: Arc<History>,
+    /// What it is configured with, where a configuration was loaded.
+    pub configured: Option<Configured>,
     /// The process, where the bridge measures itself.
     pub own: Option<BridgeFacts>,
 }
@@ -74,6 +76,7 @@ impl Bridge {
         let (started, seen) =
             by_itself.filter(|(at, _)| *at > started || collected.is_empty()).unwrap_or((started, seen));
         let pushing = self.own.as_ref().and_then(|own| own.pushing(Signal::Metrics));
+        let own = self.own.as_ref().map(|own| own.facts());
         Status {
             now,
             unix,
@@ -92,7 +95,8 @@ impl Bridge {
                     next: left.filter(|left| !left.is_zero()),
                 }
             }),
-            own: self.own.as_ref().map(|own| own.facts()),
+            configured: own.as_ref().and_then(|own| own.configured.clone()),
+            own,
         }
     }
 }

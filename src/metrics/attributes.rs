@@ -107,6 +107,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
             [Outcome::Ok, Outcome::NotOffered, failed].map(Outcome::class).to_vec()
         }),
     ),
+    ours(
+        "fedimeter.source.name",
+        "A list of targets, as the configuration names it: a pattern of paths, or a URL.",
+        Values::Text(&["targets/*.yaml", "https://inventory.example.org/targets.json"]),
+    ),
     ours("fediverse.domain", "The domain of the server's accounts.", Values::Text(&["mastodon.social"]))
         .when(GIVEN),
     ours("fediverse.software.name", "The software of the server.", Values::Text(&["mastodon", "pixelfed"]))

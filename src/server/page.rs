@@ -1,6 +1,7 @@
 //! The pages for people: the fleet at `/`, and one for each target. Rendered
 //! here from what is known, without scripts; they ask no server.
 
+mod configured;
 mod exporters;
 mod figures;
 mod fleet;

@@ -12,7 +12,7 @@ use fedimeter::endpoint::Endpoint;
 use fedimeter::export::own::BUILD;
 use fedimeter::outcome::ErrorType;
 use fedimeter::server::page::{self, Question};
-use fedimeter::snapshot::{Facts, InstanceV1, Nodeinfo, View};
+use fedimeter::snapshot::{Configured, Facts, InstanceV1, Nodeinfo, ReloadFacts, SourceFacts, View};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -304,4 +304,34 @@ fn nobody_has_collected_yet_or_not_for_long() {
     let html = of_fleet(&status, "");
     assert!(html.contains("Nobody has collected yet.") && html.contains("not scraped yet"), "{html}");
     assert!(html.contains("<b class=\"none\">0</b> <span>targets</span>"));
+}
+
+#[test]
+fn lists_of_targets_and_a_wrong_configuration_are_told() {
+    let at = |age: f64| known::UNIX - age;
+    let source =
+        |name: &str, successful, unix| SourceFacts { name: name.into(), targets: 3, successful, unix };
+    let reload = ReloadFacts { successful: true, unix: at(3600.0), hash: 1 };
+    let sources = vec![
+        source("targets/*.yaml", true, Some(at(120.0))),
+        source("https://inventory.example/<script>", false, Some(at(7200.0))),
+        source("https://new.example/", false, None),
+        source("https://slow.example/", true, None),
+    ];
+    let mut status = status(fleet());
+    assert!(!of_fleet(&status, "").contains("Lists of targets"));
+    status.configured = Some(Configured { reload, sources });
+    let html = of_fleet(&status, "");
+    let without = |html: &str| html.replace(['\n'], "");
+    for told in [
+        "<bdi>targets/*.yaml</bdi></code> <span class=\"state up\">read</span> 3 targets, last read ",
+        "https://inventory.example/&lt;script&gt;</bdi></code> <span class=\"state warn\">cannot be read now</span>",
+        "<span class=\"state down\">could not be read yet</span> 3 targets. The log has the reason.",
+        "<span class=\"state unknown\">not read yet</span>",
+    ] {
+        assert!(without(&html).contains(told), "{told}: {html}");
+    }
+    assert!(!html.contains("The configuration has changed"), "{html}");
+    status.configured.as_mut().unwrap().reload.successful = false;
+    assert!(of_fleet(&status, "").contains("The configuration has changed and is wrong: the one of "));
 }

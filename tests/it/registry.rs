@@ -11,7 +11,7 @@ use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Sink};
 use crate::support::semconv::{Emitted, Registry, emitted};
 use fedimeter::catalogue::registry;
 use fedimeter::config::otel::OtelEnv;
-use fedimeter::config::{Address, Config, Http, Loaded};
+use fedimeter::config::{Address, Config, FilePattern, Http, Loaded, Place};
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::export::telemetry::Telemetry;
 use fedimeter::metrics::{attributes, rows};
@@ -205,7 +205,11 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         let ended = async {
             let _ = ended.await;
         };
-        let setup = Setup { loaded: Loaded::of(config), load: None };
+        let list = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/lists/good.json").into();
+        let file = FilePattern { written: list, place: Place::outside("targets_file") };
+        let mut loaded = Loaded::of(config);
+        loaded.config.discovery.files.push(file);
+        let setup = Setup { loaded, load: None };
         serve::serve(setup, otel, &telemetry, Inherited::default(), ended, |_, _| {}).await.unwrap();
     });
     // Two requests a round, the targets' and the bridge's own.

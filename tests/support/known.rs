@@ -179,6 +179,7 @@ pub fn status(targets: Vec<Known>) -> Status {
     };
     Status {
         by_itself: None,
+        configured: None,
         now: NOW,
         unix: UNIX,
         view: Arc::new(View { started, unix, targets }),

@@ -230,6 +230,28 @@ local alert = import 'alert.libsonnet';
             counted as failed while it is away.
           |||
         ),
+        a.ofBridge(
+          'FedimeterReloadFailed',
+          'warning',
+          '5m',
+          '%s == 0' % a.of('fedimeter_config_last_reload_successful'),
+          'The bridge {{ $labels.instance }} runs with an older configuration',
+          |||
+            The configuration that the bridge {{ $labels.instance }} was to take is wrong, and the
+            one before stays in effect. A restart would fail on it.
+          |||
+        ),
+        a.ofBridge(
+          'FedimeterListUnreadable',
+          'warning',
+          '15m',
+          '%s == 0' % a.of('fedimeter_source_last_refresh_successful'),
+          'The bridge {{ $labels.instance }} cannot read a list of targets',
+          |||
+            {{ $labels.fedimeter_source_name }} cannot be read by the bridge {{ $labels.instance }}:
+            targets that were added since are not asked, and those that were removed still are.
+          |||
+        ),
       ],
     }],
   },

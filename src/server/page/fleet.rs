@@ -14,7 +14,7 @@ use crate::software::Software;
 use super::marks::{endpoints, failing, legend};
 use super::question::{Question, Sort, State};
 use super::words::{Now, apart, counted, grouped, span, took};
-use super::{LONGEST_NAME, exporters, spark};
+use super::{LONGEST_NAME, configured, exporters, spark};
 
 /// Targets on a page: what a browser lays out at once, whatever the fleet's size.
 const PER_PAGE: usize = 100;
@@ -35,6 +35,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
     html! {
         h1.hidden { "Targets and exporters" }
         (exporters::notice(status, now))
+        (configured::notice(status, now))
         (tiles(&counts, &question))
         (exporters::section(status, now))
         section aria-labelledby="targets" {
@@ -44,7 +45,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
             }
             @if shown.is_empty() {
                 p.nothing {
-                    "No target matches. "
+                    @if all.is_empty() { "There is no target yet. " } @else { "No target matches. " }
                     a href=(Question { paused: question.paused, ..Question::default() }.href()) { "Show all" } "."
                 }
             } @else {
@@ -53,6 +54,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
                 (paging(&question, found.len(), first, shown.len(), pages))
             }
         }
+        (configured::lists(status, now))
     }
 }
 
