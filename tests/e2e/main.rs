@@ -24,6 +24,7 @@ mod prometheus;
 mod proxies;
 mod rules;
 mod scrape;
+mod systemd;
 mod telemetry;
 mod written;
 
@@ -31,7 +32,10 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Trial};
 
-use programs::{APACHE, BROWSER, CADDY, COLLECTOR, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program};
+use programs::{
+    APACHE, BROWSER, CADDY, COLLECTOR, CURL, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program,
+    SOCKET_ACTIVATE, SYSTEMD,
+};
 use support::trial::trial;
 
 fn main() {
@@ -85,6 +89,10 @@ fn main() {
         all.one("pages_behind_nginx", &NGINX, proxies::nginx),
         all.one("pages_behind_nginx_that_passes_all_on", &NGINX, proxies::nginx_that_passes_all_on),
         all.one("pages_behind_apache", &APACHE, proxies::apache),
+        all.one("systemd_supervises_the_service", &SYSTEMD, systemd::supervises),
+        all.one("systemd_keeps_the_socket", &SYSTEMD, systemd::keeps_the_socket),
+        all.one("systemd_hands_sockets_over", &SOCKET_ACTIVATE, systemd::hands_sockets_over),
+        all.one("curl_over_a_unix_socket", &CURL, systemd::curl_over_a_unix_socket),
         all.one("pages_behind_caddy", &CADDY, proxies::caddy),
         all.two("collector_has_a_page", &COLLECTOR, &MOCK, configurations::stands_on_a_page),
     ];

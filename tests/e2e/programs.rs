@@ -33,6 +33,10 @@ pub static BROWSER: Lazy = LazyLock::new(browser);
 pub static NGINX: Lazy = LazyLock::new(|| installed("nginx"));
 pub static APACHE: Lazy = LazyLock::new(|| installed("apache2"));
 pub static CADDY: Lazy = LazyLock::new(caddy);
+pub static CURL: Lazy = LazyLock::new(|| versioned("curl"));
+/// A manager of the user's services, in a namespace that can be had.
+pub static SYSTEMD: Lazy = LazyLock::new(crate::systemd::manager);
+pub static SOCKET_ACTIVATE: Lazy = LazyLock::new(|| versioned("systemd-socket-activate"));
 
 /// `target/e2e`.
 pub fn directory() -> PathBuf {
@@ -97,6 +101,12 @@ fn installed(name: &str) -> Program {
     let places = [PathBuf::from(name), Path::new("/usr/sbin").join(name)];
     let found = places.iter().find(|place| Command::new(place).arg("-v").output().is_ok());
     found.cloned().ok_or_else(|| format!("{name} is not installed"))
+}
+
+/// A program that tells its version.
+fn versioned(name: &str) -> Program {
+    let told = Command::new(name).arg("--version").output();
+    told.map(|_| PathBuf::from(name)).map_err(|e| format!("{name}: {e}"))
 }
 
 /// What was made before from the same, or is made now.
