@@ -177,7 +177,7 @@ pub async fn serve(
         tracing::info!("/metrics is off");
     }
     #[cfg(unix)]
-    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone())));
+    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())));
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reloader.follow()));
     let followed = bridge.clone();
     let token_files = async move { token_files::follow(followed.refresher()).await };
@@ -310,16 +310,22 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
 
 /// Reloads on each SIGHUP from the call on: without a handler it would end the process.
 #[cfg(unix)]
-fn reload_on_hang_up(reloader: Arc<Reloader>) -> impl Future<Output = ()> {
+fn reload_on_hang_up(reloader: Arc<Reloader>, bridge: Arc<Bridge>) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let hang_ups = signal(SignalKind::hangup());
     async move {
         let Ok(mut hang_ups) = hang_ups else { return };
         while hang_ups.recv().await.is_some() {
-            notify::reloading().await;
+            // During the start, the end of a reload would pass for that of the start.
+            let has_started = bridge.is_ready();
+            if has_started {
+                notify::reloading().await;
+            }
             // The log has what came of it.
             let _ = reloader.reload().await;
-            notify::ready().await;
+            if has_started {
+                notify::ready().await;
+            }
         }
     }
 }

@@ -52,6 +52,10 @@ impl Service for Serving {
 
     async fn ready(&self) {
         self.bridge.has_collected().await;
+        // The end cuts the first collection short.
+        if self.bridge.is_ending() {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn is_healthy(&self) -> bool {

@@ -161,8 +161,11 @@ pub fn supervises(program: &Path) {
     ready().expect("it is ready as soon as systemd says that it has started");
     manager.wait_for("StatusText", |text| text == format!("1 target, 1 up; http://{address}/metrics"));
     let first = manager.property("MainPID");
+    manager.configure(&right.replace("targets: [", "targets: ['http://127.0.0.1:1', "));
     manager.must(&["reload", "fedimeter.service"]);
+    manager.wait_for("StatusText", |text| text.starts_with("2 targets, 1 up; "));
     assert_eq!(manager.property("MainPID"), first, "a reload restarts nothing");
+    manager.configure(&right);
     ready().unwrap();
 
     // It hangs: no sign of life comes any more.

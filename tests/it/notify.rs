@@ -28,6 +28,8 @@ async fn ready_alive_and_stopping_are_told() {
     manager.wait_for("READY=1", 1);
     assert_eq!(status(&bridge, "/-/ready").await, 200, "ready means the same to all");
     manager.wait_for("WATCHDOG=1", 3);
+    bridge.signal("HUP");
+    manager.wait_for("READY=1", 2);
     let metrics = format!("{}/metrics", bridge.url());
     let (ended, told) = tokio::task::spawn_blocking(move || {
         let ended = bridge.end("TERM").0;
@@ -42,12 +44,15 @@ async fn ready_alive_and_stopping_are_told() {
         "READY=1",
         &format!("STATUS=2 targets, 1 up; {metrics}"),
         "WATCHDOG=1",
+        "RELOADING=1",
+        "READY=1",
         "STOPPING=1",
     ] {
         assert!(rest.any(|line| line == expected), "no {expected}, or not in this order: {told:?}");
     }
     assert!(told.iter().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")), "{told:?}");
-    assert_eq!(told.iter().filter(|line| *line == "READY=1").count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|line| *line == "READY=1").count(), 2, "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +64,10 @@ async fn a_bridge_is_alive_and_not_ready_while_it_first_collects() {
     // A unit may want signs of life though it does not wait for readiness.
     manager.wait_for("WATCHDOG=1", 3);
     assert_eq!(status(&bridge, "/-/ready").await, 503);
+    // The end of a reload is not that of the start.
+    bridge.signal("HUP");
+    bridge.line(|line| line.contains("the configuration is reloaded").then_some(()));
+    manager.wait_for("WATCHDOG=1", 6);
     let told = tokio::task::spawn_blocking(move || {
         assert_eq!(bridge.end("TERM").0, Some(0));
         manager.wait_for("STOPPING=1", 1)

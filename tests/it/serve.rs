@@ -122,7 +122,11 @@ async fn pages_and_methods() {
             let refused = ask(method, path).await.unwrap();
             assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
             assert_eq!(refused.headers().get("allow").unwrap(), "GET,HEAD", "{path}");
-            assert_eq!(refused.text().await.unwrap(), "only GET and HEAD, and POST for /-/reload\n", "{path}");
+            assert_eq!(
+                refused.text().await.unwrap(),
+                "only GET and HEAD, and POST for /-/reload\n",
+                "{path}"
+            );
         }
     }
     for path in ["/metrics/", "/nothing", "/-/", "/../etc/passwd"] {
