@@ -47,7 +47,8 @@ pub fn unix_socket(text: &str) -> Option<Result<PathBuf, String>> {
     let path = text.strip_prefix(UNIX)?;
     // As a URL: `unix:///run/fedimeter.sock`.
     let path = path.strip_prefix("//").unwrap_or(path);
-    Some(if path.starts_with('/') && !path.ends_with('/') {
+    let is_path = path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control);
+    Some(if is_path {
         fits(path).map(|()| PathBuf::from(path))
     } else {
         Err("is not the path of a Unix socket; write it from / on, such as unix:/run/fedimeter/fedimeter.sock"
@@ -89,6 +90,7 @@ mod tests {
             "unix://fedimeter.sock",
             "unix:@abstract",
             "unix:/run/",
+            "unix:/a\nb",
         ] {
             let refused = unix_socket(text).unwrap().unwrap_err();
             assert!(refused.contains("write it from / on"), "{text}: {refused}");

@@ -145,8 +145,8 @@ pub fn advice(address: &Address, cause: &io::Error) -> &'static str {
 
 /// Listens, as [`TcpListener::bind`] does, which cannot leave IPv4 out.
 fn bind_tcp(address: SocketAddr, only_ipv6: bool) -> io::Result<TcpListener> {
-    let kind = Type::STREAM.nonblocking();
-    let socket = socket2::Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
     if only_ipv6 {
         socket.set_only_v6(true)?;
     }

@@ -192,3 +192,21 @@ async fn the_health_check_asks_over_the_socket() {
         "{foreign:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ipv4_and_ipv6_are_served_side_by_side() {
+    // Not every machine has IPv6.
+    let Ok(free) = std::net::TcpListener::bind("[::1]:0") else { return };
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    // `[::]` alone would take IPv4, too.
+    let listen = format!("0.0.0.0:{port},[::]:{port}");
+    let serving = Serving::start(&["--listen", &listen, TARGET], &[]);
+    serving.line(|line| line.contains(&format!("on http://[::]:{port}/metrics")).then_some(()));
+    for address in ["127.0.0.1", "[::1]"] {
+        let health = http::body(http::client().get(format!("http://{address}:{port}/-/healthy"))).await;
+        assert_eq!(health, "fedimeter is healthy\n", "{address}");
+    }
+    let check = run(&["healthcheck", "--listen", &listen, "--timeout", "10s"], &[]);
+    assert_eq!(check.status, Some(0), "{check:?}");
+}

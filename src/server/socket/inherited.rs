@@ -101,7 +101,7 @@ fn passed() -> Result<Vec<Passed>, InheritError> {
         };
         let socket = socket2::Socket::from(descriptor);
         // A connection is handed over in place of a socket.
-        if !socket.is_listener().map_err(InheritError::Promised)? {
+        if !is_listener(&socket).map_err(InheritError::Promised)? {
             return Err(InheritError::Kind(name));
         }
         socket.set_nonblocking(true).map_err(InheritError::Promised)?;
@@ -113,4 +113,15 @@ fn passed() -> Result<Vec<Passed>, InheritError> {
         passed.push(Passed { name, address, socket });
     }
     Ok(passed)
+}
+
+#[cfg(target_os = "linux")]
+fn is_listener(socket: &socket2::Socket) -> io::Result<bool> {
+    socket.is_listener()
+}
+
+/// Not every other system says.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn is_listener(_: &socket2::Socket) -> io::Result<bool> {
+    Ok(true)
 }

@@ -30,7 +30,8 @@ pub async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListene
     // Of two that find a dead process' file, the second must not remove the first one's.
     let _turn = lock(path.parent().unwrap_or(path)).await?;
     let address = SockAddr::unix(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
     let permissions = Permissions::from_mode(mode);
     // On Linux the file is made with it: there is no moment at which more may connect.
     let _ = File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(permissions.clone());
@@ -64,7 +65,9 @@ fn is_left_behind(path: &Path, address: &SockAddr) -> io::Result<bool> {
         let what = "something that is not a socket is there";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A process that accepts nothing would keep this one waiting.
+    socket.set_nonblocking(true)?;
     Ok(match socket.connect(address) {
         Ok(()) => false,
         // A process that has no room for one more would answer otherwise.
