@@ -122,6 +122,7 @@ pub mod serve;
 pub mod server;
 #[cfg(feature = "program")]
 mod stamp;
+#[cfg(feature = "program")]
 mod token_files;
 #[cfg(feature = "simulator")]
 #[doc(hidden)]

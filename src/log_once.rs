@@ -8,11 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct LogOnce(AtomicBool);
 
 impl LogOnce {
-    /// Nothing has failed yet.
-    pub const fn new() -> LogOnce {
-        LogOnce(AtomicBool::new(false))
-    }
-
     /// Notes a failure; true for the first one, which is to be logged.
     pub fn begins(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)

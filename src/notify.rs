@@ -1,6 +1,7 @@
 //! What the service manager is told, where one asks for it: systemd, or Podman for a
 //! container. See sd_notify(3).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -25,7 +26,7 @@ pub enum News {
     Status(String),
 }
 
-static UNHEARD: LogOnce = LogOnce::new();
+static UNHEARD: LazyLock<LogOnce> = LazyLock::new(LogOnce::default);
 
 /// Whether a service manager wants to be told anything.
 #[must_use]
