@@ -29,7 +29,7 @@ const PAGES: [&str; 15] = [
 ];
 
 /// Flags of other programs: cargo's, docker's, and Prometheus's.
-const FOREIGN: [&str; 16] = [
+const FOREIGN: [&str; 17] = [
     "--release",
     "--locked",
     "--path",
@@ -43,6 +43,7 @@ const FOREIGN: [&str; 16] = [
     "--read-only",
     "--security-opt",
     "--short",
+    "--unix-socket",
     "--volumes",
     "--wait",
     "--web",
