@@ -23,6 +23,7 @@ mod syntax;
 mod target;
 mod token;
 pub(crate) mod values;
+mod web;
 mod yaml;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -51,6 +52,7 @@ pub use schema::schema;
 pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
 pub use syntax::Shape;
 pub use token::read_file as read_token_file;
+pub use web::{Web, WebSettings};
 pub(crate) use yaml::{MAX_FILE, quote};
 
 /// Every setting of the bridge, in the order of documentation.
@@ -86,6 +88,8 @@ pub struct Config {
     pub listen_hosts: Vec<String>,
     /// Where people find the pages, if not where they listen.
     pub external_url: Option<Url>,
+    /// Who is let in.
+    pub web: WebSettings,
     /// What clients may take.
     pub limits: Limits,
     /// Old names beside ours on `/metrics`.
@@ -153,6 +157,7 @@ impl Default for Config {
             socket_mode: 0o660,
             listen_hosts: Vec::new(),
             external_url: None,
+            web: WebSettings::default(),
             limits: Limits::default(),
             compat: None,
             http: Http::default(),

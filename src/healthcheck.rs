@@ -1,12 +1,10 @@
 //! Whether the bridge that runs here is healthy, asked by its own program: a
 //! container has no other that could.
 
-#[cfg(unix)]
-mod unix;
+mod direct;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -19,12 +17,9 @@ use crate::fetch::{Client, ClientError, Failure, Request, Take};
 use crate::outcome::ErrorType;
 use crate::target::Target;
 
-/// Where the bridge says that it is healthy, and how that begins: the 200 of
-/// another program says nothing of the bridge.
-const PATH: &str = "/-/healthy";
-const HEALTHY: &[u8] = b"fedimeter";
-/// Nothing that is longer is the bridge's answer.
-const MAX_ANSWER: usize = 4 << 10;
+use direct::{HEALTHY, MAX_ANSWER, PATH};
+
+pub use direct::{Access, Peer};
 
 /// There is no bridge that could be asked, wherever it runs.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +68,12 @@ pub enum Unhealthy {
 }
 
 /// One place where a bridge listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Place {
     /// The URLs that lead there from this machine: one of them is enough.
     Urls(Vec<Url>),
-    /// The path of its Unix socket.
-    Socket(PathBuf),
+    /// Where no URL leads from here: one of them is enough.
+    Peers(Vec<Peer>, Access),
 }
 
 impl Place {
@@ -92,10 +87,10 @@ impl Place {
 
     /// The health page of the bridge that listens at this address. One that
     /// listens on all of them is asked on the loopback address.
-    fn at(address: &Address) -> Place {
+    fn at(address: &Address, access: &Access) -> Place {
         let address = match address {
             Address::Ip(address) => address,
-            Address::Unix(path) => return Place::Socket(path.clone()),
+            Address::Unix(path) => return Place::Peers(vec![Peer::Socket(path.clone())], access.clone()),
         };
         let ips: &[IpAddr] = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -106,6 +101,10 @@ impl Place {
             }
             ip => &[ip],
         };
+        if *access != Access::default() {
+            let peer = |ip: &IpAddr| Peer::Address(SocketAddr::new(*ip, address.port()));
+            return Place::Peers(ips.iter().map(peer).collect(), access.clone());
+        }
         let urls = ips.iter().map(|ip| format!("http://{}{PATH}", SocketAddr::new(*ip, address.port())));
         Place::Urls(urls.filter_map(|url| Url::parse(&url).ok()).collect())
     }
@@ -116,7 +115,7 @@ impl Place {
 /// # Errors
 ///
 /// When it serves nothing, or nobody can know where.
-pub fn places(listen: &[Address], otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
+pub fn places(listen: &[Address], access: &Access, otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
     if otel.disabled {
         return Err(NothingToAsk::Disabled(otel.disabled_by()));
     }
@@ -133,7 +132,7 @@ pub fn places(listen: &[Address], otel: &OtelEnv) -> Result<Vec<Place>, NothingT
             return Err(NothingToAsk::AnyPort(*any));
         }
     }
-    Ok(listen.iter().map(Place::at).collect())
+    Ok(listen.iter().map(|address| Place::at(address, access)).collect())
 }
 
 /// Asks every place, all at once. No proxy stands between.
@@ -155,7 +154,7 @@ pub async fn ask(places: &[Place], timeout: Duration) -> Result<(), Unhealthy> {
 async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
     let urls = match place {
         Place::Urls(urls) => urls,
-        Place::Socket(path) => return ask_socket(path, client.settings().timeout).await,
+        Place::Peers(peers, access) => return ask_peers(peers, access, client.settings().timeout).await,
     };
     let mut first = Ok(());
     for url in urls {
@@ -178,19 +177,20 @@ async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
     first
 }
 
-#[cfg(unix)]
-async fn ask_socket(path: &Path, within: Duration) -> Result<(), Unhealthy> {
-    unix::ask(path, within).await.map_err(|(error, reason)| Unhealthy::Answer {
-        place: Address::Unix(path.to_owned()).page(PATH),
-        reason,
-        advice: advice(error),
-    })
-}
-
-/// No setting names one there.
-#[cfg(not(unix))]
-async fn ask_socket(_: &Path, _: Duration) -> Result<(), Unhealthy> {
-    Ok(())
+async fn ask_peers(peers: &[Peer], access: &Access, within: Duration) -> Result<(), Unhealthy> {
+    let mut first = Ok(());
+    for peer in peers {
+        let Err((error, reason)) = direct::ask(peer, access, within).await else { return Ok(()) };
+        if first.is_ok() || error != ErrorType::Connect {
+            let address = match peer {
+                Peer::Address(address) => Address::from(*address),
+                Peer::Socket(path) => Address::Unix(path.clone()),
+            };
+            let place = address.page(access.certificate.is_some(), PATH);
+            first = Err(Unhealthy::Answer { place, reason, advice: advice(error) });
+        }
+    }
+    first
 }
 
 async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
@@ -208,6 +208,7 @@ async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
 fn advice(error: ErrorType) -> &'static str {
     match error {
         ErrorType::Timeout => "it hangs: look at its log and start it anew, or allow more with --timeout",
+        ErrorType::Unauthorized => "the configuration is the same as the bridge's, is it?",
         ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
             "does it run, and with the same --listen, --config and variables as this check?"
         }
@@ -221,7 +222,9 @@ mod tests {
 
     fn urls(address: &str) -> Vec<String> {
         let address: SocketAddr = address.parse().unwrap();
-        let Place::Urls(urls) = Place::at(&address.into()) else { panic!("no URL of {address}") };
+        let Place::Urls(urls) = Place::at(&address.into(), &Access::default()) else {
+            panic!("no URL of {address}")
+        };
         urls.iter().map(ToString::to_string).collect()
     }
 

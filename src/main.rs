@@ -18,12 +18,12 @@ use fedimeter::cli::{
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Address, Config, Loaded, Log, LogFilter, Place};
+use fedimeter::config::{Config, Loaded, Log, LogFilter, Place, Web, WebSettings, read_token_file};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
-use fedimeter::healthcheck;
+use fedimeter::healthcheck::{self, Access};
 use fedimeter::reload::{self, Setup, Start};
-use fedimeter::serve::ServeError;
+use fedimeter::serve::{Listening, ServeError};
 use fedimeter::server::socket::Inherited;
 use fedimeter::target::Target;
 use fedimeter::{catalogue, cli, exposure, listing, logging, runtime, serve};
@@ -164,7 +164,7 @@ async fn serve_with(
     otel: OtelEnv,
     telemetry: Telemetry,
     inherited: Inherited,
-    ready: impl FnOnce(&[Address], usize),
+    ready: impl FnOnce(&Listening),
 ) -> Result<(), Complaint> {
     let flushed = telemetry.clone();
     let signal = serve::signal();
@@ -201,10 +201,11 @@ async fn run_serve(args: &ServeArgs, inherited: Inherited) -> Result<ExitCode, C
     inherited.replace(&mut loaded.config.listen);
     let taken_over = Some(loaded.config.listen.clone()).filter(|taken| *taken != listen);
     let (otel, telemetry) = otel_with_telemetry(&loaded.config)?;
-    let ready = |addresses: &[Address], targets: usize| {
-        for address in addresses {
-            let targets = if targets == 1 { "1 target".to_owned() } else { format!("{targets} targets") };
-            tracing::info!("{targets} on {}", address.page("/metrics"));
+    let ready = |listening: &Listening| {
+        let n = listening.targets;
+        let targets = if n == 1 { "1 target".to_owned() } else { format!("{n} targets") };
+        for page in listening.pages("/metrics") {
+            tracing::info!("{targets} on {page}");
         }
     };
     let again = args.clone();
@@ -306,12 +307,20 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How a bridge lets itself be asked that has this web configuration.
+fn access(web: &WebSettings) -> Result<Access, String> {
+    let read = web.file.as_deref().map(Web::read).transpose().map_err(|e| e.to_string())?;
+    let token = web.token_files.first().filter(|_| !web.open_health).map(|file| read_token_file(file));
+    Ok(Access { certificate: read.and_then(|web| web.certificate), token: token.transpose()? })
+}
+
 async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
     let places = if let Some(url) = &args.url {
         vec![healthcheck::Place::below(url)]
     } else {
-        let listen = args.listen(&env).map_err(wrong)?;
-        healthcheck::places(&listen, &otel_env()?.0).map_err(wrong)?
+        let config = args.bridge(&env).map_err(wrong)?;
+        let access = access(&config.web).map_err(wrong)?;
+        healthcheck::places(&config.listen, &access, &otel_env()?.0).map_err(wrong)?
     };
     healthcheck::ask(&places, args.timeout).await.map_err(|e| (1, e.to_string()))?;
     print(b"fedimeter is healthy\n")?;

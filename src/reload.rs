@@ -82,6 +82,8 @@ pub struct Reloaded {
 pub struct Reloader {
     bridge: Arc<Bridge>,
     load: Option<Arc<Load>>,
+    /// Reads again what is beside the configuration.
+    beside: Arc<dyn Fn() -> Result<(), ConfigErrors> + Send + Sync>,
     client: Mutex<Option<Arc<Client>>>,
     /// The configuration that the process began with.
     first: Loaded,
@@ -91,14 +93,18 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Of a bridge that runs with this.
+    /// Of a bridge that runs with this. A reload calls `beside`, too, and fails where that does.
     #[must_use]
-    pub fn new(bridge: Arc<Bridge>, start: Start) -> Reloader {
+    pub fn new(
+        bridge: Arc<Bridge>,
+        start: Start,
+        beside: impl Fn() -> Result<(), ConfigErrors> + Send + Sync + 'static,
+    ) -> Reloader {
         let Start { kept, load, client } = start;
         let first = kept.loaded.clone();
         bridge.configured(kept.facts());
         let (client, kept) = (Mutex::new(client), tokio::sync::Mutex::new(kept));
-        Reloader { bridge, load, client, first, kept, changed: Notify::new() }
+        Reloader { bridge, load, beside: Arc::new(beside), client, first, kept, changed: Notify::new() }
     }
 
     /// Whether `/-/reload` may be asked.
@@ -115,7 +121,7 @@ impl Reloader {
     pub async fn reload(&self) -> Result<Reloaded, String> {
         let mut kept = self.kept.lock().await;
         let unix = self.bridge.refresher().clock().unix();
-        let result = match self.loaded(None).await {
+        let result = match self.loaded_with_the_rest().await {
             Ok(loaded) => {
                 let restart = needs_restart(&self.first.config, &loaded.config);
                 kept.replace(loaded, unix);
@@ -178,6 +184,14 @@ impl Reloader {
             return Ok(client.clone());
         }
         Ok(client.insert(client_of(settings)?).clone())
+    }
+
+    async fn loaded_with_the_rest(&self) -> Result<Loaded, ConfigErrors> {
+        let loaded = self.loaded(None).await?;
+        let beside = self.beside.clone();
+        let reading = tokio::task::spawn_blocking(move || beside());
+        reading.await.unwrap_or_else(|e| Err(ConfigErrors::other(format!("loading it panicked: {e}"))))?;
+        Ok(loaded)
     }
 
     async fn loaded(&self, text: Option<String>) -> Result<Loaded, ConfigErrors> {

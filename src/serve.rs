@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::bridge::{Bridge, BridgeError, Exporters};
 use crate::clock::Clock;
 use crate::config::otel::OtelEnv;
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, ConfigErrors};
 use crate::descriptors::{Budget, Wishes};
 use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
 use crate::export::own::{Own, Sides};
@@ -31,9 +31,11 @@ use crate::reload::{Reloader, Setup, Start};
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
 use crate::server::socket::{self, Inherited, Socket};
+use crate::server::web::Door;
 use crate::server::{self, listener};
 use crate::{identity, listing, notify, token_files};
 
+pub use supervised::Listening;
 use supervised::{Service, Serving, SwitchedOff, supervise};
 
 /// How long all that was started may take to end.
@@ -66,6 +68,9 @@ pub enum ServeError {
     /// The bridge.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// The web configuration.
+    #[error(transparent)]
+    Web(#[from] ConfigErrors),
     /// OTLP.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
@@ -85,8 +90,7 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
 /// Serves until `shutdown` ends, then flushes and returns within 5 s. Of `telemetry` it
 /// reports how sending fares. Of the addresses to listen on, those that are `inherited` are
 /// taken over.
-/// `ready` is called with the addresses and the number of targets when everything has
-/// started.
+/// `ready` is called when everything has started.
 ///
 /// # Errors
 ///
@@ -97,7 +101,7 @@ pub async fn serve(
     telemetry: &Telemetry,
     mut inherited: Inherited,
     shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&[Address], usize),
+    ready: impl FnOnce(&Listening),
 ) -> Result<(), ServeError> {
     if otel.disabled {
         tracing::warn!("{} is true: nothing is collected and nothing is served", otel.disabled_by());
@@ -113,19 +117,12 @@ pub async fn serve(
     if let Some(exporter) = &mut exporter {
         exporter.open_backlog()?;
     }
+    // Before anything listens: what is wrong with it leaves nothing open.
+    let door = Arc::new(Door::new(config.web.clone())?);
     let clock = Clock::default();
     let mut start = Start::of(setup, clock.unix()).await.map_err(BridgeError::from)?;
     config.targets = start.targets();
-    let budget = Budget::of_the_system(Wishes {
-        connections: config.limits.max_connections,
-        requests: config.http.max_requests,
-        requests_per_host: config.http.max_requests_per_host,
-        targets: config.targets.len(),
-    });
-    config.limits.max_connections = budget.connections;
-    config.http.max_requests = budget.requests;
-    config.http.kept_per_host = budget.kept_per_host;
-    config.http.most_open = budget.open;
+    keep_within_the_system(&mut config);
     let mut sockets = Vec::new();
     for address in &config.listen {
         sockets.push(listen(address, &config, &mut inherited).await?);
@@ -145,7 +142,10 @@ pub async fn serve(
         move |limit| own.client_reached(limit)
     });
     let bridge = Arc::new(bridge.with_own(own));
-    let reloader = Arc::new(Reloader::new(bridge.clone(), start));
+    let reloader = Arc::new(Reloader::new(bridge.clone(), start, {
+        let door = door.clone();
+        move || door.reload()
+    }));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -159,8 +159,10 @@ pub async fn serve(
         let names = names.found_at(config.external_url.as_ref());
         addresses.push(address);
         let routes = server::router(bridge.clone(), clients.clone(), Some(reloader.clone()));
-        parts
-            .spawn(accept(listener::serve(socket, routes, names, clients.clone(), end.clone()), end.clone()));
+        parts.spawn(accept(
+            listener::serve(socket, routes, names, door.clone(), clients.clone(), end.clone()),
+            end.clone(),
+        ));
     }
     if exporters.pull {
         let end = end.clone();
@@ -178,14 +180,16 @@ pub async fn serve(
     }
     #[cfg(unix)]
     let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())));
+    let _door = AbortOnDropHandle::new(tokio::spawn(door.clone().follow()));
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reloader.follow()));
     let followed = bridge.clone();
     let token_files = async move { token_files::follow(followed.refresher()).await };
     let _token_files = AbortOnDropHandle::new(tokio::spawn(token_files));
     let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
     let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
-    ready(&addresses, config.targets.len());
-    let told = tell_manager(Serving::new(bridge.clone(), &addresses), end.clone());
+    let listening = Listening { addresses, is_tls: door.tls().is_some(), targets: config.targets.len() };
+    ready(&listening);
+    let told = tell_manager(Serving::new(bridge.clone(), &listening), end.clone());
     let all_ended = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         () = shutdown => {}
@@ -198,6 +202,20 @@ pub async fn serve(
     let all_ended = async { while parts.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_PARTS, all_ended).await;
     Ok(())
+}
+
+/// Lets clients and servers have no more open files than there are.
+fn keep_within_the_system(config: &mut Config) {
+    let budget = Budget::of_the_system(Wishes {
+        connections: config.limits.max_connections,
+        requests: config.http.max_requests,
+        requests_per_host: config.http.max_requests_per_host,
+        targets: config.targets.len(),
+    });
+    config.limits.max_connections = budget.connections;
+    config.http.max_requests = budget.requests;
+    config.http.kept_per_host = budget.kept_per_host;
+    config.http.most_open = budget.open;
 }
 
 /// Decides which exporters there are, and sets up what can be set up without
@@ -218,6 +236,7 @@ pub fn prepare(config: &mut Config, otel: &OtelEnv) -> Result<Option<Exporter>, 
             otel.no_exporter()
         }));
     }
+    Door::new(config.web.clone())?;
     for signal in otel.telemetry.exported() {
         Exporter::build(&signal.otlp)?;
     }

@@ -9,6 +9,7 @@ pub mod page;
 mod reload;
 pub mod socket;
 mod stream;
+pub mod web;
 
 use std::sync::Arc;
 use std::time::Duration;

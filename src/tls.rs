@@ -1,6 +1,10 @@
 //! The one TLS stack (rustls with ring): which authorities are trusted, and
 //! who this side says it is.
 
+#[cfg(feature = "program")]
+pub mod pinned;
+#[cfg(feature = "program")]
+pub mod server;
 mod words;
 
 use std::path::{Path, PathBuf};

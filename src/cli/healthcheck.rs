@@ -7,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::flags::{ADDRESS, SettingArgs};
-use crate::config::{Address, Config, ConfigErrors, Env, REQUEST_TIME};
+use crate::config::{Config, ConfigErrors, Env, REQUEST_TIME};
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, Clone, Args)]
@@ -32,12 +32,12 @@ pub struct HealthcheckArgs {
 }
 
 impl HealthcheckArgs {
-    /// Where a bridge with these flags, environment and file listens.
+    /// How a bridge with these flags, environment and file is set up, but for its targets.
     ///
     /// # Errors
     /// What is wrong with that, at once.
-    pub fn listen(&self, env: Env<'_>) -> Result<Vec<Address>, ConfigErrors> {
-        Config::load_bridge(&self.address.sources(self.config.as_deref(), env)).map(|config| config.listen)
+    pub fn bridge(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
+        Config::load_bridge(&self.address.sources(self.config.as_deref(), env))
     }
 }
 

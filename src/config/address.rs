@@ -19,8 +19,9 @@ pub enum Address {
 impl Address {
     /// What leads people to a path of the bridge there: a URL, or the socket and the path.
     #[must_use]
-    pub fn page(&self, path: &str) -> String {
+    pub fn page(&self, is_tls: bool, path: &str) -> String {
         match self {
+            Address::Ip(_) if is_tls => format!("https://{self}{path}"),
             Address::Ip(_) => format!("http://{self}{path}"),
             Address::Unix(_) => format!("{self} ({path})"),
         }
@@ -104,8 +105,9 @@ mod tests {
     #[test]
     fn addresses_lead_to_pages() {
         let ip = Address::from(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 9464)));
-        assert_eq!(ip.page("/metrics"), "http://[::1]:9464/metrics");
+        assert_eq!(ip.page(true, "/"), "https://[::1]:9464/");
+        assert_eq!(ip.page(false, "/metrics"), "http://[::1]:9464/metrics");
         let unix = Address::Unix("/run/fedimeter.sock".into());
-        assert_eq!(unix.page("/metrics"), "unix:/run/fedimeter.sock (/metrics)");
+        assert_eq!(unix.page(true, "/metrics"), "unix:/run/fedimeter.sock (/metrics)");
     }
 }

@@ -1,21 +1,22 @@
 //! The settings of the bridge: a row for each key at the top of the file.
 
 mod draft;
+mod fields;
 mod syntaxes;
 
 use super::error::Place;
 use super::setting::{Flag, Group, Setting, Structure, Value};
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
-use super::{Address, Config, FilePattern};
+use super::{Address, Config};
 
 pub use draft::BridgeDraft;
 pub use syntaxes::REQUEST_TIME;
 
 use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
-    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, FILES, HOSTS, LOG_FORMAT,
-    LOG_LEVEL, MODE, REFRESH, REQUEST, REQUESTS, TARGETS, URLS, WAITING,
+    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, HOSTS, LOG_FORMAT, LOG_LEVEL,
+    MODE, REFRESH, REQUEST, REQUESTS, TARGETS, WAITING,
 };
 
 /// A setting that is this field of the configuration.
@@ -49,19 +50,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .on_reload(),
     Setting::new(
         "targets_file",
-        &Value {
-            syntax: FILES,
-            adds: true,
-            set: |draft: &mut BridgeDraft, value, place: &Place| {
-                let pattern = |path: String| FilePattern { written: path.into(), place: place.clone() };
-                draft.config.discovery.files.extend(value.into_iter().map(pattern));
-                Ok(())
-            },
-            get: |config: &Config| {
-                let files = &config.discovery.files;
-                Some(files.iter().map(|file| file.written.to_string()).collect()).filter(|all: &Vec<_>| !all.is_empty())
-            },
-        },
+        &fields::TARGETS_FILE,
         "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's file_sd. `*`, `?` and \
          `[…]` in a path stand for any names.",
     )
@@ -73,15 +62,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .on_reload(),
     Setting::new(
         "targets_url",
-        &Value {
-            syntax: URLS,
-            adds: true,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.config.discovery.urls.extend(value);
-                Ok(())
-            },
-            get: |config: &Config| Some(config.discovery.urls.clone()).filter(|urls| !urls.is_empty()),
-        },
+        &fields::TARGETS_URL,
         "URLs that answer with groups of targets, as in Prometheus's HTTP service discovery.",
     )
     .details("While one cannot be read, its last list holds.")
@@ -89,15 +70,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .on_reload(),
     Setting::new(
         "targets_url_token_file",
-        &Value {
-            syntax: Plain { kind: "path", placeholder: "FILE", expected: "the path of a file" },
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, place: &Place| {
-                draft.config.discovery.token_file = Some(place.directory().join(value));
-                Ok(())
-            },
-            get: |config: &Config| config.discovery.token_file.as_ref().map(|path| path.display().to_string()),
-        },
+        &fields::TARGETS_URL_TOKEN_FILE,
         "A file with a bearer token to show to `targets_url`; it is read each time.",
     )
     .flag(Flag::of(Group::Lists))
@@ -203,6 +176,27 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     )
     .details("In octal. Their group is the bridge's: `Group=` in a unit of systemd.")
     .default("`0660`"),
+    Setting::new(
+        "web_config_file",
+        &fields::WEB_CONFIG_FILE,
+        "A file with TLS, passwords and headers for `/metrics` and the pages, in the format that Prometheus's exporters \
+         share.",
+    )
+    .details("It is read again when it, or a file that it names, has changed.")
+    .flag(Flag::of(Group::Address)),
+    Setting::new(
+        "web_token_file",
+        &fields::WEB_TOKEN_FILE,
+        "Files with bearer tokens of which a client must show one, or else a password of `web_config_file`.",
+    )
+    .details("They are read again when they change.")
+    .flag(Flag::of(Group::Address)),
+    Setting::new(
+        "web_open_health",
+        field!(Boolean, config.web.open_health),
+        "Whether `/-/healthy` is answered to anybody, without password or token.",
+    )
+    .flag(Flag::on(Group::Address)),
     Setting::new(
         "listen_max_connections",
         field!(CONNECTIONS, config.limits.max_connections),

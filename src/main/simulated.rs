@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fedimeter::cli::{DemoArgs, SimulateArgs};
-use fedimeter::config::{Address, Config, Loaded};
+use fedimeter::config::{Config, Loaded};
 use fedimeter::reload::Setup;
+use fedimeter::serve::Listening;
 use fedimeter::server::socket::Inherited;
 use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
@@ -64,13 +65,13 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
     // Older servers would only say of most that they do not have it.
     config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
-    let ready = |addresses: &[Address], _: usize| {
-        let places = addresses.iter().flat_map(|address| {
-            [
-                format!("  {}          the targets and how they fare\n", address.page("/")),
-                format!("  {}   what Prometheus sees\n", address.page("/metrics")),
-            ]
-        });
+    let ready = |listening: &Listening| {
+        let places =
+            listening.pages("/").into_iter().zip(listening.pages("/metrics")).map(|(all, metrics)| {
+                format!(
+                    "  {all}          the targets and how they fare\n  {metrics}   what Prometheus sees\n"
+                )
+            });
         let places: String = places.collect();
         let look = if places.is_empty() { "" } else { " Look at" };
         let text = format!(

@@ -30,6 +30,25 @@ pub trait Service: Send + Sync + 'static {
     fn status(&self) -> String;
 }
 
+/// Where a bridge can be reached, and how many targets it began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The addresses, with the ports that the system chose.
+    pub addresses: Vec<Address>,
+    /// Whether it speaks TLS there.
+    pub is_tls: bool,
+    /// The targets.
+    pub targets: usize,
+}
+
+impl Listening {
+    /// What leads people to a path of the bridge.
+    #[must_use]
+    pub fn pages(&self, path: &str) -> Vec<String> {
+        self.addresses.iter().map(|address| address.page(self.is_tls, path)).collect()
+    }
+}
+
 /// A bridge, and where its pages are.
 pub struct Serving {
     bridge: Arc<Bridge>,
@@ -38,8 +57,8 @@ pub struct Serving {
 
 impl Serving {
     /// A bridge that listens there.
-    pub fn new(bridge: Arc<Bridge>, addresses: &[Address]) -> Serving {
-        let places: Vec<String> = addresses.iter().map(|address| address.page("/metrics")).collect();
+    pub fn new(bridge: Arc<Bridge>, listening: &Listening) -> Serving {
+        let places = listening.pages("/metrics");
         let places = if places.is_empty() { "/metrics is off".to_owned() } else { places.join(", ") };
         Serving { bridge, places }
     }

@@ -26,6 +26,7 @@ use super::connection::Connection;
 use super::host::HostNames;
 use super::socket::Socket;
 use super::stream::Watched;
+use super::web::Door;
 
 /// How long nothing is accepted when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -50,6 +51,7 @@ pub async fn serve(
     listener: Socket,
     router: Router,
     names: HostNames,
+    door: Arc<Door>,
     clients: Arc<Clients>,
     end: CancellationToken,
 ) {
@@ -79,7 +81,21 @@ pub async fn serve(
             place = clients.admit() => place,
             () = end.cancelled() => break,
         };
-        tasks.spawn(connection(stream, place, router.clone(), names.clone(), end.clone()));
+        let (router, names, door, end) = (router.clone(), names.clone(), door.clone(), end.clone());
+        tasks.spawn(async move {
+            let Some(tls) = door.tls() else {
+                return connection(stream, place, router, names, door, end).await;
+            };
+            // The time for headers runs meanwhile.
+            let stream = tokio::select! {
+                stream = tls.accept(stream) => stream,
+                () = place.connection().closing() => return,
+            };
+            // Who cannot be spoken with is told by TLS itself.
+            if let Ok(stream) = stream {
+                connection(stream, place, router, names, door, end).await;
+            }
+        });
     }
     drop(listener);
     while tasks.join_next().await.is_some() {}
@@ -109,23 +125,29 @@ async fn connection(
     place: Place,
     router: Router,
     names: Arc<HostNames>,
+    door: Arc<Door>,
     end: CancellationToken,
 ) {
     let connection = place.connection().clone();
     let router = TowerToHyperService::new(router);
     let exchanges = connection.clone();
+    let http2 = door.http2();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let exchange = exchanges.requested(request.version());
         request.extensions_mut().insert(exchanges.clone());
-        let (router, names) = (router.clone(), names.clone());
+        let (router, names, door) = (router.clone(), names.clone(), door.clone());
         async move {
-            let response: Response<_> = match names.admit(&mut request) {
-                Ok(()) => match router.call(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
+            let mut response: Response<_> = match names.admit(&mut request) {
+                Ok(()) => match door.admit(request.uri().path(), request.headers()).await {
+                    Ok(()) => match router.call(request).await {
+                        Ok(response) => response,
+                        Err(never) => match never {},
+                    },
+                    Err(refusal) => refusal.response(),
                 },
                 Err(refusal) => refusal.response(),
             };
+            door.mark(response.headers_mut());
             Ok::<_, Infallible>(response.map(|body| Tracked::new(body, exchange)))
         }
     });
@@ -141,6 +163,7 @@ async fn connection(
         .max_send_buf_size(MAX_BUFFER)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
+    let builder = if http2 { builder } else { builder.http1_only() };
     let serving = builder.serve_connection(TokioIo::new(Watched::new(stream, connection.clone())), service);
     tokio::pin!(serving);
     // What ends a connection early is its client's business.

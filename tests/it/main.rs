@@ -66,4 +66,5 @@ mod telemetry_delivery;
 mod token_files;
 mod uncounted;
 mod versions;
+mod web;
 mod words;

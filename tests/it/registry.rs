@@ -210,7 +210,7 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         let mut loaded = Loaded::of(config);
         loaded.config.discovery.files.push(file);
         let setup = Setup { loaded, load: None };
-        serve::serve(setup, otel, &telemetry, Inherited::default(), ended, |_, _| {}).await.unwrap();
+        serve::serve(setup, otel, &telemetry, Inherited::default(), ended, |_| {}).await.unwrap();
     });
     // Two requests a round, the targets' and the bridge's own.
     sink.wait_for(8).await;

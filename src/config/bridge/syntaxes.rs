@@ -63,6 +63,12 @@ pub const FILES: List<Plain> = List {
     item: Plain { kind: "path of a list", placeholder: "PATH", expected: "a path such as targets/*.yaml" },
     or_one: true,
 };
+pub const TOKEN_FILES: List<Plain> = List {
+    kind: "path, or list of paths",
+    expected: "a list of paths",
+    item: Plain { kind: "path", placeholder: "FILE", expected: "the path of a file" },
+    or_one: true,
+};
 pub const URLS: List<Parsed<Url>> = List {
     kind: "URL, or list of URLs",
     expected: "a list of URLs",

@@ -2,6 +2,7 @@
 //! passes when all wait, and at once.
 
 use super::*;
+use crate::config::WebSettings;
 
 use std::sync::Mutex;
 
@@ -50,7 +51,8 @@ impl Server {
             .route("/slow", get(|| async { sleep(Duration::from_secs(100)).await }))
             .route("/large", get(large))
             .with_state(self.clients.clone());
-        tokio::spawn(connection(server, place, router, names, self.end.clone()));
+        let door = Arc::new(Door::new(WebSettings::default()).unwrap());
+        tokio::spawn(connection(server, place, router, names, door, self.end.clone()));
         client
     }
 
