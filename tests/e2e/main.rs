@@ -26,6 +26,7 @@ mod rules;
 mod scrape;
 mod systemd;
 mod telemetry;
+mod web;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use programs::{
     APACHE, BROWSER, CADDY, COLLECTOR, CURL, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program,
-    SOCKET_ACTIVATE, SYSTEMD,
+    SOCKET_ACTIVATE, SYSTEMD, TOOLKIT,
 };
 use support::trial::trial;
 
@@ -93,6 +94,8 @@ fn main() {
         all.one("systemd_keeps_the_socket", &SYSTEMD, systemd::keeps_the_socket),
         all.one("systemd_hands_sockets_over", &SOCKET_ACTIVATE, systemd::hands_sockets_over),
         all.one("curl_over_a_unix_socket", &CURL, systemd::curl_over_a_unix_socket),
+        all.one("prometheus_shows_who_it_is", &PROMETHEUS, web::prometheus_shows_who_it_is),
+        all.two("web_configurations_are_those_of_exporters", &TOOLKIT, &CURL, web::as_exporters_have_it),
         all.one("pages_behind_caddy", &CADDY, proxies::caddy),
         all.two("collector_has_a_page", &COLLECTOR, &MOCK, configurations::stands_on_a_page),
     ];

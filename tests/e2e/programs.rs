@@ -15,6 +15,8 @@ const PROMETHEUS_MODULE: &str = "github.com/prometheus/prometheus";
 const PROMETHEUS_VERSION: &str = "v0.316.0";
 const BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.161.0";
 const COLLECTOR_PARTS: &str = include_str!("collector.yaml");
+const TOOLKIT_MODULE: &str = include_str!("toolkit/go.mod");
+const TOOLKIT_PROGRAM: &str = include_str!("toolkit/main.go");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
 const MASTODON_MOCK: &str = "mastodon_mock==0.6.1";
 
@@ -33,6 +35,7 @@ pub static BROWSER: Lazy = LazyLock::new(browser);
 pub static NGINX: Lazy = LazyLock::new(|| installed("nginx"));
 pub static APACHE: Lazy = LazyLock::new(|| installed("apache2"));
 pub static CADDY: Lazy = LazyLock::new(caddy);
+pub static TOOLKIT: Lazy = LazyLock::new(toolkit);
 pub static CURL: Lazy = LazyLock::new(|| versioned("curl"));
 /// A manager of the user's services, in a namespace that can be had.
 pub static SYSTEMD: Lazy = LazyLock::new(crate::systemd::manager);
@@ -93,6 +96,23 @@ fn caddy() -> Program {
     let bin = directory().join("bin");
     kept(&bin.join("caddy"), CADDY_MODULE, || {
         run(Command::new("go").args(["install", "-ldflags=-s -w", CADDY_MODULE]).env("GOBIN", &bin))
+    })
+}
+
+/// A page behind the web configuration of Prometheus's exporters.
+fn toolkit() -> Program {
+    let directory = directory().join("toolkit");
+    let built = directory.join("toolkit");
+    kept(&built, &format!("{TOOLKIT_MODULE}\n{TOOLKIT_PROGRAM}"), || {
+        let cannot = |e: std::io::Error| format!("cannot write below {}: {e}", directory.display());
+        fs::create_dir_all(&directory).map_err(cannot)?;
+        fs::write(directory.join("go.mod"), TOOLKIT_MODULE).map_err(cannot)?;
+        fs::write(directory.join("main.go"), TOOLKIT_PROGRAM).map_err(cannot)?;
+        // The sums of what it builds on are looked up.
+        run(Command::new("go").args(["mod", "tidy"]).current_dir(&directory))?;
+        run(Command::new("go")
+            .args(["build", "-ldflags=-s -w", "-o", "toolkit", "."])
+            .current_dir(&directory))
     })
 }
 
