@@ -3,6 +3,7 @@
 
 pub mod registry;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ pub fn markdown() -> String {
          `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test it docs` writes it anew.\n\n\
          A number that a server did not give, or that is older than its lifetime, is absent: never zero, never \
          stale. Every point about a target carries `server.address`, `server.port` unless the target is https on \
-         443, and the attributes that its target has in the configuration; the last family is about no target. \
+         443, and the attributes that its target has in the configuration; the families about the bridge are about no target. \
          In Prometheus dots become underscores. The same as a registry of semantic conventions is in `semconv/`.\n",
     );
     for (title, family) in FAMILIES {
@@ -103,7 +104,7 @@ fn error_types(out: &mut String) {
 
 /// The catalogue as JSON.
 #[must_use]
-pub fn json() -> Value {
+pub fn json(left: &[&Row]) -> Value {
     let row = |row: &Row| {
         json!({
             "name": row.name,
@@ -118,16 +119,22 @@ pub fn json() -> Value {
             "collected": row.on,
         })
     };
-    json!({ "metrics": rows().map(row).collect::<Vec<_>>() })
+    json!({ "metrics": left.iter().copied().map(row).collect::<Vec<_>>() })
 }
 
-/// The catalogue for people: name, unit, description.
+/// The rows that are not among these names.
 #[must_use]
-pub fn table() -> String {
-    let names = rows().map(|row| row.name.len()).max().unwrap_or(0);
-    let units = rows().map(|row| row.unit.len()).max().unwrap_or(0);
+pub fn without(left_out: &BTreeSet<&'static str>) -> Vec<&'static Row> {
+    rows().filter(|row| !left_out.contains(row.name)).collect()
+}
+
+/// Rows for people: name, unit, description.
+#[must_use]
+pub fn table(left: &[&Row]) -> String {
+    let names = left.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let units = left.iter().map(|row| row.unit.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for row in rows() {
+    for row in left {
         let unit = row.unit.trim_matches(['{', '}']);
         let _ = writeln!(out, "{:<names$}  {unit:<units$}  {}", row.name, row.description);
     }

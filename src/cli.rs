@@ -12,6 +12,7 @@ mod simulator;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -166,6 +167,10 @@ pub enum OnceFormat {
 /// Arguments of `metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
+    /// Print the metrics that this configuration file (YAML) leaves, not all
+    #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
+    pub config: Option<PathBuf>,
+
     /// How to print
     #[arg(short, long, env = "FEDIMETER_METRICS_FORMAT", default_value = "table")]
     pub format: CatalogueFormat,

@@ -6,6 +6,7 @@
 
 mod address;
 mod bridge;
+mod choice;
 mod discovery;
 pub mod docs;
 mod effective;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::target::Target;
+use crate::target::{Choice, Target};
 
 pub use crate::export::compat::Compat;
 pub use crate::export::otlp::DeliverySettings;
@@ -40,6 +41,7 @@ pub use crate::fetch::Http;
 
 pub use address::Address;
 pub(crate) use bridge::REQUEST_TIME;
+pub use choice::left_out;
 pub use discovery::{Discovery, FilePattern};
 pub use effective::{effective_yaml, needs_restart};
 pub use error::{ConfigError, ConfigErrors, Place};
@@ -77,6 +79,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// Where targets come from beside these.
     pub discovery: Discovery,
+    /// Which metrics are wanted, of all targets and of the bridge itself.
+    pub metrics: Choice,
     /// How a changed configuration is taken.
     pub reload: Reload,
     /// Where `/metrics` listens; empty when pull is off.
@@ -152,6 +156,7 @@ impl Default for Config {
             file: None,
             targets: Vec::new(),
             discovery: Discovery::default(),
+            metrics: Choice::default(),
             reload: Reload::default(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],
             socket_mode: 0o660,

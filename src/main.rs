@@ -18,7 +18,9 @@ use fedimeter::cli::{
 };
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
-use fedimeter::config::{Config, Loaded, Log, LogFilter, Place, Web, WebSettings, read_token_file};
+use fedimeter::config::{
+    Config, Flags, Loaded, Log, LogFilter, Place, Sources, Web, WebSettings, left_out, read_token_file,
+};
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
 use fedimeter::healthcheck::{self, Access};
@@ -328,10 +330,14 @@ async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
 }
 
 fn metrics(args: &MetricsArgs) -> Result<ExitCode, Complaint> {
+    let file = args.config.as_deref();
+    let sources = Sources { file, text: None, targets: &[], flags: Flags::default(), env: &env };
+    let choice = Config::load_bridge(&sources).map_err(wrong)?.metrics;
+    let left = catalogue::without(&left_out(&choice));
     let printed = match args.format {
-        CatalogueFormat::Table => catalogue::table(),
+        CatalogueFormat::Table => catalogue::table(&left),
         CatalogueFormat::Markdown => catalogue::markdown(),
-        CatalogueFormat::Json => format!("{:#}\n", catalogue::json()),
+        CatalogueFormat::Json => format!("{:#}\n", catalogue::json(&left)),
     };
     print(printed.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -20,6 +20,9 @@ pub use row::{Emit, Kind, Label, Number, Read, Row, ShownAs, Stability, Timing, 
 
 use row::{emit_tally, gauge};
 
+use crate::endpoint::Endpoint;
+use crate::target::Target;
+
 /// The schema that names of OpenTelemetry are of: the release of its semantic
 /// conventions that the table builds on.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
@@ -35,6 +38,18 @@ pub const FAMILIES: &[(&str, &[Row])] = &[
     ("The bridge itself", bridge::ROWS),
     ("The bridge's configuration", configured::ROWS),
 ];
+
+/// Whether a target is up.
+pub const UP: &str = target::UP;
+
+/// Whether any metric that the target has is read from an endpoint, or something else
+/// than metrics needs it.
+#[must_use]
+pub fn is_of_use(endpoint: Endpoint, target: &Target) -> bool {
+    let is_read_from = |row: &&Row| row.shown != ShownAs::Asking && row.from.contains(&endpoint);
+    let mut read = rows().filter(is_read_from).peekable();
+    endpoint.shows_up() || read.peek().is_none() || read.any(|row| !target.leaves_out(row.name))
+}
 
 /// All rows.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -131,10 +131,12 @@ pub async fn serve(
     let exporters =
         Exporters { pull: !sockets.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let bridge = Bridge::new(&config, &resource, exporters, clock)?;
+    let left_out = crate::config::left_out(&config.metrics);
     let sides = Sides {
         pull: exporters.pull.then_some(config.scope_labels),
         push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
         telemetry: telemetry.signals(),
+        left_out: Some(&left_out),
     };
     let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
     let clients = Clients::new(config.limits.clone(), {

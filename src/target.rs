@@ -1,7 +1,7 @@
 //! A target: the server that is polled, how it is identified on every point,
 //! and what is asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,12 +56,25 @@ pub struct Target {
     pub obey_robots: bool,
     /// Whether `last_success`, `duration` and `size` are reported by endpoint.
     pub endpoint_details: bool,
+    /// Which metrics the user wants of it.
+    pub metrics: Choice,
+    /// The names of those that it has not: by its own choice, or by that for all.
+    pub left_out: Option<Arc<BTreeSet<&'static str>>>,
     /// Intervals that the user set.
     pub intervals: BTreeMap<Endpoint, Duration>,
     /// The list that it was found in, where it does not stand in the configuration.
     pub source: Option<Arc<str>>,
     /// It is asked at public addresses only: another than the user named it.
     pub only_public: bool,
+}
+
+/// Which metrics are wanted, by patterns of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Those that are wanted; all where it is empty.
+    pub include: Vec<String>,
+    /// Those that are not, of these.
+    pub exclude: Vec<String>,
 }
 
 /// The value of an attribute on a measured point.
@@ -149,6 +162,8 @@ impl Target {
             tags: Vec::new(),
             obey_robots: false,
             endpoint_details: true,
+            metrics: Choice::default(),
+            left_out: None,
             intervals: BTreeMap::new(),
             source: None,
             only_public: false,
@@ -169,6 +184,12 @@ impl Target {
             },
         };
         self.endpoints = Endpoint::ALL.iter().copied().filter(|e| wanted(*e)).collect();
+    }
+
+    /// Whether the user does not want the metric of this name.
+    #[must_use]
+    pub fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.as_ref().is_some_and(|names| names.contains(name))
     }
 
     /// The user's own attributes: those of [`Target::identity`] that are not

@@ -4,11 +4,13 @@ mod draft;
 mod fields;
 mod syntaxes;
 
+use super::choice::Choices;
 use super::error::Place;
 use super::setting::{Flag, Group, Setting, Structure, Value};
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
 use super::{Address, Config};
+use crate::target::Choice;
 
 pub use draft::BridgeDraft;
 pub use syntaxes::REQUEST_TIME;
@@ -112,6 +114,21 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "A target's own lists are added to these, its maps are merged into these, everything else replaces these.",
     )
     .on_reload(),
+    Setting::new(
+        "metrics",
+        &Value {
+            syntax: Choices,
+            adds: true,
+            set: |draft: &mut BridgeDraft, value: Choice, _: &Place| {
+                draft.config.metrics.include.extend(value.include);
+                draft.config.metrics.exclude.extend(value.exclude);
+                Ok(())
+            },
+            get: |config: &Config| Some(config.metrics.clone()).filter(|choice| *choice != Choice::default()),
+        },
+        "Which metrics are wanted, of every target and of the bridge itself: patterns of names, as OpenTelemetry or Prometheus has them, with `*` and `?`.",
+    )
+    .details("Without `include` all are; what `exclude` names is not. `fedimeter.target.up` stays unless it is named whole. An endpoint from which nothing is wanted is not asked for."),
     Setting::new(
         "listen",
         &Value {

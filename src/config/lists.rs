@@ -1,17 +1,19 @@
 //! Targets as they are listed: in the configuration, in files that it names, and behind
 //! URLs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
 
+use super::choice::left_out;
 use super::error::{ConfigError, ConfigErrors, Errors, Place};
 use super::given::Given as GivenValue;
 use super::setting::{Env, Key, Origins, Setting, read_fields};
 use super::target::{TARGET, TargetDraft, labels};
 use super::yaml::{Document, Fields, Node};
+use crate::metrics::is_of_use;
 use crate::target::{AttributeValue, Target, parse_target};
 
 /// The keys of a group of targets, as Prometheus's service discovery has them.
@@ -26,6 +28,8 @@ pub struct Defaults {
     pub origins: Origins,
     /// Details by endpoint are turned off for all, whatever else is said.
     pub no_details: bool,
+    /// Metrics that no target has.
+    pub left_out: BTreeSet<&'static str>,
 }
 
 /// A target with what was said of it.
@@ -43,6 +47,13 @@ impl Given {
         let mut target = draft.build(&url, &place, env, errors);
         if defaults.no_details {
             target.endpoint_details = false;
+        }
+        let mut out = left_out(&target.metrics);
+        out.extend(&defaults.left_out);
+        if !out.is_empty() {
+            target.left_out = Some(Arc::new(out));
+            // What nothing is read from need not be asked for.
+            target.endpoints = target.endpoints.iter().copied().filter(|e| is_of_use(*e, &target)).collect();
         }
         origins.note("url", place.clone(), false);
         (place, target, origins)

@@ -8,6 +8,7 @@ use std::path::Path;
 use url::Url;
 
 use super::bridge::{BRIDGE, BridgeDraft};
+use super::choice::left_out;
 use super::discovery;
 use super::error::{ConfigErrors, Errors, Place};
 use super::lists::{Apart, Defaults, Given, defaults_fields, names};
@@ -81,7 +82,12 @@ impl Loaded {
     pub fn of(config: Config) -> Loaded {
         let places = config.targets.iter().map(|target| Place::outside(&*target.name)).collect();
         let draft = TargetDraft::new();
-        let defaults = Defaults { draft, origins: Origins::default(), no_details: false };
+        let defaults = Defaults {
+            draft,
+            origins: Origins::default(),
+            no_details: false,
+            left_out: left_out(&config.metrics),
+        };
         Loaded { config, bridge: Origins::default(), targets: Vec::new(), places, defaults, text: None }
     }
 }
@@ -133,6 +139,7 @@ fn load_with(
         // Details can be turned off for all from outside, whatever the file says.
         no_details: !details
             && bridge.of("endpoint_details").last().is_some_and(|place| place.file.is_none()),
+        left_out: left_out(&config.metrics),
     };
     defaults.draft.target.endpoint_details = details;
     if let Some(fields) = fields.and_then(|fields| defaults_fields(fields.get("defaults")?)) {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use url::Url;
 
+use super::choice::Choices;
 use super::error::{Errors, Place};
 use super::setting::{Env, Flag, Group, Setting, Value};
 use super::syntax::{Boolean, List, OneOf, Parsed, Plain};
@@ -14,7 +15,9 @@ use super::token::{self, TokenSource};
 use super::values;
 use crate::endpoint::{Endpoint, On};
 use crate::target::attributes::collision;
-use crate::target::{AccountRef, Target, TokenOrigin, parse_account, parse_host, parse_tag, parse_target};
+use crate::target::{
+    AccountRef, Choice, Target, TokenOrigin, parse_account, parse_host, parse_tag, parse_target,
+};
 use crate::tls::Authorities;
 
 pub use maps::labels;
@@ -282,6 +285,21 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
         },
         "Static attributes of every point about the target. Names are lowercase, with dots between the parts.",
     ),
+    Setting::new(
+        "metrics",
+        &Value {
+            syntax: Choices,
+            adds: true,
+            set: |draft: &mut TargetDraft, value: Choice, _: &Place| {
+                draft.target.metrics.include.extend(value.include);
+                draft.target.metrics.exclude.extend(value.exclude);
+                Ok(())
+            },
+            get: |target: &Target| Some(target.metrics.clone()).filter(|choice| *choice != Choice::default()),
+        },
+        "Which metrics of the target are wanted, as `metrics` of the bridge says it.",
+    )
+    .details("They are chosen from those that are wanted of all targets."),
     Setting::new(
         "endpoint_details",
         field!(Boolean, target.endpoint_details),

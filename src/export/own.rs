@@ -1,7 +1,7 @@
 //! The bridge's metrics about itself: once a scrape and once a round of push,
 //! from providers of their own, so that no number of targets multiplies them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::instruments::{self, Pinned, pushed_scope};
 use crate::log_once::LogOnce;
 use crate::log_queue;
-use crate::metrics::{Label, Read, Timing, of, rows};
+use crate::metrics::{Label, Read, Row, Timing, of, rows};
 use crate::outcome::Outcome;
 use crate::process;
 use crate::snapshot::{
@@ -151,6 +151,8 @@ pub struct Sides<'a> {
     pub push: Option<(&'a Exporter, HistogramAggregation)>,
     /// The bridge's own log records and spans that are exported.
     pub telemetry: &'a [Exported],
+    /// Metrics that are not wanted.
+    pub left_out: Option<&'a BTreeSet<&'static str>>,
 }
 
 impl Own {
@@ -165,13 +167,16 @@ impl Own {
                 let registry = Registry::new();
                 // The targets' side tells `target_info`.
                 let reader = reader(&registry, scope_labels, false)?;
-                Some((Side::new(reader, resource, scope(), HistogramAggregation::Explicit), registry))
+                Some((
+                    Side::new(reader, resource, scope(), HistogramAggregation::Explicit, sides.left_out),
+                    registry,
+                ))
             }
             None => None,
         };
         let push = sides.push.map(|(exporter, histograms)| {
             let reader = SharedReader::new(exporter.temporality());
-            (Side::new(reader.clone(), resource, pushed_scope(), histograms), reader)
+            (Side::new(reader.clone(), resource, pushed_scope(), histograms, sides.left_out), reader)
         });
         let metrics = sides.push.map(|(exporter, _)| Pushing::new(exporter, None));
         let others = sides.telemetry.iter();
@@ -334,6 +339,7 @@ impl Side {
         resource: &Resource,
         scope: InstrumentationScope,
         histograms: HistogramAggregation,
+        left_out: Option<&BTreeSet<&'static str>>,
     ) -> Side {
         let builder = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
         let provider = match histograms {
@@ -343,7 +349,8 @@ impl Side {
         let meter = provider.meter_with_scope(scope);
         let facts = Arc::<Pinned<BridgeFacts>>::default();
         let mut histograms = HashMap::new();
-        for row in rows().filter(|row| row.is_own()) {
+        let is_wanted = |row: &&Row| !left_out.is_some_and(|names| names.contains(row.name));
+        for row in rows().filter(|row| row.is_own()).filter(is_wanted) {
             if let Read::Recorded(timing) = row.read {
                 histograms.insert(timing, instruments::histogram(&meter, row, timing));
                 continue;

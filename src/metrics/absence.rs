@@ -38,6 +38,9 @@ impl Row {
         if has_point || self.is_own() {
             return Vec::new();
         }
+        if r.target.leaves_out(self.name) {
+            return vec![Absence::Withheld("the configuration leaves it out")];
+        }
         if let Some(why) = self.unless.and_then(|unless| unless(r)) {
             return vec![Absence::Withheld(why)];
         }

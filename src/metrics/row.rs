@@ -189,6 +189,9 @@ impl Row {
     /// How many points it can have about this target.
     #[must_use]
     pub fn most(&self, target: &Target) -> usize {
+        if target.leaves_out(self.name) {
+            return 0;
+        }
         let asked = |endpoint| target.endpoints.contains(endpoint);
         if !self.from.is_empty() && !self.from.iter().any(asked) {
             return 0;
@@ -207,6 +210,9 @@ impl Row {
 
     /// Calls `with` for each of its points about a target.
     pub fn points(&self, reading: &Reading<'_>, with: Emit<'_, Number>) {
+        if reading.target.leaves_out(self.name) {
+            return;
+        }
         match self.read {
             Read::Int(read) => {
                 if let Some(value) = read(reading) {

@@ -13,9 +13,12 @@ use super::{Emit, Label, Read, Row, ShownAs, gauge};
 const ENDPOINT: &str = "fedimeter.endpoint.name";
 const ERROR: &str = "error.type";
 
+/// The name of the metric that says whether a target is there.
+pub(super) const UP: &str = "fedimeter.target.up";
+
 pub(super) const ROWS: &[Row] = &[
     gauge(
-        "fedimeter.target.up",
+        UP,
         "",
         "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, and while the server answers only that it is asked too often.",
         "the outcomes of v2 instance, v1 instance and NodeInfo",

@@ -10,6 +10,7 @@ mod any_order;
 mod architecture;
 mod authorities;
 mod caches;
+mod choice;
 mod cli;
 mod cli_healthcheck;
 mod cli_output;

@@ -30,6 +30,7 @@ fn sample(shape: &Shape, default: &str) -> String {
         }
         Shape::List { item, .. } => sample(item, ""),
         Shape::Map { value, .. } if value.bounds().is_some() => "{activity: 1h}".to_owned(),
+        Shape::Map { kind, .. } if kind.contains("patterns") => "{exclude: ['*.rules']}".to_owned(),
         Shape::Map { .. } => "{team: social}".to_owned(),
         Shape::Text { kind, .. } => match *kind {
             "address" => "127.0.0.2:1",

@@ -76,7 +76,7 @@ pub fn known() -> BTreeMap<String, BTreeSet<String>> {
         "target_info".to_owned(),
         ["host_name"].into_iter().map(str::to_owned).chain(everywhere()).collect(),
     );
-    let catalogue = fedimeter::catalogue::json();
+    let catalogue = fedimeter::catalogue::json(&fedimeter::metrics::rows().collect::<Vec<_>>());
     for metric in catalogue["metrics"].as_array().unwrap() {
         let name = metric["prometheus"].as_str().unwrap();
         let own = metric["attributes"].as_array().unwrap();

@@ -12,7 +12,7 @@ fn not_shown(dashboards: &[Dashboard]) -> Vec<String> {
         .flat_map(|target| parts(text(&target["expr"])).unwrap().selectors)
         .map(|selector| selector["__name__"].clone())
         .collect();
-    let catalogue = fedimeter::catalogue::json();
+    let catalogue = fedimeter::catalogue::json(&fedimeter::metrics::rows().collect::<Vec<_>>());
     let names = list(&catalogue["metrics"]).map(|metric| text(&metric["prometheus"]).to_owned());
     // A histogram is read by its series.
     names

@@ -1,0 +1,126 @@
+//! Metrics that are wanted, and those that are not.
+
+use fedimeter::config::{Config, Flags, Loaded, Sources};
+use fedimeter::endpoint::Endpoint;
+use fedimeter::simulator::{Settings, Simulator};
+
+use crate::support::http;
+use crate::support::program::{Serving, run};
+
+fn load(text: &str) -> Result<Loaded, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yaml");
+    std::fs::write(&file, text).unwrap();
+    let sources =
+        Sources { file: Some(&file), text: None, targets: &[], flags: Flags::default(), env: &|_| None };
+    Config::load_with_origins(&sources).map_err(|e| e.to_string().replace(&file.display().to_string(), "f"))
+}
+
+fn endpoints(loaded: &Loaded, target: usize) -> Vec<Endpoint> {
+    loaded.config.targets[target].endpoints.clone()
+}
+
+#[test]
+fn what_is_left_out_is_not_asked_for() {
+    use Endpoint::{Activity, InstanceV1, InstanceV2, Nodeinfo, NodeinfoDiscovery, Peers};
+    let usual = [InstanceV2, InstanceV1, NodeinfoDiscovery, Nodeinfo, Activity];
+    let without_activity = &usual[..4];
+    for (text, expected) in [
+        ("targets: [a.example]\n", &usual[..]),
+        ("targets: [a.example]\nmetrics: {exclude: 'mastodon.instance.activity.*'}\n", without_activity),
+        // By the names that Prometheus has for them.
+        ("targets: [a.example]\nmetrics: {exclude: ['mastodon_instance_activity_*']}\n", without_activity),
+        ("targets: [{url: a.example, metrics: {exclude: ['*.activity.*']}}]\n", without_activity),
+        ("targets: [a.example]\ndefaults: {metrics: {exclude: ['*.activity.*']}}\n", without_activity),
+        // One of them is enough.
+        ("targets: [a.example]\nmetrics: {include: [mastodon.instance.activity.timestamp]}\n", &usual),
+        ("targets: [a.example]\nmetrics: {include: [mastodon.instance.users]}\n", without_activity),
+        // How asking went says nothing of what it is for.
+        ("targets: [a.example]\nmetrics: {include: ['fedimeter.*']}\n", without_activity),
+    ] {
+        assert_eq!(endpoints(&load(text).unwrap(), 0), expected, "{text}");
+    }
+    let both = "targets: [{url: a.example, collect: [peers], metrics: {exclude: [mastodon.instance.peers]}}, \
+                {url: b.example, collect: [peers]}]\n";
+    let loaded = load(both).unwrap();
+    assert!(!endpoints(&loaded, 0).contains(&Peers) && endpoints(&loaded, 1).contains(&Peers));
+}
+
+#[test]
+fn up_stays_unless_it_is_named_whole() {
+    let leaves_out_up = |choice: &str| {
+        let loaded = load(&format!("targets: [a.example]\nmetrics: {choice}\n")).unwrap();
+        loaded.config.targets[0].leaves_out("fedimeter.target.up")
+    };
+    for choice in
+        ["{exclude: ['*']}", "{include: [mastodon.instance.users]}", "{exclude: ['fedimeter.target.*']}"]
+    {
+        assert!(!leaves_out_up(choice), "{choice}");
+    }
+    for choice in ["{exclude: [fedimeter.target.up]}", "{exclude: [fedimeter_target_up]}"] {
+        assert!(leaves_out_up(choice), "{choice}");
+    }
+}
+
+#[test]
+fn a_pattern_of_nothing_is_an_error() {
+    for (choice, expected) in [
+        (
+            "{exclude: [mastodon.instance.user]}",
+            "metrics.exclude[0]: is no metric's name; did you mean `mastodon.instance.users`",
+        ),
+        (
+            "{include: ['mastodon.nothing.*']}",
+            "metrics.include[0]: is no metric's name; `fedimeter metrics` lists them",
+        ),
+        ("{include: ['mastodon[']}", "metrics.include[0]: is no pattern: "),
+        ("{excluded: ['*']}", "metrics.excluded: unknown key; did you mean `exclude`?"),
+        ("[a]", "metrics: is a list where a map with include and exclude is due"),
+    ] {
+        let error = load(&format!("targets: [a.example]\nmetrics: {choice}\n")).unwrap_err();
+        assert!(error.starts_with(&format!("f:2: {expected}")), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_and_tables_have_what_is_wanted() {
+    let settings = Settings { instances: 1, ..Settings::default() };
+    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yaml");
+    let text = format!(
+        "targets: ['{}']\nmetrics: {{include: ['mastodon.instance.*', process.uptime], exclude: ['*.limits.*', '*.activity.*']}}\n",
+        simulator.url(0)
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let bridge = Serving::start(&["serve", "--config", file, "--listen", "127.0.0.1:0"], &[]);
+    let get = async |path: &str| http::body(http::client().get(format!("{}{path}", bridge.url()))).await;
+    let page = get("/metrics").await;
+    let families: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(families.contains(&"mastodon_instance_users") && families.contains(&"fedimeter_target_up"));
+    assert!(families.contains(&"process_uptime_seconds"));
+    let expected = |name: &str| {
+        (name.starts_with("mastodon_instance_") && !name.contains("_limits_") && !name.contains("_activity_"))
+            || ["fedimeter_target_up", "process_uptime_seconds", "target_info"].contains(&name)
+    };
+    assert!(families.iter().all(|name| expected(name)), "{families:?}");
+    assert_eq!(simulator.requests(0, "/api/v1/instance/activity"), 0);
+
+    let listed = get("/api/v1/targets").await;
+    assert!(
+        listed.contains("mastodon.instance.users") && !listed.contains("mastodon.instance.limits"),
+        "{listed}"
+    );
+    let html = get(&format!("/target?name={}", simulator.url(0))).await;
+    assert!(html.contains("the configuration leaves it out"), "{html}");
+    let once = tokio::task::spawn_blocking({
+        let file = file.to_owned();
+        move || run(&["once", "--config", &file], &[])
+    });
+    let once = once.await.unwrap();
+    assert!(once.out.contains("mastodon.instance.users") && !once.out.contains("limits"), "{}", once.out);
+    let left = run(&["metrics", "--config", file], &[]).out;
+    assert!(left.contains("mastodon.instance.users ") && !left.contains("nodeinfo.users"), "{left}");
+}
