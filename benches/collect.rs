@@ -18,7 +18,7 @@ use fedimeter::clock::Clock;
 use fedimeter::config::Config;
 use fedimeter::document::{Document, Top};
 use fedimeter::export::exposition::Format;
-use fedimeter::server::page::{self, Question};
+use fedimeter::server::page::{self, Query};
 use fedimeter::simulator::{Settings, Simulator};
 use fedimeter::target::Target;
 use opentelemetry_sdk::Resource;
@@ -60,13 +60,13 @@ fn pages(c: &mut Criterion) {
     let fleet = |i: i64| known::mastodon(&format!("m{i:05}.example"), "4.6.4", 100 + i % 977);
     let status = known::status((0..10_000).map(fleet).collect());
     for (name, query) in [("", ""), (", sorted", "sort=users"), (", searched", "q=m0999&sort=software")] {
-        let question = Question::parse(query);
+        let question = Query::parse(query);
         c.bench_function(&format!("page of 10000{name}"), |b| b.iter(|| page::fleet(&status, &question)));
     }
     let reading = status.view.readings().next().unwrap();
     let plan = known::plan(reading.snapshot);
     c.bench_function("page of a target", |b| {
-        b.iter(|| page::target(&status, &page::Question::default(), &reading, &plan));
+        b.iter(|| page::target(&status, &page::Query::default(), &reading, &plan));
     });
 }
 

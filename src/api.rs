@@ -38,7 +38,7 @@ pub use self::pages::Paging;
 /// How long nothing below `/api` is asked after a 429 that names no time.
 const HOLD_WITHOUT_TIME: Duration = Duration::from_secs(60);
 /// No server keeps us away longer, seconds.
-const LONGEST_HOLD: f64 = 3600.0;
+const MAX_HOLD: f64 = 3600.0;
 
 /// What stays as it is in a path segment.
 pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -288,7 +288,7 @@ impl Attempt<'_> {
                 self.pacing.hold.extend(now + failure.retry_after.unwrap_or(HOLD_WITHOUT_TIME));
             }
             if let Some(limit) = exchange.rate_limit.filter(|limit| limit.remaining == Some(0)) {
-                let left = (limit.reset - self.clock.unix()).clamp(0.0, LONGEST_HOLD);
+                let left = (limit.reset - self.clock.unix()).clamp(0.0, MAX_HOLD);
                 self.pacing.hold.extend(now + Duration::from_secs_f64(left));
             }
         }

@@ -19,9 +19,9 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::export::batches::Batches;
 use crate::export::exposition::Format;
-use crate::export::own::{Own, Reader};
 use crate::export::page::Page;
 use crate::export::prometheus::{Pull, PullError};
+use crate::export::self_metrics::{Reader, SelfMetrics};
 use crate::fetch::{Client, ClientError};
 use crate::log_once::LogOnce;
 use crate::refresh::{Refresher, Replaced};
@@ -41,7 +41,7 @@ pub struct Bridge {
     refresher: Refresher,
     pull: Option<Pull>,
     push: Option<Batches>,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<SelfMetrics>>,
     deadline: Duration,
     ending: CancellationToken,
     /// When the bridge last collected by itself, Unix seconds.
@@ -123,7 +123,7 @@ impl Bridge {
 
     /// Reports the bridge itself beside its targets, from now on.
     #[must_use]
-    pub fn with_own(mut self, own: Arc<Own>) -> Bridge {
+    pub fn with_own(mut self, own: Arc<SelfMetrics>) -> Bridge {
         let listener = own.clone();
         self.refresher.listen(move |endpoint, outcome, took| listener.requested(endpoint, outcome, took));
         self.own = Some(own);
@@ -238,7 +238,7 @@ impl Bridge {
     }
 
     /// One collection for the console.
-    pub async fn look(&self) -> Arc<View> {
+    pub async fn collect_for_console(&self) -> Arc<View> {
         let began = Instant::now();
         let view = self.refreshed(self.deadline, ExporterName::Console.name()).await;
         self.collected(ExporterName::Console, &view, began, None);

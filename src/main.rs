@@ -37,7 +37,7 @@ const NOT_BOUND: u8 = 3;
 
 /// How long the last logs and spans may take to be sent. What the bridge's parts take
 /// before that stays below 4.5 s, and everything below 5 s.
-const LAST_TELEMETRY: Duration = Duration::from_millis(400);
+const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// What `--color` says.
 static COLOR: OnceLock<Color> = OnceLock::new();
@@ -176,7 +176,7 @@ async fn serve_with(
         flushed.flush();
     };
     let served = serve::serve(setup, otel, &telemetry, inherited, ended, ready).await;
-    telemetry.end(LAST_TELEMETRY).await;
+    telemetry.end(TELEMETRY_FLUSH_TIMEOUT).await;
     served.map_err(|e| not_served(&e))
 }
 

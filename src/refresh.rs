@@ -48,8 +48,8 @@ type Listen = dyn Fn(Endpoint, Outcome, Duration) + Send + Sync;
 /// cannot be reached never hold up the others.
 #[derive(Debug)]
 struct Lanes {
-    usual: mpsc::UnboundedSender<Job>,
-    suspect: mpsc::UnboundedSender<Job>,
+    normal: mpsc::UnboundedSender<Job>,
+    slow: mpsc::UnboundedSender<Job>,
 }
 
 impl Refresher {
@@ -65,9 +65,9 @@ impl Refresher {
         let most = client.settings().max_requests.max(1);
         let per_host = client.settings().max_requests_per_host.max(1);
         let lanes = Lanes {
-            usual: lane(client.clone(), clock.clone(), listener.clone(), most),
+            normal: lane(client.clone(), clock.clone(), listener.clone(), most),
             // A quarter of all requests at most waits for dead servers.
-            suspect: lane(client.clone(), clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
+            slow: lane(client.clone(), clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
         let (none, outages) = Default::default();
         let refresher = Refresher { targets: Mutex::new(none), client, clock, lanes, listener, outages };
@@ -143,7 +143,7 @@ impl Refresher {
         let mut waiting = Vec::new();
         for polled in &*targets {
             if let Some(job) = Job::claim(polled, started) {
-                let lane = if polled.is_suspect() { &self.lanes.suspect } else { &self.lanes.usual };
+                let lane = if polled.is_slow() { &self.lanes.slow } else { &self.lanes.normal };
                 // The lane ends with the runtime; then nothing is refreshed any
                 // more, and dropping the job frees what it had claimed.
                 let _ = lane.send(job);

@@ -23,8 +23,8 @@ use crate::config::otel::OtelEnv;
 use crate::config::{Address, Config, ConfigErrors};
 use crate::descriptors::{Budget, Wishes};
 use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
-use crate::export::own::{Own, Sides};
 use crate::export::push::{self, Collection};
+use crate::export::self_metrics::{Outputs, SelfMetrics};
 use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
 use crate::reload::{Reloader, Setup, Start};
@@ -39,12 +39,12 @@ pub use supervised::Listening;
 use supervised::{Service, Serving, SwitchedOff, supervise};
 
 /// How long all that was started may take to end.
-const LAST_PARTS: Duration = Duration::from_millis(4500);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(4500);
 /// How long the service manager may take to hear that the bridge ends.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long scrapes under way may still take when the bridge ends; push has a
 /// limit of its own. Together they stay within 5 s.
-const LAST_SCRAPES: Duration = Duration::from_secs(4);
+const SCRAPE_DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The bridge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -132,13 +132,13 @@ pub async fn serve(
         Exporters { pull: !sockets.is_empty(), push: exporter.as_ref().map(Exporter::temporality) };
     let bridge = Bridge::new(&config, &resource, exporters, clock)?;
     let left_out = crate::config::left_out(&config.metrics);
-    let sides = Sides {
+    let sides = Outputs {
         pull: exporters.pull.then_some(config.scope_labels),
         push: exporter.as_ref().map(|exporter| (exporter, otel.histograms)),
         telemetry: telemetry.signals(),
         left_out: Some(&left_out),
     };
-    let own = Own::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
+    let own = SelfMetrics::new(&resource, config.targets.len(), sides).map_err(BridgeError::from)?;
     let clients = Clients::new(config.limits.clone(), {
         let own = own.clone();
         move |limit| own.client_reached(limit)
@@ -202,7 +202,7 @@ pub async fn serve(
     ended(told, &end).await;
     // Whatever a part is stuck in, the process ends in time.
     let all_ended = async { while parts.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(LAST_PARTS, all_ended).await;
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ended).await;
     Ok(())
 }
 
@@ -261,7 +261,7 @@ async fn listen(address: &Address, config: &Config, inherited: &mut Inherited) -
 async fn accept(serving: impl Future<Output = ()>, end: CancellationToken) {
     let late = async {
         end.cancelled().await;
-        tokio::time::sleep(LAST_SCRAPES).await;
+        tokio::time::sleep(SCRAPE_DRAIN_TIMEOUT).await;
     };
     tokio::select! {
         () = serving => {}
@@ -289,7 +289,7 @@ fn tell_manager(service: impl Service, end: CancellationToken) -> Option<AbortOn
 async fn ended(told: Option<AbortOnDropHandle<()>>, end: &CancellationToken) {
     end.cancel();
     if let Some(told) = told {
-        let _ = tokio::time::timeout(LAST_WORDS, told).await;
+        let _ = tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, told).await;
     }
 }
 
@@ -315,7 +315,7 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             () = end.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let view = bridge.look().await;
+        let view = bridge.collect_for_console().await;
         // A reader that stalls holds up a thread of its own, and no end.
         let print = move || writeln!(io::stdout(), "{}", listing::table(&view, listing::Layout::default()));
         let printed = tokio::select! {

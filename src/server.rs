@@ -37,7 +37,7 @@ use crate::snapshot::{Reading, View};
 use body::Pieces;
 use clients::Clients;
 use connection::Connection;
-use page::Question;
+use page::Query;
 
 /// How long before Prometheus gives up an answer is to be there.
 const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
@@ -176,7 +176,7 @@ async fn fleet(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Served { bridge, clients, .. } = served;
-    let question = Question::parse(query.as_deref().unwrap_or_default());
+    let question = Query::parse(query.as_deref().unwrap_or_default());
     rendered(&clients, &connection, question.paused, move || {
         (StatusCode::OK, page::fleet(&bridge.status(), &question))
     })
@@ -190,7 +190,7 @@ async fn moved(uri: Uri, name: Result<Path<String>, PathRejection>) -> Response 
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let up = "../".repeat(uri.path().matches('/').count().saturating_sub(1));
     let mut response = text(StatusCode::PERMANENT_REDIRECT, "the page is at /target?name=NAME\n");
-    if let Ok(place) = HeaderValue::try_from(format!("{up}{}", Question::default().href_of(&name))) {
+    if let Ok(place) = HeaderValue::try_from(format!("{up}{}", Query::default().href_of(&name))) {
         response.headers_mut().insert(LOCATION, place);
     }
     response
@@ -203,7 +203,7 @@ async fn target(
 ) -> Response {
     let Served { bridge, clients, .. } = served;
     let query = query.unwrap_or_default();
-    let question = Question { paused: Question::parse(&query).paused, ..Question::default() };
+    let question = Query { paused: Query::parse(&query).paused, ..Query::default() };
     rendered(&clients, &connection, question.paused, move || {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let name =

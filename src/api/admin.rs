@@ -29,7 +29,7 @@ const IP_BLOCKS: [&str; 3] = ["sign_up_requires_approval", "sign_up_block", "no_
 /// Kinds of storage.
 const STORAGE: [&str; 4] = ["postgresql", "redis", "media", "search"];
 /// Components of the software at most.
-const MOST_COMPONENTS: usize = 16;
+const MAX_COMPONENTS: usize = 16;
 /// Days of sign-ins that languages are counted over.
 const LANGUAGE_DAYS: i64 = 28;
 
@@ -176,8 +176,7 @@ impl Attempt<'_> {
     pub(super) async fn components(&self) -> Answer {
         let read = |doc: &mut Document| {
             let parts = dimension(doc, "software_versions", |f| Some((f.text("key")?, f.text("value")?)));
-            let parts: Vec<(Arc<str>, Arc<str>)> =
-                parts.into_iter().flatten().take(MOST_COMPONENTS).collect();
+            let parts: Vec<(Arc<str>, Arc<str>)> = parts.into_iter().flatten().take(MAX_COMPONENTS).collect();
             Some(Facts::Components(parts.into()))
         };
         self.dimension("software_versions", 1, read).await

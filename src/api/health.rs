@@ -42,14 +42,14 @@ impl Attempt<'_> {
         match url {
             Ok(url) => {
                 if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MOST))).await {
-                    match Said::by(&reply.body) {
-                        Said::Well => {}
-                        Said::Unwell => {
+                    match Claim::by(&reply.body) {
+                        Claim::Well => {}
+                        Claim::Unwell => {
                             let why = "the health page does not say OK";
                             one.fail(Verdict::Failed(ErrorType::Decode), why);
                         }
                         // An application that answers every path, a site in front.
-                        Said::Nothing => {
+                        Claim::Nothing => {
                             let why = "the server has no health page: a web page came";
                             one.fail(Verdict::NotOffered, why);
                         }
@@ -94,7 +94,7 @@ pub(super) fn unreachable() -> Facts {
 
 /// What a page says of the server's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum Claim {
     /// `OK`, or JSON that says it (Mastodon 3.0 to 3.3 on request).
     Well,
     /// Something else.
@@ -103,11 +103,11 @@ enum Said {
     Nothing,
 }
 
-impl Said {
-    fn by(body: &[u8]) -> Said {
+impl Claim {
+    fn by(body: &[u8]) -> Claim {
         let text = body.trim_ascii();
         if text.first() == Some(&b'<') {
-            return Said::Nothing;
+            return Claim::Nothing;
         }
         let is_ok = |text: &str| text.eq_ignore_ascii_case("ok");
         let well = text.eq_ignore_ascii_case(b"ok")
@@ -115,7 +115,7 @@ impl Said {
                 let status = page.get("status").or_else(|| page.get("healthy")).unwrap_or(page);
                 status.boolean() == Some(true) || status.text().is_some_and(|text| is_ok(&text))
             });
-        if well { Said::Well } else { Said::Unwell }
+        if well { Claim::Well } else { Claim::Unwell }
     }
 }
 
@@ -126,18 +126,18 @@ mod tests {
     #[test]
     fn health_is_what_a_health_page_says() {
         for (body, said) in [
-            ("OK", Said::Well),
-            ("ok\n", Said::Well),
-            (r#"{"status":"OK"}"#, Said::Well),
-            (r#"{"healthy":true,"message":"success"}"#, Said::Well),
-            ("\"OK\"", Said::Well),
-            ("<html>OK</html>", Said::Nothing),
-            ("\n<!DOCTYPE html>", Said::Nothing),
-            (r#"{"status":"failed"}"#, Said::Unwell),
-            ("", Said::Unwell),
-            ("[]", Said::Unwell),
+            ("OK", Claim::Well),
+            ("ok\n", Claim::Well),
+            (r#"{"status":"OK"}"#, Claim::Well),
+            (r#"{"healthy":true,"message":"success"}"#, Claim::Well),
+            ("\"OK\"", Claim::Well),
+            ("<html>OK</html>", Claim::Nothing),
+            ("\n<!DOCTYPE html>", Claim::Nothing),
+            (r#"{"status":"failed"}"#, Claim::Unwell),
+            ("", Claim::Unwell),
+            ("[]", Claim::Unwell),
         ] {
-            assert_eq!(Said::by(body.as_bytes()), said, "{body}");
+            assert_eq!(Claim::by(body.as_bytes()), said, "{body}");
         }
     }
 }

@@ -9,9 +9,9 @@ use super::{Answer, Ask, Attempt};
 use crate::document::{Document, Fields, Top};
 
 /// Decoded bytes of a list that is counted while it streams in.
-const MOST_STREAMED: usize = 32 << 20;
+const MAX_STREAMED: usize = 32 << 20;
 /// Decoded bytes of a list that is looked into.
-const MOST_READ: usize = 8 << 20;
+const MAX_READ: usize = 8 << 20;
 
 /// Severities of a domain block that are shown to the public.
 const SHOWN: [&str; 2] = ["silence", "suspend"];
@@ -20,7 +20,7 @@ impl Attempt<'_> {
     /// The length of the list at `path`.
     pub(super) async fn length(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
         let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url(path)).known_as(self.etag.as_deref()).take(Take::Length(MOST_STREAMED));
+        let ask = Ask::get(self.url(path)).known_as(self.etag.as_deref()).take(Take::Length(MAX_STREAMED));
         if let Some(reply) = self.ask(&mut answer, ask).await {
             answer.facts = reply.length.map(|length| facts(Count(length).into()));
         }
@@ -31,7 +31,7 @@ impl Attempt<'_> {
     pub(super) async fn domain_blocks(&self) -> Answer {
         let mut answer = Answer::new(self);
         let url = self.url("/api/v1/instance/domain_blocks");
-        let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MOST_READ));
+        let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MAX_READ));
         if let Some(reply) = self.ask(&mut answer, ask).await {
             let read =
                 |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN, OTHER)?.into()));

@@ -15,7 +15,7 @@ use super::{Answer, Ask, Attempt, Verdict};
 use crate::document::{Document, Top};
 
 /// Pages of one list at most.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 /// Mastodon lets a client turn 300 pages in 15 minutes; a tenth is for us.
 const BUDGET: usize = 30;
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -66,8 +66,8 @@ impl Attempt<'_> {
         let mut seen: Vec<Url> = Vec::new();
         let mut before = Vec::new();
         for page in 0.. {
-            if page == MOST_PAGES {
-                let why = format!("it has more than {MOST_PAGES} pages");
+            if page == MAX_PAGES {
+                let why = format!("it has more than {MAX_PAGES} pages");
                 answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
                 return false;
             }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub use reader::Warning;
 pub use table::{VARIABLES, Variable, markdown};
 
-pub use crate::export::own::HistogramAggregation;
+pub use crate::export::self_metrics::HistogramAggregation;
 
 use crate::export::otlp::{OtlpSettings, Signal};
 use crate::export::push::PushSettings;

@@ -22,13 +22,13 @@ pub fn closest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
 /// The one of `names` that differs from `word` by a slip or two.
 #[must_use]
 pub fn misspelt<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    const MOST_SLIPS: usize = 2;
+    const MAX_SLIPS: usize = 2;
     let word: Vec<char> = word.chars().collect();
     if word.len() > 64 {
         return None;
     }
     let (distance, name) = names.iter().map(|name| (distance(&word, name), *name)).min()?;
-    (1..=MOST_SLIPS).contains(&distance).then_some(name)
+    (1..=MAX_SLIPS).contains(&distance).then_some(name)
 }
 
 /// `a`, `b`, `c`.

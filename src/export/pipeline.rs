@@ -183,7 +183,7 @@ impl<R, E> Pool<R, E> {
     ///
     /// When a further pipeline cannot be made.
     pub fn read<T>(&self, slice: Arc<View>, read: impl FnOnce(&R) -> T) -> Result<T, E> {
-        let taken = Taken { pool: self, pipeline: self.take()? };
+        let taken = Lease { pool: self, pipeline: self.take()? };
         Ok(taken.pipeline.read(slice, read))
     }
 
@@ -217,12 +217,12 @@ impl<R: fmt::Debug, E> fmt::Debug for Pool<R, E> {
 }
 
 /// A pipeline in use; it goes back to the pool whatever happens.
-struct Taken<'a, R, E> {
+struct Lease<'a, R, E> {
     pool: &'a Pool<R, E>,
     pipeline: Arc<Pipeline<R>>,
 }
 
-impl<R, E> Drop for Taken<'_, R, E> {
+impl<R, E> Drop for Lease<'_, R, E> {
     fn drop(&mut self) {
         let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.idle.push(self.pipeline.clone());

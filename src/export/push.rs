@@ -4,7 +4,7 @@
 //! before its first export, dies for good with a panicking callback, has no limit
 //! on the time of a collection, and ignores its shutdown timeout.
 
-mod streak;
+mod failure_log;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::otlp::{Exporter, Failure, Limit, OtlpSettings, REJECTED, Report, Round, Until};
-use streak::{Line, NotCollected, Streak};
+use failure_log::{FailureLog, Line, NotCollected};
 
 /// How long a round that is under way may still take when a shutdown begins.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long the last round may take.
-const LAST_ROUND: Duration = Duration::from_millis(2300);
+const LAST_ROUND_TIMEOUT: Duration = Duration::from_millis(2300);
 /// How long the backlog may take to end. All together stay under the 5 s within
 /// which a shutdown ends, with room for what comes after.
-const LAST_LOOK: Duration = Duration::from_millis(200);
+const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Where points come from.
 pub trait Collection: Send + Sync + 'static {
@@ -67,7 +67,7 @@ pub async fn run(
     settings: PushSettings,
     shutdown: CancellationToken,
 ) {
-    let mut push = Push { source: Arc::new(source), exporter, streak: Streak::default(), ending: false };
+    let mut push = Push { source: Arc::new(source), exporter, streak: FailureLog::default(), ending: false };
     let otlp = push.exporter.settings();
     let through =
         push.exporter.proxy().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
@@ -93,7 +93,7 @@ pub async fn run(
             () = &mut round => {}
             () = shutdown.cancelled() => {
                 // What it does not finish now counts as cancelled.
-                let _ = timeout(LAST_WORDS, round).await;
+                let _ = timeout(SHUTDOWN_FLUSH_TIMEOUT, round).await;
                 break;
             }
         }
@@ -102,14 +102,16 @@ pub async fn run(
     }
     push.ending = true;
     push.streak.ends();
-    let _ = timeout(LAST_ROUND, push.round(LAST_ROUND.min(settings.timeout), LAST_ROUND)).await;
-    let _ = timeout(LAST_LOOK, push.exporter.end()).await;
+    let _ =
+        timeout(LAST_ROUND_TIMEOUT, push.round(LAST_ROUND_TIMEOUT.min(settings.timeout), LAST_ROUND_TIMEOUT))
+            .await;
+    let _ = timeout(LAST_LOOK_TIMEOUT, push.exporter.end()).await;
 }
 
 struct Push<S> {
     source: Arc<S>,
     exporter: Exporter,
-    streak: Streak,
+    streak: FailureLog,
     /// This is the last round.
     ending: bool,
 }

@@ -38,7 +38,7 @@ const EXPORTED: &str = "fedimeter";
 const CARRIES: &str = "fedimeter::export::otlp";
 
 /// How long the backlogs may take to end, after all else.
-const LAST_LOOK: Duration = Duration::from_millis(80);
+const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(80);
 
 /// Something that `tracing` tells of events and spans.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -170,7 +170,7 @@ impl Telemetry {
             );
         }
         let ends = futures_util::future::join_all(self.signals.iter().map(|signal| signal.carrier.end()));
-        let _ = tokio::time::timeout(LAST_LOOK, ends).await;
+        let _ = tokio::time::timeout(LAST_LOOK_TIMEOUT, ends).await;
     }
 
     /// Does something that blocks with each provider, on threads for that.

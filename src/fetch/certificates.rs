@@ -53,7 +53,7 @@ impl Certificates {
     pub fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let inner = verifier(crate::tls::roots())?;
-        let verifier = Noting { inner, ends: self.ends.clone(), trusted: self.trusted.clone() };
+        let verifier = RecordingVerifier { inner, ends: self.ends.clone(), trusted: self.trusted.clone() };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -74,13 +74,13 @@ fn verifier(roots: Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Erro
 /// The usual verification, with a note of when the chain ends; of one that is
 /// refused, too: an expired certificate is the one that people want to see.
 #[derive(Debug)]
-struct Noting {
+struct RecordingVerifier {
     inner: Arc<WebPkiServerVerifier>,
     ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
     trusted: Arc<Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>>,
 }
 
-impl ServerCertVerifier for Noting {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

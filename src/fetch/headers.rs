@@ -13,9 +13,9 @@ use crate::snapshot::{RateLimit, ServedFrom};
 use super::cached::served_from;
 
 /// No lifetime from headers is longer.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(6 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 /// No server keeps us away longer.
-const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+const MAX_RETRY: Duration = Duration::from_secs(3600);
 
 /// The head of an answer.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ impl<'a> Head<'a> {
         // A private cache, and no guessing from Last-Modified.
         let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
         let policy = CachePolicy::new_options(&request, &response, now, options);
-        if policy.is_storable() { policy.time_to_live(now).min(LONGEST_LIFETIME) } else { Duration::ZERO }
+        if policy.is_storable() { policy.time_to_live(now).min(MAX_LIFETIME) } else { Duration::ZERO }
     }
 
     /// `X-RateLimit-*`, unless the answer came out of a cache: then they belong to
@@ -96,7 +96,7 @@ impl<'a> Head<'a> {
             None if self.status != StatusCode::TOO_MANY_REQUESTS => return None,
             None => self.rate_limit(unix)?.reset - unix,
         };
-        (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_RETRY.as_secs_f64())))
+        (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_RETRY.as_secs_f64())))
     }
 }
 

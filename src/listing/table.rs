@@ -56,7 +56,7 @@ pub fn table(view: &View, layout: Layout) -> String {
 }
 
 /// What is said of one point: a number, an instant, or labels whose value says nothing.
-enum Said {
+enum Shown {
     Number { value: String, unit: &'static str },
     Instant(String),
     Info,
@@ -65,7 +65,7 @@ enum Said {
 struct Line {
     name: &'static str,
     labels: Vec<(&'static str, String)>,
-    said: Said,
+    said: Shown,
 }
 
 fn lines(r: &Reading<'_>) -> Vec<Line> {
@@ -74,9 +74,9 @@ fn lines(r: &Reading<'_>) -> Vec<Line> {
         row.points(r, &mut |value, labels| {
             let instant = if row.name.ends_with(".timestamp") { instant(value) } else { None };
             let said = match instant {
-                _ if row.name.rsplit('.').next() == Some("info") => Said::Info,
-                Some(at) => Said::Instant(at),
-                None => Said::Number { value: number(value), unit: row.unit.trim_matches(['{', '}']) },
+                _ if row.name.rsplit('.').next() == Some("info") => Shown::Info,
+                Some(at) => Shown::Instant(at),
+                None => Shown::Number { value: number(value), unit: row.unit.trim_matches(['{', '}']) },
             };
             let labels = labels.iter().map(|(key, value)| (*key, one_line(&label(value)))).collect();
             lines.push(Line { name: row.name, labels, said });
@@ -112,12 +112,12 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
     let (mut names, mut values, mut units, mut instants) = (0, 0, 0, 0);
     for line in &lines {
         match &line.said {
-            Said::Number { value, unit } => {
+            Shown::Number { value, unit } => {
                 values = values.max(columns(value));
                 units = units.max(columns(unit));
             }
-            Said::Instant(at) => instants = instants.max(columns(at)),
-            Said::Info => continue,
+            Shown::Instant(at) => instants = instants.max(columns(at)),
+            Shown::Info => continue,
         }
         names = names.max(columns(&line.named(|key| key)));
     }
@@ -125,18 +125,18 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
     let names = names.min(layout.left(4 + (values + 2 + units).max(instants)));
     for line in lines {
         match &line.said {
-            Said::Number { value, unit } => {
+            Shown::Number { value, unit } => {
                 let name = pad(&line.fitted(names), names);
                 let value = layout.paint("36", &format!("{value:>values$}"));
                 let unit =
                     if unit.is_empty() { String::new() } else { format!("  {}", layout.paint("2", unit)) };
                 let _ = writeln!(out, "  {name}  {value}{unit}");
             }
-            Said::Instant(at) => {
+            Shown::Instant(at) => {
                 let name = pad(&line.fitted(names), names);
                 let _ = writeln!(out, "  {name}  {}", layout.paint("36", at));
             }
-            Said::Info => {
+            Shown::Info => {
                 let _ = writeln!(out, "  {}", line.name);
                 let keys = line.labels.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
                 for (key, value) in &line.labels {

@@ -17,18 +17,18 @@ use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{Slot, Snapshot};
 
 /// No more oddities of one endpoint are told than these.
-const MOST_PROBLEMS: usize = 16;
+const MAX_PROBLEMS: usize = 16;
 /// Servers that have a line of their own when they go down or come back, in
 /// [`WINDOW`]; the others are counted.
-const MOST_LINES: usize = 10;
+const MAX_LINES: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// What the log was told of one server.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct TargetLog {
     /// Since when the log has it down, and for which reasons.
-    down: Option<(Moment, Said)>,
-    endpoints: BTreeMap<Endpoint, Said>,
+    down: Option<(Moment, EndpointLog)>,
+    endpoints: BTreeMap<Endpoint, EndpointLog>,
     /// Attempts that have ended, of which nothing was told yet: whether the server
     /// is there shows when the others have, too.
     ended: Vec<Ended>,
@@ -49,7 +49,7 @@ struct Ended {
 
 /// What was said since the endpoint, or the server, was last read.
 #[derive(Debug, Default)]
-struct Said {
+struct EndpointLog {
     outcomes: Vec<Outcome>,
     problems: Vec<Box<str>>,
 }
@@ -62,7 +62,7 @@ enum News {
     Recovered,
 }
 
-impl Told {
+impl TargetLog {
     /// Notes an attempt that has just ended, and what of its answer was odd.
     pub fn note(&mut self, slot: &Slot, problems: Vec<String>) {
         self.ended.push(Ended {
@@ -82,7 +82,7 @@ impl Told {
         let up = snapshot.up();
         if up == Some(false) {
             let is_new = self.down.is_none();
-            let (_, said) = self.down.get_or_insert_with(|| (now, Said::default()));
+            let (_, said) = self.down.get_or_insert_with(|| (now, EndpointLog::default()));
             // The line of the server stands for those of its endpoints.
             let failed = ended.iter().filter(|end| end.endpoint.shows_up() && end.has_failed());
             if let Some(end) = failed.min_by_key(|end| (end.is_untried(), end.endpoint))
@@ -121,7 +121,7 @@ impl Ended {
     }
 }
 
-impl Said {
+impl EndpointLog {
     fn tell(&mut self, server: &str, end: &Ended) {
         let (endpoint, status, elapsed, reason) = (end.endpoint.name(), end.status, end.elapsed, &end.reason);
         let outcome = end.outcome.map_or("none", Outcome::name);
@@ -146,7 +146,7 @@ impl Said {
             None => {}
         }
         for problem in &end.problems {
-            if self.problems.len() < MOST_PROBLEMS && !self.problems.iter().any(|p| **p == **problem) {
+            if self.problems.len() < MAX_PROBLEMS && !self.problems.iter().any(|p| **p == **problem) {
                 tracing::warn!(server, endpoint, "{server}: {endpoint}: {problem}: no value from it");
                 self.problems.push(problem.as_str().into());
             }
@@ -215,7 +215,7 @@ impl Outages {
             (recent.window, recent.lines) = (now, 0);
         }
         recent.lines += 1;
-        let has_line = recent.lines <= MOST_LINES;
+        let has_line = recent.lines <= MAX_LINES;
         if !has_line {
             count(&mut recent);
         }

@@ -16,7 +16,7 @@ use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{ServedFrom, Slot, Snapshot};
 use crate::target::Target;
 
-use super::log::{Outages, Told};
+use super::log::{Outages, TargetLog};
 use super::schedule::{Attempted, Candidate, Choice, Ended, Timing};
 
 use enter::is_read;
@@ -41,12 +41,12 @@ struct State {
     /// Jobs that are not done with the target.
     jobs: usize,
     /// The last run met a wall: no connection, or no answer in time.
-    suspect: bool,
+    slow: bool,
     /// When the token was last replaced.
     token_replaced: Option<Moment>,
     /// How often the NodeInfo document was looked for since it was last read.
     searches: u32,
-    told: Told,
+    told: TargetLog,
     /// Since when no document shows the server up: none was read, or only out of a
     /// cache that is stale.
     unseen_since: Option<Moment>,
@@ -99,12 +99,12 @@ impl Polled {
         self.lock().jobs > 0
     }
 
-    pub fn is_suspect(&self) -> bool {
-        self.lock().suspect
+    pub fn is_slow(&self) -> bool {
+        self.lock().slow
     }
 
-    pub fn set_suspect(&self, suspect: bool) {
-        self.lock().suspect = suspect;
+    pub fn set_slow(&self, slow: bool) {
+        self.lock().slow = slow;
     }
 
     /// Brings forward what needs the token, and what was not allowed without it.
@@ -270,10 +270,10 @@ impl State {
             work: slots.iter().map(|_| Work::default()).collect(),
             snapshot: Arc::new(Snapshot { since: now, slots, ..Snapshot::default() }),
             jobs: 0,
-            suspect: false,
+            slow: false,
             token_replaced: None,
             searches: 0,
-            told: Told::default(),
+            told: TargetLog::default(),
             unseen_since: None,
         }
     }

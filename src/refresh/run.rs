@@ -39,7 +39,7 @@ struct Run<'a> {
     clock: &'a Clock,
     listener: &'a Listener,
     /// Why the server cannot be reached at all, once that is known.
-    wall: Mutex<Option<(ErrorType, String)>>,
+    unreachable: Mutex<Option<(ErrorType, String)>>,
     /// What is missing, and since when, until it is known whether the server is
     /// there.
     missing: Mutex<Vec<(usize, Answer, Moment)>>,
@@ -50,7 +50,7 @@ struct Run<'a> {
     /// what waits for it.
     crowded: Mutex<Vec<(usize, Option<Answer>)>>,
     /// A document that shows the server up was not there.
-    lost: AtomicBool,
+    document_missing: AtomicBool,
     /// The server could not be reached, or did not answer in time.
     hanging: AtomicBool,
 }
@@ -86,19 +86,19 @@ impl Job {
             client,
             clock,
             listener,
-            wall: Mutex::new(unresolved.map(|failure| (failure.error, failure.reason))),
+            unreachable: Mutex::new(unresolved.map(|failure| (failure.error, failure.reason))),
             missing: Mutex::default(),
             under_way: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             crowded: Mutex::default(),
-            lost: AtomicBool::new(false),
+            document_missing: AtomicBool::new(false),
             hanging: AtomicBool::new(is_lost),
         };
         let claimed = lock(&self.claimed).clone();
         let [robots, documents, mut credentials, mut rest] = run.by_rank(claimed);
         run.each(robots).await;
         run.documents(documents).await;
-        if run.lost.load(Relaxed) {
+        if run.document_missing.load(Relaxed) {
             let more = run.claimed(self.polled.claim_to_confirm_down(clock.now()));
             run.documents(more).await;
         }
@@ -113,7 +113,7 @@ impl Job {
         run.each(rest).await;
         run.settle_missing().await;
         self.polled.note_whether_seen(clock.now());
-        self.polled.set_suspect(run.hanging.load(Relaxed));
+        self.polled.set_slow(run.hanging.load(Relaxed));
     }
 }
 
@@ -249,8 +249,8 @@ impl Run<'_> {
             now: self.clock.now(),
             unix: self.clock.unix(),
         };
-        let wall = lock(&self.wall).clone();
-        match (wall, known.undiscovered) {
+        let unreachable = lock(&self.unreachable).clone();
+        match (unreachable, known.undiscovered) {
             // Every other endpoint would meet the same wall, and wait for it.
             (Some((error, why)), _) => (attempt.fail(error, &why), false),
             (None, Some((error, why))) if endpoint == Endpoint::Nodeinfo => {
@@ -284,10 +284,10 @@ impl Run<'_> {
         let endpoint = self.job.polled.endpoint(index);
         if let (true, Verdict::Failed(error)) = (answer.unreachable, answer.verdict) {
             let why = answer.reason.clone().unwrap_or_default();
-            lock(&self.wall).get_or_insert((error, why));
+            lock(&self.unreachable).get_or_insert((error, why));
         }
         if matches!(answer.verdict, Verdict::Missing(_) | Verdict::Failed(_)) && endpoint.shows_up() {
-            self.lost.store(true, Relaxed);
+            self.document_missing.store(true, Relaxed);
         }
         let is_local = answer.verdict == Verdict::Failed(ErrorType::Local);
         if (answer.unreachable && !is_local) || answer.verdict == Verdict::Failed(ErrorType::Timeout) {

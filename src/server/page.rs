@@ -6,7 +6,7 @@ mod exporters;
 mod figures;
 mod fleet;
 mod marks;
-mod question;
+mod query;
 mod spark;
 mod target;
 mod words;
@@ -23,11 +23,11 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::bridge::Status;
 use crate::config::suggest::closest;
-use crate::export::own::BUILD;
+use crate::export::self_metrics::BUILD;
 use crate::refresh::Plan;
 use crate::snapshot::Reading;
 
-pub use question::{Question, Sort, State};
+pub use query::{Query, Sort, State};
 
 use words::{Now, said, span};
 
@@ -45,11 +45,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 const REFRESH: Duration = Duration::from_secs(15);
 
 /// Most characters of a target's name on a page.
-const LONGEST_NAME: usize = 120;
+const MAX_NAME: usize = 120;
 
 /// The page of all targets, as far as `question` asks for them.
 #[must_use]
-pub fn fleet(status: &Status, question: &Question) -> String {
+pub fn fleet(status: &Status, question: &Query) -> String {
     let now = Now::of(status);
     let frame = Frame {
         title: "fedimeter",
@@ -61,9 +61,9 @@ pub fn fleet(status: &Status, question: &Question) -> String {
 
 /// The page of one target, and when its endpoints are due.
 #[must_use]
-pub fn target(status: &Status, question: &Question, reading: &Reading<'_>, plan: &Plan) -> String {
+pub fn target(status: &Status, question: &Query, reading: &Reading<'_>, plan: &Plan) -> String {
     let now = Now::of(status);
-    let title = format!("{} · fedimeter", said(&reading.target.name, LONGEST_NAME));
+    let title = format!("{} · fedimeter", said(&reading.target.name, MAX_NAME));
     let turned = question.paused(!question.paused).href_of(&reading.target.name);
     let frame = Frame { title: &title, paused: question.paused, turned };
     shell(&frame, status, &target::body(status, question, reading, plan, now))
@@ -71,17 +71,17 @@ pub fn target(status: &Status, question: &Question, reading: &Reading<'_>, plan:
 
 /// The page in place of a target that is not there.
 #[must_use]
-pub fn no_target(status: &Status, question: &Question, name: &str) -> String {
+pub fn no_target(status: &Status, question: &Query, name: &str) -> String {
     // So many names are compared in a moment; in a larger fleet the search helps.
-    const MOST_COMPARED: usize = 1000;
-    let names: Vec<&str> = status.view.targets.iter().take(MOST_COMPARED).map(|(t, _)| &*t.name).collect();
+    const MAX_COMPARED: usize = 1000;
+    let names: Vec<&str> = status.view.targets.iter().take(MAX_COMPARED).map(|(t, _)| &*t.name).collect();
     let meant = closest(&name.to_lowercase(), &names);
-    let search = Question { search: said(name, 80), ..question.clone() };
+    let search = Query { search: said(name, 80), ..question.clone() };
     let body = html! {
         h1 { "No such target" }
-        p { "The bridge has no target of the name " strong { (words::apart(name, LONGEST_NAME)) } "." }
+        p { "The bridge has no target of the name " strong { (words::apart(name, MAX_NAME)) } "." }
         @if let Some(meant) = meant {
-            p { "Did you mean " a href=(question.href_of(meant)) { (words::apart(meant, LONGEST_NAME)) } "?" }
+            p { "Did you mean " a href=(question.href_of(meant)) { (words::apart(meant, MAX_NAME)) } "?" }
         }
         p {
             "Targets have the name that they have in the configuration, such as " code { "mastodon.social" }
@@ -90,7 +90,7 @@ pub fn no_target(status: &Status, question: &Question, name: &str) -> String {
             a href=(question.href_from_target()) { "all targets" } "."
         }
     };
-    let turned = question.paused(!question.paused).href_of(&said(name, LONGEST_NAME));
+    let turned = question.paused(!question.paused).href_of(&said(name, MAX_NAME));
     shell(&Frame { title: "No such target · fedimeter", paused: question.paused, turned }, status, &body)
 }
 

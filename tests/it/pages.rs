@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use fedimeter::bridge::{History, Status};
 use fedimeter::endpoint::Endpoint;
-use fedimeter::export::own::BUILD;
+use fedimeter::export::self_metrics::BUILD;
 use fedimeter::outcome::ErrorType;
-use fedimeter::server::page::{self, Question};
+use fedimeter::server::page::{self, Query};
 use fedimeter::snapshot::{Configured, Facts, InstanceV1, Nodeinfo, ReloadFacts, SourceFacts, View};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,12 +19,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::support::known::{Known, failed, fleet, mastodon, ok, plan, status, target};
 
 fn of_fleet(status: &Status, query: &str) -> String {
-    page::fleet(status, &Question::parse(query))
+    page::fleet(status, &Query::parse(query))
 }
 
 fn of_target(status: &Status, name: &str) -> String {
     let reading = status.view.readings().find(|r| &*r.target.name == name).unwrap();
-    page::target(status, &Question::default(), &reading, &plan(reading.snapshot))
+    page::target(status, &Query::default(), &reading, &plan(reading.snapshot))
 }
 
 /// The targets of a page, in its order.
@@ -54,7 +54,7 @@ fn pages_are_what_the_golden_files_say() {
     let status = status(fleet());
     golden("page-fleet.html", &of_fleet(&status, ""));
     golden("page-target.html", &of_target(&status, "mastodon.example"));
-    golden("page-no-target.html", &page::no_target(&status, &Question::default(), "mastodn.example"));
+    golden("page-no-target.html", &page::no_target(&status, &Query::default(), "mastodn.example"));
 }
 
 /// Lines of the last hours, for as many targets as the setting allows.
@@ -92,7 +92,7 @@ fn the_last_hours_are_lines() {
 fn every_metric_has_a_number_or_a_reason() {
     let status = status(fleet());
     for reading in status.view.readings() {
-        let html = page::target(&status, &Question::default(), &reading, &plan(reading.snapshot));
+        let html = page::target(&status, &Query::default(), &reading, &plan(reading.snapshot));
         for row in fedimeter::metrics::rows().filter(|row| !row.is_own()) {
             let name = format!(">{}</code>", row.name);
             assert!(html.contains(&name), "{}: {}", reading.target.name, row.name);
@@ -223,7 +223,7 @@ fn what_servers_say_does_nothing_and_has_an_end() {
     for (page, html) in [
         ("fleet", of_fleet(&status, "")),
         ("target", of_target(&status, "hostile.example")),
-        ("none", page::no_target(&status, &Question::default(), &HOSTILE.repeat(1000))),
+        ("none", page::no_target(&status, &Query::default(), &HOSTILE.repeat(1000))),
         ("search", of_fleet(&status, &format!("q={escaped}&state={escaped}&sort={escaped}"))),
     ] {
         assert!(html.contains("&lt;script&gt;"), "{page}");
@@ -245,7 +245,7 @@ fn every_element_is_closed() {
     for html in [
         of_fleet(&status, ""),
         of_target(&status, "hostile.example"),
-        page::no_target(&status, &Question::default(), "x"),
+        page::no_target(&status, &Query::default(), "x"),
     ] {
         let mut open: Vec<&str> = Vec::new();
         for tag in html.split('<').skip(1) {
@@ -271,10 +271,10 @@ fn every_element_is_closed() {
 #[test]
 fn a_name_that_is_nearly_right_is_recognized() {
     let status = status(fleet());
-    let html = page::no_target(&status, &Question::default(), "mastodom.example");
+    let html = page::no_target(&status, &Query::default(), "mastodom.example");
     assert!(html.contains("Did you mean <a href=\"target?name=mastodon.example\">"), "{html}");
     assert!(html.contains("href=\"./?q=mastodom.example\""), "{html}");
-    assert!(!page::no_target(&status, &Question::default(), "elsewhere.net").contains("Did you mean"));
+    assert!(!page::no_target(&status, &Query::default(), "elsewhere.net").contains("Did you mean"));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_page_that_stays_as_it_is_leads_to_others_that_do() {
     assert!(html.contains("<a href=\"?state=up\">Load it anew</a>"), "{html}");
     assert!(of_fleet(&status, "").contains("<a href=\"?refresh=off\">Pause</a>"));
     // Beside a target's page, a question alone would be one of that page.
-    let paused = Question::default().paused(true);
+    let paused = Query::default().paused(true);
     let html = page::no_target(&status, &paused, "a.example");
     assert!(html.contains("<a href=\"./?refresh=off\">all targets</a>"), "{html}");
 }

@@ -10,7 +10,7 @@ use crate::snapshot::{MEASURES, Measures, OTHER, Reports, Tally};
 use super::{CATEGORIES, languages};
 
 /// Languages that are told apart: the ten that most users have.
-const MOST_LANGUAGES: usize = 10;
+const MAX_LANGUAGES: usize = 10;
 
 /// Adds a page of reports, those left out on which action was taken; how many
 /// items it has. Nothing where it holds what is no report.
@@ -112,7 +112,7 @@ pub fn read_languages(doc: &mut Document) -> Tally {
         }
     }
     all.0.sort_by_key(|(_, users)| std::cmp::Reverse(*users));
-    all.0.truncate(MOST_LANGUAGES);
+    all.0.truncate(MAX_LANGUAGES);
     all
 }
 

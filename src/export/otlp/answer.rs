@@ -6,26 +6,26 @@ use serde::Deserialize;
 
 /// What a receiver says that has taken a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Acceptance {
     /// How many of its points were refused.
     pub rejected: u64,
     /// Why, or a warning.
     pub words: String,
 }
 
-impl Taken {
+impl Acceptance {
     /// From a success that nobody can read. By the specification its status
     /// alone says that the points were taken; how many, nobody knows.
-    pub fn unreadable() -> Taken {
+    pub fn unreadable() -> Acceptance {
         let words = "its answer cannot be decoded, so points that it refused would not be noticed";
-        Taken { rejected: 0, words: words.to_owned() }
+        Acceptance { rejected: 0, words: words.to_owned() }
     }
 }
 
-impl From<ExportMetricsServiceResponse> for Taken {
-    fn from(message: ExportMetricsServiceResponse) -> Taken {
+impl From<ExportMetricsServiceResponse> for Acceptance {
+    fn from(message: ExportMetricsServiceResponse) -> Acceptance {
         let partial = message.partial_success.unwrap_or_default();
-        Taken {
+        Acceptance {
             rejected: u64::try_from(partial.rejected_data_points).unwrap_or_default(),
             words: partial.error_message,
         }
@@ -49,17 +49,17 @@ impl Answer<'_> {
     ///
     /// Many answer with an empty body and no type at all, some forget the type of a
     /// good body, and gateways answer `OK`. A web page is another server's.
-    pub fn taken(&self) -> Option<Taken> {
+    pub fn taken(&self) -> Option<Acceptance> {
         if self.is_web_page() {
             None
         } else if self.body.is_empty() {
-            Some(Taken::default())
+            Some(Acceptance::default())
         } else if self.is("application/json") {
-            Some(self.json().unwrap_or_else(Taken::unreadable))
+            Some(self.json().unwrap_or_else(Acceptance::unreadable))
         } else if self.is("application/x-protobuf") {
-            Some(self.protobuf().unwrap_or_else(Taken::unreadable))
+            Some(self.protobuf().unwrap_or_else(Acceptance::unreadable))
         } else {
-            Some(self.json().or_else(|| self.protobuf()).unwrap_or_else(Taken::unreadable))
+            Some(self.json().or_else(|| self.protobuf()).unwrap_or_else(Acceptance::unreadable))
         }
     }
 
@@ -71,13 +71,13 @@ impl Answer<'_> {
     }
 
     /// The responses of all signals differ in the names of their fields alone.
-    fn protobuf(&self) -> Option<Taken> {
-        ExportMetricsServiceResponse::decode(self.body).ok().map(Taken::from)
+    fn protobuf(&self) -> Option<Acceptance> {
+        ExportMetricsServiceResponse::decode(self.body).ok().map(Acceptance::from)
     }
 
     /// `opentelemetry-proto` writes and wants 64-bit numbers of this message as
     /// numbers; OTLP has them as strings, and numbers are to be understood too.
-    fn json(&self) -> Option<Taken> {
+    fn json(&self) -> Option<Acceptance> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Response {
@@ -105,7 +105,7 @@ impl Answer<'_> {
             Some(Int64::Number(number)) => number,
             Some(Int64::Text(digits)) => digits.parse().ok()?,
         };
-        Some(Taken {
+        Some(Acceptance {
             rejected: u64::try_from(rejected).unwrap_or_default(),
             words: partial.error_message.unwrap_or_default(),
         })
@@ -135,8 +135,8 @@ impl Answer<'_> {
 mod tests {
     use super::*;
 
-    fn taken(rejected: u64, words: &str) -> Taken {
-        Taken { rejected, words: words.to_owned() }
+    fn taken(rejected: u64, words: &str) -> Acceptance {
+        Acceptance { rejected, words: words.to_owned() }
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         }
         .encode_to_vec();
         let (json, binary) = ("application/json", "application/x-protobuf");
-        let cases: &[(&str, &[u8], Option<Taken>)] = &[
+        let cases: &[(&str, &[u8], Option<Acceptance>)] = &[
             (
                 json,
                 br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"old"}}"#,
@@ -175,21 +175,21 @@ mod tests {
             (json, b"{}", Some(taken(0, ""))),
             (json, b"", Some(taken(0, ""))),
             ("application/json; charset=utf-8", b"{}", Some(taken(0, ""))),
-            (json, br#"{"partialSuccess":{"rejectedDataPoints":"x"}}"#, Some(Taken::unreadable())),
-            (json, br#"{"partialSucc"#, Some(Taken::unreadable())),
-            (json, br#""OK""#, Some(Taken::unreadable())),
-            (json, b"[null]", Some(Taken::unreadable())),
+            (json, br#"{"partialSuccess":{"rejectedDataPoints":"x"}}"#, Some(Acceptance::unreadable())),
+            (json, br#"{"partialSucc"#, Some(Acceptance::unreadable())),
+            (json, br#""OK""#, Some(Acceptance::unreadable())),
+            (json, b"[null]", Some(Acceptance::unreadable())),
             (binary, &protobuf, Some(taken(3, "old"))),
             (binary, b"", Some(taken(0, ""))),
-            (binary, b"\xff\xff", Some(Taken::unreadable())),
+            (binary, b"\xff\xff", Some(Acceptance::unreadable())),
             // Without a type, or with the one that a server guessed.
             ("", b"", Some(taken(0, ""))),
             ("", &protobuf, Some(taken(3, "old"))),
             ("application/octet-stream", &protobuf, Some(taken(3, "old"))),
             ("text/plain; charset=utf-8", b"{}", Some(taken(0, ""))),
             ("text/plain", b"", Some(taken(0, ""))),
-            ("text/plain", b"OK", Some(Taken::unreadable())),
-            ("", b"hello world", Some(Taken::unreadable())),
+            ("text/plain", b"OK", Some(Acceptance::unreadable())),
+            ("", b"hello world", Some(Acceptance::unreadable())),
             ("text/plain", b" <!DOCTYPE html>", None),
             ("", b"<html>", None),
             ("text/css", b"p {}", None),

@@ -15,7 +15,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use self::connection::Connector;
-use super::answer::Taken;
+use super::answer::Acceptance;
 use super::settings::{Compression, OtlpSettings};
 use super::{Failure, OtlpError, Signal, USER_AGENT};
 use crate::tls;
@@ -72,7 +72,7 @@ impl GrpcTransport {
         self.proxy.as_ref()
     }
 
-    pub async fn send(&self, body: Bytes) -> Result<Taken, Failure> {
+    pub async fn send(&self, body: Bytes) -> Result<Acceptance, Failure> {
         let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut client = Grpc::new(channel).accept_compressed(CompressionEncoding::Gzip);
         if self.compression == Compression::Gzip {
@@ -118,7 +118,7 @@ struct BytesCodec;
 
 impl Codec for BytesCodec {
     type Encode = Bytes;
-    type Decode = Taken;
+    type Decode = Acceptance;
     type Encoder = BytesCodec;
     type Decoder = BytesCodec;
 
@@ -142,7 +142,7 @@ impl Encoder for BytesCodec {
 }
 
 impl Decoder for BytesCodec {
-    type Item = Taken;
+    type Item = Acceptance;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
@@ -150,6 +150,6 @@ impl Decoder for BytesCodec {
         let message = ExportMetricsServiceResponse::decode(&mut *buffer);
         buffer.advance(buffer.remaining());
         // The points have arrived; an answer that cannot be read does not undo that.
-        Ok(Some(message.map_or_else(|_| Taken::unreadable(), Taken::from)))
+        Ok(Some(message.map_or_else(|_| Acceptance::unreadable(), Acceptance::from)))
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
-use super::answer::{Answer, Taken};
+use super::answer::{Acceptance, Answer};
 use super::encode::gzip;
 use super::failure::Cause;
 use super::settings::{Compression, Endpoint, OtlpSettings, Protocol};
@@ -73,7 +73,7 @@ impl HttpTransport {
         gzip(&body).map_or(body, Bytes::from)
     }
 
-    pub async fn send(&self, body: Bytes) -> Result<(Taken, u16), Failure> {
+    pub async fn send(&self, body: Bytes) -> Result<(Acceptance, u16), Failure> {
         let protocol = self.settings.protocol;
         let content_type = match protocol {
             Protocol::HttpJson => "application/json",

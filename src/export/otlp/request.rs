@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::answer::Taken;
+use super::answer::Acceptance;
 use super::failure::MAX_WORDS;
 use super::stats::Operation;
 use super::{Cause, Exporter, Failure, Limit, OtlpSettings, Protocol, Report, Signal, Transport};
@@ -108,7 +108,7 @@ impl Exporter {
         }
     }
 
-    fn operation(&self, started: Instant, result: &Result<(Taken, Option<u16>), Failure>) -> Operation {
+    fn operation(&self, started: Instant, result: &Result<(Acceptance, Option<u16>), Failure>) -> Operation {
         let failure = result.as_ref().err();
         Operation {
             at: SystemTime::now(),
@@ -135,7 +135,7 @@ impl Exporter {
         body: &Bytes,
         until: Until,
         limit: Limit,
-    ) -> Result<(Taken, Option<u16>), Failure> {
+    ) -> Result<(Acceptance, Option<u16>), Failure> {
         let Until { deadline, retries } = until;
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -187,7 +187,7 @@ impl Exporter {
         }
     }
 
-    async fn attempt(&self, body: Bytes) -> Result<(Taken, Option<u16>), Failure> {
+    async fn attempt(&self, body: Bytes) -> Result<(Acceptance, Option<u16>), Failure> {
         match &self.transport {
             Transport::Grpc(grpc) => grpc.send(body).await.map(|taken| (taken, None)),
             Transport::Http(http) => http.send(body).await.map(|(taken, status)| (taken, Some(status))),

@@ -9,7 +9,7 @@ use super::*;
 #[test]
 fn each_reason_is_told_once_until_the_endpoint_is_read_again() {
     use ErrorType::{Http5xx, Timeout};
-    let mut said = Said::default();
+    let mut said = EndpointLog::default();
     for (outcome, news) in [
         (Outcome::Ok, None),
         (Outcome::Failed(Http5xx), Some(News::Failed(Http5xx))),
@@ -75,7 +75,7 @@ const CONNECT: Outcome = Outcome::Failed(ErrorType::Connect);
 /// A server with two documents and one endpoint more.
 #[derive(Default)]
 struct Server {
-    told: Told,
+    told: TargetLog,
     snapshot: Snapshot,
 }
 
@@ -139,11 +139,11 @@ fn of_many_that_go_down_together_the_first_have_lines() {
         })
     };
     let down = round(CONNECT, 1);
-    assert_eq!(down.len(), MOST_LINES + 1, "{down:#?}");
+    assert_eq!(down.len(), MAX_LINES + 1, "{down:#?}");
     assert_eq!(down.last().unwrap(), "WARN 290 more servers are down: connect 290");
     assert_eq!(round(CONNECT, 2), [""; 0]);
     let back = round(Outcome::Ok, 3);
-    assert_eq!(back.len(), MOST_LINES + 1, "{back:#?}");
+    assert_eq!(back.len(), MAX_LINES + 1, "{back:#?}");
     assert_eq!(back.last().unwrap(), "INFO 290 more servers are up again");
 }
 

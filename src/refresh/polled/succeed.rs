@@ -40,7 +40,7 @@ impl Polled {
         snapshot.streaming.clone_from(&state.snapshot.streaming);
         snapshot.rate_limit = state.snapshot.rate_limit;
         snapshot.certificate_expiry = state.snapshot.certificate_expiry;
-        next.suspect = state.suspect;
+        next.slow = state.slow;
         next.token_replaced = state.token_replaced;
         next.searches = state.searches;
         next.unseen_since = state.unseen_since;

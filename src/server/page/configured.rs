@@ -8,7 +8,7 @@ use crate::snapshot::{Configured, SourceFacts};
 use super::words::{Now, apart, counted};
 
 /// Most characters of a list's name.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME: usize = 200;
 
 /// A word of warning while the bridge runs with an older configuration.
 pub(super) fn notice(status: &Status, now: Now) -> Markup {
@@ -45,7 +45,7 @@ fn list(source: &SourceFacts, now: Now) -> Markup {
         (false, None) => ("down", "could not be read yet"),
     };
     html! {
-        code { (apart(&source.name, LONGEST_NAME)) } " "
+        code { (apart(&source.name, MAX_NAME)) } " "
         span class=(format!("state {class}")) { (state) } " "
         (counted(source.targets, "target"))
         @if let Some(unix) = source.unix { ", last read " (now.ago(unix)) } "."

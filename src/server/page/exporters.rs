@@ -14,7 +14,7 @@ use super::words::{Now, bytes, counted, grouped, said, span, took};
 /// Without a collection for so long, numbers are called old.
 const OLD: f64 = 600.0;
 /// Most characters of a receiver's words.
-const LONGEST_WORDS: usize = 500;
+const MAX_WORDS: usize = 500;
 
 /// Where the numbers of the page come from, in a word of warning if nobody
 /// collects.
@@ -118,7 +118,7 @@ fn otlp(push: Option<&Push>, now: Now) -> Markup {
     html! {
         article.card {
             h3 { "OTLP " span class=(format!("state {class}")) { (state) } }
-            p.to { "To " code { (said(&push.endpoint, LONGEST_WORDS)) } " over " (push.protocol) "." }
+            p.to { "To " code { (said(&push.endpoint, MAX_WORDS)) } " over " (push.protocol) "." }
             @if let Some(round) = &push.last { (last_round(round, now)) }
             p {
                 @match push.next {
@@ -139,7 +139,7 @@ fn last_round(round: &Round, now: Now) -> Markup {
             @if round.waiting > 0 { ", " (grouped(round.waiting as i64)) " wait for the next push" }
             ", in " (took(round.took)) "."
         }
-        @if let Some(trouble) = &round.trouble { p.words { (said(trouble, LONGEST_WORDS)) } }
+        @if let Some(trouble) = &round.trouble { p.words { (said(trouble, MAX_WORDS)) } }
         @if let Some(since) = round.failing_since { p { "This began " (now.ago(unix(since))) "." } }
     }
 }

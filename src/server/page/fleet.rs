@@ -12,16 +12,16 @@ use crate::snapshot::Reading;
 use crate::software::Software;
 
 use super::marks::{endpoints, failing, legend};
-use super::question::{Question, Sort, State};
+use super::query::{Query, Sort, State};
 use super::words::{Now, apart, counted, grouped, span, took};
-use super::{LONGEST_NAME, configured, exporters, spark};
+use super::{MAX_NAME, configured, exporters, spark};
 
 /// Targets on a page: what a browser lays out at once, whatever the fleet's size.
 const PER_PAGE: usize = 100;
 /// Most characters of a software's name and version.
-const LONGEST_SOFTWARE: usize = 60;
+const MAX_SOFTWARE: usize = 60;
 
-pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
+pub(super) fn body(status: &Status, question: &Query, now: Now) -> Markup {
     let all: Vec<Reading<'_>> = status.view.readings().collect();
     let mut counts = Counts::default();
     for reading in &all {
@@ -29,7 +29,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
     }
     let found = Order(Headline::new()).found(&all, question);
     let pages = found.len().div_ceil(PER_PAGE).max(1);
-    let question = Question { page: question.page.min(pages), ..question.clone() };
+    let question = Query { page: question.page.min(pages), ..question.clone() };
     let first = (question.page - 1) * PER_PAGE;
     let shown = &found[first.min(found.len())..found.len().min(first + PER_PAGE)];
     html! {
@@ -46,7 +46,7 @@ pub(super) fn body(status: &Status, question: &Question, now: Now) -> Markup {
             @if shown.is_empty() {
                 p.nothing {
                     @if all.is_empty() { "There is no target yet. " } @else { "No target matches. " }
-                    a href=(Question { paused: question.paused, ..Question::default() }.href()) { "Show all" } "."
+                    a href=(Query { paused: question.paused, ..Query::default() }.href()) { "Show all" } "."
                 }
             } @else {
                 (table(shown, status, &question))
@@ -107,7 +107,7 @@ pub(super) fn state_of(r: &Reading<'_>) -> (&'static str, &'static str) {
     }
 }
 
-fn tiles(counts: &Counts, question: &Question) -> Markup {
+fn tiles(counts: &Counts, question: &Query) -> Markup {
     let tile = |state: Option<State>, class: &str, n: usize, word: &str| {
         let current = (question.state == state).then_some("true");
         html! {
@@ -135,8 +135,8 @@ fn tiles(counts: &Counts, question: &Question) -> Markup {
     }
 }
 
-fn search(question: &Question) -> Markup {
-    let kept = Question { search: String::new(), page: 1, ..question.clone() };
+fn search(question: &Query) -> Markup {
+    let kept = Query { search: String::new(), page: 1, ..question.clone() };
     html! {
         form.search role="search" method="get" action="./" {
             label for="q" { "Search" }
@@ -162,7 +162,7 @@ struct Order(Headline);
 impl Order {
     /// The targets that are asked for, in the order that is asked for. Absent
     /// values come last, whichever way the others are sorted.
-    fn found<'a>(&self, all: &[Reading<'a>], question: &Question) -> Vec<Reading<'a>> {
+    fn found<'a>(&self, all: &[Reading<'a>], question: &Query) -> Vec<Reading<'a>> {
         let wanted = question.search.to_lowercase();
         let matching = all.iter().filter(|r| question.state.is_none_or(|state| is_in(r, state)));
         let matching = matching.filter(|r| wanted.is_empty() || matches(r, &wanted));
@@ -233,7 +233,7 @@ const HEADS: [(Sort, &str, bool); 8] = [
     (Sort::Asked, "Asked", false),
 ];
 
-fn table(shown: &[Reading<'_>], status: &Status, question: &Question) -> Markup {
+fn table(shown: &[Reading<'_>], status: &Status, question: &Query) -> Markup {
     let headline = Headline::new();
     html! {
         // The roles stay where a narrow screen lays the cells out as cards.
@@ -255,7 +255,7 @@ fn table(shown: &[Reading<'_>], status: &Status, question: &Question) -> Markup 
     }
 }
 
-fn line(r: &Reading<'_>, headline: &Headline, status: &Status, question: &Question) -> Markup {
+fn line(r: &Reading<'_>, headline: &Headline, status: &Status, question: &Query) -> Markup {
     let now = Now::of(status);
     let (class, state) = state_of(r);
     let software = Software::of(r);
@@ -271,15 +271,15 @@ fn line(r: &Reading<'_>, headline: &Headline, status: &Status, question: &Questi
     html! {
         tr role="row" {
             th role="rowheader" scope="row" {
-                a href=(question.href_of(&r.target.name)) { (apart(&r.target.name, LONGEST_NAME)) }
+                a href=(question.href_of(&r.target.name)) { (apart(&r.target.name, MAX_NAME)) }
             }
             td role="cell" data-label="State" { span class=(format!("state {class}")) { (state) } }
             td role="cell" data-label="Software" {
                 @match (&software.name, &software.version) {
                     (None, None) => span.none { "–" },
                     (name, version) => {
-                        (apart(name.as_deref().unwrap_or("unknown"), LONGEST_SOFTWARE)) " "
-                        span.muted { (apart(version.as_deref().unwrap_or_default(), LONGEST_SOFTWARE)) }
+                        (apart(name.as_deref().unwrap_or("unknown"), MAX_SOFTWARE)) " "
+                        span.muted { (apart(version.as_deref().unwrap_or_default(), MAX_SOFTWARE)) }
                     }
                 }
             }
@@ -320,7 +320,7 @@ pub(super) fn last(values: &spark::Values) -> String {
     format!("last {}", span(values.first().map_or(0.0, |(age, _)| *age)))
 }
 
-fn paging(question: &Question, found: usize, first: usize, shown: usize, pages: usize) -> Markup {
+fn paging(question: &Query, found: usize, first: usize, shown: usize, pages: usize) -> Markup {
     let page = question.page;
     let link = |page: usize, rel: &str, text: &str| {
         html! { " " a rel=(rel) href=(question.on_page(page).href()) { (text) } " " }

@@ -8,7 +8,7 @@ use crate::snapshot::{Reading, Slot};
 use super::words::counted;
 
 /// Failing endpoints of a target that are named; the others are counted.
-const MOST_NAMED: usize = 2;
+const MAX_NAMED: usize = 2;
 
 /// The endpoints of a target that could not be read.
 pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + use<'a> {
@@ -48,12 +48,12 @@ pub fn endpoints(r: &Reading<'_>) -> Markup {
             span.muted { (counted(r.snapshot.slots.len(), "endpoint")) }
         } @else {
             span.failing {
-                @for (i, slot) in failed.iter().take(MOST_NAMED).enumerate() {
+                @for (i, slot) in failed.iter().take(MAX_NAMED).enumerate() {
                     @if i > 0 { ", " }
                     (slot.endpoint.name())
                     @if let Some(outcome) = slot.outcome { " " (outcome.words()) }
                 }
-                @if failed.len() > MOST_NAMED { " and " (failed.len() - MOST_NAMED) " more" }
+                @if failed.len() > MAX_NAMED { " and " (failed.len() - MAX_NAMED) " more" }
             }
         }
     }

@@ -13,17 +13,17 @@ use crate::target::AttributeValue;
 
 use super::fleet::{asked, counts, last, state_of, times};
 use super::words::{Now, apart, bytes, grouped, said, span, took};
-use super::{LONGEST_NAME, Question, exporters, figures, spark};
+use super::{MAX_NAME, Query, exporters, figures, spark};
 
 /// Most characters of what a server or the configuration says of one thing.
 const LONGEST: usize = 300;
 
-pub(super) fn body(status: &Status, question: &Question, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
+pub(super) fn body(status: &Status, question: &Query, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let (class, state) = state_of(r);
     html! {
         nav.crumbs aria-label="Where this is" { a href=(question.href_from_target()) { "All targets" } }
         div.title {
-            h1 { (apart(&r.target.name, LONGEST_NAME)) }
+            h1 { (apart(&r.target.name, MAX_NAME)) }
             span class=(format!("state {class}")) { (state) }
         }
         (exporters::notice(status, now))

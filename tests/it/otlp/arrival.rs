@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fedimeter::config::otel::HistogramAggregation;
 use fedimeter::export::otlp::{Compression, Exporter, Protocol, Report};
-use fedimeter::export::own::{Own, Sides};
+use fedimeter::export::self_metrics::{Outputs, SelfMetrics};
 use http::{HeaderName, HeaderValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
@@ -153,8 +153,8 @@ async fn deltas_are_differences() {
     let meter = Meter::new(1, exporter.temporality());
     let resource = Resource::builder_empty().build();
     let sides =
-        Sides { pull: None, push: Some((&exporter, HistogramAggregation::Explicit)), ..Sides::default() };
-    let own = Own::new(&resource, 1, sides).unwrap();
+        Outputs { pull: None, push: Some((&exporter, HistogramAggregation::Explicit)), ..Outputs::default() };
+    let own = SelfMetrics::new(&resource, 1, sides).unwrap();
     let mut sent = Vec::new();
     for round in 0..3 {
         (0..=round).for_each(|_| meter.record());

@@ -13,7 +13,7 @@ const MAX_SEARCH: usize = 320;
 
 /// Which targets, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct Query {
     /// What to search for, in any case; empty for everything.
     pub search: String,
     /// Which of them.
@@ -80,10 +80,10 @@ impl Sort {
     }
 }
 
-impl Question {
+impl Query {
     /// Reads a query. Of a key that stands twice the first counts.
     #[must_use]
-    pub fn parse(query: &str) -> Question {
+    pub fn parse(query: &str) -> Query {
         let value = |key: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
             pairs.find(|(k, _)| k == key).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
@@ -94,7 +94,7 @@ impl Question {
             "desc" => true,
             _ => sort.is_some_and(Sort::begins_descending),
         };
-        Question {
+        Query {
             search: Cleaner::default().clean(&value("q"), MAX_SEARCH),
             state: State::of(&value("state")),
             sort,
@@ -153,28 +153,28 @@ impl Question {
 
     /// The same question on a page that stays as it is, or does not any more.
     #[must_use]
-    pub fn paused(&self, paused: bool) -> Question {
-        Question { paused, ..self.clone() }
+    pub fn paused(&self, paused: bool) -> Query {
+        Query { paused, ..self.clone() }
     }
 
     /// The same question of targets in this state, from the first page.
     #[must_use]
-    pub fn of_state(&self, state: Option<State>) -> Question {
-        Question { state, page: 1, ..self.clone() }
+    pub fn of_state(&self, state: Option<State>) -> Query {
+        Query { state, page: 1, ..self.clone() }
     }
 
     /// The same question by this column: turned around where it is that already.
     #[must_use]
-    pub fn by(&self, sort: Sort) -> Question {
+    pub fn by(&self, sort: Sort) -> Query {
         let same = self.sort == Some(sort);
         let descending = if same { !self.descending } else { sort.begins_descending() };
-        Question { sort: Some(sort), descending, page: 1, ..self.clone() }
+        Query { sort: Some(sort), descending, page: 1, ..self.clone() }
     }
 
     /// Another page of it.
     #[must_use]
-    pub fn on_page(&self, page: usize) -> Question {
-        Question { page, ..self.clone() }
+    pub fn on_page(&self, page: usize) -> Query {
+        Query { page, ..self.clone() }
     }
 }
 
@@ -200,16 +200,16 @@ mod tests {
             ("q=a%0d%0aSet-Cookie", "?q=a++Set-Cookie"),
             ("q=a%E2%80%AEb%E2%81%A6c", "?q=abc"),
         ] {
-            let question = Question::parse(query);
+            let question = Query::parse(query);
             assert_eq!(question.href(), again, "{query}");
-            assert_eq!(Question::parse(again.trim_start_matches(['?', '.', '/'])), question, "{query}");
+            assert_eq!(Query::parse(again.trim_start_matches(['?', '.', '/'])), question, "{query}");
         }
-        assert_eq!(Question::parse(&format!("q={}", "ä".repeat(10_000))).search.len(), MAX_SEARCH);
+        assert_eq!(Query::parse(&format!("q={}", "ä".repeat(10_000))).search.len(), MAX_SEARCH);
     }
 
     #[test]
     fn a_column_is_turned_around_by_asking_again() {
-        let by = |query: &str, sort| Question::parse(query).by(sort).href();
+        let by = |query: &str, sort| Query::parse(query).by(sort).href();
         assert_eq!(by("page=4", Sort::Users), "?sort=users&order=desc");
         assert_eq!(by("sort=users&page=4", Sort::Users), "?sort=users&order=asc");
         assert_eq!(by("sort=users", Sort::Target), "?sort=target&order=asc");

@@ -49,14 +49,14 @@ pub const BUILD: Build = Build {
 
 /// Measures the bridge, and reports it.
 #[derive(Debug)]
-pub struct Own {
+pub struct SelfMetrics {
     began: Instant,
     targets: AtomicUsize,
     configured: Mutex<Option<Configured>>,
     client_limits: [AtomicU64; ClientLimit::ALL.len()],
     pushing: Vec<Pushing>,
-    pull: Option<(Side, Registry)>,
-    push: Option<(Side, SharedReader)>,
+    pull: Option<(Output, Registry)>,
+    push: Option<(Output, SharedReader)>,
 }
 
 /// `otel.component.type`, and `otel.component.name` of the first of this type.
@@ -144,7 +144,7 @@ impl Pushing {
 
 /// On which sides the bridge reports itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sides<'a> {
+pub struct Outputs<'a> {
     /// `/metrics`, and whether it carries `otel_scope_*` labels.
     pub pull: Option<bool>,
     /// The exporter that pushes, and the kind of histograms that it gets.
@@ -155,20 +155,24 @@ pub struct Sides<'a> {
     pub left_out: Option<&'a BTreeSet<&'static str>>,
 }
 
-impl Own {
+impl SelfMetrics {
     /// Begins to measure.
     ///
     /// # Errors
     ///
     /// The Prometheus exporter cannot be set up.
-    pub fn new(resource: &Resource, targets: usize, sides: Sides<'_>) -> Result<Arc<Own>, PullError> {
+    pub fn new(
+        resource: &Resource,
+        targets: usize,
+        sides: Outputs<'_>,
+    ) -> Result<Arc<SelfMetrics>, PullError> {
         let pull = match sides.pull {
             Some(scope_labels) => {
                 let registry = Registry::new();
                 // The targets' side tells `target_info`.
                 let reader = reader(&registry, scope_labels, false)?;
                 Some((
-                    Side::new(reader, resource, scope(), HistogramAggregation::Explicit, sides.left_out),
+                    Output::new(reader, resource, scope(), HistogramAggregation::Explicit, sides.left_out),
                     registry,
                 ))
             }
@@ -176,7 +180,7 @@ impl Own {
         };
         let push = sides.push.map(|(exporter, histograms)| {
             let reader = SharedReader::new(exporter.temporality());
-            (Side::new(reader.clone(), resource, pushed_scope(), histograms, sides.left_out), reader)
+            (Output::new(reader.clone(), resource, pushed_scope(), histograms, sides.left_out), reader)
         });
         let metrics = sides.push.map(|(exporter, _)| Pushing::new(exporter, None));
         let others = sides.telemetry.iter();
@@ -184,7 +188,7 @@ impl Own {
         let pushing: Vec<Pushing> = metrics.into_iter().chain(others).collect();
         let client_limits = Default::default();
         let (began, targets, configured) = (Instant::now(), AtomicUsize::new(targets), Mutex::default());
-        let own = Arc::new(Own { began, targets, configured, client_limits, pushing, pull, push });
+        let own = Arc::new(SelfMetrics { began, targets, configured, client_limits, pushing, pull, push });
         for Pushing { stats, component, .. } in &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let (listener, component) = (Arc::downgrade(&own), component.clone());
@@ -200,10 +204,10 @@ impl Own {
     /// For `/metrics`. Blocks: not for an async thread.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        let gather = |(side, registry): &(Side, Registry)| {
+        let gather = |(side, registry): &(Output, Registry)| {
             let families = side.with(self.facts(), || registry.gather());
             // The build is always there.
-            side.went(&if families.is_empty() { Err("it gave nothing") } else { Ok(()) });
+            side.record_outcome(&if families.is_empty() { Err("it gave nothing") } else { Ok(()) });
             families
         };
         self.pull.as_ref().map(gather).unwrap_or_default()
@@ -214,7 +218,7 @@ impl Own {
     pub fn collect(&self) -> Option<ResourceMetrics> {
         let (side, reader) = self.push.as_ref()?;
         let mut metrics = ResourceMetrics::default();
-        side.went(&side.with(self.facts(), || reader.collect(&mut metrics))).then_some(metrics)
+        side.record_outcome(&side.with(self.facts(), || reader.collect(&mut metrics))).then_some(metrics)
     }
 
     /// A collection took so long.
@@ -322,7 +326,7 @@ fn component(settings: &OtlpSettings) -> Component {
 
 /// A provider: each side has one, because they differ in their histograms.
 #[derive(Debug)]
-struct Side {
+struct Output {
     /// What the callbacks read while a collection runs.
     facts: Arc<Pinned<BridgeFacts>>,
     /// One collection at a time.
@@ -333,14 +337,14 @@ struct Side {
     _provider: SdkMeterProvider,
 }
 
-impl Side {
+impl Output {
     fn new(
         reader: impl MetricReader,
         resource: &Resource,
         scope: InstrumentationScope,
         histograms: HistogramAggregation,
         left_out: Option<&BTreeSet<&'static str>>,
-    ) -> Side {
+    ) -> Output {
         let builder = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
         let provider = match histograms {
             HistogramAggregation::Explicit => builder.build(),
@@ -361,7 +365,7 @@ impl Side {
                 row.own_points(&facts, &mut |value, labels| observe(value, &instruments::attributes(labels)));
             });
         }
-        Side { facts, turn: Mutex::default(), failing: LogOnce::default(), histograms, _provider: provider }
+        Output { facts, turn: Mutex::default(), failing: LogOnce::default(), histograms, _provider: provider }
     }
 
     /// Runs `read` with these facts in the callbacks' sight.
@@ -371,7 +375,7 @@ impl Side {
     }
 
     /// Says how a collection ended, where that is news; whether it went well.
-    fn went(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
+    fn record_outcome(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
         match ended {
             Err(e) if self.failing.begins() => tracing::error!(
                 "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, and please report this"

@@ -8,7 +8,7 @@ use crate::export::otlp::{Cause, OtlpSettings, Report};
 
 /// What the log has been told since all was well.
 #[derive(Debug, Default)]
-pub(super) struct Streak {
+pub(super) struct FailureLog {
     said: HashSet<Trouble>,
     warned: bool,
     ending: bool,
@@ -57,7 +57,7 @@ pub(super) enum Line {
     Over(String),
 }
 
-impl Streak {
+impl FailureLog {
     /// When the first of the rounds ended that have gone wrong since.
     pub fn since(&self) -> Option<SystemTime> {
         self.since
@@ -114,7 +114,7 @@ impl Streak {
             self.lost += lost + rejected;
         } else if self.rounds > 0 {
             let (rounds, lost) = (self.rounds, self.lost);
-            *self = Streak { warned: self.warned, ending: self.ending, ..Streak::default() };
+            *self = FailureLog { warned: self.warned, ending: self.ending, ..FailureLog::default() };
             // What a collection lost that brought nothing, nobody has counted.
             let points = if lost > 0 { format!(" and {lost} lost points") } else { String::new() };
             let rest = if *waiting > 0 { format!("; {waiting} points still wait") } else { String::new() };
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn trouble_is_said_once_each_reason_and_its_end_once() {
-        let mut streak = Streak::default();
+        let mut streak = FailureLog::default();
         let settings = settings();
         let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
         assert_eq!(line(&fine()), "");
@@ -223,7 +223,7 @@ mod tests {
     fn a_failure_and_a_partial_success_in_one_round_are_both_said() {
         let mut both = failed(503, "busy");
         both.merge(partial());
-        let said = text(Streak::default().round(&settings(), &both, SystemTime::UNIX_EPOCH));
+        let said = text(FailureLog::default().round(&settings(), &both, SystemTime::UNIX_EPOCH));
         assert!(said.contains("503: busy") && said.contains("10 of 20 points are lost"), "{said}");
         assert!(said.ends_with("rejects 3 of 20 points: too old"), "{said}");
     }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_warning_is_no_failure_and_hides_no_end() {
         let warned = Report { accepted: 10, words: "deprecated".to_owned(), ..Report::default() };
-        let mut streak = Streak::default();
+        let mut streak = FailureLog::default();
         let settings = settings();
         let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
         assert!(line(&warned).ends_with("takes points, but warns: deprecated"));
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_collection_that_fails_is_said_once_and_its_end_once() {
-        let mut streak = Streak::default();
+        let mut streak = FailureLog::default();
         let settings = settings();
         let late = NotCollected::Late(Duration::from_millis(15));
         let said = text(streak.nothing_collected(&settings, &late, SystemTime::UNIX_EPOCH));
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn points_that_wait_are_not_said_to_be_lost() {
         let waits = |waiting| Report { waiting, lost: 0, ..failed(503, "") };
-        let mut streak = Streak::default();
+        let mut streak = FailureLog::default();
         let settings = settings();
         let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
         let first = line(&waits(10));
@@ -294,13 +294,13 @@ mod tests {
     fn what_comes_next_is_true() {
         let mut asked = failed(429, "");
         asked.failure.as_mut().unwrap().held = Some(Duration::from_millis(599_990));
-        let said = text(Streak::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
+        let said = text(FailureLog::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
         assert!(said.ends_with("are lost; nothing is sent for the next 600 s, as it asks"), "{said}");
         asked.failure.as_mut().unwrap().retry_after = Some(Duration::from_secs(3600));
-        let said = text(Streak::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
+        let said = text(FailureLog::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
         assert!(said.contains("it asks for a pause of 3600s"), "{said}");
         assert!(said.ends_with("the next 600 s, the longest pause that is kept"), "{said}");
-        let mut streak = Streak::default();
+        let mut streak = FailureLog::default();
         streak.ends();
         let said = text(streak.round(&settings(), &failed(503, ""), SystemTime::UNIX_EPOCH));
         assert!(said.ends_with("10 of 10 points are lost"), "{said}");
