@@ -306,7 +306,7 @@ impl Client {
         // The token is for the place that the user named, and no other.
         if let Some(token) = request.token.filter(|_| own_place) {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.secret()))
-                .map_err(|_| Failure::new(ErrorType::Other, "the token is no valid header value"))?;
+                .map_err(|_| Failure::new(ErrorType::Other, "the token is not a valid header value"))?;
             bearer.set_sensitive(true);
             ask = ask.header(AUTHORIZATION, bearer);
         }
@@ -346,7 +346,7 @@ enum Hop {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("failed to set up TLS: {0}")]
     Tls(#[from] rustls::Error),
     /// The contact has characters that no header may have.
     #[error("the contact cannot be sent in the User-Agent; is it a plain URL?")]

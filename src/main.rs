@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     };
     COLOR.get_or_init(|| output.color);
     if let Some(name) = unreadable() {
-        return complain(USAGE, &format!("{name}: its value is not UTF-8; write it anew, or unset it"));
+        return complain(USAGE, &format!("{name}: its value is not UTF-8; set it again, or unset it"));
     }
     // While there is one thread: it changes the environment.
     let inherited = match Inherited::take() {

@@ -59,7 +59,7 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// rustls could not be set up at all.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("failed to set up TLS: {0}")]
     Setup(rustls::Error),
 }
 
@@ -256,7 +256,7 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
         found.push(certificate.map_err(|error| TlsError::BadCertificate {
             path: path.to_owned(),
             number: found.len() + 1,
-            reason: format!("it is no PEM: {error}"),
+            reason: format!("it is not PEM: {error}"),
         })?);
     }
     if found.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(found) }

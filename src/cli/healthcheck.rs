@@ -42,7 +42,7 @@ impl HealthcheckArgs {
 }
 
 fn url(text: &str) -> Result<Url, String> {
-    let wrong = "is no URL to ask; write one such as http://127.0.0.1:9464";
+    let wrong = "is not a URL to ask; write one such as http://127.0.0.1:9464";
     let url = Url::parse(text.trim()).map_err(|_| wrong.to_owned())?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()

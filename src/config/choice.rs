@@ -61,12 +61,12 @@ impl Syntax for Choices {
 /// Whether the pattern is one, of any metric.
 fn matched(text: &str) -> Result<(), String> {
     let pattern = glob::Pattern::new(text)
-        .map_err(|e| format!("is no pattern: {}, at character {}", e.msg, e.pos + 1))?;
+        .map_err(|e| format!("is not a valid pattern: {}, at character {}", e.msg, e.pos + 1))?;
     if rows().any(|row| is_meant(&pattern, row)) {
         return Ok(());
     }
     let names: Vec<&str> = rows().map(|row| row.name).collect();
-    Err(format!("is no metric's name{}; `fedimeter metrics` lists them", did_you_mean(text, &names)))
+    Err(format!("does not match any metric{}; `fedimeter metrics` lists them", did_you_mean(text, &names)))
 }
 
 /// By its name in OpenTelemetry, or in Prometheus.

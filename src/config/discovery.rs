@@ -68,7 +68,7 @@ impl FilePattern {
         }
         let pattern = path.to_str().ok_or("is below a directory whose name is not UTF-8")?;
         let found = glob::glob(pattern)
-            .map_err(|e| format!("is no pattern: {}, at character {}", e.msg, e.pos + 1))?;
+            .map_err(|e| format!("is not a valid pattern: {}, at character {}", e.msg, e.pos + 1))?;
         let mut files = Vec::new();
         for path in found {
             let path = path.map_err(|e| format!("{}: cannot be read: {}", e.path().display(), e.error()))?;

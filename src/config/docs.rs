@@ -65,7 +65,7 @@ pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("## Keys of the bridge\n\n");
     table(&mut page, &bridge_settings(), false);
-    page.push_str("\n## Keys of a target\n\nThose marked \u{2713} may also stand in `defaults`.\n\n");
+    page.push_str("\n## Keys of a target\n\nThose marked \u{2713} may also be set in `defaults`.\n\n");
     table(&mut page, &target_settings(), true);
     page.push_str(ATTRIBUTES);
     page

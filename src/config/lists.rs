@@ -128,7 +128,7 @@ impl Defaults {
         let groups = match &root {
             Some(root) => root.items("a list of groups of targets"),
             None if errors.is_empty() => {
-                let message = "is empty where a list of groups of targets is due, at least []";
+                let message = "expected a list of groups of targets, at least [], found nothing";
                 errors.push(Place::line(source, 1, "").error(message));
                 None
             }

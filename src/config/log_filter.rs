@@ -61,7 +61,7 @@ impl LogFilter {
                         "must be one of {levels}, or levels by module such as info,fedimeter::fetch=debug{meant}"
                     )
                 } else {
-                    format!("`{directive}` is none of {levels}, nor MODULE=LEVEL{meant}")
+                    format!("`{directive}` is not one of {levels}, nor MODULE=LEVEL{meant}")
                 });
             }
         }

@@ -308,7 +308,7 @@ fn exporters(reader: &mut Reader<'_>) -> Exporters {
     }
     let some = named != Exporters::default();
     if some && none {
-        reader.warn(NAME, "none stands beside other exporters: ignored");
+        reader.warn(NAME, "none cannot be combined with other exporters: ignored");
     }
     let is_for_others = telemetry::EXPORTERS.iter().any(|name| reader.text(name).is_some());
     if endpoint && some && !named.otlp && !is_for_others {

@@ -166,7 +166,7 @@ pub fn listen_host(text: &str) -> Result<String, String> {
 
 /// A URL that answers with a list of targets.
 pub fn list_url(text: &str) -> Result<Url, String> {
-    let wrong = || "is no URL; write it whole: https://inventory.example.org/targets.json".to_owned();
+    let wrong = || "is not a URL; write it in full: https://inventory.example.org/targets.json".to_owned();
     let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(wrong());

@@ -141,7 +141,7 @@ impl Web {
             }
             match (HeaderName::try_from(name), HeaderValue::try_from(&value)) {
                 (Ok(name), Ok(value)) => self.headers.push((name, value)),
-                _ => node.error("is no value of a header; write it on one line, in ASCII"),
+                _ => node.error("is not a valid header value; write it on one line, in ASCII"),
             }
         }
     }
@@ -151,7 +151,7 @@ impl Web {
             let Some(hash) = node.text("the bcrypt hash of a password") else { continue };
             if hash.parse::<bcrypt::HashParts>().is_err() {
                 node.error(
-                    "is no bcrypt hash; a password never stands in the file: `htpasswd -nBC 10 USER` prints its hash",
+                    "is not a bcrypt hash; never write a password into this file: `htpasswd -nBC 10 USER` prints its hash",
                 );
             } else if user.contains(':') {
                 node.error("is the password of a user whose name has a colon, which no client can send");
@@ -201,12 +201,12 @@ impl Web {
             if name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_") {
                 return Ok(None);
             }
-            cipher_suite(name).map(Some).ok_or("is a cipher suite that fedimeter lacks, or none: it has ECDHE with AES-GCM and ChaCha20-Poly1305")
+            cipher_suite(name).map(Some).ok_or("is not a cipher suite that fedimeter supports: it has ECDHE with AES-GCM and ChaCha20-Poly1305")
         });
         let groups = many(&fields, "curve_preferences", "a list of curves", |name| {
             group(name)
                 .map(Some)
-                .ok_or("is a curve that fedimeter lacks, or none: it has X25519, CurveP256 and CurveP384")
+                .ok_or("is not a curve that fedimeter supports: it has X25519, CurveP256 and CurveP384")
         });
         // It never counted: Go and rustls choose by themselves.
         let _ = fields.get("prefer_server_cipher_suites").and_then(Node::boolean);
@@ -241,7 +241,7 @@ impl Web {
     fn pem(&mut self, fields: &Fields<'_>, inline: &str, file: &str, directory: &Path) -> Option<Vec<u8>> {
         match (fields.get(inline), fields.get(file)) {
             (Some(_), Some(node)) => {
-                node.error(format!("stands beside {inline}; keep one of them"));
+                node.error(format!("is given together with {inline}; keep one of them"));
                 None
             }
             (Some(node), None) => node.text("PEM").map(|text| text.as_bytes().to_vec()),
@@ -262,7 +262,7 @@ fn choice<T: Copy>(node: &Node<'_>, choices: &[(&'static str, T)]) -> Option<T> 
     if found.is_none() {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let meant = did_you_mean(text, &names);
-        node.error(format!("is none of {}{meant}", list(&names)));
+        node.error(format!("must be one of {}{meant}", list(&names)));
     }
     found.map(|(_, value)| *value)
 }
@@ -294,11 +294,11 @@ fn versions(fields: &Fields<'_>) -> Option<Vec<&'static SupportedProtocolVersion
             "TLS12" => Some(12),
             "TLS13" => Some(13),
             "TLS10" | "TLS11" => {
-                node.error("is a version that fedimeter lacks, because it is broken; write TLS12 or TLS13");
+                node.error("is not supported, because it is insecure; write TLS12 or TLS13");
                 None
             }
             _ => {
-                node.error("is no version of TLS; write TLS12 or TLS13");
+                node.error("is not a TLS version; write TLS12 or TLS13");
                 None
             }
         },
@@ -326,7 +326,7 @@ fn rate_limit(node: &Node<'_>) -> Option<(Duration, u32)> {
     };
     let burst = match fields.get("burst") {
         Some(node) => node.parse("a number", |text| {
-            text.trim().parse::<u32>().map_err(|_| "is no number of requests".to_owned())
+            text.trim().parse::<u32>().map_err(|_| "is not a number of requests".to_owned())
         })?,
         None => 0,
     };

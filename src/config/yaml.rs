@@ -54,7 +54,7 @@ impl<'s> Document<'s> {
             Err(e) => {
                 let what = match e.info() {
                     "duplicated key in mapping" => {
-                        "a key that stands twice in one map; keep one of them".to_owned()
+                        "a key that appears twice in one map; keep one of them".to_owned()
                     }
                     info => format!("not YAML: {info}, at column {}", e.marker().col() + 1),
                 };
@@ -274,7 +274,7 @@ impl<'d> Node<'d> {
             YamlData::Tagged(..) => "a tagged value",
             YamlData::Alias(_) | YamlData::BadValue => "a value that contradicts its tag",
         };
-        self.error(format!("is {found} where {due} is due"));
+        self.error(format!("expected {due}, found {found}"));
     }
 }
 

@@ -70,7 +70,7 @@ pub enum OtlpError {
         source: Box<tls::TlsError>,
     },
     /// The client cannot be set up.
-    #[error("the OTLP client cannot be set up: {0}")]
+    #[error("failed to set up the OTLP client: {0}")]
     Client(String),
     /// The directory of the backlog.
     #[error(transparent)]

@@ -40,7 +40,7 @@ const TARGET_INFO: &str = "target_info";
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PullError {
     /// The exporter cannot be set up.
-    #[error("the Prometheus exporter cannot be set up: {0}")]
+    #[error("failed to set up the Prometheus exporter: {0}")]
     Setup(String),
     /// The SDK's pipeline gave nothing at all, not even the target's own info.
     #[error("the SDK collected nothing; restart fedimeter, and please report this")]

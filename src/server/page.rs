@@ -164,8 +164,8 @@ fn shell(frame: &Frame<'_>, status: &Status, body: &Markup) -> String {
                         @if let Some(memory) = own.process.memory { ", " (words::bytes(memory)) " of memory" }
                     }
                     ". The pages show what is known and ask no server. "
-                    @if frame.paused { "This one stays as it is. " a href=(frame.turned) { "Load it anew" } }
-                    @else { "This one loads itself anew every " (REFRESH.as_secs()) " s. " a href=(frame.turned) { "Pause" } }
+                    @if frame.paused { "This page does not refresh itself. " a href=(frame.turned) { "Resume" } }
+                    @else { "This page refreshes itself every " (REFRESH.as_secs()) " s. " a href=(frame.turned) { "Pause" } }
                     " "
                     a href="-/healthy" { "Health" }
                     " "

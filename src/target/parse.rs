@@ -72,7 +72,7 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
         // A number is an address to the URL standard: 9464 is 0.0.36.248.
         Some(Host::Ipv4(_)) => {
             let written = bracketed.split(':').next().unwrap_or_default();
-            written.parse::<Ipv4Addr>().map_err(|_| wrong("a number is no host"))?;
+            written.parse::<Ipv4Addr>().map_err(|_| wrong("a number is not a host"))?;
         }
         Some(Host::Ipv6(_)) => {}
         None => return Err(wrong("no host")),
@@ -190,8 +190,8 @@ mod tests {
             ("me:hunter2@mastodon.social", "user name or a password"),
             ("https://me:hun@ter2@mastodon.social/x", "user name or a password; write mastodon.social"),
             ("@Gargron@mastodon.social", "write its server, mastodon.social"),
-            ("9464", "a number is no host"),
-            ("127.1", "a number is no host"),
+            ("9464", "a number is not a host"),
+            ("127.1", "a number is not a host"),
             ("a..b", "a part between dots"),
             ("*.social", "no host has"),
             ("mastodon.social:http", "invalid port"),

@@ -175,7 +175,7 @@ impl Server {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| format!("is no PEM: {error}"))?;
+    let found = found.map_err(|error| format!("is not PEM: {error}"))?;
     if found.is_empty() {
         return Err("has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)".to_owned());
     }
@@ -186,8 +186,9 @@ fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
     let mut store = RootCertStore::empty();
     for (certificate, number) in certificates(pem)?.into_iter().zip(1..) {
         let added = store.add(certificate);
-        added
-            .map_err(|error| format!("has a certificate that is no authority's, number {number}: {error}"))?;
+        added.map_err(|error| {
+            format!("has a certificate that is not an authority's, number {number}: {error}")
+        })?;
     }
     Ok(Arc::new(store))
 }

@@ -67,15 +67,15 @@ fn a_pattern_of_nothing_is_an_error() {
     for (choice, expected) in [
         (
             "{exclude: [mastodon.instance.user]}",
-            "metrics.exclude[0]: is no metric's name; did you mean `mastodon.instance.users`",
+            "metrics.exclude[0]: does not match any metric; did you mean `mastodon.instance.users`",
         ),
         (
             "{include: ['mastodon.nothing.*']}",
-            "metrics.include[0]: is no metric's name; `fedimeter metrics` lists them",
+            "metrics.include[0]: does not match any metric; `fedimeter metrics` lists them",
         ),
-        ("{include: ['mastodon[']}", "metrics.include[0]: is no pattern: "),
+        ("{include: ['mastodon[']}", "metrics.include[0]: is not a valid pattern: "),
         ("{excluded: ['*']}", "metrics.excluded: unknown key; did you mean `exclude`?"),
-        ("[a]", "metrics: is a list where a map with include and exclude is due"),
+        ("[a]", "metrics: expected a map with include and exclude, found a list"),
     ] {
         let error = load(&format!("targets: [a.example]\nmetrics: {choice}\n")).unwrap_err();
         assert!(error.starts_with(&format!("f:2: {expected}")), "{error}");

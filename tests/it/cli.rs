@@ -32,7 +32,7 @@ fedimeter:   a file:       --config fedimeter.yaml, with the line `targets: [mas
 #[test]
 fn what_is_no_command_and_no_server_is_told_with_what_was_meant() {
     for (args, meant) in [
-        (&["version"][..], "`version` is no command; did you mean `--version`?"),
+        (&["version"][..], "`version` is not a command; did you mean `--version`?"),
         (&["onec"], "did you mean `once`?"),
         (&["cehck", "x"], "did you mean `check`?"),
         (&["status"], "`fedimeter help` lists them. A server called so is https://status"),

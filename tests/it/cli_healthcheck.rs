@@ -186,7 +186,7 @@ fn a_server_that_hangs_is_given_up() {
     let address = other(None).to_string();
     let line = |time: &str| {
         format!(
-            "http://{address}/-/healthy: no answer within {time}: it hangs: look at its log and start it anew, \
+            "http://{address}/-/healthy: no answer within {time}: it hangs: look at its log and restart it, \
              or allow more with --timeout"
         )
     };
@@ -232,7 +232,7 @@ fn wrong_usage() {
     {
         let ran = check(&["--url", url], &[]);
         assert_eq!((ran.status, &*ran.out), (Some(2), ""), "{ran:?}");
-        assert!(ran.err.contains("is no URL to ask; write one such as http://127.0.0.1:9464"), "{ran:?}");
+        assert!(ran.err.contains("is not a URL to ask; write one such as http://127.0.0.1:9464"), "{ran:?}");
     }
     for args in [&["--timeout", "never"][..], &["--timeout", "0s"], &["a.example"], &["--listen", "nowhere"]]
     {

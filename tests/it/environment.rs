@@ -28,7 +28,7 @@ fn a_variable_that_cannot_be_read_is_an_error() {
         let mut command = fedimeter();
         command.args(["check", DEAD]).env(name, OsStr::from_bytes(b"/etc/\xff.yaml"));
         let ran = finish(command);
-        let expected = format!("fedimeter: {name}: its value is not UTF-8; write it anew, or unset it\n");
+        let expected = format!("fedimeter: {name}: its value is not UTF-8; set it again, or unset it\n");
         assert_eq!((ran.status, ran.err), (Some(2), expected));
     }
 }

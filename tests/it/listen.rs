@@ -148,7 +148,7 @@ fn what_cannot_be_listened_on_says_what_to_do() {
     for (listen, why) in [
         ("unix:fedimeter.sock", "is not the path of a Unix socket; write it from / on, such as unix:/run/"),
         ("unix:/run/a.sock,unix:///run/a.sock", "unix:/run/a.sock is given twice; remove one of them"),
-        ("unix:/run/a.sock,none", "none stands beside an address; remove one of them"),
+        ("unix:/run/a.sock,none", "none cannot be combined with an address; remove one of them"),
     ] {
         let refused = run(&["--listen", listen, TARGET], &[]);
         assert_eq!(refused.status, Some(2), "{refused:?}");

@@ -81,8 +81,8 @@ fn defaults_hold_for_listed_targets() {
 #[test]
 fn what_is_wrong_in_a_list_is_told_with_its_place() {
     for (list, expected) in [
-        ("targets: [a.example]\n", "l/a.yaml:1: is a map where a list of targets is due"),
-        ("- targets: a.example\n", "l/a.yaml:1: [0].targets: is text where a list of hosts is due"),
+        ("targets: [a.example]\n", "l/a.yaml:1: expected a list of targets, found a map"),
+        ("- targets: a.example\n", "l/a.yaml:1: [0].targets: expected a list of hosts, found text"),
         (
             "- targets: [a.example]\n  label: {a: b}\n",
             "l/a.yaml:2: [0].label: unknown key; did you mean `labels`?",
@@ -115,7 +115,7 @@ fn a_file_that_is_not_there_is_an_error_and_a_pattern_without_files_is_none() {
     assert_eq!(names(&load(empty.path()).unwrap()), [""; 0]);
     let wrong = directory(&[("f.yaml", "targets_file: 'l/[.yaml'\n")]);
     let error = load(wrong.path()).unwrap_err();
-    assert!(error.starts_with("f.yaml:1: targets_file: l/[.yaml: is no pattern: "), "{error}");
+    assert!(error.starts_with("f.yaml:1: targets_file: l/[.yaml: is not a valid pattern: "), "{error}");
 }
 
 #[test]
@@ -141,9 +141,12 @@ fn a_url_lists_hosts_and_labels_and_nothing_else() {
     assert_eq!(listed.wrong.len(), 1, "{listed:?}");
     assert!(listed.targets[0].1.token.is_none());
     for (text, error) in [
-        ("", "https://inventory.example/l:1: is empty where a list of groups of targets is due, at least []"),
-        ("{}", "https://inventory.example/l:1: is a map where a list of groups of targets is due"),
-        ("<html>", "https://inventory.example/l:1: is text where a list of groups of targets is due"),
+        (
+            "",
+            "https://inventory.example/l:1: expected a list of groups of targets, at least [], found nothing",
+        ),
+        ("{}", "https://inventory.example/l:1: expected a list of groups of targets, found a map"),
+        ("<html>", "https://inventory.example/l:1: expected a list of groups of targets, found text"),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), error);
     }
@@ -153,8 +156,8 @@ fn a_url_lists_hosts_and_labels_and_nothing_else() {
 #[test]
 fn urls_that_would_show_a_password_are_refused() {
     for (url, expected) in [
-        ("inventory.example/l", "is no URL; write it whole"),
-        ("ftp://inventory.example/l", "is no URL; write it whole"),
+        ("inventory.example/l", "is not a URL; write it in full"),
+        ("ftp://inventory.example/l", "is not a URL; write it in full"),
         ("https://user:secret@inventory.example/l", "names a user or a password"),
     ] {
         let error = load(directory(&[("f.yaml", &format!("targets_url: '{url}'\n"))]).path()).unwrap_err();

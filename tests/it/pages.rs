@@ -283,7 +283,7 @@ fn a_page_that_stays_as_it_is_leads_to_others_that_do() {
     let html = of_fleet(&status, "refresh=off&state=up");
     assert!(html.contains("href=\"target?name=mastodon.example&amp;refresh=off\""), "{html}");
     assert!(html.contains("href=\"?state=down&amp;refresh=off\""), "{html}");
-    assert!(html.contains("<a href=\"?state=up\">Load it anew</a>"), "{html}");
+    assert!(html.contains("<a href=\"?state=up\">Resume</a>"), "{html}");
     assert!(of_fleet(&status, "").contains("<a href=\"?refresh=off\">Pause</a>"));
     // Beside a target's page, a question alone would be one of that page.
     let paused = Query::default().paused(true);

@@ -84,7 +84,7 @@ fn commands_and_flags_are_there() {
         for code in code(&text).filter_map(|code| code.trim().strip_prefix("fedimeter ")) {
             let word = code.split_whitespace().next().unwrap_or_default();
             let is_word = word.chars().all(|c| c.is_ascii_lowercase());
-            assert!(!is_word || commands.contains(word), "{name}: there is no command {word}");
+            assert!(!is_word || commands.contains(word), "{name}: there is not a command {word}");
         }
     }
 }

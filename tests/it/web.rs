@@ -280,7 +280,7 @@ async fn a_reload_reads_it_again_and_fails_with_it() {
     files.write("web.yaml", "basic_auth_users: {alice: plain}\n");
     let (status, says) = reload().await;
     assert_eq!(status, 500);
-    assert!(says.contains("web.yaml:1: basic_auth_users.alice: is no bcrypt hash"), "{says}");
+    assert!(says.contains("web.yaml:1: basic_auth_users.alice: is not a bcrypt hash"), "{says}");
     files.write("web.yaml", &USERS.replace("HASH", &hash("right")));
     assert_eq!(reload().await.0, 200);
     assert_eq!(reload().await.0, 401);
@@ -293,6 +293,6 @@ fn what_is_wrong_with_it_starts_nothing() {
     for command in ["serve", "check"] {
         let ran = run(&[command, "--listen", "127.0.0.1:0", "--web-config-file", &files.file(), TARGET], &[]);
         assert_eq!(ran.status, Some(2), "{}", ran.err);
-        assert!(ran.err.contains("web.yaml:1: basic_auth_users.alice: is no bcrypt hash"), "{}", ran.err);
+        assert!(ran.err.contains("web.yaml:1: basic_auth_users.alice: is not a bcrypt hash"), "{}", ran.err);
     }
 }

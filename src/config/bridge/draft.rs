@@ -63,7 +63,7 @@ impl BridgeDraft {
             addresses.push(address);
         }
         if listen.len() > 1 && listen.contains(&Listen::Off) {
-            errors.push(place.error("none stands beside an address; remove one of them"));
+            errors.push(place.error("none cannot be combined with an address; remove one of them"));
         }
         addresses
     }

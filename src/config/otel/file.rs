@@ -108,7 +108,7 @@ impl File {
         let names = ALL.iter().flat_map(Variable::names).filter(is_set);
         let names: Vec<String> =
             names.filter(|name| Some(&**name) != names_file && !self.used.contains(name)).collect();
-        let message = format!("without effect: {} stands for all variables", self.name);
+        let message = format!("without effect: {} replaces all variables", self.name);
         (!names.is_empty()).then(|| Warning { variable: names.join(", "), message })
     }
 

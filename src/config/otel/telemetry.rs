@@ -59,7 +59,7 @@ fn is_on(reader: &mut Reader<'_>, name: &str) -> bool {
         }
     }
     if otlp && none {
-        reader.warn(name, "none stands beside other exporters: ignored");
+        reader.warn(name, "none cannot be combined with other exporters: ignored");
     }
     otlp
 }

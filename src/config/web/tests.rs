@@ -123,8 +123,11 @@ fn each_mistake_is_told_with_its_line_and_a_way_out() {
             "tls_server_config: {cert_file: one.pem, key_file: two.key}\n".to_owned(),
             "web.yaml:1: tls_server_config.key_file: is not the key of the certificate",
         ),
-        (tls("cert: x"), "web.yaml:1: tls_server_config.cert_file: stands beside cert; keep one of them"),
-        (tls("client_auth_type: Require"), "web.yaml:1: tls_server_config.client_auth_type: is none of "),
+        (
+            tls("cert: x"),
+            "web.yaml:1: tls_server_config.cert_file: is given together with cert; keep one of them",
+        ),
+        (tls("client_auth_type: Require"), "web.yaml:1: tls_server_config.client_auth_type: must be one of "),
         (
             tls("client_ca_file: two.pem"),
             "web.yaml:1: tls_server_config.client_ca_file: is without effect: set client_auth_type",
@@ -133,30 +136,24 @@ fn each_mistake_is_told_with_its_line_and_a_way_out() {
             tls("client_auth_type: RequireAndVerifyClientCert, client_ca_file: empty.pem"),
             "web.yaml:1: tls_server_config.client_ca_file: has no certificate",
         ),
-        (
-            tls("min_version: TLS10"),
-            "web.yaml:1: tls_server_config.min_version: is a version that fedimeter lacks",
-        ),
-        (
-            tls("max_version: TLS11"),
-            "web.yaml:1: tls_server_config.max_version: is a version that fedimeter lacks",
-        ),
-        (tls("min_version: SSL3"), "web.yaml:1: tls_server_config.min_version: is no version of TLS"),
+        (tls("min_version: TLS10"), "web.yaml:1: tls_server_config.min_version: is not supported"),
+        (tls("max_version: TLS11"), "web.yaml:1: tls_server_config.max_version: is not supported"),
+        (tls("min_version: SSL3"), "web.yaml:1: tls_server_config.min_version: is not a TLS version"),
         (
             tls("min_version: TLS13, max_version: TLS12"),
             "web.yaml:1: tls_server_config.max_version: is below min_version",
         ),
         (
             tls("cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]"),
-            "web.yaml:1: tls_server_config.cipher_suites[0]: TLS_RSA_WITH_AES_128_CBC_SHA: is a cipher suite that fedimeter lacks",
+            "web.yaml:1: tls_server_config.cipher_suites[0]: TLS_RSA_WITH_AES_128_CBC_SHA: is not a cipher suite that fedimeter supports",
         ),
         (
             tls("curve_preferences: [CurveP521]"),
-            "web.yaml:1: tls_server_config.curve_preferences[0]: CurveP521: is a curve that fedimeter lacks",
+            "web.yaml:1: tls_server_config.curve_preferences[0]: CurveP521: is not a curve that fedimeter supports",
         ),
         (
             "http_server_config: {http2: yes please}\n".to_owned(),
-            "web.yaml:1: http_server_config.http2: is text where true or false is due",
+            "web.yaml:1: http_server_config.http2: expected true or false, found text",
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: never}}\n".to_owned(),
@@ -168,15 +165,15 @@ fn each_mistake_is_told_with_its_line_and_a_way_out() {
         ),
         (
             "basic_auth_users: {alice: secret-password}\n".to_owned(),
-            "web.yaml:1: basic_auth_users.alice: is no bcrypt hash; a password never stands in the file",
+            "web.yaml:1: basic_auth_users.alice: is not a bcrypt hash; never write a password into this file",
         ),
         ("rate_limit: {interval: 5}\n".to_owned(), "web.yaml:1: rate_limit.interval: is not a duration"),
         ("rate_limit: {interval: 1s}\n".to_owned(), "web.yaml:1: rate_limit: lets no request through"),
         (
             "rate_limit: {interval: 1s, burst: many}\n".to_owned(),
-            "web.yaml:1: rate_limit.burst: is no number of requests",
+            "web.yaml:1: rate_limit.burst: is not a number of requests",
         ),
-        ("- a\n".to_owned(), "web.yaml:1: is a list where a map is due"),
+        ("- a\n".to_owned(), "web.yaml:1: expected a map, found a list"),
         ("{\n".to_owned(), "web.yaml:2: not YAML: "),
     ] {
         let error = read(directory.path(), &text).unwrap_err();

@@ -33,7 +33,7 @@ fn depth_is_bounded() {
 #[test]
 fn every_line_break_of_yaml_counts() {
     for text in ["a: true\nb: 1.10", "a: true\r\nb: 1.10", "a: true\rb: 1.10"] {
-        assert_eq!(errors(text), "x.yaml:2: b: is a number where true or false is due", "{text:?}");
+        assert_eq!(errors(text), "x.yaml:2: b: expected true or false, found a number", "{text:?}");
         let unread = Errors::default();
         let document = Document::parse(Path::new("x.yaml"), text, &unread);
         let entries = document.root().unwrap().entries("a map").unwrap();

@@ -146,7 +146,9 @@ impl Failure {
             415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
             429 => self.less(),
             502..=504 => NOT_READY,
-            200..=299 => "that is no OTLP receiver: check host, port and path of OTEL_EXPORTER_OTLP_ENDPOINT",
+            200..=299 => {
+                "that is not an OTLP receiver: check host, port and path of OTEL_EXPORTER_OTLP_ENDPOINT"
+            }
             300..=399 => {
                 "redirects are not followed, as headers may be secret: set the endpoint to the final address"
             }

@@ -45,7 +45,7 @@ pub(super) fn body(status: &Status, question: &Query, now: Now) -> Markup {
             }
             @if shown.is_empty() {
                 p.nothing {
-                    @if all.is_empty() { "There is no target yet. " } @else { "No target matches. " }
+                    @if all.is_empty() { "No target is configured yet. " } @else { "No target matches. " }
                     a href=(Query { paused: question.paused, ..Query::default() }.href()) { "Show all" } "."
                 }
             } @else {

@@ -121,7 +121,7 @@ fn identity(r: &Reading<'_>, now: Now) -> Markup {
                     dd {
                         @match limit.remaining { Some(n) => (grouped(n)), None => "–" }
                         @if let Some(most) = limit.limit { " of " (grouped(most)) }
-                        " requests left, anew " (now.ago(limit.reset))
+                        " requests left, reset " (now.ago(limit.reset))
                     }
                 }
             }

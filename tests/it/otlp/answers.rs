@@ -60,8 +60,8 @@ async fn a_success_that_nobody_understands_is_told() {
         (answer(200, json, b"[]"), 4, "cannot be decoded"),
         (answer(200, binary, b"\xff\xff"), 4, "cannot be decoded"),
         (answer(200, "text/plain", b"OK"), 4, "cannot be decoded"),
-        (answer(200, "text/plain", b"<p>hello"), 0, "<p>hello; that is no OTLP receiver"),
-        (answer(200, "text/css", b"p {}"), 0, "is a web page; that is no OTLP receiver"),
+        (answer(200, "text/plain", b"<p>hello"), 0, "<p>hello; that is not an OTLP receiver"),
+        (answer(200, "text/css", b"p {}"), 0, "is a web page; that is not an OTLP receiver"),
     ] {
         for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
             let sinks = Sinks::start(Options::default()).await;

@@ -165,7 +165,7 @@ fn variables_beside_a_file_are_named() {
     assert_eq!(read.resource("x")[1], ("service.name".to_owned(), "fedimeter".to_owned()));
     let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     let expected = format!(
-        "OTEL_METRICS_EXPORTER, OTEL_BSP_SCHEDULE_DELAY: without effect: {path} stands for all variables"
+        "OTEL_METRICS_EXPORTER, OTEL_BSP_SCHEDULE_DELAY: without effect: {path} replaces all variables"
     );
     assert_eq!(told, [expected]);
 }
