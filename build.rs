@@ -10,9 +10,10 @@ fn main() {
     let revision = revision().or_else(given_revision).unwrap_or_else(|| "unknown".to_owned());
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let shown = if revision == "unknown" { version } else { format!("{version} ({revision})") };
-    println!("cargo::rustc-env=FEDIMETER_VERSION={shown}");
-    println!("cargo::rustc-env=FEDIMETER_REVISION={revision}");
-    println!("cargo::rustc-env=FEDIMETER_RUSTC={}", compiler().unwrap_or_else(|| "unknown".to_owned()));
+    // `cargo run` hands these on to the program, which knows all variables with its prefix.
+    println!("cargo::rustc-env=BUILT_VERSION={shown}");
+    println!("cargo::rustc-env=BUILT_REVISION={revision}");
+    println!("cargo::rustc-env=BUILT_RUSTC={}", compiler().unwrap_or_else(|| "unknown".to_owned()));
 }
 
 /// The commit, where this is a checkout of its own and not a copy inside of

@@ -39,7 +39,7 @@ pub use variables::misspelt_variables;
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "fedimeter",
-    version = env!("FEDIMETER_VERSION"),
+    version = env!("BUILT_VERSION"),
     propagate_version = true,
     override_usage = "fedimeter [serve] [OPTIONS] [TARGET]...\n       fedimeter <COMMAND> [OPTIONS]",
     subcommand_required = true,

@@ -95,4 +95,14 @@ mod tests {
             assert_eq!(told(name, value), [""; 0], "{name}");
         }
     }
+
+    /// `cargo run` and `cargo test` set what the build script set: nobody wrote that.
+    #[test]
+    fn cargo_sets_no_variable_of_ours() {
+        let ours: Vec<OsString> = std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| name.to_string_lossy().starts_with("FEDIMETER_"))
+            .collect();
+        assert_eq!(ours, [""; 0]);
+    }
 }

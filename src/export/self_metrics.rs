@@ -43,8 +43,8 @@ pub enum HistogramAggregation {
 /// What this binary was built from.
 pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
-    revision: env!("FEDIMETER_REVISION"),
-    rustc: env!("FEDIMETER_RUSTC"),
+    revision: env!("BUILT_REVISION"),
+    rustc: env!("BUILT_RUSTC"),
 };
 
 /// Measures the bridge, and reports it.
