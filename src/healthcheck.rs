@@ -208,7 +208,9 @@ async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
 fn advice(error: ErrorType) -> &'static str {
     match error {
         ErrorType::Timeout => "it hangs: look at its log and restart it, or allow more with --timeout",
-        ErrorType::Unauthorized => "the configuration is the same as the bridge's, is it?",
+        ErrorType::Unauthorized => {
+            "it asks for a password: set web_token_file, whose first token this check shows, or web_open_health"
+        }
         ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
             "does it run, and with the same --listen, --config and variables as this check?"
         }

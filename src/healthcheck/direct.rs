@@ -60,9 +60,7 @@ pub async fn ask(peer: &Peer, access: &Access, within: Duration) -> Result<(), F
     let no_answer = (ErrorType::Timeout, format!("no answer within {}", show_duration(within)));
     let (status, body) = timeout(within, connect(peer, access)).await.map_err(|_| no_answer)??;
     if status == StatusCode::UNAUTHORIZED {
-        let why =
-            "it wants a password: give it a web_token_file, which this check shows, or set web_open_health";
-        return Err((ErrorType::Unauthorized, why.to_owned()));
+        return Err((ErrorType::Unauthorized, format!("HTTP {status}")));
     }
     if status != StatusCode::OK {
         return Err((ErrorType::Http5xx, format!("HTTP {status}")));
