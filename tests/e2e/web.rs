@@ -76,7 +76,8 @@ basic_auth_users:
         eventually("three scraped targets", || {
             let targets = prometheus.api("targets", &[]);
             let targets = targets["activeTargets"].as_array().unwrap().clone();
-            let target = targets.into_iter().find(|target| target["labels"]["job"] == job).unwrap();
+            let target = targets.into_iter().find(|target| target["labels"]["job"] == job);
+            let target = target.ok_or_else(|| format!("{job} is not there yet"))?;
             let health = target["health"].as_str().unwrap().to_owned();
             if health == "unknown" {
                 Err(target.to_string())
