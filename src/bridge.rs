@@ -18,9 +18,9 @@ use tracing::Instrument;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::export::batches::Batches;
-use crate::export::exposition::Format;
+use crate::export::exposition::{Format, Representation};
 use crate::export::page::Page;
-use crate::export::prometheus::{Pull, PullError};
+use crate::export::prometheus::{OwnFamilies, Pull, PullError, PullSettings};
 use crate::export::self_metrics::{Reader, SelfMetrics};
 use crate::fetch::{Client, ClientError};
 use crate::log_once::LogOnce;
@@ -97,7 +97,17 @@ impl Bridge {
         let refresher = Refresher::new(config.targets.clone(), client, clock);
         let targets = refresher.targets();
         let pull = if exporters.pull {
-            Some(Pull::new(resource, &targets, config.scope_labels, config.compat)?)
+            Some(Pull::new(
+                resource,
+                &targets,
+                PullSettings {
+                    scope_labels: config.scope_labels,
+                    target_info: config.target_info,
+                    created: config.created,
+                    strategy: config.translation_strategy,
+                    compat: config.compat,
+                },
+            )?)
         } else {
             None
         };
@@ -186,10 +196,12 @@ impl Bridge {
     pub async fn scrape(
         self: &Arc<Self>,
         within: Duration,
-        format: Format,
+        shown: impl Into<Representation>,
     ) -> Result<Arc<Page>, ScrapeError> {
         let deadline = tokio::time::Instant::now() + within.min(MAX_COLLECTION);
-        self.scrapes.page(self, deadline, format).await
+        let shown = shown.into();
+        let shown = self.pull.as_ref().map_or(shown, |pull| pull.simplest(shown));
+        self.scrapes.page(self, deadline, shown).await
     }
 
     /// Notes how a scrape ended.
@@ -279,7 +291,7 @@ impl Bridge {
     /// When there is nothing to show.
     pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Page, ScrapeError> {
         let bridge = self.clone();
-        let render = move || bridge.render(&view, format, &|| true);
+        let render = move || bridge.render(&view, format.into(), &|| true);
         tokio::task::spawn_blocking(render).await.map_err(|_| ScrapeError::Panicked)?
     }
 
@@ -288,13 +300,17 @@ impl Bridge {
     fn render(
         &self,
         view: &Arc<View>,
-        format: Format,
+        shown: Representation,
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Page, ScrapeError> {
         let pull = self.pull.as_ref().ok_or(ScrapeError::Off)?;
-        let own = self.own.as_ref().map(|own| own.gather()).unwrap_or_default();
+        let own = self.own.as_ref().map(|own| {
+            let since = self.refresher.clock().unix() - own.age().as_secs_f64();
+            OwnFamilies { families: own.gather(), since }
+        });
+        let own = own.unwrap_or_default();
         let began = Instant::now();
-        let page = pull.scrape(view, own, format, is_wanted);
+        let page = pull.scrape(view, own, shown, is_wanted);
         let failed = match &page {
             // It was not read to its end.
             Err(PullError::Unwanted) => return Err(PullError::Unwanted.into()),

@@ -36,6 +36,7 @@ use url::Url;
 use crate::target::{Choice, Target};
 
 pub use crate::export::compat::Compat;
+pub use crate::export::naming::Strategy;
 pub use crate::export::otlp::DeliverySettings;
 pub use crate::fetch::Http;
 
@@ -111,6 +112,12 @@ pub struct Config {
     pub history_max_targets: usize,
     /// Whether `/metrics` carries `otel_scope_*` labels.
     pub scope_labels: bool,
+    /// Whether `/metrics` has `target_info`.
+    pub target_info: bool,
+    /// Whether OpenMetrics says since when counters count.
+    pub created: bool,
+    /// How names become those of Prometheus.
+    pub translation_strategy: Strategy,
     /// What is logged, and how.
     pub log: Log,
     /// What is not wrong but should be said, to be logged at the start.
@@ -171,6 +178,9 @@ impl Default for Config {
             collect_every: None,
             history_max_targets: 500,
             scope_labels: true,
+            target_info: true,
+            created: false,
+            translation_strategy: Strategy::default(),
             log: Log::default(),
             warnings: Vec::new(),
         }

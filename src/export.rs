@@ -5,6 +5,7 @@ pub mod compat;
 mod cut;
 mod delta;
 pub mod exposition;
+pub mod naming;
 pub mod negotiation;
 pub mod otlp;
 pub mod page;

@@ -119,7 +119,7 @@ async fn metrics(
     let Served { bridge, clients, .. } = served;
     let asked = negotiate(&headers);
     let within = scrape_deadline(&headers).unwrap_or(bridge.deadline());
-    let page = match bridge.scrape(within, asked.format).await {
+    let page = match bridge.scrape(within, asked.representation()).await {
         Ok(page) => page,
         Err(e) => return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n")),
     };

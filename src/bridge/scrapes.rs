@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Moment;
-use crate::export::exposition::Format;
+use crate::export::exposition::{Escaping, Representation};
 use crate::export::page::Page;
 use crate::snapshot::{ExporterName, View};
 
@@ -22,6 +22,10 @@ use super::{Bridge, ScrapeError};
 
 /// No collection for `/metrics` takes longer, whatever its clients would wait.
 pub const MAX_COLLECTION: Duration = Duration::from_secs(120);
+
+/// Whether the collection was complete, the format without its version, and the scheme of
+/// its names.
+type PageKey = (bool, bool, Escaping);
 
 type Rendered = Result<Arc<Page>, ScrapeError>;
 
@@ -47,8 +51,7 @@ struct Round {
     started: Moment,
     unix: f64,
     view: watch::Receiver<Option<Arc<View>>>,
-    /// By whether the collection was complete, and the format without its version.
-    pages: Mutex<HashMap<(bool, bool), Weak<Rendering>>>,
+    pages: Mutex<HashMap<PageKey, Weak<Rendering>>>,
     /// A complete page is there: later scrapes collect anew.
     is_over: AtomicBool,
     _collecting: AbortOnDropHandle<()>,
@@ -64,7 +67,7 @@ impl Scrapes {
         &self,
         bridge: &Arc<Bridge>,
         deadline: tokio::time::Instant,
-        format: Format,
+        shown: Representation,
     ) -> Rendered {
         let round = self.join(bridge);
         let mut collected = round.view.clone();
@@ -74,7 +77,7 @@ impl Scrapes {
             view = collected.wait_for(Option::is_some) => view.ok().and_then(|view| view.clone()),
             () = tokio::time::sleep_until(deadline) => None,
         };
-        let rendering = round.rendering(bridge, view, format);
+        let rendering = round.rendering(bridge, view, shown);
         let mut rendered = rendering.0.clone();
         let rendered = rendered.wait_for(Option::is_some).await;
         rendered.ok().and_then(|rendered| rendered.clone()).unwrap_or(Err(ScrapeError::Panicked))
@@ -123,9 +126,9 @@ impl Round {
         self: &Arc<Self>,
         bridge: &Arc<Bridge>,
         view: Option<Arc<View>>,
-        format: Format,
+        shown: Representation,
     ) -> Arc<Rendering> {
-        let key = (view.is_some(), format.is_openmetrics());
+        let key = (view.is_some(), shown.format.is_openmetrics(), shown.escaping);
         let mut pages = self.lock();
         if let Some(rendering) = pages.get(&key).and_then(Weak::upgrade)
             && (view.is_some() || rendering.0.borrow().is_none())
@@ -142,9 +145,9 @@ impl Round {
         let make = move || {
             let _watched = watched;
             let is_wanted = || wanted.strong_count() > 0;
-            let page = bridge.render(&view, format, &is_wanted).map(Arc::new);
+            let page = bridge.render(&view, shown, &is_wanted).map(Arc::new);
             if is_wanted() {
-                bridge.scraped(&page, &view, round.began, format);
+                bridge.scraped(&page, &view, round.began, shown.format);
             }
             round.is_over.fetch_or(key.0, Ordering::Relaxed);
             done.send_replace(Some(page));
@@ -158,7 +161,7 @@ impl Round {
         rendering
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(bool, bool), Weak<Rendering>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PageKey, Weak<Rendering>>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

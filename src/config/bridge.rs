@@ -18,7 +18,7 @@ pub use syntaxes::REQUEST_TIME;
 use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
     ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, HOSTS, LOG_FORMAT, LOG_LEVEL,
-    MODE, REFRESH, REQUEST, REQUESTS, TARGETS, WAITING,
+    MODE, REFRESH, REQUEST, REQUESTS, STRATEGY, TARGETS, WAITING,
 };
 
 /// A setting that is this field of the configuration.
@@ -266,6 +266,25 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "Whether `/metrics` carries `otel_scope_*` labels.",
     )
     .flag(Flag::off(Group::Page, "without-scope-labels", "Leave `otel_scope_*` labels out of `/metrics`.")),
+    Setting::new(
+        "target_info",
+        field!(Boolean, config.target_info),
+        "Whether `/metrics` has `target_info`, with the attributes of the bridge's resource.",
+    )
+    .flag(Flag::off(Group::Page, "without-target-info", "Leave `target_info` out of `/metrics`.")),
+    Setting::new(
+        "created",
+        field!(Boolean, config.created),
+        "Whether OpenMetrics says since when each counter counts (`_created`): a series more for each of them.",
+    )
+    .flag(Flag::on(Group::Page)),
+    Setting::new(
+        "translation_strategy",
+        field!(STRATEGY, config.translation_strategy),
+        "How names of OpenTelemetry become names on `/metrics`.",
+    )
+    .details("Names with dots go to scrapers that ask for UTF-8 names; for others they are escaped.")
+    .flag(Flag::of(Group::Page)),
     Setting::new(
         "endpoint_details",
         &Value {

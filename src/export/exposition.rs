@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use prometheus::proto::MetricFamily;
 
+use text::Created;
+
 pub use unit::unit_word;
 
 /// A text format that Prometheus can scrape.
@@ -56,6 +58,7 @@ impl Format {
             (Self::Text100, Escaping::AllowUtf8) => {
                 "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
             }
+            (Self::Text100, Escaping::Dots) => "text/plain; version=1.0.0; charset=utf-8; escaping=dots",
             (Self::OpenMetrics001, _) => "application/openmetrics-text; version=0.0.1; charset=utf-8",
             (Self::OpenMetrics100, Escaping::Underscores) => {
                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
@@ -65,6 +68,9 @@ impl Format {
             }
             (Self::OpenMetrics100, Escaping::AllowUtf8) => {
                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+            }
+            (Self::OpenMetrics100, Escaping::Dots) => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots"
             }
         }
     }
@@ -76,11 +82,7 @@ impl Format {
     }
 }
 
-/// How names outside `[a-zA-Z0-9_:]` are written, of the schemes that leave
-/// our names as they are.
-///
-/// The fourth scheme of Prometheus, `dots`, doubles every underscore: a body
-/// with our names is not in it, and says so by answering `underscores`.
+/// How names outside `[a-zA-Z0-9_:]` are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Escaping {
     /// Each foreign character becomes an underscore.
@@ -91,6 +93,33 @@ pub enum Escaping {
     Values,
     /// Foreign names stand in quotes; a legal name stays.
     AllowUtf8,
+    /// A dot becomes `_dot_`, and every underscore is doubled.
+    Dots,
+}
+
+/// What a page is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Representation {
+    /// The format.
+    pub format: Format,
+    /// The scheme that names are in.
+    pub escaping: Escaping,
+}
+
+impl Representation {
+    /// A format, and the scheme that was asked for with it: of the formats, only those of
+    /// version 1.0.0 know of schemes.
+    #[must_use]
+    pub fn new(format: Format, escaping: Escaping) -> Representation {
+        let knows = matches!(format, Format::Text100 | Format::OpenMetrics100);
+        Representation { format, escaping: if knows { escaping } else { Escaping::Underscores } }
+    }
+}
+
+impl From<Format> for Representation {
+    fn from(format: Format) -> Representation {
+        Representation::new(format, Escaping::Underscores)
+    }
 }
 
 /// Writes families in a format, batch by batch, so that what was gathered of
@@ -108,6 +137,8 @@ pub enum Escaping {
 pub struct Exposition<'a> {
     format: Format,
     unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
+    /// Since when a series counts, Unix seconds, where that is told.
+    created: Option<&'a Created<'a>>,
     /// By the name that the format shows.
     written: BTreeMap<String, Written>,
     claimed: HashSet<String>,
@@ -125,7 +156,14 @@ impl<'a> Exposition<'a> {
     /// where the family's name ends with it, as it demands.
     #[must_use]
     pub fn new(format: Format, unit_of: &'a dyn Fn(&str) -> Option<&'static str>) -> Exposition<'a> {
-        Exposition { format, unit_of, written: BTreeMap::new(), claimed: HashSet::new() }
+        Exposition { format, unit_of, created: None, written: BTreeMap::new(), claimed: HashSet::new() }
+    }
+
+    /// Tells since when counters and histograms count, where `created` knows.
+    #[must_use]
+    pub fn with_created(mut self, created: &'a Created<'a>) -> Exposition<'a> {
+        self.created = Some(created);
+        self
     }
 
     /// Adds what was gathered.
@@ -152,7 +190,7 @@ impl<'a> Exposition<'a> {
                 }
             };
             let mut chunk = Vec::with_capacity(text::estimate(&family));
-            text::push_series(&mut chunk, family, self.format);
+            text::push_series(&mut chunk, family, self.format, self.created);
             written.chunks.push(chunk);
         }
     }

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 
-use super::exposition::{Escaping, Format};
+use super::exposition::{Escaping, Format, Representation};
 
 /// How to answer a request. Answers that depend on it vary by `Accept` and
 /// `Accept-Encoding`.
@@ -27,6 +27,12 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// What to write the body in.
+    #[must_use]
+    pub fn representation(&self) -> Representation {
+        Representation::new(self.format, self.escaping)
+    }
+
     /// The `Content-Type` of the answer.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
@@ -148,13 +154,14 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The scheme that a body with our names is in, given the one asked for.
+/// The scheme of this name.
 /// Unknown ones count as not named, which means underscores.
 fn escaping(asked: &str) -> Escaping {
     match asked.to_ascii_lowercase().as_str() {
         // Spelt the second way in the negotiation document's own examples.
         "allow-utf-8" | "allow-utf8" => Escaping::AllowUtf8,
         "values" => Escaping::Values,
+        "dots" => Escaping::Dots,
         _ => Escaping::Underscores,
     }
 }

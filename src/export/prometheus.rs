@@ -1,23 +1,23 @@
 //! Pull: what the SDK collects, as Prometheus families, in the format that
 //! the client asked for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 
 use crate::instruments::SCOPE;
-use crate::metrics::{Kind, Row, rows};
+use crate::metrics::Row;
 use crate::snapshot::View;
 use crate::target::Target;
 
 use super::compat::{self, Compat};
 use super::cut::Cutter;
-use super::exposition::{Exposition, Format, unit_word};
+use super::exposition::{Exposition, Representation};
+use super::naming::{Names, Starts, Strategy};
 use super::page::Page;
 use super::pipeline::Pipeline;
 
@@ -29,8 +29,45 @@ const MAX_POINTS: usize = 5_000;
 #[derive(Debug)]
 pub struct Pull {
     cutter: Cutter<Registry, PullError>,
-    units: HashMap<String, &'static str>,
+    names: Names,
+    created: bool,
     compat: Option<Compat>,
+}
+
+/// What the bridge says of itself, and since when its counters count, Unix seconds.
+#[derive(Debug, Default)]
+pub struct OwnFamilies {
+    /// The families.
+    pub families: Vec<MetricFamily>,
+    /// The start.
+    pub since: f64,
+}
+
+/// How a page is made.
+#[derive(Debug, Clone, Copy)]
+pub struct PullSettings {
+    /// Whether it carries `otel_scope_*` labels.
+    pub scope_labels: bool,
+    /// Whether it has `target_info`.
+    pub target_info: bool,
+    /// Whether OpenMetrics says since when counters count.
+    pub created: bool,
+    /// How names are translated.
+    pub strategy: Strategy,
+    /// Older names beside ours.
+    pub compat: Option<Compat>,
+}
+
+impl Default for PullSettings {
+    fn default() -> PullSettings {
+        PullSettings {
+            scope_labels: true,
+            target_info: true,
+            created: false,
+            strategy: Strategy::default(),
+            compat: None,
+        }
+    }
 }
 
 /// The family that tells the resource.
@@ -55,16 +92,24 @@ impl Pull {
     pub fn new(
         resource: &Resource,
         targets: &[Arc<Target>],
-        scope_labels: bool,
-        compat: Option<Compat>,
+        settings: PullSettings,
     ) -> Result<Pull, PullError> {
+        let PullSettings { scope_labels, target_info, created, strategy, compat } = settings;
+        let names = Names::new(strategy, resource);
         let resource = resource.clone();
         let make = move |slices: &[&[Arc<Target>]]| {
             let registry = Registry::new();
-            let reader = reader(&registry, scope_labels, true)?;
+            let reader = reader(&registry, scope_labels, target_info)?;
             Ok(Pipeline::new(reader, registry, resource.clone(), scope(), slices))
         };
-        Ok(Pull { cutter: Cutter::new(MAX_POINTS, targets, make)?, units: units(), compat })
+        Ok(Pull { cutter: Cutter::new(MAX_POINTS, targets, make)?, names, created, compat })
+    }
+
+    /// The same page as this, or this.
+    #[must_use]
+    pub fn simplest(&self, shown: Representation) -> Representation {
+        let is_plain = self.names.are_as_gathered(shown.escaping);
+        if is_plain { Representation::from(shown.format) } else { shown }
     }
 
     /// What the view has, in a format, while it is wanted. Blocks: not for an
@@ -76,12 +121,16 @@ impl Pull {
     pub fn scrape(
         &self,
         view: &Arc<View>,
-        own: Vec<MetricFamily>,
-        format: Format,
+        mut own: OwnFamilies,
+        shown: Representation,
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Page, PullError> {
-        let unit_of = |name: &str| self.units.get(name).copied();
-        let mut exposition = Exposition::new(format, &unit_of);
+        let units = self.names.units(shown.escaping);
+        let unit_of = |name: &str| units.get(name).copied();
+        let starts = (self.created && shown.format.is_openmetrics())
+            .then(|| Starts::of(view, |key| self.names.label(key, shown.escaping), own.since));
+        let created = |labels: &[LabelPair]| starts.as_ref().map(|starts| starts.find(labels));
+        let mut exposition = Exposition::new(shown.format, &unit_of).with_created(&created);
         let cut = self.cutter.of(view)?;
         for range in cut.slices.iter() {
             if !is_wanted() {
@@ -97,11 +146,15 @@ impl Pull {
             if range.start > 0 {
                 families.retain(|family| family.name() != TARGET_INFO);
             }
+            self.names.rename(&mut families, &slice, shown.escaping);
             exposition.add(families);
         }
-        exposition.add(own);
+        self.names.rename(&mut own.families, view, shown.escaping);
+        exposition.add(own.families);
         if let Some(compat) = self.compat {
-            exposition.add(compat::families(view, compat));
+            let mut families = compat::families(view, compat);
+            self.names.rename(&mut families, view, shown.escaping);
+            exposition.add(families);
         }
         Ok(Page::new(exposition.finish()))
     }
@@ -126,19 +179,10 @@ pub(super) fn reader(
     exporter.build().map_err(|e| PullError::Setup(e.to_string()))
 }
 
-/// Unit words by family name.
-fn units() -> HashMap<String, &'static str> {
-    rows().filter_map(|row| Some((family_name(row), unit_word(row.unit)?))).collect()
-}
-
 /// A row's family in Prometheus (`UnderscoreEscapingWithSuffixes`).
 #[must_use]
 pub fn family_name(row: &Row) -> String {
-    let mut name = row.name.replace('.', "_");
-    if let Some(unit) = unit_word(row.unit) {
-        name = format!("{name}_{unit}");
-    }
-    if row.kind() == Kind::Counter { format!("{name}_total") } else { name }
+    Strategy::default().family(row)
 }
 
 #[cfg(test)]
@@ -149,6 +193,7 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::endpoint::Endpoint;
+    use crate::export::exposition::Format;
     use crate::outcome::{ErrorType, Outcome};
     use crate::snapshot::{Slot, Snapshot};
 
@@ -159,14 +204,15 @@ mod tests {
         let url = url::Url::parse("https://a.example").unwrap();
         let target = Arc::new(Target::new(url, None, None, &BTreeMap::new()));
         let resource = Resource::builder_empty().build();
-        let pull = Pull::new(&resource, std::slice::from_ref(&target), true, None).unwrap();
+        let pull = Pull::new(&resource, std::slice::from_ref(&target), PullSettings::default()).unwrap();
         let mut slot = Slot::new(Endpoint::InstanceV2);
         slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
         let view = Arc::new(View { started, unix: 1.0, targets: vec![(target, snapshot)] });
 
-        let scrape = |is_wanted| pull.scrape(&view, Vec::new(), Format::Text004, &|| is_wanted);
+        let scrape =
+            |is_wanted| pull.scrape(&view, OwnFamilies::default(), Format::Text004.into(), &|| is_wanted);
         let page = scrape(true).unwrap();
         assert!(
             String::from_utf8_lossy(&page.text())

@@ -252,6 +252,12 @@ impl SelfMetrics {
         self.client_limits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How long ago it began to measure.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// From now on there are so many targets.
     pub fn has_targets(&self, targets: usize) {
         self.targets.store(targets, Ordering::Relaxed);

@@ -68,6 +68,7 @@ fn main() {
         all.two("collector_gets_logs_and_traces", &COLLECTOR, &MOCK, telemetry::logs_and_traces_arrive),
         all.two("prometheus_over_otlp", &PROMETHEUS, &MOCK, pipeline::into_prometheus),
         all.two("prometheus_scrapes", &PROMETHEUS, &MOCK, scrape::by_prometheus),
+        all.one("prometheus_keeps_the_dots", &PROMETHEUS, scrape::prometheus_keeps_the_dots),
         all.one("what_went_away_is_stale", &PROMETHEUS, scrape::what_went_away_is_stale),
         all.two("a_dead_server_leaves_no_number", &PROMETHEUS, &MOCK, scrape::a_dead_server_leaves_no_number),
         all.two("promtool_has_no_advice", &PROMETHEUS, &PROMTOOL, scrape::promtool_has_no_advice),

@@ -29,6 +29,31 @@ fn scraping(program: &Path, address: &str, seconds: u32) -> Prometheus {
     Prometheus::start(program, &configuration, &["--log.level=debug"])
 }
 
+/// Names as OpenTelemetry has them, and by default as Prometheus always had them.
+pub fn prometheus_keeps_the_dots(prometheus: &Path) {
+    let simulated = RUNTIME.block_on(async {
+        let settings = Simulated { instances: 1, ..Simulated::default() };
+        Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
+    });
+    let server = simulated.url(0);
+    let dotted = free_address();
+    let with = ["--translation-strategy", "NoTranslation", "--created", &server];
+    let _bridge = serving(&dotted, &with);
+    let prometheus = scraping(prometheus, &dotted, 1);
+    let found = eventually("names with dots", || {
+        let users = prometheus.query(r#"{"mastodon.instance.users"}"#);
+        users.into_iter().next().ok_or_else(|| prometheus.log())
+    });
+    assert_eq!(found.1 as i64, simulated.truth(0).users);
+    assert_eq!(found.0["server.address"], "art.localhost");
+    for query in [r#"{"fedimeter.endpoint.duration"}"#, r#"{"fedimeter.request.duration_bucket"}"#] {
+        assert!(!prometheus.query(query).is_empty(), "{query}");
+    }
+    assert!(prometheus.query("mastodon_instance_users").is_empty());
+    let target = &prometheus.api("targets", &[])["activeTargets"][0];
+    assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
+}
+
 pub fn by_prometheus(prometheus: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let address = free_address();

@@ -35,6 +35,7 @@ mod listen;
 mod lists;
 mod log;
 mod matrix;
+mod naming;
 mod notify;
 mod on_request;
 mod on_request_matrix;

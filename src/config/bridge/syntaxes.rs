@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::log_filter::LogFilter;
 use crate::config::syntax::{Count, List, OneOf, Parsed, Plain, Size, Time};
 use crate::config::values::{self, Listen};
-use crate::config::{Compat, LogFormat};
+use crate::config::{Compat, LogFormat, Strategy};
 use crate::export::otlp::MIN_REQUEST;
 use crate::fetch::parse_contact;
 
@@ -92,6 +92,24 @@ pub const EXTERNAL_URL: Parsed<Url> = Parsed {
 pub const COMPAT: OneOf<Compat> = OneOf(&[
     ("dada", Compat::Dada, "the 2018 Python exporter: `mastodon_user_count`, one target, no labels"),
     ("systemli", Compat::Systemli, "systemli's exporter: `mastodon_users{host=\"…\"}`"),
+]);
+pub const STRATEGY: OneOf<Strategy> = OneOf(&[
+    (
+        "UnderscoreEscapingWithSuffixes",
+        Strategy::UnderscoreEscapingWithSuffixes,
+        "`fedimeter_endpoint_duration_seconds`",
+    ),
+    (
+        "UnderscoreEscapingWithoutSuffixes",
+        Strategy::UnderscoreEscapingWithoutSuffixes,
+        "`fedimeter_endpoint_duration`",
+    ),
+    (
+        "NoUTF8EscapingWithSuffixes",
+        Strategy::NoUtf8EscapingWithSuffixes,
+        "`fedimeter.endpoint.duration_seconds`",
+    ),
+    ("NoTranslation", Strategy::NoTranslation, "`fedimeter.endpoint.duration`"),
 ]);
 pub const CONTACT: Parsed<String> =
     Parsed { kind: "URL", placeholder: "URL", expected: "a URL", parse: parse_contact, show: String::clone };

@@ -18,6 +18,12 @@ pub(super) fn is_legal(name: &str) -> bool {
     begins && !name.starts_with("__") && name.chars().all(may_be_in_a_name)
 }
 
+/// Whether it is a name with dots, as only pages whose names stand in quotes have it.
+pub(super) fn is_utf8(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| may_be_in_a_name(c) && !c.is_ascii_digit());
+    begins && !name.starts_with("__") && name.chars().all(|c| may_be_in_a_name(c) || c == '.')
+}
+
 /// Names and values with each name once and legal. Values whose names become
 /// the same are joined by `;`, as OpenTelemetry's specification has it.
 pub(super) fn renamed(labels: &[LabelPair]) -> Vec<(String, String)> {

@@ -11,9 +11,19 @@ use super::label;
 /// Integers up to here are exact in a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Since when a series counts, Unix seconds, where that is told.
+pub type Created<'a> = dyn Fn(&[LabelPair]) -> Option<f64> + 'a;
+
 /// Appends a family's samples.
-pub(super) fn push_series(out: &mut Vec<u8>, mut family: Family, format: Format) {
+pub(super) fn push_series(
+    out: &mut Vec<u8>,
+    mut family: Family,
+    format: Format,
+    created: Option<&Created<'_>>,
+) {
     let series = family.take_series();
+    let counts = format.is_openmetrics() && matches!(family.kind(), Kind::Counter | Kind::Histogram);
+    let created = created.filter(|_| counts);
     let name = family.gathered_name();
     for metric in series {
         let labels = metric.get_label();
@@ -23,6 +33,9 @@ pub(super) fn push_series(out: &mut Vec<u8>, mut family: Family, format: Format)
                 push_sample(out, name, labels, metric.get_counter().get_value());
             }
             Kind::Gauge | Kind::Info => push_sample(out, name, labels, metric.get_gauge().get_value()),
+        }
+        if let Some(since) = created.and_then(|created| created(labels)) {
+            push_suffixed(out, family.name(), "_created", labels, since);
         }
     }
 }
@@ -44,7 +57,9 @@ pub(super) fn estimate(family: &Family) -> usize {
 
 /// Appends a family's metadata.
 pub(super) fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&str>, format: Format) {
-    let name = family.name().as_bytes();
+    let mut quoted = Vec::new();
+    push_name_in_metadata(&mut quoted, family.name());
+    let name = &quoted[..];
     if !family.help().is_empty() {
         out.extend_from_slice(b"# HELP ");
         out.extend_from_slice(name);
@@ -76,9 +91,12 @@ pub(super) fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&st
 }
 
 fn push_sample(out: &mut Vec<u8>, name: &str, labels: &[LabelPair], value: f64) {
-    out.extend_from_slice(name.as_bytes());
-    if !labels.is_empty() {
-        push_labels(out, labels);
+    push_suffixed(out, name, "", labels, value);
+}
+
+fn push_suffixed(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[LabelPair], value: f64) {
+    let is_open = push_name(out, name, suffix);
+    if push_labels(out, labels, is_open) {
         out.push(b'}');
     }
     out.push(b' ');
@@ -93,21 +111,16 @@ fn push_histogram(
     histogram: &Histogram,
     format: Format,
 ) {
-    // All lines of a series share their labels, written once.
+    // All lines of a series share their labels, written once: behind a name in quotes,
+    // which stands in the braces, as behind one before them.
     let mut shared = Vec::with_capacity(128);
-    if labels.is_empty() {
-        shared.push(b'{');
-    } else {
-        push_labels(&mut shared, labels);
-    }
+    let is_quoted = !is_plain(name);
+    let is_open = push_labels(&mut shared, labels, is_quoted);
 
     let mut bucket = |bound: f64, count: u64| {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"_bucket");
+        push_name(out, name, "_bucket");
         out.extend_from_slice(&shared);
-        if !labels.is_empty() {
-            out.push(b',');
-        }
+        out.push(if is_open { b',' } else { b'{' });
         out.extend_from_slice(b"le=\"");
         push_bound(out, bound, format);
         out.extend_from_slice(b"\"} ");
@@ -126,14 +139,12 @@ fn push_histogram(
     if negative && format.is_openmetrics() {
         return;
     }
-    if !labels.is_empty() {
+    if is_open {
         shared.push(b'}');
     }
-    let shared = if labels.is_empty() { &b""[..] } else { &shared };
     for suffix in ["_sum", "_count"] {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(suffix.as_bytes());
-        out.extend_from_slice(shared);
+        push_name(out, name, suffix);
+        out.extend_from_slice(&shared);
         out.push(b' ');
         if suffix == "_sum" {
             push_number(out, histogram.get_sample_sum());
@@ -144,21 +155,56 @@ fn push_histogram(
     }
 }
 
-/// Writes `{a="b",c="d"`, for the caller to go on or to close.
-fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair]) {
-    if labels.iter().all(|label| label::is_legal(label.name())) {
-        push_pairs(out, labels.iter().map(|label| (label.name(), label.value())));
-    } else {
-        let labels = label::renamed(labels);
-        push_pairs(out, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    }
+/// Whether a name needs no quotes.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
 }
 
-fn push_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
-    let mut before = b'{';
+/// Writes a sample's name: before its labels, or in quotes as the first of them. Whether a
+/// brace is open then.
+fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
+    if is_plain(name) {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
+        return false;
+    }
+    out.extend_from_slice(b"{\"");
+    push_escaped(out, name, true);
+    out.extend_from_slice(suffix.as_bytes());
+    out.push(b'"');
+    true
+}
+
+fn push_name_in_metadata(out: &mut Vec<u8>, name: &str) {
+    if is_plain(name) {
+        return out.extend_from_slice(name.as_bytes());
+    }
+    out.push(b'"');
+    push_escaped(out, name, true);
+    out.push(b'"');
+}
+
+/// Writes `{a="b",c="d"`, or `,a="b",c="d"` where a brace is open, for the caller to go on
+/// or to close. Whether a brace is open then.
+fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair], is_open: bool) -> bool {
+    if labels.is_empty() {
+        return is_open;
+    }
+    let is_legal = |label: &LabelPair| label::is_legal(label.name()) || label::is_utf8(label.name());
+    if labels.iter().all(is_legal) {
+        push_pairs(out, labels.iter().map(|label| (label.name(), label.value())), is_open);
+    } else {
+        let labels = label::renamed(labels);
+        push_pairs(out, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())), is_open);
+    }
+    true
+}
+
+fn push_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>, is_open: bool) {
+    let mut before = if is_open { b',' } else { b'{' };
     for (name, value) in pairs {
         out.push(before);
-        out.extend_from_slice(name.as_bytes());
+        push_name_in_metadata(out, name);
         out.extend_from_slice(b"=\"");
         push_escaped(out, value, true);
         out.push(b'"');

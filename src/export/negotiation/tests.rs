@@ -9,6 +9,7 @@ const TEXT_1_VALUES: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=
 const OM_0: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8";
 const OM_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
 const OM_1_UTF8: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+const OM_1_DOTS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots";
 const OM_1_VALUES: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values";
 
 #[rustfmt::skip]
@@ -74,7 +75,7 @@ const ACCEPT_CASES: &[(&str, &[&str], &str)] = &[
     // Escaping schemes.
     ("values", &["application/openmetrics-text;version=1.0.0;escaping=values"], OM_1_VALUES),
     ("values, text", &["text/plain;version=1.0.0;escaping=values"], TEXT_1_VALUES),
-    ("dots would change our names", &["application/openmetrics-text;version=1.0.0;escaping=dots"], OM_1),
+    ("dots", &["application/openmetrics-text;version=1.0.0;escaping=dots"], OM_1_DOTS),
     ("unknown scheme", &["application/openmetrics-text;version=1.0.0;escaping=rot13"], OM_1),
     ("no injection", &["text/plain;version=1.0.0;escaping=\"a; charset=evil\""], TEXT_1),
     ("0.0.4 knows no schemes", &["text/plain;version=0.0.4;escaping=allow-utf-8"], TEXT),

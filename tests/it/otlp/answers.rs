@@ -135,7 +135,7 @@ async fn receivers_that_are_none_are_named_with_the_way_out() {
         (Protocol::HttpProtobuf, &closed, Cause::Connection, "nothing listens"),
         (Protocol::HttpProtobuf, &silent, Cause::Timeout, "OTEL_EXPORTER_OTLP_TIMEOUT"),
         (Protocol::HttpProtobuf, &sinks.grpc.endpoint(), Cause::Connection, "4317 gRPC"),
-        (Protocol::HttpProtobuf, &sinks.http.endpoint(), Cause::Http(200), "no OTLP receiver"),
+        (Protocol::HttpProtobuf, &sinks.http.endpoint(), Cause::Http(200), "not an OTLP receiver"),
         (Protocol::Grpc, &sinks.http.endpoint(), Cause::Grpc(Code::Unknown), "that port speaks HTTP"),
         (Protocol::Grpc, &http1, Cause::Connection, "4318 HTTP"),
         (Protocol::Grpc, &closed.replace("http", "https"), Cause::Connection, "nothing listens"),
