@@ -198,6 +198,8 @@ pub async fn serve(
         () = all_ended => return Err(ServeError::Ended),
     }
     tracing::info!("ending");
+    // Before the collections under way end: the first one would count as a start.
+    end.cancel();
     bridge.end();
     ended(told, &end).await;
     // Whatever a part is stuck in, the process ends in time.
