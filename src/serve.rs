@@ -169,6 +169,8 @@ pub async fn serve(
     if exporters.pull {
         let end = end.clone();
         parts.spawn(async move { clients.watch(end).await });
+    } else {
+        tracing::info!("/metrics is off");
     }
     if let Some(exporter) = exporter {
         parts.spawn(push::run(Pushed(bridge.clone()), exporter, otel.push, end.clone()));
@@ -176,9 +178,6 @@ pub async fn serve(
     if otel.exporters.console {
         tracing::info!("printing metrics on standard output every {:?}", otel.push.interval);
         parts.spawn(console(bridge.clone(), otel.push.interval, end.clone()));
-    }
-    if !exporters.pull {
-        tracing::info!("/metrics is off");
     }
     #[cfg(unix)]
     let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())));
