@@ -118,7 +118,7 @@ impl Attempt<'_> {
 
     /// What is known of the target, as the metric table reads it.
     fn reading(&self) -> Reading<'_> {
-        Reading { target: self.target, snapshot: self.known, started: self.now, unix: self.unix }
+        Reading::new(self.target, self.known, self.now, self.unix)
     }
 
     /// What the server runs, by what is known of it so far.

@@ -154,6 +154,9 @@ impl Bridge {
         if let Some(own) = &self.own {
             own.configured(with);
         }
+        if let Some(pull) = &self.pull {
+            pull.own_has_changed();
+        }
     }
 
     /// How long a collection may take when nobody sets a shorter time.
@@ -289,7 +292,7 @@ impl Bridge {
     /// # Errors
     ///
     /// When there is nothing to show.
-    pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Page, ScrapeError> {
+    pub async fn expose(self: &Arc<Self>, view: Arc<View>, format: Format) -> Result<Arc<Page>, ScrapeError> {
         let bridge = self.clone();
         let render = move || bridge.render(&view, format.into(), &|| true);
         tokio::task::spawn_blocking(render).await.map_err(|_| ScrapeError::Panicked)?
@@ -302,15 +305,17 @@ impl Bridge {
         view: &Arc<View>,
         shown: Representation,
         is_wanted: &dyn Fn() -> bool,
-    ) -> Result<Page, ScrapeError> {
+    ) -> Result<Arc<Page>, ScrapeError> {
         let pull = self.pull.as_ref().ok_or(ScrapeError::Off)?;
-        let own = self.own.as_ref().map(|own| {
-            let since = self.refresher.clock().unix() - own.age().as_secs_f64();
-            OwnFamilies { families: own.gather(), since }
-        });
-        let own = own.unwrap_or_default();
+        let own = || {
+            let own = self.own.as_ref().map(|own| {
+                let since = self.refresher.clock().unix() - own.age().as_secs_f64();
+                OwnFamilies { families: own.gather(), since }
+            });
+            own.unwrap_or_default()
+        };
         let began = Instant::now();
-        let page = pull.scrape(view, own, shown, is_wanted);
+        let page = pull.scrape(view, &own, shown, is_wanted);
         let failed = match &page {
             // It was not read to its end.
             Err(PullError::Unwanted) => return Err(PullError::Unwanted.into()),

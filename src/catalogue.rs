@@ -20,9 +20,9 @@ fn number(row: &Row) -> &'static str {
     if row.is_integer() { "int" } else { "double" }
 }
 
-/// The catalogue as docs/metrics.md.
+/// These rows as docs/metrics.md has them.
 #[must_use]
-pub fn markdown() -> String {
+pub fn markdown(left: &[&Row]) -> String {
     let mut out = String::from(
         "# Metrics\n\n\
          Every metric that fedimeter reports. This page is generated from the table in \
@@ -33,8 +33,11 @@ pub fn markdown() -> String {
          In Prometheus dots become underscores. The same as a registry of semantic conventions is in `semconv/`.\n",
     );
     for (title, family) in FAMILIES {
-        let _ = write!(out, "\n## {title}\n");
-        for row in *family {
+        let mut shown = family.iter().filter(|row| left.iter().any(|left| left.name == row.name)).peekable();
+        if shown.peek().is_some() {
+            let _ = write!(out, "\n## {title}\n");
+        }
+        for row in shown {
             let unit = if row.unit.is_empty() { "none".to_owned() } else { format!("`{}`", row.unit) };
             let _ = write!(
                 out,

@@ -1,6 +1,7 @@
 //! From the SDK to the outside.
 
 pub mod batches;
+pub mod chunk;
 pub mod compat;
 mod cut;
 mod delta;

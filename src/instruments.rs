@@ -214,7 +214,7 @@ mod tests {
                     let target = Target::new(url, None, None, &BTreeMap::new());
                     let started = crate::clock::Moment::ORIGIN;
                     let snapshot = Snapshot::default();
-                    let reading = Reading { target: &target, snapshot: &snapshot, started, unix: 0.0 };
+                    let reading = Reading::new(&target, &snapshot, started, 0.0);
                     row.points(&reading, &mut |value, _| observe(value, &identity(&target)));
                 }
             }

@@ -336,7 +336,7 @@ fn metrics(args: &MetricsArgs) -> Result<ExitCode, Complaint> {
     let left = catalogue::without(&left_out(&choice));
     let printed = match args.format {
         CatalogueFormat::Table => catalogue::table(&left),
-        CatalogueFormat::Markdown => catalogue::markdown(),
+        CatalogueFormat::Markdown => catalogue::markdown(&left),
         CatalogueFormat::Json => format!("{:#}\n", catalogue::json(&left)),
     };
     print(printed.as_bytes())?;

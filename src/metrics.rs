@@ -41,6 +41,8 @@ pub const FAMILIES: &[(&str, &[Row])] = &[
 
 /// Whether a target is up.
 pub const UP: &str = target::UP;
+/// The row that the bridge always has a point of.
+pub const BUILD_INFO: &str = bridge::BUILD_INFO;
 
 /// Whether any metric that the target has is read from an endpoint, or something else
 /// than metrics needs it.

@@ -196,7 +196,7 @@ impl Refresher {
 
 fn view(targets: &[Arc<Polled>], started: Moment, unix: f64) -> View {
     let targets = targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
-    View { started, unix, targets }
+    View::new(started, unix, targets)
 }
 
 /// What a change of targets did, in numbers of targets.

@@ -215,7 +215,7 @@ async fn target(
             return (StatusCode::NOT_FOUND, page::no_target(&status, &question, &name));
         };
         let View { started, unix, .. } = *status.view;
-        let reading = Reading { target, snapshot: &snapshot, started, unix };
+        let reading = Reading::new(target, &snapshot, started, unix);
         (StatusCode::OK, page::target(&status, &question, &reading, &plan))
     })
     .await

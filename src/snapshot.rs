@@ -12,9 +12,13 @@ use crate::target::Target;
 
 mod bridge;
 mod facts;
+mod reading;
 
 pub use bridge::*;
 pub use facts::*;
+pub use reading::Reading;
+
+use reading::Holds;
 
 /// What one collection reads: every target as it was when the refresh ended.
 #[derive(Debug)]
@@ -25,24 +29,34 @@ pub struct View {
     pub unix: f64,
     /// The targets, in the order of the configuration.
     pub targets: Vec<(Arc<Target>, Arc<Snapshot>)>,
+    holds: Holds,
 }
 
 impl View {
+    /// These targets, as a collection reads them that began then.
+    #[must_use]
+    pub fn new(started: Moment, unix: f64, targets: Vec<(Arc<Target>, Arc<Snapshot>)>) -> View {
+        View { started, unix, targets, holds: Holds::default() }
+    }
+
     /// The targets, ready to be read.
     pub fn readings(&self) -> impl Iterator<Item = Reading<'_>> {
-        self.targets.iter().map(|(target, snapshot)| Reading {
-            target,
-            snapshot,
-            started: self.started,
-            unix: self.unix,
-        })
+        let reading = |target, snapshot| Reading::new(target, snapshot, self.started, self.unix);
+        self.targets.iter().map(move |(target, snapshot)| reading(target, snapshot).telling(&self.holds))
+    }
+
+    /// Until when all that has been read of it would be read again as it was, if the
+    /// snapshots stay.
+    #[must_use]
+    pub fn holds_until(&self) -> (Moment, f64) {
+        self.holds.until()
     }
 
     /// A part of the targets, at the same time.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Arc<View> {
         let targets = self.targets.get(range).unwrap_or_default().to_vec();
-        Arc::new(View { targets, ..self.without_targets() })
+        Arc::new(View::new(self.started, self.unix, targets))
     }
 
     /// The same after a deadline at which waiting ends for good: first attempts
@@ -61,13 +75,13 @@ impl View {
             let slots = snapshot.slots.iter().map(ended).collect();
             (target.clone(), Arc::new(Snapshot { slots, ..Snapshot::clone(snapshot) }))
         });
-        View { targets: targets.collect(), ..self.without_targets() }
+        View::new(self.started, self.unix, targets.collect())
     }
 
     /// The time alone.
     #[must_use]
     pub fn without_targets(&self) -> View {
-        View { started: self.started, unix: self.unix, targets: Vec::new() }
+        View::new(self.started, self.unix, Vec::new())
     }
 }
 
@@ -193,117 +207,6 @@ pub struct RateLimit {
     pub reset: f64,
 }
 
-/// One target at the time of a collection: what the metric table reads.
-#[derive(Clone, Copy)]
-pub struct Reading<'a> {
-    /// The target.
-    pub target: &'a Target,
-    /// What is known of it.
-    pub snapshot: &'a Snapshot,
-    /// When the collection began.
-    pub started: Moment,
-    /// The same as a Unix time in seconds.
-    pub unix: f64,
-}
-
-macro_rules! facts {
-    ($( $(#[$doc:meta])* $method:ident $variant:ident -> $type:ty; )*) => {
-        impl<'a> Reading<'a> { $(
-            $(#[$doc])*
-            #[must_use]
-            pub fn $method(&self) -> Option<&'a $type> {
-                self.snapshot.slots.iter().find_map(|slot| match &slot.facts {
-                    Some(Facts::$variant(facts)) if self.alive(slot) => Some(&**facts),
-                    _ => None,
-                })
-            }
-        )* }
-    };
-}
-
-facts! {
-    /// What v2 instance said, while it lives.
-    v2 InstanceV2 -> InstanceV2;
-    /// What v1 instance said, while it lives.
-    v1 InstanceV1 -> InstanceV1;
-    /// What NodeInfo said, while it lives.
-    nodeinfo Nodeinfo -> Nodeinfo;
-    /// The activity rows, newest first, while they live.
-    activity Activity -> [ActivityWeek];
-    /// The listed accounts, while they live.
-    accounts Accounts -> [Option<Account>];
-    /// robots.txt, while it lives.
-    robots Robots -> str;
-    /// Which servers answer, while that is known.
-    health Health -> Health;
-    /// The newest posts, while they live.
-    timelines Timelines -> Timelines;
-    /// The number of peers, while it lives.
-    peers Peers -> Count;
-    /// The public domain blocks, while they live.
-    domain_blocks DomainBlocks -> Tally;
-    /// The number of custom emojis, while it lives.
-    custom_emojis CustomEmojis -> Count;
-    /// The listed hashtags, while they live.
-    tags Tags -> [Option<TagUse>];
-    /// What the token may do, while that is known.
-    credentials Credentials -> Credentials;
-    /// The number of announcements, while it lives.
-    announcements Announcements -> Count;
-    /// The open reports, while they live.
-    reports Reports -> Reports;
-    /// The number of accounts that wait for approval, while it lives.
-    pending_accounts PendingAccounts -> Count;
-    /// Trends that wait for review, by kind, while they live.
-    pending_trends PendingTrends -> Tally;
-    /// Figures by day, while they live.
-    measures Measures -> Measures;
-    /// Bytes by kind of storage, while they live.
-    storage Storage -> Tally;
-    /// Versions by component, while they live.
-    components Components -> [(Arc<str>, Arc<str>)];
-    /// Users by language, while they live.
-    languages Languages -> Tally;
-    /// The share of users that came back, while it lives.
-    retention Retention -> Retention;
-    /// Domain blocks as the admin sees them, while they live.
-    admin_domain_blocks AdminDomainBlocks -> Tally;
-    /// The number of allowed domains, while it lives.
-    domain_allows DomainAllows -> Count;
-    /// IP blocks by severity, while they live.
-    ip_blocks IpBlocks -> Tally;
-    /// The number of blocked e-mail domains, while it lives.
-    email_domain_blocks EmailDomainBlocks -> Count;
-    /// The number of blocked e-mail addresses, while it lives.
-    canonical_email_blocks CanonicalEmailBlocks -> Count;
-}
-
-impl<'a> Reading<'a> {
-    /// A value lives until its lifetime ends. What was alive when the
-    /// collection began, or came in since, is reported.
-    pub(crate) fn alive(&self, slot: &Slot) -> bool {
-        slot.fresh_until > self.started || slot.finished >= self.started
-    }
-
-    /// The slot of an endpoint, if the target is asked for it.
-    #[must_use]
-    pub fn slot(&self, endpoint: Endpoint) -> Option<&'a Slot> {
-        self.snapshot.slots.iter().find(|s| s.endpoint == endpoint)
-    }
-
-    /// How the last attempt at an endpoint ended.
-    #[must_use]
-    pub fn outcome(&self, endpoint: Endpoint) -> Option<Outcome> {
-        self.slot(endpoint)?.outcome
-    }
-
-    /// As [`Snapshot::up`].
-    #[must_use]
-    pub fn up(&self) -> Option<bool> {
-        self.snapshot.up()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -333,8 +236,7 @@ mod tests {
             let slot = |(endpoint, outcome)| Slot { outcome, ..Slot::new(endpoint) };
             let slots = documents.into_iter().zip(outcomes).map(slot).collect();
             let snapshot = Snapshot { slots, ..Snapshot::default() };
-            let reading =
-                Reading { target: &target, snapshot: &snapshot, started: Moment::ORIGIN, unix: 0.0 };
+            let reading = Reading::new(&target, &snapshot, Moment::ORIGIN, 0.0);
             assert_eq!(reading.up(), up, "{outcomes:?}");
         }
     }

@@ -70,7 +70,7 @@ async fn collect_twice(script: Script) {
     for _ in 0..2 {
         let view = refresher.refresh(Duration::from_secs(600)).await;
         let (target, snapshot) = &view.targets[0];
-        let reading = Reading { target, snapshot, started: view.started, unix: view.unix };
+        let reading = Reading::new(target, snapshot, view.started, view.unix);
         points::judge(&reading, |label| words::judge("a label", label));
         for slot in &snapshot.slots {
             words::judge(slot.endpoint.name(), slot.reason.as_deref().unwrap_or_default());

@@ -67,6 +67,6 @@ fuzz_target!(|data: &[u8]| {
         Some(Facts::Measures(admin::read_measures(d, today).into()))
     });
 
-    let reading = Reading { target: &target, snapshot: &snapshot, started: Moment::ORIGIN, unix: NOW };
+    let reading = Reading::new(&target, &snapshot, Moment::ORIGIN, NOW);
     points::judge(&reading, |_| {});
 });

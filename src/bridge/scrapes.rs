@@ -145,7 +145,7 @@ impl Round {
         let make = move || {
             let _watched = watched;
             let is_wanted = || wanted.strong_count() > 0;
-            let page = bridge.render(&view, shown, &is_wanted).map(Arc::new);
+            let page = bridge.render(&view, shown, &is_wanted);
             if is_wanted() {
                 bridge.scraped(&page, &view, round.began, shown.format);
             }

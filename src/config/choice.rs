@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::given::Given;
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean, misspelt};
 use super::syntax::{Shape, Shown, Syntax};
 use super::yaml::quote;
 use crate::export::prometheus::family_name;
@@ -65,8 +65,20 @@ fn matched(text: &str) -> Result<(), String> {
     if rows().any(|row| is_meant(&pattern, row)) {
         return Ok(());
     }
-    let names: Vec<&str> = rows().map(|row| row.name).collect();
-    Err(format!("does not match any metric{}; `fedimeter metrics` lists them", did_you_mean(text, &names)))
+    let meant = if text.contains('*') {
+        let patterns: Vec<String> = rows().flat_map(|row| namespaces(row.name)).collect();
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        misspelt(text, &patterns).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
+    } else {
+        did_you_mean(text, &rows().map(|row| row.name).collect::<Vec<_>>())
+    };
+    Err(format!("does not match any metric{meant}; `fedimeter metrics` lists them"))
+}
+
+/// The patterns of all that is beside a name, from the nearest to the farthest:
+/// `mastodon.instance.*` and `mastodon.*` for `mastodon.instance.users`.
+fn namespaces(name: &str) -> impl Iterator<Item = String> {
+    name.rmatch_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]))
 }
 
 /// By its name in OpenTelemetry, or in Prometheus.

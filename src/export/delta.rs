@@ -177,7 +177,7 @@ pub(super) mod tests {
             (target.clone(), Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() }))
         };
         let targets = targets.iter().enumerate().map(known).collect();
-        Arc::new(View { started: Moment::at(Duration::from_secs(1)), unix: 1.0, targets })
+        Arc::new(View::new(Moment::at(Duration::from_secs(1)), 1.0, targets))
     }
 
     /// All metrics of all batches.

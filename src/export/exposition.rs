@@ -14,7 +14,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use prometheus::proto::MetricFamily;
 
-use text::Created;
+use super::chunk::{Chunk, Deflater};
+use super::page::{self, Page};
+
+pub use text::Created;
 
 pub use unit::unit_word;
 
@@ -122,85 +125,123 @@ impl From<Format> for Representation {
     }
 }
 
-/// Writes families in a format, batch by batch, so that what was gathered of
-/// one batch is freed before the next is.
+/// What was gathered at once, written in a format, a piece a family.
 ///
-/// Families of the same name become one, whose series stand in the order of
-/// the batches and within a batch sorted by their labels. A family whose type
-/// or sample names contradict an earlier one is left out with a warning, and
-/// of two points of the very same series in a batch the first stays; two
-/// batches must not have the same series. Families are sorted by name. There
-/// are no timestamps: a point is as old as the scrape.
+/// Within it, series are sorted by their labels, of two points of the very same series
+/// the first stays, and a family is left out with a warning whose type or sample names
+/// contradict an earlier one. There are no timestamps: a point is as old as the scrape.
 ///
 /// Summaries and untyped families do not come from OpenTelemetry and are left
 /// out with a warning.
+#[derive(Debug, Default)]
+pub struct Batch(Vec<Written>);
+
+/// A family as it is written.
+#[derive(Debug)]
+struct Written {
+    name: String,
+    kind: family::Kind,
+    metadata: Chunk,
+    series: Chunk,
+}
+
+/// How families are written.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    /// The format.
+    pub format: Format,
+    /// The unit word of a family by its gathered name, with `_total` where it is a
+    /// counter; OpenMetrics names the unit where the family's name ends with it, as it
+    /// demands.
+    pub unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
+    /// Since when a series counts, Unix seconds, where that is told.
+    pub created: Option<&'a Created<'a>>,
+}
+
+impl Writer<'_> {
+    /// Writes what was gathered.
+    #[must_use]
+    pub fn write(&self, gathered: Vec<MetricFamily>) -> Batch {
+        let written = |family: family::Family| {
+            let mut metadata = Vec::with_capacity(256);
+            let unit = (self.unit_of)(family.gathered_name());
+            text::push_metadata(&mut metadata, &family, unit, self.format);
+            let (name, kind) = (family.name().to_owned(), family.kind());
+            let mut series = Vec::with_capacity(text::estimate(&family));
+            text::push_series(&mut series, family, self.format, self.created);
+            Written { name, kind, metadata: Chunk::plain(metadata), series: Chunk::plain(series) }
+        };
+        Batch(family::merge(gathered, self.format).into_iter().map(written).collect())
+    }
+}
+
+impl Batch {
+    /// The same to be kept: in little room, where it is large.
+    #[must_use]
+    pub fn to_keep(mut self) -> Batch {
+        /// So many bytes of text are kept as they are.
+        const MAX_PLAIN: usize = page::MAX_PLAIN / 2;
+        if self.0.iter().map(|family| family.series.length()).sum::<usize>() > MAX_PLAIN {
+            let mut deflater = Deflater::default();
+            for family in &mut self.0 {
+                family.series = deflater.pack(&family.series);
+            }
+        }
+        self
+    }
+}
+
+/// The body of a page: batches one after the other.
+///
+/// Families of the same name become one, whose series stand in the order of the batches.
+/// A family whose type or sample names contradict an earlier one is left out with a
+/// warning; two batches must not have the same series. Families are sorted by name.
+#[derive(Debug)]
 pub struct Exposition<'a> {
     format: Format,
-    unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
-    /// Since when a series counts, Unix seconds, where that is told.
-    created: Option<&'a Created<'a>>,
-    /// By the name that the format shows.
-    written: BTreeMap<String, Written>,
+    /// By the name that the format shows: the first tells the metadata.
+    families: BTreeMap<&'a str, Vec<&'a Written>>,
     claimed: HashSet<String>,
 }
 
-/// A family so far: its metadata, then a chunk a batch.
-struct Written {
-    kind: family::Kind,
-    chunks: Vec<Vec<u8>>,
-}
-
 impl<'a> Exposition<'a> {
-    /// Nothing yet. `unit_of` gives the unit word of a family by its gathered
-    /// name, with `_total` where it is a counter; OpenMetrics names the unit
-    /// where the family's name ends with it, as it demands.
+    /// Nothing yet.
     #[must_use]
-    pub fn new(format: Format, unit_of: &'a dyn Fn(&str) -> Option<&'static str>) -> Exposition<'a> {
-        Exposition { format, unit_of, created: None, written: BTreeMap::new(), claimed: HashSet::new() }
+    pub fn new(format: Format) -> Exposition<'a> {
+        Exposition { format, families: BTreeMap::new(), claimed: HashSet::new() }
     }
 
-    /// Tells since when counters and histograms count, where `created` knows.
-    #[must_use]
-    pub fn with_created(mut self, created: &'a Created<'a>) -> Exposition<'a> {
-        self.created = Some(created);
-        self
-    }
-
-    /// Adds what was gathered.
-    pub fn add(&mut self, gathered: Vec<MetricFamily>) {
-        for family in family::merge(gathered, self.format) {
-            let written = match self.written.get_mut(family.name()) {
-                Some(written) if written.kind == family.kind() => written,
-                Some(_) => {
-                    family.warn("its type differs from that of an earlier family of the same name");
-                    continue;
+    /// Adds a batch.
+    pub fn add(&mut self, batch: &'a Batch) {
+        for family in &batch.0 {
+            match self.families.get_mut(&*family.name) {
+                Some(parts) if parts.first().is_some_and(|first| first.kind == family.kind) => {
+                    parts.push(family);
                 }
+                Some(_) => family::warn_once(&family.name, family::OTHER_TYPE),
                 None => {
-                    let claims = family.claims(self.format);
+                    let claims = family::claims(&family.name, family.kind, self.format);
                     if claims.iter().any(|name| self.claimed.contains(name)) {
-                        family.warn(family::CLAIMED);
+                        family::warn_once(&family.name, family::CLAIMED);
                         continue;
                     }
                     self.claimed.extend(claims);
-                    let mut metadata = Vec::with_capacity(256);
-                    let unit = (self.unit_of)(family.gathered_name());
-                    text::push_metadata(&mut metadata, &family, unit, self.format);
-                    let written = Written { kind: family.kind(), chunks: vec![metadata] };
-                    self.written.entry(family.name().to_owned()).or_insert(written)
+                    self.families.insert(&family.name, vec![family]);
                 }
-            };
-            let mut chunk = Vec::with_capacity(text::estimate(&family));
-            text::push_series(&mut chunk, family, self.format, self.created);
-            written.chunks.push(chunk);
+            }
         }
     }
 
     /// The whole body, in parts.
     #[must_use]
-    pub fn finish(self) -> Vec<Vec<u8>> {
-        let mut body: Vec<Vec<u8>> = self.written.into_values().flat_map(|written| written.chunks).collect();
+    pub fn finish(self) -> Vec<Chunk> {
+        let mut body = Vec::new();
+        for parts in self.families.into_values() {
+            body.extend(parts.first().map(|first| first.metadata.clone()));
+            body.extend(parts.iter().map(|part| part.series.clone()));
+        }
         if self.format.is_openmetrics() {
-            body.push(b"# EOF\n".to_vec());
+            body.push(Chunk::plain(b"# EOF\n".to_vec()));
         }
         body
     }
@@ -213,7 +254,8 @@ pub fn encode(
     format: Format,
     unit_of: &dyn Fn(&str) -> Option<&'static str>,
 ) -> Vec<u8> {
-    let mut exposition = Exposition::new(format, unit_of);
-    exposition.add(families);
-    exposition.finish().concat()
+    let batch = Writer { format, unit_of, created: None }.write(families);
+    let mut exposition = Exposition::new(format);
+    exposition.add(&batch);
+    Page::new(&exposition.finish()).text().into_owned()
 }

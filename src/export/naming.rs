@@ -132,17 +132,15 @@ impl Names {
     }
 }
 
-/// Since when counters count: those of a target since the bridge first knew it, others
-/// since the bridge began.
+/// Since when the counters of targets count: since the bridge first knew them.
 pub struct Starts {
     names: HashSet<String>,
     targets: HashMap<Vec<(String, String)>, f64>,
-    own: f64,
 }
 
 impl Starts {
     /// Of a view, whose attributes `label` names as the page does.
-    pub fn of(view: &View, label: impl Fn(&str) -> String, own: f64) -> Starts {
+    pub fn of(view: &View, label: impl Fn(&str) -> String) -> Starts {
         let (mut names, mut targets) = (HashSet::new(), HashMap::new());
         for (target, snapshot) in &view.targets {
             let value = |value: &AttributeValue| match value {
@@ -156,17 +154,17 @@ impl Starts {
             let age = view.started.since(snapshot.since).as_secs_f64();
             targets.insert(identity, view.unix - age);
         }
-        Starts { names, targets, own }
+        Starts { names, targets }
     }
 
     /// That of a series.
     #[must_use]
-    pub fn find(&self, labels: &[LabelPair]) -> f64 {
+    pub fn find(&self, labels: &[LabelPair]) -> Option<f64> {
         let identity = labels.iter().filter(|label| self.names.contains(label.name()));
         let mut identity: Vec<(String, String)> =
             identity.map(|label| (label.name().to_owned(), label.value().to_owned())).collect();
         identity.sort();
-        self.targets.get(&identity).copied().unwrap_or(self.own)
+        self.targets.get(&identity).copied()
     }
 }
 

@@ -1,18 +1,17 @@
 //! A page of metrics as it is kept while clients take it.
 
 use std::borrow::Cow;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
+
+use super::chunk::{Chunk, gzip};
 
 /// Up to this size a page is kept as it is. A larger one is kept compressed,
-/// which takes a twentieth of it, because clients that read slowly can hold
-/// several.
-const MAX_PLAIN: usize = 256 << 10;
+/// which takes a tenth of it, because clients that read slowly can hold several.
+pub const MAX_PLAIN: usize = 256 << 10;
 
 /// A page of metrics, shared by all who asked for it at once.
 pub struct Page {
@@ -24,12 +23,13 @@ pub struct Page {
 impl Page {
     /// A page of these parts, in their order.
     #[must_use]
-    pub fn new(parts: Vec<Vec<u8>>) -> Page {
-        let length = parts.iter().map(Vec::len).sum();
-        if length <= MAX_PLAIN {
-            return Page { length, plain: Some(parts.concat().into()), gzip: OnceLock::new() };
+    pub fn new(parts: &[Chunk]) -> Page {
+        let length = parts.iter().map(Chunk::length).sum();
+        let texts: Option<Vec<&[u8]>> = parts.iter().map(|part| part.text().map(|text| &**text)).collect();
+        match texts.filter(|_| length <= MAX_PLAIN) {
+            Some(texts) => Page { length, plain: Some(texts.concat().into()), gzip: OnceLock::new() },
+            None => Page { length, plain: None, gzip: OnceLock::from(gzip(parts)) },
         }
-        Page { length, plain: None, gzip: OnceLock::from(compress(parts)) }
     }
 
     /// Bytes of the text.
@@ -49,7 +49,8 @@ impl Page {
     /// the first call where it is kept plain.
     #[must_use]
     pub fn gzip(&self) -> Bytes {
-        self.gzip.get_or_init(|| compress([self.plain.as_deref().unwrap_or_default()])).clone()
+        let compress = || gzip(&[Chunk::plain(self.plain.as_deref().unwrap_or_default().to_vec())]);
+        self.gzip.get_or_init(compress).clone()
     }
 
     /// Whether the compressed text is there already.
@@ -77,19 +78,6 @@ impl std::fmt::Debug for Page {
     }
 }
 
-/// Compresses fast rather than small: label sets repeat so much that the
-/// fastest level saves more than nine tenths.
-fn compress(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    for part in parts {
-        // Writing to a vector cannot fail.
-        let _ = encoder.write_all(part.as_ref());
-    }
-    let mut compressed = encoder.finish().unwrap_or_default();
-    compressed.shrink_to_fit();
-    compressed.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +86,7 @@ mod tests {
     fn a_page_is_the_same_however_it_is_kept() {
         for lines in [1, 1000, 20_000] {
             let line = b"fedimeter_target_up{server_address=\"a.example\"} 1\n".to_vec();
-            let page = Page::new(vec![line.clone(); lines]);
+            let page = Page::new(&vec![Chunk::plain(line.clone()); lines]);
             let text = line.repeat(lines);
             assert_eq!(page.len(), text.len());
             assert_eq!(page.plain().is_some(), text.len() <= MAX_PLAIN);

@@ -247,7 +247,7 @@ mod tests {
             ))
         };
         let pool = Pool::new(make).unwrap();
-        let view = Arc::new(View { started: crate::clock::Moment::ORIGIN, unix: 0.0, targets: Vec::new() });
+        let view = Arc::new(View::new(crate::clock::Moment::ORIGIN, 0.0, Vec::new()));
         let met = std::sync::Barrier::new(MAX_PIPELINES);
         std::thread::scope(|scope| {
             for _ in 0..2 * MAX_PIPELINES {

@@ -1,25 +1,29 @@
 //! Pull: what the SDK collects, as Prometheus families, in the format that
 //! the client asked for.
 
+mod kept;
+
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
-use prometheus::proto::{LabelPair, MetricFamily};
+use prometheus::proto::MetricFamily;
 
 use crate::instruments::SCOPE;
-use crate::metrics::Row;
+use crate::metrics::{Row, UP};
 use crate::snapshot::View;
 use crate::target::Target;
 
 use super::compat::{self, Compat};
-use super::cut::Cutter;
-use super::exposition::{Exposition, Representation};
+use super::cut::{Cut, Cutter};
+use super::exposition::{Batch, Created, Exposition, Representation, Writer};
 use super::naming::{Names, Starts, Strategy};
 use super::page::Page;
 use super::pipeline::Pipeline;
+
+use kept::{Kept, SliceText};
 
 /// Points of one slice of the targets. What is gathered takes about a kilobyte
 /// a point until it is written: it is gathered and written slice by slice.
@@ -32,7 +36,10 @@ pub struct Pull {
     names: Names,
     created: bool,
     compat: Option<Compat>,
+    kept: Kept,
 }
+
+type PullCut = Cut<Registry, PullError>;
 
 /// What the bridge says of itself, and since when its counters count, Unix seconds.
 #[derive(Debug, Default)]
@@ -102,7 +109,8 @@ impl Pull {
             let reader = reader(&registry, scope_labels, target_info)?;
             Ok(Pipeline::new(reader, registry, resource.clone(), scope(), slices))
         };
-        Ok(Pull { cutter: Cutter::new(MAX_POINTS, targets, make)?, names, created, compat })
+        let (cutter, kept) = (Cutter::new(MAX_POINTS, targets, make)?, Kept::default());
+        Ok(Pull { cutter, names, created, compat, kept })
     }
 
     /// The same page as this, or this.
@@ -112,8 +120,8 @@ impl Pull {
         if is_plain { Representation::from(shown.format) } else { shown }
     }
 
-    /// What the view has, in a format, while it is wanted. Blocks: not for an
-    /// async thread.
+    /// What the view has, in a format, while it is wanted. What has not changed since
+    /// the last page in that format is taken from it. Blocks: not for an async thread.
     ///
     /// # Errors
     ///
@@ -121,43 +129,96 @@ impl Pull {
     pub fn scrape(
         &self,
         view: &Arc<View>,
-        mut own: OwnFamilies,
+        own: &dyn Fn() -> OwnFamilies,
         shown: Representation,
         is_wanted: &dyn Fn() -> bool,
-    ) -> Result<Page, PullError> {
-        let units = self.names.units(shown.escaping);
-        let unit_of = |name: &str| units.get(name).copied();
-        let starts = (self.created && shown.format.is_openmetrics())
-            .then(|| Starts::of(view, |key| self.names.label(key, shown.escaping), own.since));
-        let created = |labels: &[LabelPair]| starts.as_ref().map(|starts| starts.find(labels));
-        let mut exposition = Exposition::new(shown.format, &unit_of).with_created(&created);
+    ) -> Result<Arc<Page>, PullError> {
         let cut = self.cutter.of(view)?;
-        for range in cut.slices.iter() {
+        let mut kept = self.kept.take(&cut, shown, view);
+        let slices = cut.slices.iter().zip(&mut kept.slices).map(|(range, text)| {
             if !is_wanted() {
                 return Err(PullError::Unwanted);
             }
+            let targets = view.targets.get(range.clone()).unwrap_or_default();
+            if let Some(text) = text.as_ref().filter(|text| text.holds(view, targets)) {
+                return Ok(text.clone());
+            }
             let slice = view.slice(range.clone());
-            let mut families = cut.pool.read(slice.clone(), Registry::gather)?;
-            // A target that was attempted has at least its `up`.
-            if families.is_empty() && slice.readings().any(|reading| reading.up().is_some()) {
-                return Err(PullError::Nothing);
+            let batch = self.batch(&cut, &slice, range.start == 0, shown)?.to_keep();
+            Ok(text.insert(Arc::new(SliceText::new(batch, &slice))).clone())
+        });
+        let made = slices.collect::<Result<Vec<_>, _>>();
+        // Those that were made serve the next page, whatever comes of this one.
+        let mut made = match made {
+            Ok(slices) => slices,
+            Err(e) => {
+                self.kept.put(shown, kept);
+                return Err(e);
             }
-            // Every slice has the same resource; it is told once.
-            if range.start > 0 {
-                families.retain(|family| family.name() != TARGET_INFO);
+        };
+        let own = match kept.own.take().filter(|own| own.holds(view, &[])) {
+            Some(own) => own,
+            None => Arc::new(SliceText::for_a_second(self.own_batch(own(), view, shown), view)),
+        };
+        made.push(own.clone());
+        kept.own = Some(own);
+        let page = kept.page_of(&made).unwrap_or_else(|| {
+            let mut exposition = Exposition::new(shown.format);
+            for text in &made {
+                exposition.add(text.batch());
             }
-            self.names.rename(&mut families, &slice, shown.escaping);
-            exposition.add(families);
-        }
-        self.names.rename(&mut own.families, view, shown.escaping);
-        exposition.add(own.families);
-        if let Some(compat) = self.compat {
-            let mut families = compat::families(view, compat);
-            self.names.rename(&mut families, view, shown.escaping);
-            exposition.add(families);
-        }
-        Ok(Page::new(exposition.finish()))
+            Arc::new(Page::new(&exposition.finish()))
+        });
+        kept.has_page(made, &page);
+        self.kept.put(shown, kept);
+        Ok(page)
     }
+
+    /// What the bridge says of itself has changed: the next page says it anew.
+    pub fn own_has_changed(&self) {
+        self.kept.forget_own();
+    }
+
+    /// A slice of the targets, written. The resource is told once.
+    fn batch(
+        &self,
+        cut: &PullCut,
+        slice: &Arc<View>,
+        is_first: bool,
+        shown: Representation,
+    ) -> Result<Batch, PullError> {
+        let mut families = cut.pool.read(slice.clone(), Registry::gather)?;
+        if families.is_empty() && has_points(slice) {
+            return Err(PullError::Nothing);
+        }
+        if !is_first {
+            families.retain(|family| family.name() != TARGET_INFO);
+        }
+        if let Some(compat) = self.compat {
+            families.extend(compat::families(slice, compat));
+        }
+        let starts = Starts::of(slice, |key| self.names.label(key, shown.escaping));
+        self.names.rename(&mut families, slice, shown.escaping);
+        Ok(self.written(families, shown, &|labels| starts.find(labels)))
+    }
+
+    fn own_batch(&self, mut own: OwnFamilies, view: &View, shown: Representation) -> Batch {
+        self.names.rename(&mut own.families, &view.without_targets(), shown.escaping);
+        self.written(own.families, shown, &|_| Some(own.since))
+    }
+
+    fn written(&self, families: Vec<MetricFamily>, shown: Representation, created: &Created<'_>) -> Batch {
+        let units = self.names.units(shown.escaping);
+        let unit_of = |name: &str| units.get(name).copied();
+        let created = (self.created && shown.format.is_openmetrics()).then_some(created);
+        Writer { format: shown.format, unit_of: &unit_of, created }.write(families)
+    }
+}
+
+/// Whether something has to come of these targets: one that was attempted has at least
+/// its `up`, unless nobody wants that.
+fn has_points(view: &View) -> bool {
+    view.readings().any(|reading| reading.up().is_some() && !reading.target.leaves_out(UP))
 }
 
 /// The scope on `/metrics`.
@@ -209,10 +270,10 @@ mod tests {
         slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
-        let view = Arc::new(View { started, unix: 1.0, targets: vec![(target, snapshot)] });
+        let view = Arc::new(View::new(started, 1.0, vec![(target, snapshot)]));
 
         let scrape =
-            |is_wanted| pull.scrape(&view, OwnFamilies::default(), Format::Text004.into(), &|| is_wanted);
+            |is_wanted| pull.scrape(&view, &OwnFamilies::default, Format::Text004.into(), &|| is_wanted);
         let page = scrape(true).unwrap();
         assert!(
             String::from_utf8_lossy(&page.text())

@@ -19,17 +19,26 @@ use crate::endpoint::Endpoint;
 use crate::instruments::{self, Pinned, pushed_scope};
 use crate::log_once::LogOnce;
 use crate::log_queue;
-use crate::metrics::{Label, Read, Row, Timing, of, rows};
+use crate::metrics::{BUILD_INFO, Label, Read, Timing, of, rows};
 use crate::outcome::Outcome;
 use crate::process;
-use crate::snapshot::{
-    BridgeFacts, Build, ClientLimit, Component, Configured, ExporterFacts, ExporterName, QueueFacts,
-};
+use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, Configured, ExporterName};
 
-use super::otlp::{Endpoint as OtlpEndpoint, Exporter, Operation, OtlpSettings, Protocol, PushStats, Signal};
+use super::otlp::{Exporter, Operation, Signal};
 use super::pipeline::SharedReader;
 use super::prometheus::{PullError, reader, scope};
-use super::telemetry::{Exported, Queue};
+use super::telemetry::Exported;
+
+/// `otel.component.type`, and `otel.component.name` of the first of this type.
+macro_rules! first_of {
+    ($kind:literal) => {
+        ($kind, concat!($kind, "/0"))
+    };
+}
+
+mod pushing;
+
+pub use pushing::Pushing;
 
 /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +68,6 @@ pub struct SelfMetrics {
     push: Option<(Output, SharedReader)>,
 }
 
-/// `otel.component.type`, and `otel.component.name` of the first of this type.
-macro_rules! first_of {
-    ($kind:literal) => {
-        ($kind, concat!($kind, "/0"))
-    };
-}
-
 /// What reads instruments out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -81,63 +83,6 @@ impl Reader {
         match self {
             Reader::Pull => first_of!("prometheus_http_text_metric_exporter"),
             Reader::Push => first_of!("periodic_metric_reader"),
-        }
-    }
-}
-
-/// An exporter that pushes, and how it fares.
-#[derive(Debug)]
-pub struct Pushing {
-    /// What it pushes.
-    pub signal: Signal,
-    /// As the semantic conventions describe it.
-    pub component: Component,
-    /// Where it sends to; it shows without what may be secret in it.
-    pub endpoint: OtlpEndpoint,
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// What became of its points, log records or spans.
-    pub stats: Arc<PushStats>,
-    /// The queue of log records or spans before it.
-    queue: Option<Arc<Queue>>,
-}
-
-impl Pushing {
-    fn new(exporter: &Exporter, queue: Option<Arc<Queue>>) -> Pushing {
-        let settings = exporter.settings();
-        Pushing {
-            signal: settings.signal,
-            component: component(settings),
-            endpoint: settings.endpoint.clone(),
-            protocol: settings.protocol,
-            stats: exporter.stats().clone(),
-            queue,
-        }
-    }
-
-    fn facts(&self) -> ExporterFacts {
-        let Pushing { component, stats, .. } = self;
-        let level = stats.waiting();
-        ExporterFacts {
-            component: component.clone(),
-            in_flight: stats.in_flight(),
-            waiting: level.points,
-            waiting_bytes: level.bytes,
-            waiting_for: level.oldest.map(|oldest| oldest.elapsed().unwrap_or_default()),
-            items: stats
-                .outcomes()
-                .into_iter()
-                .map(|(error, outcome)| (error, outcome.points))
-                // A request that failed and waits has cost no point.
-                .filter(|(_, points)| *points > 0)
-                .collect(),
-            queue: self.queue.as_ref().map(|queue| {
-                let (kind, name) = match self.signal {
-                    Signal::Traces => first_of!("batching_span_processor"),
-                    _ => first_of!("batching_log_processor"),
-                };
-                QueueFacts { kind, name, handed_over: queue.handed_over(), dropped: queue.dropped() }
-            }),
         }
     }
 }
@@ -206,8 +151,8 @@ impl SelfMetrics {
     pub fn gather(&self) -> Vec<MetricFamily> {
         let gather = |(side, registry): &(Output, Registry)| {
             let families = side.with(self.facts(), || registry.gather());
-            // The build is always there.
-            side.record_outcome(&if families.is_empty() { Err("it gave nothing") } else { Ok(()) });
+            let is_lost = families.is_empty() && side.tells_build;
+            side.record_outcome(&if is_lost { Err("it gave nothing") } else { Ok(()) });
             families
         };
         self.pull.as_ref().map(gather).unwrap_or_default()
@@ -313,23 +258,6 @@ impl SelfMetrics {
     }
 }
 
-fn component(settings: &OtlpSettings) -> Component {
-    let (kind, name) = match (settings.signal, settings.protocol) {
-        (Signal::Metrics, Protocol::Grpc) => first_of!("otlp_grpc_metric_exporter"),
-        (Signal::Metrics, Protocol::HttpProtobuf) => first_of!("otlp_http_metric_exporter"),
-        (Signal::Metrics, Protocol::HttpJson) => first_of!("otlp_http_json_metric_exporter"),
-        (Signal::Logs, Protocol::Grpc) => first_of!("otlp_grpc_log_exporter"),
-        (Signal::Logs, Protocol::HttpProtobuf) => first_of!("otlp_http_log_exporter"),
-        (Signal::Logs, Protocol::HttpJson) => first_of!("otlp_http_json_log_exporter"),
-        (Signal::Traces, Protocol::Grpc) => first_of!("otlp_grpc_span_exporter"),
-        (Signal::Traces, Protocol::HttpProtobuf) => first_of!("otlp_http_span_exporter"),
-        (Signal::Traces, Protocol::HttpJson) => first_of!("otlp_http_json_span_exporter"),
-    };
-    let url = settings.endpoint.url();
-    let address = url.host_str().unwrap_or_default().trim_matches(['[', ']']).into();
-    Component { kind, name, address, port: url.port_or_known_default().unwrap_or_default() }
-}
-
 /// A provider: each side has one, because they differ in their histograms.
 #[derive(Debug)]
 struct Output {
@@ -338,6 +266,8 @@ struct Output {
     /// One collection at a time.
     turn: Mutex<()>,
     failing: LogOnce,
+    /// The build is always there, where it is wanted.
+    tells_build: bool,
     histograms: HashMap<Timing, Histogram<f64>>,
     /// Readers know their provider only weakly.
     _provider: SdkMeterProvider,
@@ -359,8 +289,8 @@ impl Output {
         let meter = provider.meter_with_scope(scope);
         let facts = Arc::<Pinned<BridgeFacts>>::default();
         let mut histograms = HashMap::new();
-        let is_wanted = |row: &&Row| !left_out.is_some_and(|names| names.contains(row.name));
-        for row in rows().filter(|row| row.is_own()).filter(is_wanted) {
+        let is_wanted = |name: &str| !left_out.is_some_and(|names| names.contains(name));
+        for row in rows().filter(|row| row.is_own() && is_wanted(row.name)) {
             if let Read::Recorded(timing) = row.read {
                 histograms.insert(timing, instruments::histogram(&meter, row, timing));
                 continue;
@@ -371,7 +301,14 @@ impl Output {
                 row.own_points(&facts, &mut |value, labels| observe(value, &instruments::attributes(labels)));
             });
         }
-        Output { facts, turn: Mutex::default(), failing: LogOnce::default(), histograms, _provider: provider }
+        Output {
+            facts,
+            turn: Mutex::default(),
+            failing: LogOnce::default(),
+            tells_build: is_wanted(BUILD_INFO),
+            histograms,
+            _provider: provider,
+        }
     }
 
     /// Runs `read` with these facts in the callbacks' sight.

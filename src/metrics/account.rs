@@ -89,12 +89,10 @@ fn each(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&Account) -> Option<i64>) {
     }
 }
 
-const DAY: i64 = 86_400;
-
 /// Only while the newest day is today: before the first use of a day the
 /// server still has yesterday there.
 fn is_of_today(r: &Reading<'_>, tag: &TagUse) -> bool {
-    tag.day.div_euclid(DAY) == (r.unix as i64).div_euclid(DAY)
+    r.is_day_of(tag.day)
 }
 
 fn each_tag(r: &Reading<'_>, emit: Emit<'_, i64>, of: fn(&TagUse) -> Option<i64>) {

@@ -248,6 +248,6 @@ fn measures<'a>(r: &Reading<'a>) -> Option<&'a Measures> {
 }
 
 fn of_another_day(r: &Reading<'_>) -> Option<&'static str> {
-    let today = (r.unix as i64).div_euclid(86_400);
-    (r.measures()?.day != today).then_some("the figures were asked for before midnight (UTC)")
+    let asked = r.measures()?.day.saturating_mul(86_400);
+    (!r.is_day_of(asked)).then_some("the figures were asked for before midnight (UTC)")
 }

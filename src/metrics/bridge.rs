@@ -5,6 +5,8 @@ use crate::snapshot::{Component, ExporterFacts};
 
 use super::{Emit, Label, Read, Row, Stability, Timing, gauge};
 
+/// What the bridge always says of itself.
+pub(super) const BUILD_INFO: &str = "fedimeter.build.info";
 const CPU_MODE: &str = "cpu.mode";
 const PUSHED: &str = "while push is on";
 const LINUX: &str = "on Linux";
@@ -20,7 +22,7 @@ const LISTENING: &str = "while `/metrics` is on";
 
 pub(super) const ROWS: &[Row] = &[
     gauge(
-        "fedimeter.build.info",
+        BUILD_INFO,
         "",
         "The release, the git revision and the compiler of this binary; always 1.",
         "the build",

@@ -296,7 +296,7 @@ fn six_days<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
 fn today<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     let (Weeks::Rolling, rows) = weeks(r)? else { return None };
     let newest = rows.first()?;
-    (newest.week.div_euclid(DAY) == (r.unix as i64).div_euclid(DAY)).then_some(newest)
+    r.is_day_of(newest.week).then_some(newest)
 }
 
 /// Row 0, only while its week runs. Weeks begin at the midnight of the
@@ -304,8 +304,8 @@ fn today<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
 fn this_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     let (Weeks::Iso, rows) = weeks(r)? else { return None };
     let newest = rows.first()?;
-    let age = (r.unix as i64).checked_sub(newest.week)?;
-    (-DAY / 2..WEEK + DAY / 24).contains(&age).then_some(newest)
+    let (begin, end) = (newest.week.saturating_sub(DAY / 2), newest.week.saturating_add(WEEK + DAY / 24));
+    r.is_between(begin as f64, end as f64).then_some(newest)
 }
 
 fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {

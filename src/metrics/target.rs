@@ -251,7 +251,7 @@ fn no_details(r: &Reading<'_>) -> Option<&'static str> {
 fn no_rate_limit(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or(match r.snapshot.rate_limit {
         None => Some("no uncached answer to an anonymous request has told a rate limit"),
-        Some(limit) if limit.reset < r.unix => Some("the window that the server told of has ended"),
+        Some(limit) if !is_running(r, &limit) => Some("the window that the server told of has ended"),
         Some(_) => None,
     })
 }
@@ -265,7 +265,12 @@ fn no_certificate(r: &Reading<'_>) -> Option<&'static str> {
 
 /// The rate limit, while its window runs.
 fn rate_limit(r: &Reading<'_>) -> Option<RateLimit> {
-    r.snapshot.rate_limit.filter(|limit| limit.reset >= r.unix)
+    r.snapshot.rate_limit.filter(|limit| is_running(r, limit))
+}
+
+fn is_running(r: &Reading<'_>, limit: &RateLimit) -> bool {
+    // To its last moment.
+    r.is_between(0.0, limit.reset.next_up())
 }
 
 fn info(r: &Reading<'_>, emit: Emit<'_, i64>) {

@@ -28,7 +28,7 @@ fn said(metric: &str, change: impl FnOnce(&mut Snapshot)) -> String {
     let mut target = target("https://a.example", &[]);
     target.token = Some(Token::new("secret"));
     target.select_endpoints(&[]);
-    let view = View { started: NOW, unix: UNIX, targets: vec![known(target, change)] };
+    let view = View::new(NOW, UNIX, vec![known(target, change)]);
     let reading: Reading<'_> = view.readings().next().unwrap();
     let row = rows().find(|row| row.name == metric).unwrap();
     let mut points = 0;

@@ -73,6 +73,10 @@ fn a_pattern_of_nothing_is_an_error() {
             "{include: ['mastodon.nothing.*']}",
             "metrics.include[0]: does not match any metric; `fedimeter metrics` lists them",
         ),
+        (
+            "{include: ['mastodon.instence.*']}",
+            "metrics.include[0]: does not match any metric; did you mean `mastodon.instance.*`",
+        ),
         ("{include: ['mastodon[']}", "metrics.include[0]: is not a valid pattern: "),
         ("{excluded: ['*']}", "metrics.excluded: unknown key; did you mean `exclude`?"),
         ("[a]", "metrics: expected a map with include and exclude, found a list"),
@@ -123,4 +127,25 @@ async fn pages_and_tables_have_what_is_wanted() {
     assert!(once.out.contains("mastodon.instance.users") && !once.out.contains("limits"), "{}", once.out);
     let left = run(&["metrics", "--config", file], &[]).out;
     assert!(left.contains("mastodon.instance.users ") && !left.contains("nodeinfo.users"), "{left}");
+}
+
+/// Neither the bridge's own metrics nor those of a target: a page without them is no failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_may_be_left_with_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yaml");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = format!(
+        "targets: ['http://{nobody}']\ntarget_info: false\n\
+         metrics: {{include: [mastodon.instance.users], exclude: [fedimeter.target.up]}}\n"
+    );
+    std::fs::write(&file, config).unwrap();
+    let bridge =
+        Serving::start(&["serve", "--config", file.to_str().unwrap(), "--listen", "127.0.0.1:0"], &[]);
+    let answer = http::client().get(format!("{}/metrics", bridge.url())).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let page = answer.text().await.unwrap();
+    assert!(page.lines().all(|line| line.starts_with('#')), "{page}");
+    let log = bridge.log();
+    assert!(!log.contains("ERROR"), "{log}");
 }

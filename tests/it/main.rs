@@ -31,6 +31,7 @@ mod hostile;
 mod http2;
 mod hung;
 mod identity;
+mod kept;
 mod listen;
 mod lists;
 mod log;

@@ -66,7 +66,7 @@ fn the_last_hours_are_lines() {
         let history = History::new(max_targets);
         for minutes in [40, 20, 1] {
             let (started, unix) = (status.now.before(Duration::from_secs(60 * minutes)), status.unix);
-            history.record(&View { started, unix, targets: targets.clone() });
+            history.record(&View::new(started, unix, targets.clone()));
         }
         let status = Status { history: Arc::new(history), ..status.clone() };
         (of_fleet(&status, ""), of_target(&status, "mastodon.example"))
@@ -299,8 +299,7 @@ fn nobody_has_collected_yet_or_not_for_long() {
     assert!(html.contains("Nobody has collected for 2 h: numbers and states are of that time."), "{html}");
     status.collected.clear();
     status.push = None;
-    status.view =
-        Arc::new(fedimeter::snapshot::View { started: known::NOW, unix: known::UNIX, targets: Vec::new() });
+    status.view = Arc::new(fedimeter::snapshot::View::new(known::NOW, known::UNIX, Vec::new()));
     let html = of_fleet(&status, "");
     assert!(html.contains("Nobody has collected yet.") && html.contains("not scraped yet"), "{html}");
     assert!(html.contains("<b class=\"none\">0</b> <span>targets</span>"));

@@ -153,7 +153,7 @@ fn view(documents: &[(Endpoint, &str)]) -> View {
     let slots = documents.iter().map(|(endpoint, body)| slot(*endpoint, body)).collect();
     let snapshot = Snapshot { slots, ..Snapshot::default() };
     let targets = vec![(Arc::new(target()), Arc::new(snapshot))];
-    View { started: Moment::at(Duration::from_secs(1)), unix: NOW, targets }
+    View::new(Moment::at(Duration::from_secs(1)), NOW, targets)
 }
 
 fn judge(documents: &[(Endpoint, &str)]) -> Result<(), TestCaseError> {

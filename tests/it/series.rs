@@ -37,12 +37,15 @@ async fn the_guide_counts_the_series_of_a_server_and_of_the_bridge() {
     let whole = once(&["--config", file.to_str().unwrap()]);
 
     let bridge = Serving::start(&["serve", "--listen", "127.0.0.1:0", &url], &[]);
-    let mut page = String::new();
-    // What a scrape took is on the next page.
-    for _ in 0..3 {
+    // What a scrape took is on a page of the next second.
+    let page = loop {
         let answer = client().get(format!("{}/metrics", bridge.url())).send().await.unwrap();
-        page = answer.text().await.unwrap();
-    }
+        let page = answer.text().await.unwrap();
+        if page.contains("fedimeter_exporter_name=\"prometheus\"") {
+            break page;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
     let own = series(&page) - server;
 
     let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guides/grafana-cloud.md"));

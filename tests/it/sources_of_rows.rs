@@ -68,7 +68,7 @@ async fn rows_are_read_from_the_endpoints_that_they_name() {
             }
             seen.insert(row.name);
             let snapshot = without(reading.snapshot, |endpoint| row.from.contains(&endpoint));
-            let rest = Reading { snapshot: &snapshot, ..reading };
+            let rest = reading.of(&snapshot);
             assert_eq!(
                 points(row, &rest),
                 Vec::<String>::new(),
@@ -78,7 +78,7 @@ async fn rows_are_read_from_the_endpoints_that_they_name() {
             assert!(!row.absence(&rest).is_empty(), "{}", row.name);
             let needed = |endpoint| row.from.contains(&endpoint) || SOFTWARE.contains(&endpoint);
             let snapshot = without(reading.snapshot, |endpoint| !needed(endpoint));
-            let named = Reading { snapshot: &snapshot, ..reading };
+            let named = reading.of(&snapshot);
             assert_eq!(points(row, &named), whole, "{} needs more than it names", row.name);
         }
     }

@@ -67,12 +67,7 @@ impl Server {
     fn reported(&self) -> (BTreeMap<&'static str, i64>, Vec<String>) {
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
         let snapshot = self.snapshot();
-        let reading = Reading {
-            target: &target,
-            snapshot: &snapshot,
-            started: Moment::at(Duration::from_secs(1)),
-            unix: 1e9,
-        };
+        let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
         let (mut numbers, mut reasons) = (BTreeMap::new(), Vec::new());
         for row in rows()
             .filter(|row| row.name.starts_with("mastodon.instance.") || row.name.starts_with("nodeinfo."))
@@ -176,7 +171,7 @@ proptest! {
         let server = Server { software, v1, month, nodeinfo, nodeinfo_is };
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
         let snapshot = server.snapshot();
-        let reading = Reading { target: &target, snapshot: &snapshot, started: Moment::at(Duration::from_secs(1)), unix: 1e9 };
+        let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
         for figure in Figure::ALL {
             let said = figure.said(&reading);
             let withheld = figure.withheld(&reading);
@@ -223,12 +218,7 @@ fn each_row_of_the_table_withholds_something_of_some_server() {
             ..Slot::new(Endpoint::Activity)
         });
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
-        let reading = Reading {
-            target: &target,
-            snapshot: &snapshot,
-            started: Moment::at(Duration::from_secs(1)),
-            unix: 1e9,
-        };
+        let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
         for figure in Figure::ALL {
             if let Some(why) = figure.withheld(&reading) {
                 unseen.retain(|unseen| *unseen != why);

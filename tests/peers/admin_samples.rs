@@ -60,7 +60,7 @@ fn served(name: &str, endpoint: Endpoint, path: &str, body: &Value) -> View {
         target.token = Some(Token::new(SECRET));
         target.endpoints = vec![Endpoint::InstanceV1, endpoint];
         let view = Bench::of(vec![target]).refresh().await;
-        View { started: view.started, unix: view.unix, targets: view.targets.clone() }
+        View::new(view.started, view.unix, view.targets.clone())
     })
 }
 

@@ -182,7 +182,7 @@ pub fn status(targets: Vec<Known>) -> Status {
         configured: None,
         now: NOW,
         unix: UNIX,
-        view: Arc::new(View { started, unix, targets }),
+        view: Arc::new(View::new(started, unix, targets)),
         collected: vec![scrape],
         pull: true,
         push: Some(push),

@@ -37,5 +37,5 @@ pub async fn poll(targets: Vec<Target>, timeout: Duration) -> Arc<View> {
 
 /// The same knowledge, read at another time.
 pub fn read_at(view: &View, unix: i64) -> View {
-    View { started: view.started, unix: unix as f64, targets: view.targets.clone() }
+    View::new(view.started, unix as f64, view.targets.clone())
 }

@@ -31,14 +31,14 @@ pub(super) fn merge(gathered: Vec<MetricFamily>, format: Format) -> Vec<Family> 
                 }
                 first.mut_metric().append(family.mut_metric());
             } else {
-                warn_once(family.name(), "its type differs from that of an earlier family of the same name");
+                warn_once(family.name(), OTHER_TYPE);
             }
             continue;
         }
         let Some(family) = Family::new(family, format) else { continue };
-        let claims = family.claims(format);
+        let claims = claims(family.name(), family.kind, format);
         if claims.iter().any(|name| claimed.contains(name)) {
-            family.warn(CLAIMED);
+            warn_once(family.gathered_name(), CLAIMED);
             continue;
         }
         claimed.extend(claims);
@@ -53,6 +53,8 @@ pub(super) fn merge(gathered: Vec<MetricFamily>, format: Format) -> Vec<Family> 
     families
 }
 
+/// Why a family is left out that is another than one before.
+pub(super) const OTHER_TYPE: &str = "its type differs from that of an earlier family of the same name";
 /// Why a family is left out whose samples would be taken for another's.
 pub(super) const CLAIMED: &str = "its samples would bear the names of another family's";
 
@@ -109,11 +111,6 @@ impl Family {
         &self.gathered.name()[..self.name_len]
     }
 
-    /// Says that it, or a part of it, is left out.
-    pub(super) fn warn(&self, reason: &'static str) {
-        warn_once(self.gathered_name(), reason);
-    }
-
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
@@ -129,19 +126,6 @@ impl Family {
     /// Takes the series out, so that each can be freed once it is written.
     pub(super) fn take_series(&mut self) -> Vec<Metric> {
         self.gathered.take_metric()
-    }
-
-    /// The names that no other family's samples may bear. `_created` is never
-    /// written, but OpenMetrics reserves it.
-    pub(super) fn claims(&self, format: Format) -> Vec<String> {
-        let suffixes: &[&str] = match self.kind {
-            Kind::Counter if format.is_openmetrics() => &["", "_total", "_created"],
-            Kind::Histogram if format.is_openmetrics() => &["", "_bucket", "_sum", "_count", "_created"],
-            Kind::Histogram => &["", "_bucket", "_sum", "_count"],
-            Kind::Info => &["", "_info"],
-            Kind::Counter | Kind::Gauge | Kind::Unknown => &[""],
-        };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", self.name())).collect()
     }
 
     /// A registry gathers in the very order of [`by_labels`]: with only one,
@@ -161,6 +145,19 @@ impl Family {
     }
 }
 
+/// The names that no other family's samples may bear. `_created` is reserved by
+/// OpenMetrics, whether it is written or not.
+pub(super) fn claims(name: &str, kind: Kind, format: Format) -> Vec<String> {
+    let suffixes: &[&str] = match kind {
+        Kind::Counter if format.is_openmetrics() => &["", "_total", "_created"],
+        Kind::Histogram if format.is_openmetrics() => &["", "_bucket", "_sum", "_count", "_created"],
+        Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+        Kind::Info => &["", "_info"],
+        Kind::Counter | Kind::Gauge | Kind::Unknown => &[""],
+    };
+    suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect()
+}
+
 /// By number of labels, then by values, then by names.
 fn by_labels(a: &Metric, b: &Metric) -> Ordering {
     let (a, b) = (a.get_label(), b.get_label());
@@ -172,7 +169,7 @@ fn by_labels(a: &Metric, b: &Metric) -> Ordering {
 
 /// Says what was left out, once per family and reason: a scrape every few
 /// seconds would repeat it for ever.
-fn warn_once(family: &str, reason: &'static str) {
+pub(super) fn warn_once(family: &str, reason: &'static str) {
     static SAID: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
     if said.insert((family.to_owned(), reason)) {
