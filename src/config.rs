@@ -19,6 +19,7 @@ mod log_filter;
 pub mod otel;
 mod schema;
 mod setting;
+mod shard;
 pub(crate) mod suggest;
 mod syntax;
 mod target;
@@ -53,6 +54,7 @@ pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
 pub use schema::schema;
 pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
+pub use shard::Shard;
 pub use syntax::Shape;
 pub use token::read_file as read_token_file;
 pub use web::{Web, WebSettings};
@@ -80,6 +82,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// Where targets come from beside these.
     pub discovery: Discovery,
+    /// Which part of the targets is polled, where bridges divide them.
+    pub shard: Shard,
     /// Which metrics are wanted, of all targets and of the bridge itself.
     pub metrics: Choice,
     /// How a changed configuration is taken.
@@ -163,6 +167,7 @@ impl Default for Config {
             file: None,
             targets: Vec::new(),
             discovery: Discovery::default(),
+            shard: Shard::default(),
             metrics: Choice::default(),
             reload: Reload::default(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],

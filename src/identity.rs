@@ -7,6 +7,7 @@ use std::path::Path;
 use url::Url;
 
 use crate::config::{Address, Config};
+use crate::process::host_name;
 
 /// What tells a bridge from every other one.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Identity<'a> {
     pub listen: &'a [Address],
     /// The configuration file.
     pub file: Option<&'a Path>,
+    /// The part of the targets that it polls, where bridges divide them.
+    pub shard: Option<usize>,
     /// The targets, which tell bridges without a file apart.
     pub targets: &'a [&'a str],
 }
@@ -37,6 +40,7 @@ impl Identity<'_> {
             targets.sort_unstable();
             parts.extend(targets);
         }
+        parts.extend(self.shard.map(|shard| format!("shard {shard}")));
         parts.iter().fold(String::new(), |mut text, part| {
             // With its length no part can pass for two.
             let _ = write!(text, "{}:{part},", part.len());
@@ -68,19 +72,10 @@ pub fn of(config: &Config) -> String {
         machine_id: machine_id.trim(),
         listen: &config.listen,
         file: config.file.as_deref(),
+        shard: config.shard.is_part().then_some(config.shard.index),
         targets: &targets,
     }
     .text()
-}
-
-#[cfg(unix)]
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-#[cfg(not(unix))]
-fn host_name() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -100,6 +95,7 @@ mod tests {
             machine_id: "3f1c",
             listen: &loopback,
             file: None,
+            shard: None,
             targets: &["a.example", "b.example"],
         };
         let with_file = Identity { file: Some(file), ..one };
@@ -110,6 +106,8 @@ mod tests {
             // The end of one part is not the beginning of the next.
             Identity { host_name: "one3", machine_id: "f1c", ..one },
             Identity { listen: &other_port, ..one },
+            Identity { shard: Some(0), ..one },
+            Identity { shard: Some(1), ..one },
             Identity { listen: &unix, ..one },
             Identity { listen: &[], ..one },
             // The same first target.
@@ -127,8 +125,14 @@ mod tests {
     #[test]
     fn what_changes_while_a_bridge_stays_the_same_does_not_count() {
         let targets = ["a.example", "b.example"];
-        let one =
-            Identity { host_name: "one", machine_id: "3f1c", listen: &[], file: None, targets: &targets };
+        let one = Identity {
+            host_name: "one",
+            machine_id: "3f1c",
+            listen: &[],
+            file: None,
+            shard: None,
+            targets: &targets,
+        };
         assert_eq!(one.text(), Identity { targets: &["b.example", "a.example"], ..one }.text());
         let relative = Identity { file: Some(Path::new("fedimeter.yaml")), ..one };
         let absolute = std::env::current_dir().unwrap().join("fedimeter.yaml");

@@ -28,6 +28,20 @@ pub fn facts(began: Instant) -> ProcessFacts {
     }
 }
 
+/// What the machine calls itself.
+#[cfg(unix)]
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What the machine calls itself.
+#[cfg(not(unix))]
+#[must_use]
+pub fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
 /// `utime` and `stime`, the 14th and 15th field of proc_pid_stat(5). The second
 /// is the program's name in parentheses, which may have spaces and parentheses.
 fn cpu_times(stat: &str) -> Option<(Duration, Duration)> {

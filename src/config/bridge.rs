@@ -7,6 +7,7 @@ mod syntaxes;
 use super::choice::Choices;
 use super::error::Place;
 use super::setting::{Flag, Group, Setting, Structure, Value};
+use super::shard::{ORDINAL, SHARDS};
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
 use super::{Address, Config};
@@ -91,6 +92,28 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     )
     .flag(Flag::on(Group::Lists))
     .on_reload(),
+    Setting::new(
+        "shard",
+        &Value {
+            syntax: ORDINAL,
+            adds: false,
+            set: |draft: &mut BridgeDraft, value, _: &Place| {
+                draft.shard = Some(value);
+                Ok(())
+            },
+            get: |config: &Config| config.shard.is_part().then_some(config.shard.index),
+        },
+        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets divide them.",
+    )
+    .details("Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. Without it, the host name has to end so.")
+    .flag(Flag::of(Group::Lists)),
+    Setting::new(
+        "total_shards",
+        field!(SHARDS, config.shard.total),
+        "How many bridges divide the targets.",
+    )
+    .details("Each target is polled by one of them: which one depends on the target's name alone. With one bridge more, each of the others gives a part of its targets to the new one, and keeps the rest.")
+    .flag(Flag::of(Group::Lists)),
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),

@@ -195,6 +195,7 @@ fn bridge(sources: &Sources<'_>, fields: Option<&Fields<'_>>, errors: &Errors) -
         read_fields(BRIDGE, fields, &mut draft, &mut origins);
     }
     read_outside(BRIDGE, &outside(sources, errors), &mut draft, &mut origins);
+    draft.config.shard = draft.shard(&origins, errors);
     draft.config.listen = draft.addresses(sources.env, &mut origins, errors);
     (draft.config, origins, draft.endpoint_details)
 }

@@ -7,6 +7,7 @@ use super::{Label, Read, Row, gauge};
 
 const CONFIGURED: &str = "in `serve`";
 const SOURCE: &[&str] = &["fedimeter.source.name"];
+const SHARDED: &str = "where `total_shards` is more than 1";
 const LISTED: &str = "for each `targets_file` and `targets_url`";
 
 pub(super) const ROWS: &[Row] = &[
@@ -46,6 +47,30 @@ pub(super) const ROWS: &[Row] = &[
         }),
     )
     .on(CONFIGURED),
+    gauge(
+        "fedimeter.shard.index",
+        "",
+        "Which part of the targets this bridge polls, from 0.",
+        "the configuration",
+        Read::OwnInts(|b, emit| {
+            if let Some((index, _)) = b.configured.as_ref().and_then(|configured| configured.shard) {
+                emit(index as i64, &[]);
+            }
+        }),
+    )
+    .on(SHARDED),
+    gauge(
+        "fedimeter.shard.total",
+        "{shard}",
+        "How many bridges divide the targets.",
+        "the configuration",
+        Read::OwnInts(|b, emit| {
+            if let Some((_, total)) = b.configured.as_ref().and_then(|configured| configured.shard) {
+                emit(total as i64, &[]);
+            }
+        }),
+    )
+    .on(SHARDED),
     gauge(
         "fedimeter.source.targets",
         "{target}",

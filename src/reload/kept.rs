@@ -135,8 +135,8 @@ impl Kept {
         is_new
     }
 
-    /// All targets, those of the configuration and its files first. What is listed twice
-    /// counts once.
+    /// All targets of this shard, those of the configuration and its files first. What is
+    /// listed twice counts once.
     pub fn targets(&mut self) -> Vec<Target> {
         let Loaded { config, places, defaults, .. } = &self.loaded;
         let is_public = !config.discovery.allow_private;
@@ -156,7 +156,8 @@ impl Kept {
         let mut targets = Vec::new();
         for (place, target) in &listed {
             match apart.add(place, target) {
-                Ok(()) => targets.push(target.clone()),
+                Ok(()) if config.shard.has(target) => targets.push(target.clone()),
+                Ok(()) => {}
                 Err(error) => {
                     let of =
                         self.urls.iter().position(|list| target.source.as_ref() == Some(&list.facts.name));
@@ -178,8 +179,10 @@ impl Kept {
 
     /// What the bridge says of it.
     pub fn facts(&self) -> Configured {
+        let shard = self.loaded.config.shard;
+        let shard = shard.is_part().then_some((shard.index, shard.total));
         let urls = self.urls.iter().map(|list| &list.facts);
-        Configured { reload: self.reload, sources: self.files.iter().chain(urls).cloned().collect() }
+        Configured { reload: self.reload, shard, sources: self.files.iter().chain(urls).cloned().collect() }
     }
 }
 

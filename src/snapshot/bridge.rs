@@ -39,6 +39,8 @@ impl BridgeFacts {
 pub struct Configured {
     /// The last reload, or the start.
     pub reload: ReloadFacts,
+    /// Which part of the targets, and of how many, where bridges divide them.
+    pub shard: Option<(usize, usize)>,
     /// The lists.
     pub sources: Vec<SourceFacts>,
 }

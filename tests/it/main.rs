@@ -62,6 +62,7 @@ mod series;
 mod serve;
 mod servers;
 mod settings;
+mod shards;
 mod signals;
 mod sources_of_rows;
 mod telemetry;

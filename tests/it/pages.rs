@@ -319,7 +319,7 @@ fn lists_of_targets_and_a_wrong_configuration_are_told() {
     ];
     let mut status = status(fleet());
     assert!(!of_fleet(&status, "").contains("Lists of targets"));
-    status.configured = Some(Configured { reload, sources });
+    status.configured = Some(Configured { reload, shard: None, sources });
     let html = of_fleet(&status, "");
     let without = |html: &str| html.replace(['\n'], "");
     for told in [

@@ -26,6 +26,8 @@ use tokio::sync::oneshot;
 /// What the simulator cannot show, and why.
 const BEYOND_THE_SIMULATOR: &[(&str, &str)] = &[
     ("fedimeter.target.certificate.expiry.timestamp", "it speaks no TLS"),
+    ("fedimeter.shard.index", "one bridge polls all targets"),
+    ("fedimeter.shard.total", "one bridge polls all targets"),
     ("nodeinfo.active_users.week", "Mastodon does not say it"),
     ("nodeinfo.local_comments", "Mastodon does not say it"),
 ];

@@ -13,8 +13,11 @@ use fedimeter::config::{
 fn all() -> impl Iterator<Item = (bool, Description)> {
     let of_bridge = bridge_settings().into_iter().map(|setting| (false, setting));
     let of_target = target_settings().into_iter().map(|setting| (true, setting));
-    // What they are made of is all the rest.
-    let is_value = |setting: &Description| !matches!(setting.shape, Shape::Structure(_));
+    // What they are made of is all the rest. Shards go by two settings together, which
+    // have a test of their own.
+    let is_alone = |setting: &Description| !["shard", "total_shards"].contains(&setting.key.name);
+    let is_value =
+        move |setting: &Description| !matches!(setting.shape, Shape::Structure(_)) && is_alone(setting);
     of_bridge.chain(of_target).filter(move |(_, setting)| is_value(setting) && setting.key.name != "url")
 }
 

@@ -7,7 +7,8 @@ use crate::config::log_filter::LogFilter;
 use crate::config::otel;
 use crate::config::setting::{Env, Origins};
 use crate::config::values::Listen;
-use crate::config::{Address, Compat, Config};
+use crate::config::{Address, Compat, Config, Shard};
+use crate::process::host_name;
 
 /// The port that OpenTelemetry gives to Prometheus exporters.
 pub const OTEL_PORT: u16 = 9464;
@@ -24,6 +25,8 @@ pub struct BridgeDraft {
     pub config: Config,
     /// Addresses, some of them without a port.
     pub listen: Option<Vec<Listen>>,
+    /// Which part of the targets, if that is said.
+    pub shard: Option<usize>,
     /// Whether targets that say nothing report details by endpoint.
     pub endpoint_details: bool,
 }
@@ -36,7 +39,17 @@ impl BridgeDraft {
             config.log.level = level;
             origins.note("log_level", Place::outside(otel::origin(env, OTEL_LOG_VARIABLE)), false);
         }
-        BridgeDraft { config, listen: None, endpoint_details: true }
+        BridgeDraft { config, listen: None, shard: None, endpoint_details: true }
+    }
+
+    /// Which part of the targets is polled.
+    pub fn shard(&self, origins: &Origins, errors: &Errors) -> Shard {
+        let total = self.config.shard.total;
+        Shard::of(self.shard, total, &host_name()).unwrap_or_else(|message| {
+            let place = ["shard", "total_shards"].iter().find_map(|key| origins.of(key).last().cloned());
+            errors.push(place.unwrap_or_else(|| Place::outside("shard")).error(message));
+            Shard::default()
+        })
     }
 
     /// The addresses to listen on, each with its port. `origins` have where they

@@ -73,7 +73,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "std::env",
-        only: &["config", "fetch::proxy", "identity", "logging", "main", "cli", "notify"],
+        only: &["config", "fetch::proxy", "logging", "main", "cli", "notify", "process"],
         why: "what the environment says is a setting, with an origin that `check` shows",
     },
     Rule {
