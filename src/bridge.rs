@@ -204,7 +204,30 @@ impl Bridge {
         let deadline = tokio::time::Instant::now() + within.min(MAX_COLLECTION);
         let shown = shown.into();
         let shown = self.pull.as_ref().map_or(shown, |pull| pull.simplest(shown));
+        if let Some(page) = self.kept_page(shown) {
+            return Ok(page);
+        }
         self.scrapes.page(self, deadline, shown).await
+    }
+
+    /// The last page, where a collection would find nothing else than it did: for a second
+    /// at most, in which nothing changes and no lifetime ends.
+    fn kept_page(&self, shown: Representation) -> Option<Arc<Page>> {
+        let began = Instant::now();
+        let clock = self.refresher.clock();
+        let now = (clock.now(), clock.unix());
+        let is_same = |changes| self.refresher.knows_no_more_than(changes);
+        let page = self.pull.as_ref()?.kept(shown, now, is_same)?;
+        let took = began.elapsed();
+        let page_is = Some((shown.format, page.len()));
+        self.note(Collected {
+            exporter: ExporterName::Prometheus,
+            started: now.0,
+            unix: now.1,
+            took,
+            page: page_is,
+        });
+        Some(page)
     }
 
     /// Notes how a scrape ended.
@@ -276,15 +299,17 @@ impl Bridge {
         }
         self.history.record(view);
         let (started, unix) = (view.started, view.unix);
-        let last = Collected { exporter, started, unix, took, page };
-        let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|collected| collected.exporter != exporter);
-        all.push(last);
-        drop(all);
+        self.note(Collected { exporter, started, unix, took, page });
         let _ = self.has_collected.set(());
+    }
+
+    fn note(&self, last: Collected) {
         if let Some(own) = &self.own {
-            own.collected(exporter, took);
+            own.collected(last.exporter, last.took);
         }
+        let mut all = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|collected| collected.exporter != last.exporter);
+        all.push(last);
     }
 
     /// A view in an exposition format.

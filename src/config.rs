@@ -40,6 +40,7 @@ pub use crate::export::compat::Compat;
 pub use crate::export::naming::Strategy;
 pub use crate::export::otlp::DeliverySettings;
 pub use crate::fetch::Http;
+pub use crate::refresh::Prefetch;
 
 pub use address::Address;
 pub(crate) use bridge::REQUEST_TIME;
@@ -86,6 +87,8 @@ pub struct Config {
     pub shard: Shard,
     /// Which metrics are wanted, of all targets and of the bridge itself.
     pub metrics: Choice,
+    /// Whether targets are asked ahead of collections.
+    pub prefetch: Prefetch,
     /// How a changed configuration is taken.
     pub reload: Reload,
     /// Where `/metrics` listens; empty when pull is off.
@@ -169,6 +172,7 @@ impl Default for Config {
             discovery: Discovery::default(),
             shard: Shard::default(),
             metrics: Choice::default(),
+            prefetch: Prefetch::default(),
             reload: Reload::default(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)).into()],
             socket_mode: 0o660,

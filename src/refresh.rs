@@ -1,8 +1,10 @@
 //! Refreshing: what is stale is asked for, once, politely, all targets at
 //! once, until a deadline.
 
+mod changes;
 mod log;
 mod polled;
+mod prefetch;
 mod run;
 mod schedule;
 
@@ -20,11 +22,15 @@ use crate::outcome::Outcome;
 use crate::snapshot::{Snapshot, View};
 use crate::target::{AttributeValue, Target};
 
+use self::changes::Changes;
 use self::log::Outages;
 use self::polled::Polled;
 use self::run::Job;
 
 pub use self::polled::{Next, Plan};
+pub use self::prefetch::Prefetch;
+
+use self::prefetch::Rhythm;
 
 /// Keeps what is known of all targets, and refreshes it when a collection
 /// asks. Requests run on the Tokio runtime that it was made on.
@@ -36,6 +42,8 @@ pub struct Refresher {
     lanes: Lanes,
     listener: Arc<Listener>,
     outages: Arc<Outages>,
+    changes: Arc<Changes>,
+    rhythm: Rhythm,
 }
 
 /// Is told of every attempt at an endpoint that took time.
@@ -69,8 +77,18 @@ impl Refresher {
             // A quarter of all requests at most waits for dead servers.
             slow: lane(client.clone(), clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
-        let (none, outages) = Default::default();
-        let refresher = Refresher { targets: Mutex::new(none), client, clock, lanes, listener, outages };
+        let (none, outages, changes) = Default::default();
+        let targets_before = Mutex::new(none);
+        let refresher = Refresher {
+            targets: targets_before,
+            client,
+            clock,
+            lanes,
+            listener,
+            outages,
+            changes,
+            rhythm: Rhythm::default(),
+        };
         refresher.replace(targets);
         refresher
     }
@@ -100,12 +118,13 @@ impl Refresher {
                 }
                 None => {
                     replaced.added += 1;
-                    Arc::new(Polled::new(target, self.outages.clone(), now))
+                    Arc::new(Polled::new(target, self.outages.clone(), self.changes.clone(), now))
                 }
             })
             .collect();
         replaced.removed = current.len() - replaced.stayed - replaced.changed;
         *current = next;
+        self.changes.note();
         replaced
     }
 
@@ -139,14 +158,12 @@ impl Refresher {
     pub async fn refresh(&self, within: Duration) -> Arc<View> {
         let (started, unix) = (self.clock.now(), self.clock.unix());
         let deadline = tokio::time::Instant::now() + within;
+        self.rhythm.beat(started);
         let targets = self.current();
         let mut waiting = Vec::new();
         for polled in &*targets {
             if let Some(job) = Job::claim(polled, started) {
-                let lane = if polled.is_slow() { &self.lanes.slow } else { &self.lanes.normal };
-                // The lane ends with the runtime; then nothing is refreshed any
-                // more, and dropping the job frees what it had claimed.
-                let _ = lane.send(job);
+                self.send(polled, job);
             }
             if polled.is_busy() {
                 waiting.push(polled);
@@ -158,20 +175,33 @@ impl Refresher {
             }
         }
         self.outages.tell_counted();
-        Arc::new(view(&targets, started, unix))
+        Arc::new(self.view(&targets, started, unix))
+    }
+
+    fn send(&self, polled: &Polled, job: Job) {
+        let lane = if polled.is_slow() { &self.lanes.slow } else { &self.lanes.normal };
+        // The lane ends with the runtime; then nothing is refreshed any
+        // more, and dropping the job frees what it had claimed.
+        let _ = lane.send(job);
+    }
+
+    /// Whether the same is known as when this view was made, and nothing is being asked.
+    #[must_use]
+    pub fn knows_no_more_than(&self, changes: u64) -> bool {
+        self.changes.none_since(changes)
     }
 
     /// What is known now, without asking.
     #[must_use]
     pub fn known(&self) -> Arc<View> {
-        Arc::new(view(&self.current(), self.clock.now(), self.clock.unix()))
+        Arc::new(self.view(&self.current(), self.clock.now(), self.clock.unix()))
     }
 
     /// What is known now, read as the collection reads it that began then:
     /// what was alive at that time still shows.
     #[must_use]
     pub fn known_since(&self, started: Moment, unix: f64) -> Arc<View> {
-        Arc::new(view(&self.current(), started, unix))
+        Arc::new(self.view(&self.current(), started, unix))
     }
 
     /// Lets the next run ask for all that a token shows, whatever came of it before: the
@@ -189,14 +219,16 @@ impl Refresher {
         Some(self.polled(target)?.planned())
     }
 
+    fn view(&self, targets: &[Arc<Polled>], started: Moment, unix: f64) -> View {
+        // Before the snapshots: what changes meanwhile is a change since.
+        let changes = self.changes.count();
+        let targets = targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
+        View::new(started, unix, targets).after(changes)
+    }
+
     fn polled(&self, target: &Arc<Target>) -> Option<Arc<Polled>> {
         self.current().iter().find(|polled| Arc::ptr_eq(polled.target(), target)).cloned()
     }
-}
-
-fn view(targets: &[Arc<Polled>], started: Moment, unix: f64) -> View {
-    let targets = targets.iter().map(|p| (p.target().clone(), p.snapshot())).collect();
-    View::new(started, unix, targets)
 }
 
 /// What a change of targets did, in numbers of targets.

@@ -186,6 +186,9 @@ pub async fn serve(
     let followed = bridge.clone();
     let token_files = async move { token_files::follow(followed.refresher()).await };
     let _token_files = AbortOnDropHandle::new(tokio::spawn(token_files));
+    let (ahead, prefetch) = (bridge.clone(), config.prefetch);
+    let _ahead =
+        AbortOnDropHandle::new(tokio::spawn(async move { ahead.refresher().prefetch(prefetch).await }));
     let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
     let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
     let listening = Listening { addresses, is_tls: door.tls().is_some(), targets: config.targets.len() };

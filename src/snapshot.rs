@@ -29,6 +29,8 @@ pub struct View {
     pub unix: f64,
     /// The targets, in the order of the configuration.
     pub targets: Vec<(Arc<Target>, Arc<Snapshot>)>,
+    /// How many changes there had been of what is known, where somebody counts them.
+    pub(crate) changes: u64,
     holds: Holds,
 }
 
@@ -36,7 +38,13 @@ impl View {
     /// These targets, as a collection reads them that began then.
     #[must_use]
     pub fn new(started: Moment, unix: f64, targets: Vec<(Arc<Target>, Arc<Snapshot>)>) -> View {
-        View { started, unix, targets, holds: Holds::default() }
+        View { started, unix, targets, changes: 0, holds: Holds::default() }
+    }
+
+    /// The same, after so many changes of what is known.
+    #[must_use]
+    pub(crate) fn after(self, changes: u64) -> View {
+        View { changes, ..self }
     }
 
     /// The targets, ready to be read.

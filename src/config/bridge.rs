@@ -7,7 +7,7 @@ mod syntaxes;
 use super::choice::Choices;
 use super::error::Place;
 use super::setting::{Flag, Group, Setting, Structure, Value};
-use super::shard::{ORDINAL, SHARDS};
+use super::shard::SHARDS;
 use super::syntax::{Boolean, Plain};
 use super::values::Listen;
 use super::{Address, Config};
@@ -19,7 +19,7 @@ pub use syntaxes::REQUEST_TIME;
 use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
     ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, HOSTS, LOG_FORMAT, LOG_LEVEL,
-    MODE, REFRESH, REQUEST, REQUESTS, STRATEGY, TARGETS, WAITING,
+    MODE, PREFETCH, REFRESH, REQUEST, REQUESTS, STRATEGY, TARGETS, WAITING,
 };
 
 /// A setting that is this field of the configuration.
@@ -94,15 +94,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .on_reload(),
     Setting::new(
         "shard",
-        &Value {
-            syntax: ORDINAL,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.shard = Some(value);
-                Ok(())
-            },
-            get: |config: &Config| config.shard.is_part().then_some(config.shard.index),
-        },
+        &fields::SHARD,
         "Which part of the targets this bridge polls, from 0, where several bridges with the same targets divide them.",
     )
     .details("Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. Without it, the host name has to end so.")
@@ -336,6 +328,13 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         field!(REQUEST_TIME, config.deadline),
         "How long a collection may take when the scraper sets no shorter time.",
     )
+    .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "prefetch",
+        field!(PREFETCH, config.prefetch),
+        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which those come.",
+    )
+    .details("A collection then finds everything fresh, and a large fleet is not asked all at once. When three collections in a row have not come, nobody is asked until somebody collects again.")
     .flag(Flag::of(Group::Collection)),
     Setting::new("timeout", field!(REQUEST_TIME, config.http.timeout), "Time for a whole request.")
         .flag(Flag::of(Group::Collection)),

@@ -53,6 +53,13 @@ impl Page {
         self.gzip.get_or_init(compress).clone()
     }
 
+    /// Whether it takes so little that it can be kept for whoever asks next.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        const MAX_KEPT: usize = 4 << 20;
+        self.plain.is_some() || self.gzip.get().is_some_and(|gzip| gzip.len() <= MAX_KEPT)
+    }
+
     /// Whether the compressed text is there already.
     #[must_use]
     pub fn is_compressed(&self) -> bool {

@@ -11,6 +11,7 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
+use crate::clock::Moment;
 use crate::instruments::SCOPE;
 use crate::metrics::{Row, UP};
 use crate::snapshot::View;
@@ -169,9 +170,21 @@ impl Pull {
             }
             Arc::new(Page::new(&exposition.finish()))
         });
-        kept.has_page(made, &page);
+        kept.has_page(made, &page, view.changes);
         self.kept.put(shown, kept);
         Ok(page)
+    }
+
+    /// The last page in a format, while it would be made again as it was. `is_same` tells
+    /// whether nothing has changed since so many changes.
+    #[must_use]
+    pub fn kept(
+        &self,
+        shown: Representation,
+        (now, unix): (Moment, f64),
+        is_same: impl Fn(u64) -> bool,
+    ) -> Option<Arc<Page>> {
+        self.kept.page(shown, (now, unix), is_same)
     }
 
     /// What the bridge says of itself has changed: the next page says it anew.
@@ -252,7 +265,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Moment;
     use crate::endpoint::Endpoint;
     use crate::export::exposition::Format;
     use crate::outcome::{ErrorType, Outcome};

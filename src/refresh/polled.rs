@@ -16,6 +16,7 @@ use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{ServedFrom, Slot, Snapshot};
 use crate::target::Target;
 
+use super::changes::Changes;
 use super::log::{Outages, TargetLog};
 use super::schedule::{Attempted, Candidate, Choice, Ended, Timing};
 
@@ -31,6 +32,7 @@ pub struct Polled {
     done: Notify,
     pacing: Arc<Pacing>,
     outages: Arc<Outages>,
+    changes: Arc<Changes>,
 }
 
 #[derive(Debug)]
@@ -73,14 +75,10 @@ pub struct Known {
 
 impl Polled {
     /// A target of which nothing is known by now.
-    pub fn new(target: Target, outages: Arc<Outages>, now: Moment) -> Polled {
-        let state = State::new(&target, now);
-        Polled::with(target, state, Arc::default(), outages)
-    }
-
-    fn with(target: Target, state: State, pacing: Arc<Pacing>, outages: Arc<Outages>) -> Polled {
-        let (target, state) = (Arc::new(target), Mutex::new(state));
-        Polled { target, state, done: Notify::new(), pacing, outages }
+    pub fn new(target: Target, outages: Arc<Outages>, changes: Arc<Changes>, now: Moment) -> Polled {
+        let state = Mutex::new(State::new(&target, now));
+        let (target, pacing) = (Arc::new(target), Arc::default());
+        Polled { target, state, done: Notify::new(), pacing, outages, changes }
     }
 
     pub fn target(&self) -> &Arc<Target> {
@@ -130,7 +128,10 @@ impl Polled {
         let mut state = self.lock();
         let claimed = self.choice(&state, now).due();
         state.take(&claimed);
-        state.jobs += usize::from(!claimed.is_empty());
+        if !claimed.is_empty() {
+            state.jobs += 1;
+            self.changes.begins();
+        }
         claimed
     }
 
@@ -234,6 +235,7 @@ impl Polled {
             Arc::make_mut(&mut state.snapshot).certificate_expiry = certificate;
         }
         state.work[index].under_way = false;
+        self.changes.note();
     }
 
     /// A job is done. What it claimed and did not record, because it panicked
@@ -253,6 +255,7 @@ impl Polled {
         let State { told, snapshot, .. } = &mut *state;
         told.tell(&self.target.name, snapshot, now, &self.outages);
         state.jobs = state.jobs.saturating_sub(1);
+        self.changes.ends();
         if state.jobs == 0 {
             self.done.notify_waiters();
         }

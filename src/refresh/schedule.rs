@@ -152,6 +152,21 @@ impl Choice {
         chosen
     }
 
+    /// When [`Choice::due`] would choose something that it does not choose now, if nothing
+    /// else happens until then.
+    pub fn next_due(&self) -> Option<Moment> {
+        let idle = || self.all.iter().filter(|c| !c.under_way);
+        let allowed = |c: &Candidate, at: Moment| {
+            let at = at.max(c.timing.not_before);
+            if c.endpoint.is_under_api() { at.max(self.held_until) } else { at }
+        };
+        let due = idle().map(|c| allowed(c, c.timing.due));
+        let documents = || idle().filter(|c| c.endpoint.shows_up() && c.outcome != Some(Outcome::NotOffered));
+        let last = documents().map(|c| c.attempted).max();
+        let up = last.and_then(|last| documents().map(|c| allowed(c, last + less_a_tenth(UP_FOR))).min());
+        due.chain(up).min()
+    }
+
     /// The other documents that show the server up and were read more than a
     /// minute ago: one has just failed, and what the others said then does not
     /// tell whether the server is there now.

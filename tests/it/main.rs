@@ -46,6 +46,7 @@ mod pages;
 mod pages_served;
 mod parameters;
 mod politeness;
+mod prefetch;
 mod properties;
 mod proxies;
 mod push;

@@ -4,6 +4,7 @@ use url::Url;
 
 use crate::config::error::Place;
 use crate::config::setting::Value;
+use crate::config::shard::ORDINAL;
 use crate::config::syntax::{List, Parsed, Plain};
 use crate::config::{Config, FilePattern};
 
@@ -66,4 +67,15 @@ pub static WEB_TOKEN_FILE: Value<List<Plain>, BridgeDraft, Config> = Value {
         let files = config.web.token_files.iter().map(|path| path.display().to_string());
         Some(files.collect::<Vec<_>>()).filter(|files| !files.is_empty())
     },
+};
+
+/// Which part of the targets; what it is among is another setting.
+pub static SHARD: Value<Parsed<usize>, BridgeDraft, Config> = Value {
+    syntax: ORDINAL,
+    adds: false,
+    set: |draft: &mut BridgeDraft, value, _: &Place| {
+        draft.shard = Some(value);
+        Ok(())
+    },
+    get: |config: &Config| config.shard.is_part().then_some(config.shard.index),
 };

@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::log_filter::LogFilter;
 use crate::config::syntax::{Count, List, OneOf, Parsed, Plain, Size, Time};
 use crate::config::values::{self, Listen};
-use crate::config::{Compat, LogFormat, Strategy};
+use crate::config::{Compat, LogFormat, Prefetch, Strategy};
 use crate::export::otlp::MIN_REQUEST;
 use crate::fetch::parse_contact;
 
@@ -110,6 +110,11 @@ pub const STRATEGY: OneOf<Strategy> = OneOf(&[
         "`fedimeter.endpoint.duration_seconds`",
     ),
     ("NoTranslation", Strategy::NoTranslation, "`fedimeter.endpoint.duration`"),
+]);
+pub const PREFETCH: OneOf<Prefetch> = OneOf(&[
+    ("auto", Prefetch::Auto, "from a hundred targets on"),
+    ("always", Prefetch::Always, "however few there are"),
+    ("never", Prefetch::Never, "a collection asks for all that it needs"),
 ]);
 pub const CONTACT: Parsed<String> =
     Parsed { kind: "URL", placeholder: "URL", expected: "a URL", parse: parse_contact, show: String::clone };

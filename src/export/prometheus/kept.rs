@@ -37,10 +37,21 @@ pub struct Format {
     pub slices: Vec<Option<Arc<SliceText>>>,
     /// The bridge itself.
     pub own: Option<Arc<SliceText>>,
-    /// The last page, and what it was made of.
-    page: Option<(Vec<Arc<SliceText>>, Weak<Page>)>,
-    /// The same, if it is small.
+    page: Option<Made>,
+}
+
+/// The last page, and what it was made of.
+#[derive(Debug)]
+struct Made {
+    parts: Vec<Arc<SliceText>>,
+    page: Weak<Page>,
+    /// The same, if it is small. A large one is kept only while a client takes it.
+    #[expect(dead_code, reason = "it is kept, not read")]
     small: Option<Arc<Page>>,
+    from: (Moment, f64),
+    until: (Moment, f64),
+    /// How many changes of what is known there had been.
+    changes: u64,
 }
 
 impl Kept {
@@ -55,7 +66,6 @@ impl Kept {
             slices: vec![None; cut.slices.len()],
             own: None,
             page: None,
-            small: None,
         };
         Format { asked: view.started, ..kept.unwrap_or_else(nothing) }
     }
@@ -63,6 +73,23 @@ impl Kept {
     /// Keeps it for the next page.
     pub fn put(&self, shown: Representation, kept: Format) {
         self.lock().insert(key(shown), kept);
+    }
+
+    /// The last page of a format, if it holds at this time, and if `is_same` says that
+    /// nothing has changed since so many changes.
+    pub fn page(
+        &self,
+        shown: Representation,
+        now: (Moment, f64),
+        is_same: impl Fn(u64) -> bool,
+    ) -> Option<Arc<Page>> {
+        let mut formats = self.lock();
+        let kept = formats.get_mut(&key(shown))?;
+        let made =
+            kept.page.as_ref().filter(|made| kept.own.is_some() && is_within(made.from, made.until, now))?;
+        let page = made.page.upgrade().filter(|_| is_same(made.changes))?;
+        kept.asked = now.0;
+        Some(page)
     }
 
     /// Lets the next page have the bridge's own part as it is then.
@@ -82,17 +109,31 @@ fn key(shown: Representation) -> Key {
 impl Format {
     /// The last page, if it was made of the very same parts.
     pub fn page_of(&self, parts: &[Arc<SliceText>]) -> Option<Arc<Page>> {
-        let (made_of, page) = self.page.as_ref()?;
+        let made = self.page.as_ref()?;
         let is_same =
-            made_of.len() == parts.len() && made_of.iter().zip(parts).all(|(a, b)| Arc::ptr_eq(a, b));
-        page.upgrade().filter(|_| is_same)
+            made.parts.len() == parts.len() && made.parts.iter().zip(parts).all(|(a, b)| Arc::ptr_eq(a, b));
+        made.page.upgrade().filter(|_| is_same)
     }
 
-    /// Notes the page that was made. A large one is kept only while a client takes it.
-    pub fn has_page(&mut self, parts: Vec<Arc<SliceText>>, page: &Arc<Page>) {
-        self.small = page.plain().map(|_| page.clone());
-        self.page = Some((parts, Arc::downgrade(page)));
+    /// Notes the page that was made, when there had been so many changes.
+    pub fn has_page(&mut self, parts: Vec<Arc<SliceText>>, page: &Arc<Page>, changes: u64) {
+        let from = |of: (Moment, f64), part: &Arc<SliceText>| (of.0.max(part.from.0), of.1.max(part.from.1));
+        let until =
+            |of: (Moment, f64), part: &Arc<SliceText>| (of.0.min(part.until.0), of.1.min(part.until.1));
+        self.page = Some(Made {
+            from: parts.iter().fold((Moment::ORIGIN, 0.0), from),
+            until: parts.iter().fold((Moment::at(Duration::MAX), f64::MAX), until),
+            page: Arc::downgrade(page),
+            small: page.is_small().then(|| page.clone()),
+            changes,
+            parts,
+        });
     }
+}
+
+/// Whether a time is between two, the second left out.
+fn is_within(from: (Moment, f64), until: (Moment, f64), now: (Moment, f64)) -> bool {
+    (from.0..until.0).contains(&now.0) && (from.1..until.1).contains(&now.1)
 }
 
 /// The text of a slice, and how long it holds.
@@ -126,9 +167,7 @@ impl SliceText {
 
     /// Whether these targets would be written as they were.
     pub fn holds(&self, view: &View, targets: &[(Arc<Target>, Arc<Snapshot>)]) -> bool {
-        let (moment, unix) = (self.from.0..self.until.0, self.from.1..self.until.1);
-        moment.contains(&view.started)
-            && unix.contains(&view.unix)
+        is_within(self.from, self.until, (view.started, view.unix))
             && self.of.len() == targets.len()
             && self.of.iter().zip(targets).all(|(of, (_, now))| of.as_ptr() == Arc::as_ptr(now))
     }

@@ -30,6 +30,12 @@ pub struct Next {
 }
 
 impl Polled {
+    /// From when on there is something to be asked for that is not asked for now.
+    pub fn next_due(&self, now: Moment) -> Option<Moment> {
+        let state = self.lock();
+        self.choice(&state, now).next_due()
+    }
+
     /// What is known, and what comes next, of one moment.
     pub fn planned(&self) -> (Arc<Snapshot>, Plan) {
         let state = self.lock();

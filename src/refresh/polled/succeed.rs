@@ -1,7 +1,9 @@
 //! A target after a reload of the configuration: what is known of the server stays, and
 //! so does the time until which it wants to be left alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
 
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
@@ -48,7 +50,9 @@ impl Polled {
         if self.target.token != target.token {
             next.has_new_token(now);
         }
-        Polled::with(target, next, self.pacing.clone(), self.outages.clone())
+        let (pacing, outages, changes) = (self.pacing.clone(), self.outages.clone(), self.changes.clone());
+        let (target, state) = (Arc::new(target), Mutex::new(next));
+        Polled { target, state, done: Notify::new(), pacing, outages, changes }
     }
 
     /// Brings forward what the server did not offer: whoever reloads may know that it

@@ -1,0 +1,238 @@
+//! Asking ahead of collections, so that they find everything fresh, and a large fleet is
+//! not asked all at once.
+//!
+//! Collections come at an interval. Within it each target has a time of its own, by a hash
+//! of its name, at which what is due of it is asked for; what becomes due later in the
+//! interval is asked for then. Nothing is asked for before it is due, so a fleet that was
+//! asked at once is spread over some intervals. When three collections in a row have not
+//! come, nobody is asked until somebody collects again.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::Moment;
+
+use super::Refresher;
+use super::polled::Polled;
+use super::run::Job;
+
+/// Whether targets are asked ahead of collections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Prefetch {
+    /// From [`MANY`] targets on.
+    #[default]
+    Auto,
+    /// However few there are.
+    Always,
+    /// A collection asks for all that it needs.
+    Never,
+}
+
+/// From so many targets on a collection that asks for all of them is a burst.
+const MANY: usize = 100;
+/// Collections that come after one another so soon are no rhythm: somebody looks.
+const SHORTEST: Duration = Duration::from_secs(4);
+/// Gaps between collections by which the interval is known.
+const GAPS: usize = 4;
+/// So many collections may fail to come.
+const MAX_MISSED: u32 = 3;
+/// The part of the interval in which targets have their times: none at its begin, where
+/// the collection asks, and none so near its end that the answer would come too late.
+const SPREAD: std::ops::Range<f64> = 0.05..0.95;
+/// How often the clock is looked at, which tests move.
+const TICK: Duration = Duration::from_millis(200);
+
+impl Prefetch {
+    fn is_on(self, targets: usize) -> bool {
+        match self {
+            Prefetch::Auto => targets >= MANY,
+            Prefetch::Always => true,
+            Prefetch::Never => false,
+        }
+    }
+}
+
+/// When collections came.
+#[derive(Debug, Default)]
+pub struct Rhythm {
+    state: Mutex<Beats>,
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Beats {
+    last: Option<Moment>,
+    gaps: VecDeque<Duration>,
+}
+
+impl Rhythm {
+    /// A collection begins.
+    pub fn beat(&self, now: Moment) {
+        let mut beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = beats.last {
+            let gap = now.since(last);
+            if gap < SHORTEST {
+                return;
+            }
+            if beats.gaps.len() == GAPS {
+                beats.gaps.pop_front();
+            }
+            beats.gaps.push_back(gap);
+        }
+        beats.last = Some(now);
+        drop(beats);
+        self.came.notify_one();
+    }
+
+    /// When the last one came, and the interval: the shortest of the last gaps, so that
+    /// several collectors are all served.
+    fn interval(&self) -> Option<(Moment, Duration)> {
+        let beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((beats.last?, *beats.gaps.iter().min()?))
+    }
+}
+
+/// The times of targets, by their places, in one interval.
+#[derive(Debug, Default)]
+struct Round {
+    times: BinaryHeap<Reverse<(Moment, usize)>>,
+    end: Moment,
+}
+
+impl Round {
+    /// The interval that begins then, for targets with these hashes.
+    fn new(begin: Moment, interval: Duration, hashes: impl Iterator<Item = u64>) -> Round {
+        let time = |hash: u64| {
+            let part = SPREAD.start + (SPREAD.end - SPREAD.start) * (hash as f64 / u64::MAX as f64);
+            begin + interval.mul_f64(part)
+        };
+        let times = hashes.enumerate().map(|(place, hash)| Reverse((time(hash), place))).collect();
+        Round { times, end: begin + interval }
+    }
+
+    /// The next target whose time has come.
+    fn pop(&mut self, now: Moment) -> Option<usize> {
+        let Reverse((at, place)) = *self.times.peek()?;
+        if at > now {
+            return None;
+        }
+        self.times.pop();
+        Some(place)
+    }
+
+    /// The target has more to be asked for at this time; after the interval, that is for
+    /// the next one.
+    fn again(&mut self, place: usize, at: Moment) {
+        if at < self.end {
+            self.times.push(Reverse((at, place)));
+        }
+    }
+}
+
+impl Refresher {
+    /// Asks ahead of collections, for as long as it runs.
+    pub async fn prefetch(&self, prefetch: Prefetch) {
+        let (mut round, mut missed) = (Round::default(), 0);
+        let mut of: Option<(Moment, Arc<[Arc<Polled>]>)> = None;
+        loop {
+            let now = self.clock.now();
+            let targets = self.current();
+            match self.rhythm.interval().filter(|_| prefetch.is_on(targets.len())) {
+                Some((last, interval)) => {
+                    let hashes = || targets.iter().map(|polled| hash(&polled.target().name));
+                    // Its places are those of the targets that it was made for.
+                    let is_of = |(began, of): &(Moment, Arc<[Arc<Polled>]>)| {
+                        *began == last && Arc::ptr_eq(of, &targets)
+                    };
+                    if !of.as_ref().is_some_and(is_of) {
+                        missed = 0;
+                        of = Some((last, targets.clone()));
+                        round = Round::new(last, interval, hashes());
+                    } else if now >= round.end && missed < MAX_MISSED {
+                        missed += 1;
+                        round = match missed {
+                            MAX_MISSED => Round::default(),
+                            _ => Round::new(round.end, interval, hashes()),
+                        };
+                    }
+                    while let Some(place) = round.pop(now) {
+                        let Some(polled) = targets.get(place) else { continue };
+                        if let Some(job) = Job::claim(polled, now) {
+                            self.send(polled, job);
+                        }
+                        if let Some(due) = polled.next_due(now) {
+                            round.again(place, due);
+                        }
+                    }
+                }
+                None => round = Round::default(),
+            }
+            // A collection begins a round.
+            let _ = tokio::time::timeout(TICK, self.rhythm.came.notified()).await;
+        }
+    }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Moment {
+        Moment::at(Duration::from_secs_f64(seconds))
+    }
+
+    #[test]
+    fn the_interval_is_the_one_at_which_collections_come() {
+        let rhythm = Rhythm::default();
+        assert_eq!(rhythm.interval(), None);
+        rhythm.beat(at(100.0));
+        assert_eq!(rhythm.interval(), None, "one collection is no interval");
+        rhythm.beat(at(160.0));
+        assert_eq!(rhythm.interval(), Some((at(160.0), Duration::from_secs(60))));
+        // Somebody looks at the page.
+        rhythm.beat(at(161.0));
+        assert_eq!(rhythm.interval(), Some((at(160.0), Duration::from_secs(60))));
+        // A second collector.
+        rhythm.beat(at(180.0));
+        assert_eq!(rhythm.interval(), Some((at(180.0), Duration::from_secs(20))));
+        // It goes again.
+        for beat in [240.0, 300.0, 360.0, 420.0] {
+            rhythm.beat(at(beat));
+        }
+        assert_eq!(rhythm.interval(), Some((at(420.0), Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn each_target_has_a_time_of_its_own() {
+        let hashes = (0..10_000).map(|i| hash(&format!("i{i}.example")));
+        let mut round = Round::new(at(100.0), Duration::from_secs(60), hashes);
+        let mut asked = Vec::new();
+        for second in 100..160 {
+            let mut now = 0;
+            while round.pop(at(f64::from(second))).is_some() {
+                now += 1;
+            }
+            asked.push(now);
+        }
+        assert_eq!(asked.iter().sum::<usize>(), 10_000);
+        // Even, and nothing at the begin and the end.
+        assert!(asked[..3].iter().chain(&asked[58..]).all(|n| *n == 0), "{asked:?}");
+        assert!(asked[4..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
+        round.again(7, at(160.0));
+        assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
+        round.again(7, at(159.0));
+        assert_eq!((round.pop(at(158.0)), round.pop(at(159.0))), (None, Some(7)));
+    }
+}
