@@ -47,6 +47,17 @@ load TARGETS="1 1000 10000":
     cargo build --release --bench load
     cargo bench --bench load -- {{TARGETS}}
 
+# What a number costs, beside nginx with the same bytes and a bare HTTP client.
+price:
+    cargo build --release --bench price
+    cargo bench --bench price
+
+# All figures of docs/performance.md that one machine can take, in one report.
+bench-all:
+    just price
+    just load 1 1000 5000 10000 30000
+    just siege
+
 # The bridge beside hostile clients: what the good client waits, and what it costs.
 siege TARGETS="1000" SECONDS="20":
     cargo build --release --bench siege

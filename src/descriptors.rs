@@ -1,11 +1,11 @@
 //! How the file descriptors that the system allows are divided, so that clients
 //! of the bridge take none from the requests to servers, nor these from them.
 
+use crate::fetch::FLEET;
+
 /// Descriptors for everything else: standard streams, listeners, the event loop,
 /// files that are read, the OTLP receiver.
 const RESERVED: usize = 24;
-/// From so many targets on, one connection a host is kept: it takes 19 KiB.
-const FLEET: usize = 100;
 
 /// What the bridge would use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,7 @@ use crate::target::Target;
 
 pub use self::exchange::{Exchange, Reply, Request, Take};
 pub use self::failure::Failure;
-pub use self::manners::{Http, parse_contact};
+pub use self::manners::{FLEET, Http, parse_contact};
 pub use self::site::{follow, public_url};
 
 use self::certificates::Certificates;

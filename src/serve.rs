@@ -179,18 +179,7 @@ pub async fn serve(
         tracing::info!("printing metrics on standard output every {:?}", otel.push.interval);
         parts.spawn(console(bridge.clone(), otel.push.interval, end.clone()));
     }
-    #[cfg(unix)]
-    let _hang_ups = AbortOnDropHandle::new(tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())));
-    let _door = AbortOnDropHandle::new(tokio::spawn(door.clone().follow()));
-    let _reloading = AbortOnDropHandle::new(tokio::spawn(reloader.follow()));
-    let followed = bridge.clone();
-    let token_files = async move { token_files::follow(followed.refresher()).await };
-    let _token_files = AbortOnDropHandle::new(tokio::spawn(token_files));
-    let (ahead, prefetch) = (bridge.clone(), config.prefetch);
-    let _ahead =
-        AbortOnDropHandle::new(tokio::spawn(async move { ahead.refresher().prefetch(prefetch).await }));
-    let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
-    let _by_itself = AbortOnDropHandle::new(tokio::spawn(by_itself));
+    let _beside = beside(&bridge, reloader, &door, &config, &end);
     let listening = Listening { addresses, is_tls: door.tls().is_some(), targets: config.targets.len() };
     ready(&listening);
     let told = tell_manager(Serving::new(bridge.clone(), &listening), end.clone());
@@ -208,6 +197,28 @@ pub async fn serve(
     let all_ended = async { while parts.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ended).await;
     Ok(())
+}
+
+/// What runs beside listeners and exporters, until it is dropped.
+fn beside(
+    bridge: &Arc<Bridge>,
+    reloader: Arc<Reloader>,
+    door: &Arc<Door>,
+    config: &Config,
+    end: &CancellationToken,
+) -> Vec<AbortOnDropHandle<()>> {
+    let (followed, ahead, prefetch) = (bridge.clone(), bridge.clone(), config.prefetch);
+    let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
+    let tasks = [
+        #[cfg(unix)]
+        tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())),
+        tokio::spawn(door.clone().follow()),
+        tokio::spawn(reloader.follow()),
+        tokio::spawn(async move { token_files::follow(followed.refresher()).await }),
+        tokio::spawn(async move { ahead.refresher().prefetch(prefetch).await }),
+        tokio::spawn(by_itself),
+    ];
+    tasks.into_iter().map(AbortOnDropHandle::new).collect()
 }
 
 /// Lets clients and servers have no more open files than there are.

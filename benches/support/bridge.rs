@@ -36,6 +36,13 @@ pub async fn fleet(size: usize) -> Result<(Simulator, NamedTempFile), Failure> {
     Ok((simulator, file))
 }
 
+/// CPU seconds of a process, user and system.
+pub fn cpu_of(pid: u32) -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit_once(')').ok_or("odd stat")?.1.split_whitespace().collect();
+    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
+}
+
 /// The bridge as a process.
 pub struct Bridge {
     child: Child,
@@ -85,9 +92,7 @@ impl Bridge {
 
     /// CPU seconds, user and system.
     pub fn cpu(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(self.proc("stat"))?;
-        let fields: Vec<&str> = stat.rsplit_once(')').ok_or("odd stat")?.1.split_whitespace().collect();
-        Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
+        cpu_of(self.child.id())
     }
 
     /// A number of /proc/PID/status; of memory (`VmRSS`, `VmHWM`) it is KiB.

@@ -363,6 +363,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         field!(REQUESTS, config.http.max_requests_per_host),
         "Requests under way per host.",
     )
+    .details("With more than 100 targets it is 1 unless it is set, because one connection is kept per host then.")
     .flag(Flag::of(Group::Collection)),
     Setting::new(
         "max_body",

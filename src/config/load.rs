@@ -16,6 +16,7 @@ use super::setting::{Env, Flags, Origins, Outside, read_fields, read_outside};
 use super::target::{TARGET, TargetDraft};
 use super::yaml::{Document, Fields, Node};
 use super::{Compat, Config};
+use crate::fetch::FLEET;
 use crate::target::parse_target;
 
 const NO_TARGET: &str = "no target: name a server in one of these three ways:
@@ -178,6 +179,9 @@ fn load_with(
         errors.push(place.error(format!(
             "dada has no label to tell targets apart, and {found}; use systemli, or one bridge a target"
         )));
+    }
+    if targets.len() > FLEET && bridge.of("max_requests_per_host").is_empty() {
+        config.http.max_requests_per_host = 1;
     }
     config.file = sources.file.filter(|path| !is_standard_input(path)).map(Path::to_owned);
     let (places, targets) = targets.into_iter().unzip();

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use url::Url;
 
+/// From so many targets on, a host keeps one connection, which takes 19 KiB and more, and is
+/// asked for one thing at a time, so that it needs no other.
+pub const FLEET: usize = 100;
+
 /// Limits and manners of the HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {

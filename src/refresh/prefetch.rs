@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::Moment;
+use crate::fetch::FLEET;
 
 use super::Refresher;
 use super::polled::Polled;
@@ -25,7 +26,7 @@ use super::run::Job;
 /// Whether targets are asked ahead of collections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Prefetch {
-    /// From [`MANY`] targets on.
+    /// From [`FLEET`] targets on.
     #[default]
     Auto,
     /// However few there are.
@@ -34,8 +35,6 @@ pub enum Prefetch {
     Never,
 }
 
-/// From so many targets on a collection that asks for all of them is a burst.
-const MANY: usize = 100;
 /// Collections that come after one another so soon are no rhythm: somebody looks.
 const SHORTEST: Duration = Duration::from_secs(4);
 /// Gaps between collections by which the interval is known.
@@ -51,7 +50,7 @@ const TICK: Duration = Duration::from_millis(200);
 impl Prefetch {
     fn is_on(self, targets: usize) -> bool {
         match self {
-            Prefetch::Auto => targets >= MANY,
+            Prefetch::Auto => targets >= FLEET,
             Prefetch::Always => true,
             Prefetch::Never => false,
         }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use crate::support::otlp_sink::{GrpcSink, Point, Value, points};
 use crate::support::program::Serving;
+use fedimeter::config::{Config, Flags, Sources};
 use fedimeter::simulator::{Settings, Simulator};
 use prost::Message;
 
@@ -125,4 +126,21 @@ async fn parts(sink: &GrpcSink) -> Vec<Part> {
         }
         count = requests.len() + 1;
     }
+}
+
+/// A fleet's hosts keep one connection each: what is asked at once would need another.
+#[test]
+fn hosts_of_a_fleet_are_asked_for_one_thing_at_a_time() {
+    let hosts = |n: usize| (0..n).map(|i| format!("i{i}.example")).collect::<Vec<_>>();
+    let at_once = |targets: usize, set: Option<&str>| {
+        let hosts = hosts(targets);
+        let env = |name: &str| {
+            (name == "FEDIMETER_MAX_REQUESTS_PER_HOST").then(|| set.map(str::to_owned)).flatten()
+        };
+        let sources =
+            Sources { file: None, text: None, targets: &hosts, flags: Flags::of(u8::MAX), env: &env };
+        Config::load(&sources).unwrap().http.max_requests_per_host
+    };
+    assert_eq!([at_once(100, None), at_once(101, None)], [2, 1]);
+    assert_eq!(at_once(101, Some("3")), 3);
 }

@@ -1,0 +1,181 @@
+//! The price of a number: `just price`. The bridge, as a process of its own, beside
+//! programs that do the least that there is to do: nginx, which sends a file with the
+//! bytes of the page, and a bare client, which reads the documents that the bridge reads.
+//! Ratios are of CPU time in one run, from /proc (Linux only).
+
+#[path = "../support/bridge.rs"]
+mod bridge;
+mod nginx;
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bridge::{Bridge, Failure, cpu_of, fleet};
+use nginx::Nginx;
+
+/// Scrapes of one figure.
+const SCRAPES: usize = 3000;
+/// Scrapes with a second between them.
+const SECONDS: usize = 20;
+/// Clients that scrape without a pause, and for how long.
+const CLIENTS: usize = 50;
+const TOGETHER: Duration = Duration::from_secs(5);
+/// How often the bare client reads each document.
+const READS: usize = 20;
+/// What a bridge asks a server for each minute.
+const DOCUMENTS: [&str; 4] =
+    ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
+
+fn main() -> Result<(), Failure> {
+    if !cfg!(target_os = "linux") {
+        println!("the prices are read from /proc, which needs Linux");
+        return Ok(());
+    }
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [mode, urls] = &args[..]
+        && mode == "read"
+    {
+        return runtime.block_on(read(urls.split(',')));
+    }
+    println!("| what | measured | beside it | ratio |");
+    println!("|---|---:|---:|---:|");
+    runtime.block_on(async {
+        one_target().await?;
+        together().await?;
+        documents().await
+    })
+}
+
+/// The page of one target, fresh, beside a file of the same bytes.
+async fn one_target() -> Result<(), Failure> {
+    let (_simulator, config) = fleet(1).await?;
+    let bridge = Bridge::start(config.path())?;
+    let url = format!("http://{}/metrics", bridge.address);
+    let page = client(false)?.get(&url).send().await?.bytes().await?;
+    let nginx = Nginx::start(&page)?;
+    for (gzip, what) in [(false, "page of one target, CPU µs a scrape"), (true, "the same with gzip")] {
+        let ours = spent(|| bridge.cpu(), &url, gzip).await?;
+        let Some(nginx) = &nginx else {
+            println!("| {what} | {ours:.0} | no nginx here | |");
+            continue;
+        };
+        let theirs = spent(|| nginx.cpu(), &nginx.url, gzip).await?;
+        println!("| {what} | {ours:.0} | nginx: {theirs:.0} | {:.1} |", ours / theirs);
+    }
+    let client = client(true)?;
+    let before = bridge.cpu()?;
+    for _ in 0..SECONDS {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.get(&url).send().await?.bytes().await?;
+    }
+    let each = (bridge.cpu()? - before) * 1e3 / SECONDS as f64;
+    println!("| a scrape each second, CPU ms | {each:.2} | | |");
+    println!("| resident with one target, MiB | {:.1} | | |", bridge.status("VmRSS")? / 1024.0);
+    Ok(())
+}
+
+/// CPU µs that a scrape costs a process, many of them one after the other.
+async fn spent(cpu: impl Fn() -> Result<f64, Failure>, url: &str, gzip: bool) -> Result<f64, Failure> {
+    let client = client(gzip)?;
+    let before = cpu()?;
+    for _ in 0..SCRAPES {
+        client.get(url).send().await?.error_for_status()?.bytes().await?;
+    }
+    Ok((cpu()? - before) * 1e6 / SCRAPES as f64)
+}
+
+/// Many clients at once, of a fleet's page.
+async fn together() -> Result<(), Failure> {
+    let (_simulator, config) = fleet(1000).await?;
+    let bridge = Bridge::start(config.path())?;
+    bridge.scrape().await?;
+    let before = bridge.status("VmRSS")?;
+    let url = format!("http://{}/metrics", bridge.address);
+    let end = Instant::now() + TOGETHER;
+    let clients = (0..CLIENTS).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move {
+            let (client, mut scrapes) = (client(true).map_err(|e| e.to_string())?, 0);
+            while Instant::now() < end {
+                let answer = client.get(&url).send().await.map_err(|e| e.to_string())?;
+                scrapes += usize::from(answer.status() == 200);
+                answer.bytes().await.map_err(|e| e.to_string())?;
+            }
+            Ok::<usize, String>(scrapes)
+        })
+    });
+    let mut scrapes = 0;
+    for client in clients.collect::<Vec<_>>() {
+        scrapes += client.await??;
+    }
+    let more = (bridge.status("VmHWM")? - before) / 1024.0;
+    let rate = scrapes as f64 / TOGETHER.as_secs_f64();
+    println!("| {CLIENTS} clients at once, 1,000 targets, gzip: scrapes a second | {rate:.0} | | |");
+    println!("| the same: memory beyond that of the bridge, MiB | {more:.0} | | |");
+    Ok(())
+}
+
+/// What reading an endpoint costs, beside a client that only reads the bytes.
+async fn documents() -> Result<(), Failure> {
+    const TARGETS: usize = 200;
+    let (simulator, config) = fleet(TARGETS).await?;
+    let bridge = Bridge::start(config.path())?;
+    let requests = || (0..TARGETS).map(|i| simulator.requests(i, "*")).sum::<usize>();
+    bridge.scrape().await?;
+    // Until everything is due again: connections are kept.
+    tokio::time::sleep(Duration::from_secs(58)).await;
+    let before = (bridge.cpu()?, requests());
+    bridge.scrape().await?;
+    let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
+    let urls: Vec<String> = simulator.urls().iter().map(ToString::to_string).collect();
+    let read = Command::new(std::env::current_exe()?)
+        .args(["read", &urls.join(",")])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let told = tokio::task::spawn_blocking(|| read.wait_with_output()).await??;
+    let theirs: f64 = String::from_utf8(told.stdout)?.trim().parse()?;
+    println!("| an endpoint read, CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |", ours / theirs);
+    Ok(())
+}
+
+/// Reads documents as a bare client; prints the CPU µs of one.
+async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
+    let client = client(false)?;
+    let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
+    let mut reads = 0;
+    let mut before = 0.0;
+    for round in 0..=READS {
+        // The first makes the connections.
+        if round == 1 {
+            (before, reads) = (cpu_of(std::process::id())?, 0);
+        }
+        for base in &bases {
+            for path in DOCUMENTS {
+                client.get(format!("{base}{path}")).send().await?.bytes().await?;
+                reads += 1;
+            }
+        }
+    }
+    println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / f64::from(reads));
+    Ok(())
+}
+
+/// One kept connection to each place.
+fn client(gzip: bool) -> Result<reqwest::Client, Failure> {
+    let mut headers = http::HeaderMap::new();
+    if gzip {
+        // Without the crate's decoding: its cost is not the server's.
+        headers.insert("accept-encoding", "gzip".parse()?);
+    }
+    let builder = reqwest::Client::builder().no_proxy().no_gzip().default_headers(headers);
+    Ok(builder.timeout(Duration::from_secs(30)).build()?)
+}
+
+/// A port that nobody uses.
+fn free() -> Result<SocketAddr, Failure> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
