@@ -25,6 +25,13 @@ function(config) {
   max(expr, labels=[]):: 'max %s (%s)' % [self.by(labels), expr],
   min(expr, labels=[]):: 'min %s (%s)' % [self.by(labels), expr],
 
+  // The same without the attributes: what is known of the past. Attributes change,
+  // and what was before has none of them.
+  maxOfServer(expr, labels=[]):: 'max by (%s) (%s)' % [list(self.server + labels), expr],
+  // Compares or subtracts a value of now with one of the past, and keeps the labels
+  // of now.
+  past(labels=[]):: self.onServer(labels) + ' group_left ()',
+
   // Two definitions of one number: the first where there is one. Differences are
   // taken of each by itself.
   either(definitions, expr):: std.join('\nor\n', [expr(name) for name in definitions]),

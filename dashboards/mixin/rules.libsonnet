@@ -11,9 +11,10 @@ local promql = import 'promql.libsonnet';
     // How much a number grew within a time. Each definition is subtracted from
     // itself, so that a missing one does not count as a jump.
     local growth(definitions, ago, gap) = p.either(definitions, function(metric) (
-      '(%s - %s)' % [
+      '(%s - %s %s)' % [
         p.max(p.of(metric)),
-        p.max('last_over_time(%s[%s] offset %s)' % [p.of(metric), gap, ago]),
+        p.past(),
+        p.maxOfServer('last_over_time(%s[%s] offset %s)' % [p.of(metric), gap, ago]),
       ]
     )),
 
@@ -21,12 +22,15 @@ local promql = import 'promql.libsonnet';
     // next one usual. `offset` ends the window an hour later than that.
     local sameHours(record) = |||
       (
-        avg_over_time(%(record)s[2h] offset 167h)
-        < avg_over_time(%(record)s[2h] offset 335h)
+        %(last)s
+        < %(before)s
       )
-      or avg_over_time(%(record)s[2h] offset 335h)
-      or avg_over_time(%(record)s[2h] offset 167h)
-    ||| % { record: record },
+      or %(before)s
+      or %(last)s
+    ||| % {
+      last: p.maxOfServer('avg_over_time(%s[2h] offset 167h)' % record),
+      before: p.maxOfServer('avg_over_time(%s[2h] offset 335h)' % record),
+    },
 
     // But no less than the share of a usual day: the same hours may have been empty.
     local usual(record, shareOfDay) = |||
@@ -50,15 +54,16 @@ local promql = import 'promql.libsonnet';
     local localNewest = p.of('mastodon_instance_newest_status_local_timestamp_seconds'),
     local usualWeek(expr) = 'quantile_over_time(0.5, (%s)[1w:1h] offset 1d)' % expr,
 
-    local openReports = 'sum %s (%s)' % [
-      p.by(),
-      p.max(p.of('mastodon_admin_reports_open'), ['mastodon_report_category']),
+    local openReports(by, max) = 'sum %s (%s)' % [
+      by,
+      max(p.of('mastodon_admin_reports_open'), ['mastodon_report_category']),
     ],
 
-    local storage(expr) = p.max(expr, ['mastodon_storage_kind']),
-    local storageNow = storage(p.of('mastodon_admin_storage_bytes')),
-    local storageThen = storage(
-      'last_over_time(%s[2h] offset %dd)' % [p.of('mastodon_admin_storage_bytes'), $._config.storageTrendDays]
+    local kind = ['mastodon_storage_kind'],
+    local storageNow = p.max(p.of('mastodon_admin_storage_bytes'), kind),
+    local storageThen = p.maxOfServer(
+      'last_over_time(%s[2h] offset %dd)' % [p.of('mastodon_admin_storage_bytes'), $._config.storageTrendDays],
+      kind
     ),
 
     groups+: [
@@ -85,9 +90,12 @@ local promql = import 'promql.libsonnet';
           record('server:users:delta6h', growth(p.users, '6h', '15m')),
           record('server:users:delta1d', growth(p.users, '1d', '1h')),
           record('server:users:usual_delta1d', |||
-            quantile_over_time(0.5, server:users:delta1d[2w:1d] offset 6h)
-            and last_over_time(server:users:delta1d[1d] offset 6d)
-          |||, |||
+            quantile_over_time(0.5, %s[2w:1d] offset 6h)
+            and %s
+          ||| % [
+            p.maxOfServer('server:users:delta1d'),
+            p.maxOfServer('last_over_time(server:users:delta1d[1d] offset 6d)'),
+          ], |||
             The median of two weeks of days: one wave, or one purge, does not move it.
             Absent without a week of history.
           |||),
@@ -103,17 +111,22 @@ local promql = import 'promql.libsonnet';
             %(federated)s
             or
             (
-              last_over_time(%(remote)s[1h])
-              and %(local)s
+              0 * %(local)s
+              + %(past)s %(remote)s
             )
-          ||| % { federated: p.max(federatedNewest), remote: remote, 'local': p.max(localNewest) }, |||
+          ||| % {
+            federated: p.max(federatedNewest),
+            'local': p.max(localNewest),
+            past: p.past(),
+            remote: p.maxOfServer('last_over_time(%s[1h])' % remote),
+          }, |||
             A server that cannot leave its own posts out of the timeline may show
             nothing else: the last post from elsewhere is then remembered.
           |||),
           record(remoteAge + ':last', 'time() - ' + remote),
           record(localAge + ':last', 'time() - ' + p.max(localNewest)),
-          record(remoteAge + ':max1d', 'max_over_time(%s:last[1d])' % remoteAge),
-          record(localAge + ':max1d', 'max_over_time(%s:last[1d])' % localAge),
+          record(remoteAge + ':max1d', p.maxOfServer('max_over_time(%s:last[1d])' % remoteAge)),
+          record(localAge + ':max1d', p.maxOfServer('max_over_time(%s:last[1d])' % localAge)),
           record(remoteAge + ':usual', 'quantile_over_time(0.5, %s:max1d[1w:1d] offset 3d)' % remoteAge, |||
             The longest silence of a usual day: the median of a week of days, which an
             incident of up to three days does not move. It ends three days ago, so that a
@@ -128,14 +141,14 @@ local promql = import 'promql.libsonnet';
         rules: [
           record(
             'server:mastodon_admin_accounts_pending:usual',
-            usualWeek(p.max(p.of('mastodon_admin_accounts_pending'))),
+            usualWeek(p.maxOfServer(p.of('mastodon_admin_accounts_pending'))),
             |||
               What usually waits: the median of the week that ended a day ago.
             |||
           ),
           record(
             'server:mastodon_admin_reports_open:usual',
-            usualWeek(openReports)
+            usualWeek(openReports('by (%s)' % std.join(', ', p.server), p.maxOfServer))
           ),
         ],
       },
@@ -150,19 +163,22 @@ local promql = import 'promql.libsonnet';
                 + %(days)d / %(trend)d
                 * (
                   %(now)s
-                  - %(then)s
+                  - %(past)s
+                  %(then)s
                 )
               ),
               0
             )
             unless %(on)s (
               %(now)s
-              unless
+              unless %(onKind)s
               %(then)s
             )
           ||| % {
             by: p.by(),
             on: p.onServer(),
+            onKind: p.onServer(kind),
+            past: p.past(kind),
             now: storageNow,
             'then': storageThen,
             days: $._config.storagePredictionDays,
@@ -187,7 +203,7 @@ local promql = import 'promql.libsonnet';
             'server:mastodon_admin_storage_bytes:daily',
             p.max(p.of('mastodon_admin_storage_bytes'), ['mastodon_storage_kind'])
           ),
-          record('server:mastodon_admin_reports_open:daily', openReports),
+          record('server:mastodon_admin_reports_open:daily', openReports(p.by(), p.max)),
         ],
       },
     ],

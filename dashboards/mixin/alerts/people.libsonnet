@@ -21,11 +21,18 @@ local alert = import 'alert.libsonnet';
           |||
             server:users:delta6h
             and (
-              (server:users:delta1h >= %(hourUsers)d and server:users:delta1h > %(hourFactor)g * server:users:usual_delta1h)
+              (
+                server:users:delta1h >= %(hourUsers)d
+                and server:users:delta1h > %(past)s %(hourFactor)g * server:users:usual_delta1h
+              )
               or
-              (server:users:delta6h > %(sixUsers)d and server:users:delta6h > %(sixFactor)g * server:users:usual_delta6h)
+              (
+                server:users:delta6h > %(sixUsers)d
+                and server:users:delta6h > %(past)s %(sixFactor)g * server:users:usual_delta6h
+              )
             )
           ||| % {
+            past: a.past(),
             hourUsers: c.waveHourUsers,
             hourFactor: c.waveHourFactor,
             sixUsers: c.waveSixHoursUsers,
@@ -50,8 +57,8 @@ local alert = import 'alert.libsonnet';
             > %(floor)d
             and
             %(pending)s
-            > %(factor)g * server:mastodon_admin_accounts_pending:usual
-          ||| % { pending: pending, floor: c.pendingAccounts, factor: c.pendingFactor },
+            > %(past)s %(factor)g * server:mastodon_admin_accounts_pending:usual
+          ||| % { past: a.past(), pending: pending, floor: c.pendingAccounts, factor: c.pendingFactor },
           'Many sign-ups wait for approval on %s' % a.name,
           |||
             {{ $value | humanize }} accounts wait for approval on %s, more than twice as many
@@ -71,8 +78,8 @@ local alert = import 'alert.libsonnet';
             > %(floor)d
             and
             %(reports)s
-            > %(factor)g * server:mastodon_admin_reports_open:usual
-          ||| % { reports: reports, floor: c.openReports, factor: c.openReportsFactor },
+            > %(past)s %(factor)g * server:mastodon_admin_reports_open:usual
+          ||| % { past: a.past(), reports: reports, floor: c.openReports, factor: c.openReportsFactor },
           'Reports are piling up on %s' % a.name,
           |||
             {{ $value | humanize }} reports are open on %s, more than twice as many as usual.

@@ -48,8 +48,8 @@ local alert = import 'alert.libsonnet';
       '10m',
       |||
         %(age)s:last > %(floor)d
-        and %(age)s:last > %(factor)g * (%(age)s:usual < %(limit)d)
-      ||| % { age: age, floor: c.silenceSeconds, factor: c.silenceFactor, limit: usualLimit },
+        and %(age)s:last > %(past)s %(factor)g * (%(age)s:usual < %(limit)d)
+      ||| % { past: a.past(), age: age, floor: c.silenceSeconds, factor: c.silenceFactor, limit: usualLimit },
       summary,
       description,
       reason
@@ -83,10 +83,16 @@ local alert = import 'alert.libsonnet';
           'info',
           '1h',
           |||
-            avg_over_time(server:fedimeter_target_up:avg1h[1w:1h]) < %g
-            and count_over_time(server:fedimeter_target_up:avg1h[1w:1h]) > 84
-            and server:fedimeter_target_up:avg1h
-          ||| % c.lowUptime,
+            0 * server:fedimeter_target_up:avg1h
+            + %(past)s (
+              avg_over_time(%(hours)s[1w:1h]) < %(least)g
+              and count_over_time(%(hours)s[1w:1h]) > 84
+            )
+          ||| % {
+            past: a.past(),
+            hours: a.maxOfServer('server:fedimeter_target_up:avg1h'),
+            least: c.lowUptime,
+          },
           '%s is often down' % a.name,
           '%s was up for {{ $value | humanizePercentage }} of the last week.' % a.name,
           |||
@@ -238,16 +244,20 @@ local alert = import 'alert.libsonnet';
           '1h',
           |||
             %(now)s
-            - %(then)s
+            - %(past)s
+            %(then)s
             > %(floor)d
             and
             %(now)s
-            > %(ratio)g * %(then)s
+            > %(past)s
+            %(ratio)g * %(then)s
           ||| % {
+            past: a.past(['mastodon_storage_kind']),
             now: a.max(a.of('mastodon_admin_storage_bytes'), ['mastodon_storage_kind']),
-            'then': a.max('last_over_time(%s[2h] offset 1w)' % a.of('mastodon_admin_storage_bytes'), [
-              'mastodon_storage_kind',
-            ]),
+            'then': a.maxOfServer(
+              'last_over_time(%s[2h] offset 1w)' % a.of('mastodon_admin_storage_bytes'),
+              ['mastodon_storage_kind']
+            ),
             floor: c.storageGrowthBytes,
             ratio: c.storageGrowthRatio,
           },
