@@ -102,9 +102,16 @@ local variable(name, label, metric, isMultiple) = {
       for label in ['server_address', 'job']
     ],
     local ofLinks = [['/d/fedimeter-', '/d/' + c.dashboardUidPrefix]],
+    // What counts as near the end is what alerts.
+    local ofThresholds = [
+      ['< 7 * 86400', '< %g * 86400' % c.certificateWarningDays],
+      ['> bool 7 * 86400', '> bool %g * 86400' % c.certificateWarningDays],
+      ['< 0.1)', '< %g)' % c.rateLimitShare],
+      ['> bool 0.1,', '> bool %g,' % c.rateLimitShare],
+    ],
 
     local configured(name, file) = (
-      local dashboard = replaced(file, ofAttributes + ofSelector + ofCluster + ofLinks);
+      local dashboard = replaced(file, ofAttributes + ofSelector + ofCluster + ofLinks + ofThresholds);
       local variables = dashboard.templating.list;
       local kept = [v for v in variables[1:] if !std.member(defaults, v.name)];
       local ofTargets = if name != 'fleet' then [] else [

@@ -16,8 +16,10 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("instance_looks_back", promtool.clone(), |()| instance_looks_back()),
         trial("instance_knows_what_is_usual", promtool.clone(), |()| instance_knows_what_is_usual()),
+        trial("instance_joins_bridges", promtool.clone(), |()| instance_joins_bridges()),
         trial("fleet_joins_bridges", promtool.clone(), |()| fleet_joins_bridges()),
-        trial("fleet_tells_servers_apart", promtool, |()| fleet_tells_servers_apart()),
+        trial("fleet_tells_servers_apart", promtool.clone(), |()| fleet_tells_servers_apart()),
+        trial("fleet_asks_for_few_points", promtool, |()| fleet_asks_for_few_points()),
     ]
 }
 
@@ -29,6 +31,11 @@ fn expression(title: &str) -> String {
 /// An expression of a panel over four hours, with what is chosen. Of all else
 /// everything is.
 fn asked(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -> String {
+    query(dashboard, title, target, chosen).0
+}
+
+/// The same with the least step in which it is asked.
+fn query(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -> (String, String) {
     let dashboard = Dashboard::all().into_iter().find(|one| one.name == dashboard).unwrap();
     let panel = dashboard.panels().find(|panel| panel["title"] == title).unwrap();
     let mut values = BTreeMap::from([("__range", "4h".to_owned())]);
@@ -36,7 +43,8 @@ fn asked(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -
         values.insert(text(&variable["name"]), text(&variable["allValue"]).to_owned());
     }
     values.extend(chosen.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    filled(text(&list(&panel["targets"]).nth(target).unwrap()["expr"]), &values).unwrap()
+    let target = list(&panel["targets"]).nth(target).unwrap();
+    (filled(text(&target["expr"]), &values).unwrap(), text(&target["interval"]).to_owned())
 }
 
 /// A panel of Fleet, with one kind of software chosen or all.
@@ -48,7 +56,7 @@ fn series(metric: &str, bridge: &str, values: &str) -> Value {
     labelled(metric, &format!("server_address=\"a\",instance=\"{bridge}\""), values)
 }
 
-fn labelled(metric: &str, labels: &str, values: &str) -> Value {
+pub fn labelled(metric: &str, labels: &str, values: &str) -> Value {
     json!({"series": format!("{metric}{{{labels}}}"), "values": values})
 }
 
@@ -61,16 +69,16 @@ fn case(interval: &str, input: &[Value], expression: &str, expected: &[(&str, f6
 }
 
 /// Of an expression at a time the only sample.
-fn answer(expression: &str, time: &str, labels: &str, value: f64) -> Value {
+pub fn answer(expression: &str, time: &str, labels: &str, value: f64) -> Value {
     json!({"expr": expression, "eval_time": time, "exp_samples": [{"labels": labels, "value": value}]})
 }
 
-fn scene(interval: &str, input: &[Value], answers: &[Value]) -> Value {
+pub fn scene(interval: &str, input: &[Value], answers: &[Value]) -> Value {
     json!({"interval": interval, "input_series": input, "promql_expr_test": answers})
 }
 
 /// Asks promtool whether all is as expected.
-fn holds(cases: &[Value]) -> Result<(), Failed> {
+pub fn holds(cases: &[Value]) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("panels.yaml");
     // JSON is YAML.
@@ -94,6 +102,13 @@ fn instance_looks_back() -> Result<(), Failed> {
             ],
             &growth,
             &[("5m", 0.0), ("60h", 100.0), ("8d", 250.0)],
+        ),
+        // A server that is known for four hours only, and its bridge moves meanwhile.
+        case(
+            "1m",
+            &[series(users, "old", "1000x119 stale"), series(users, "new", "_x120 1100x121")],
+            &growth,
+            &[("240m", 100.0)],
         ),
         // The API fails; NodeInfo counts otherwise, and stays.
         case(
@@ -138,12 +153,50 @@ fn instance_knows_what_is_usual() -> Result<(), Failed> {
             &expression("Federating"),
             &[("120m", 3570.0)],
         ),
+        // A post from elsewhere comes once in an hour, local posts each minute: the
+        // newest one is nearly always local.
+        case(
+            "1m",
+            &[series(local, "b", "0+60x120"), series(federated, "b", "0x30 1800x90")],
+            &expression("Federating"),
+            &[("120m", 5400.0)],
+        ),
+    ])
+}
+
+fn instance_joins_bridges() -> Result<(), Failed> {
+    holds(&[
         // One of two bridges does not reach the server.
         case(
             "1m",
             &[series("fedimeter_target_up", "x", "0x10"), series("fedimeter_target_up", "y", "1x10")],
             &expression("State"),
             &[("5m", 1.0)],
+        ),
+        // One of two bridges cannot read the API. NodeInfo counts otherwise, and more.
+        case(
+            "1m",
+            &[
+                series("mastodon_instance_users", "x", "1000x10"),
+                series("nodeinfo_users", "x", "1300x10"),
+                series("nodeinfo_users", "y", "1300x10"),
+            ],
+            &expression("Users"),
+            &[("5m", 1000.0)],
+        ),
+        // The limit of one of two bridges is spent, in each panel that shows it.
+        scene(
+            "1m",
+            &[
+                series("mastodon_rate_limit_remaining", "x", "0x10"),
+                series("mastodon_rate_limit_remaining", "y", "250x10"),
+                series("mastodon_rate_limit_limit", "x", "300x10"),
+                series("mastodon_rate_limit_limit", "y", "300x10"),
+            ],
+            &[
+                answer(&expression("Checks"), "5m", "{server_address=\"a\",check=\"rate limit\"}", 0.0),
+                answer(&expression("Rate limit"), "5m", "{server_address=\"a\"}", 0.0),
+            ],
         ),
     ])
 }
@@ -178,7 +231,19 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
             ],
             &[answer(&all("Servers"), "5m", "{}", 2.0), answer(&all("Down"), "5m", "{}", 1.0)],
         ),
+        // Every server is down: their endpoints are not told again, and that is 0.
+        scene(
+            "1m",
+            &[series(up, "x", "0x10"), endpoint("x", "0x10"), endpoint("y", "0x10")],
+            &[answer(&all("Down"), "5m", "{}", 1.0), answer(&all("Failing endpoints"), "5m", "{}", 0.0)],
+        ),
     ])
+}
+
+fn endpoint(bridge: &str, values: &str) -> Value {
+    let labels =
+        format!("server_address=\"a\",instance=\"{bridge}\",fedimeter_endpoint_name=\"instance_v2\"");
+    labelled("fedimeter_endpoint_up", &labels, values)
 }
 
 fn fleet_tells_servers_apart() -> Result<(), Failed> {
@@ -212,4 +277,17 @@ fn fleet_tells_servers_apart() -> Result<(), Failed> {
             answer(&fleet("Down", "pleroma"), "90m", "{}", 0.0),
         ],
     )])
+}
+
+/// A small graph of each server over a day is 25 points, not 1,440.
+fn fleet_asks_for_few_points() -> Result<(), Failed> {
+    let (trend, step) = query("fleet", "Every server", 3, &[("fediverse_software_name", ".*")]);
+    let users: Vec<Value> = ["a", "b", "c"]
+        .map(|server| {
+            let labels = format!("server_address=\"{server}\",instance=\"b\"");
+            labelled("mastodon_instance_users", &labels, "9x1440")
+        })
+        .into();
+    let few = format!("sum(count_over_time(({trend})[1d:{step}])) <= bool 3 * 25");
+    holds(&[scene("1m", &users, &[answer(&few, "1d", "{}", 1.0)])])
 }

@@ -358,8 +358,15 @@ fn mixin_configures_dashboards() -> Result<(), Failed> {
     };
     let defaults = render("")?;
     let configured = render(
-        "selector: 'env=\"prod\"', clusterLabel: 'cluster', attributes: ['tier'], dashboardUidPrefix: 'x-'",
+        "selector: 'env=\"prod\"', clusterLabel: 'cluster', attributes: ['tier'], dashboardUidPrefix: 'x-', \
+         certificateWarningDays: 3, rateLimitShare: 0.3",
     )?;
+    for (file, changed) in
+        [("fleet", ["< 3 * 86400", "< 0.3)"]), ("instance", ["bool 3 * 86400", "bool 0.3,"])]
+    {
+        let text = configured[format!("fedimeter-{file}.json")].to_string();
+        assert!(changed.iter().all(|threshold| text.contains(threshold)), "{file}: {changed:?}");
+    }
     for Dashboard { name, json } in Dashboard::all() {
         let file = format!("fedimeter-{name}.json");
         assert!(json == defaults[&file], "{name}");
