@@ -16,6 +16,7 @@ mod memory;
 mod names;
 mod panels;
 mod rules;
+mod runbook;
 mod threads;
 mod units;
 
@@ -24,7 +25,7 @@ use libtest_mimic::{Arguments, Trial};
 /// A module and what makes its tests, which can take a program's start.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
-const MODULES: [Module; 13] = [
+const MODULES: [Module; 14] = [
     ("admin_samples", admin_samples::trials),
     ("conformance", conformance::trials),
     ("deploy", deploy::trials),
@@ -36,6 +37,7 @@ const MODULES: [Module; 13] = [
     ("names", names::trials),
     ("panels", panels::trials),
     ("rules", rules::trials),
+    ("runbook", runbook::trials),
     ("threads", threads::trials),
     ("units", units::trials),
 ];
