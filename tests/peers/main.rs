@@ -6,6 +6,7 @@
 mod support;
 
 mod admin_samples;
+mod chart;
 mod conformance;
 mod deploy;
 mod disk;
@@ -27,6 +28,7 @@ type Module = (&'static str, fn() -> Vec<Trial>);
 
 const MODULES: [Module; 14] = [
     ("admin_samples", admin_samples::trials),
+    ("chart", chart::trials),
     ("conformance", conformance::trials),
     ("deploy", deploy::trials),
     ("disk", disk::trials),
