@@ -26,7 +26,7 @@ use libtest_mimic::{Arguments, Trial};
 /// A module and what makes its tests, which can take a program's start.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
-const MODULES: [Module; 14] = [
+const MODULES: [Module; 15] = [
     ("admin_samples", admin_samples::trials),
     ("chart", chart::trials),
     ("conformance", conformance::trials),
