@@ -128,11 +128,18 @@ impl Identity {
     }
 }
 
+static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+
+/// Whether [`roots`] will read no files.
+#[must_use]
+pub fn roots_are_read() -> bool {
+    ROOTS.get().is_some()
+}
+
 /// The authorities that this machine trusts, or the ones that came with this
-/// program where the machine names none (a container from scratch). Read once.
+/// program where the machine names none (a container from scratch). Read once: the first call blocks.
 #[must_use]
 pub fn roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     ROOTS
         .get_or_init(|| {
             let native = rustls_native_certs::load_native_certs();

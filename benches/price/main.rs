@@ -131,7 +131,9 @@ async fn documents() -> Result<(), Failure> {
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
     let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
-    let urls: Vec<String> = simulator.urls().iter().map(ToString::to_string).collect();
+    // A bare client asks the system for names, which may not know those below localhost.
+    let url = |i: usize| simulator.url(i).rsplit(':').next().map(|port| format!("http://127.0.0.1:{port}"));
+    let urls: Vec<String> = (0..TARGETS).filter_map(url).collect();
     let read = Command::new(std::env::current_exe()?)
         .args(["read", &urls.join(",")])
         .stdout(Stdio::piped())

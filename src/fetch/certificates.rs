@@ -2,10 +2,11 @@
 //! end. The chain passes here when a connection is made; nothing is asked twice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -16,6 +17,7 @@ use crate::tls::Authorities;
 /// both by host.
 #[derive(Debug, Default)]
 pub struct Certificates {
+    usual: Arc<Usual>,
     ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
     trusted: Arc<Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>>,
 }
@@ -52,8 +54,12 @@ impl Certificates {
     /// A TLS configuration that notes what it sees.
     pub fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let inner = verifier(crate::tls::roots())?;
-        let verifier = RecordingVerifier { inner, ends: self.ends.clone(), trusted: self.trusted.clone() };
+        let verifier = RecordingVerifier {
+            usual: self.usual.clone(),
+            algorithms: provider.signature_verification_algorithms,
+            ends: self.ends.clone(),
+            trusted: self.trusted.clone(),
+        };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -71,11 +77,24 @@ fn verifier(roots: Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Erro
     builder.build().map_err(|e| Error::General(e.to_string()))
 }
 
+/// The verification by the machine's authorities. Reading those takes most of a start,
+/// and whoever asks no server over TLS needs none.
+#[derive(Debug, Default)]
+struct Usual(OnceLock<Result<Arc<WebPkiServerVerifier>, Error>>);
+
+impl Usual {
+    /// The connector has had the authorities read by then.
+    fn get(&self) -> Result<&Arc<WebPkiServerVerifier>, Error> {
+        self.0.get_or_init(|| verifier(crate::tls::roots())).as_ref().map_err(Clone::clone)
+    }
+}
+
 /// The usual verification, with a note of when the chain ends; of one that is
 /// refused, too: an expired certificate is the one that people want to see.
 #[derive(Debug)]
 struct RecordingVerifier {
-    inner: Arc<WebPkiServerVerifier>,
+    usual: Arc<Usual>,
+    algorithms: WebPkiSupportedAlgorithms,
     ends: Arc<Mutex<HashMap<String, Option<i64>>>>,
     trusted: Arc<Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>>,
 }
@@ -100,8 +119,8 @@ impl ServerCertVerifier for RecordingVerifier {
                 *noted = Some(end);
             }
         }
-        let verified =
-            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let usual = self.usual.get()?;
+        let verified = usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) = verified else {
             return verified;
         };
@@ -117,7 +136,7 @@ impl ServerCertVerifier for RecordingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -126,10 +145,10 @@ impl ServerCertVerifier for RecordingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

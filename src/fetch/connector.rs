@@ -21,6 +21,8 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tower_service::Service;
 
+use crate::tls::{roots, roots_are_read};
+
 use super::dns::Dns;
 use super::guard;
 use super::link::{Link, Stream};
@@ -146,6 +148,11 @@ impl Connector {
             Some(proxy) => shared.dns.lookup(proxy.uri.host().ok_or(ConnectError::NoHost)?).await?,
             None => self.guarded_lookup(host).await?,
         };
+        let to_proxy_over_tls = proxy.as_ref().is_some_and(|proxy| proxy.uri.scheme() == Some(&Scheme::HTTPS));
+        if (is_https || to_proxy_over_tls) && !roots_are_read() {
+            // They are files: not for a handshake, and a start may need none.
+            let _ = tokio::task::spawn_blocking(roots).await;
+        }
         let tcp = self.tcp(&addresses);
         let age = shared.ages.next();
         let tls = if self.is_http1_only { &shared.tls_http1 } else { &shared.tls };

@@ -115,6 +115,11 @@ impl Round {
         Round { times, end: begin + interval }
     }
 
+    /// Whether nothing comes of it any more: it is none.
+    fn is_over(&self) -> bool {
+        self.end == Moment::ORIGIN
+    }
+
     /// The next target whose time has come.
     fn pop(&mut self, now: Moment) -> Option<usize> {
         let Reverse((at, place)) = *self.times.peek()?;
@@ -172,8 +177,13 @@ impl Refresher {
                 }
                 None => round = Round::default(),
             }
-            // A collection begins a round.
-            let _ = tokio::time::timeout(TICK, self.rhythm.came.notified()).await;
+            // A collection begins a round; without one nothing comes but the times of this.
+            let came = self.rhythm.came.notified();
+            if round.is_over() {
+                came.await;
+            } else {
+                let _ = tokio::time::timeout(TICK, came).await;
+            }
         }
     }
 }
