@@ -52,6 +52,10 @@ price:
     cargo build --release --bench price
     cargo bench --bench price
 
+# Simulated minutes of a fleet: every number looked at is right, and memory stays.
+minutes TARGETS="10000" MINUTES="10":
+    cargo bench --bench minutes -- {{TARGETS}} {{MINUTES}}
+
 # All figures of docs/performance.md that one machine can take, in one report.
 bench-all:
     just price

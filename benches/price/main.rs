@@ -131,9 +131,7 @@ async fn documents() -> Result<(), Failure> {
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
     let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
-    // A bare client asks the system for names, which may not know those below localhost.
-    let url = |i: usize| simulator.url(i).rsplit(':').next().map(|port| format!("http://127.0.0.1:{port}"));
-    let urls: Vec<String> = (0..TARGETS).filter_map(url).collect();
+    let urls = simulator.urls();
     let read = Command::new(std::env::current_exe()?)
         .args(["read", &urls.join(",")])
         .stdout(Stdio::piped())
@@ -146,8 +144,14 @@ async fn documents() -> Result<(), Failure> {
 
 /// Reads documents as a bare client; prints the CPU µs of one.
 async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
-    let client = client(false)?;
     let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
+    // A bare client asks the system for names, which may not know those below localhost.
+    let mut builder = builder(false)?;
+    for base in &bases {
+        let host = url::Url::parse(base)?.host_str().unwrap_or_default().to_owned();
+        builder = builder.resolve(&host, ([127, 0, 0, 1], 0).into());
+    }
+    let client = builder.build()?;
     let mut reads = 0;
     let mut before = 0.0;
     for round in 0..=READS {
@@ -157,7 +161,7 @@ async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
         }
         for base in &bases {
             for path in DOCUMENTS {
-                client.get(format!("{base}{path}")).send().await?.bytes().await?;
+                client.get(format!("{base}{path}")).send().await?.error_for_status()?.bytes().await?;
                 reads += 1;
             }
         }
@@ -168,13 +172,17 @@ async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
 
 /// One kept connection to each place.
 fn client(gzip: bool) -> Result<reqwest::Client, Failure> {
+    Ok(builder(gzip)?.build()?)
+}
+
+fn builder(gzip: bool) -> Result<reqwest::ClientBuilder, Failure> {
     let mut headers = http::HeaderMap::new();
     if gzip {
         // Without the crate's decoding: its cost is not the server's.
         headers.insert("accept-encoding", "gzip".parse()?);
     }
     let builder = reqwest::Client::builder().no_proxy().no_gzip().default_headers(headers);
-    Ok(builder.timeout(Duration::from_secs(30)).build()?)
+    Ok(builder.timeout(Duration::from_secs(30)))
 }
 
 /// A port that nobody uses.

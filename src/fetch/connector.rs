@@ -148,7 +148,8 @@ impl Connector {
             Some(proxy) => shared.dns.lookup(proxy.uri.host().ok_or(ConnectError::NoHost)?).await?,
             None => self.guarded_lookup(host).await?,
         };
-        let to_proxy_over_tls = proxy.as_ref().is_some_and(|proxy| proxy.uri.scheme() == Some(&Scheme::HTTPS));
+        let to_proxy_over_tls =
+            proxy.as_ref().is_some_and(|proxy| proxy.uri.scheme() == Some(&Scheme::HTTPS));
         if (is_https || to_proxy_over_tls) && !roots_are_read() {
             // They are files: not for a handshake, and a start may need none.
             let _ = tokio::task::spawn_blocking(roots).await;
