@@ -48,7 +48,7 @@ impl Server {
         });
         let nodeinfo = self.nodeinfo.map(|[users, month, half_year, posts, comments]| Nodeinfo {
             software: Some(self.software.into()),
-            users: Some(users),
+            users: Some(users).filter(|n| *n >= 0),
             active_month: Some(month).filter(|n| *n >= 0),
             active_half_year: Some(half_year).filter(|n| *n >= 0),
             local_posts: Some(posts),
@@ -97,7 +97,7 @@ fn what_is_not_counted_is_absent() {
     let metadata = Nodeinfo { metadata_usage: true, ..Nodeinfo::default() };
     for (server, expected) in [
         // Hidden by the admin.
-        (Server { nodeinfo_is: hidden, ..server("friendica", Some([0, 0, 0]), Some(0), Some([0, -1, -1, 0, -1])) },
+        (Server { nodeinfo_is: hidden.clone(), ..server("friendica", Some([0, 0, 0]), Some(0), Some([0, -1, -1, 0, -1])) },
             &[("nodeinfo.users", 0), ("nodeinfo.local_posts", 0)][..]),
         (server("friendica", Some([3, 9, 2]), Some(1), None), &[(USERS, 3), (STATUSES, 9), (DOMAINS, 2), (MONTH, 1)]),
         // Constants.
@@ -133,6 +133,13 @@ fn what_is_not_counted_is_absent() {
         (server("kitsune", Some([3, 9, 5]), None, Some([3, -1, -1, 9, -1])),
             &[(USERS, 3), (STATUSES, 9), (DOMAINS, 5), ("nodeinfo.users", 3), ("nodeinfo.local_posts", 9)]),
         (server("funkwhale", None, None, Some([0, 0, 0, 12, -1])), &[("nodeinfo.local_posts", 12)]),
+        (server("owncast", Some([1, 40, 0]), None, Some([1, 1, 1, 40, 0])), &[(STATUSES, 40), ("nodeinfo.local_posts", 40)]),
+        (server("aoderelay", None, None, Some([1, 1, 1, 0, 0])), &[]),
+        (server("activity-relay", None, None, Some([310, 310, 310, 0, -1])), &[("nodeinfo.local_posts", 0)]),
+        (Server { nodeinfo_is: hidden, ..server("ghost", None, None, Some([-1, -1, -1, 0, 0])) }, &[]),
+        (server("ghost", None, None, Some([1, 0, 1, 0, 0])),
+            &[("nodeinfo.users", 1), ("nodeinfo.active_users.month", 0), ("nodeinfo.active_users.half_year", 1),
+              ("nodeinfo.local_posts", 0), ("nodeinfo.local_comments", 0)]),
         (Server { nodeinfo_is: metadata, ..server("funkwhale", None, None, Some([0, 0, 0, 12, -1])) },
             &[("nodeinfo.users", 0), ("nodeinfo.active_users.month", 0), ("nodeinfo.active_users.half_year", 0), ("nodeinfo.local_posts", 12)]),
     ] {
