@@ -2,7 +2,7 @@
 //! there is one, else the version strings of Mastodon's API, which other
 //! software fills with its own.
 
-use crate::snapshot::Reading;
+use crate::snapshot::{InstanceV1, Reading};
 
 /// A server's software.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +41,10 @@ impl Software {
         let (v2, v1, nodeinfo) = (reading.v2(), reading.v1(), reading.nodeinfo());
         let spelt = v2.and_then(|v| v.version.as_deref()).or_else(|| v1.and_then(|v| v.version.as_deref()));
         let mut found = spelt.map(Software::parse).unwrap_or_default();
+        // What came later than the version shows that the version counts something else.
+        if found.mastodon.is_some_and(|version| version < shown_by_documents(reading)) {
+            (found.name, found.mastodon) = (None, None);
+        }
         // Its source names software whose version is a bare number, as Mastodon's.
         if let Some(name) = v2.and_then(|v| v.source_url.as_deref()).and_then(of_source) {
             found = Software { name: Some(name.to_owned()), mastodon: None, ..found };
@@ -93,11 +97,18 @@ impl Software {
         }
         // `takahe/0.11.0`, `WordPress/6.1.9, EMA/1.6.1`
         if let Some((name, version)) = spelt.split_once('/')
-            && name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && is_name(name)
             && version.starts_with(|c: char| c.is_ascii_digit())
         {
             let version = version.split(',').next().unwrap_or(version).trim();
+            return Software { name: Some(name.to_lowercase()), version: not_empty(version), mastodon: None };
+        }
+        // `Owncast v0.2.3-linux-64bit (33e6b5f)`
+        if let Some((name, version)) = spelt.split_once(" v")
+            && is_name(name)
+            && version.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let version = version.split(' ').next().unwrap_or(version);
             return Software { name: Some(name.to_lowercase()), version: not_empty(version), mastodon: None };
         }
         let hometown = spelt.contains("+hometown-");
@@ -137,6 +148,17 @@ impl Software {
 const BY_SOURCE: &[&str] =
     &["gotosocial", "hollo", "epicyon", "kitsune", "mitra", "piefed", "pixelfed", "snac", "takahe", "tootik"];
 
+/// The version of Mastodon from which on its instance documents are as these: v2 came
+/// with 4.0, rules and limits in v1 with 3.4.
+fn shown_by_documents(reading: &Reading<'_>) -> (u32, u32) {
+    let has_rules = |v1: &InstanceV1| v1.rules.is_some() || v1.media_attachments.is_some();
+    match (reading.v2(), reading.v1()) {
+        (Some(_), _) => (4, 0),
+        (None, Some(v1)) if has_rules(v1) => (3, 4),
+        _ => (0, 0),
+    }
+}
+
 /// The software that a repository's URL names.
 fn of_source(url: &str) -> Option<&'static str> {
     let last = url.trim().trim_end_matches('/').rsplit('/').next()?.to_ascii_lowercase();
@@ -150,6 +172,12 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     let (major, rest) = version.split_once('.')?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     Some((major.parse().ok()?, rest[..end].parse().ok()?))
+}
+
+/// Whether a word is the name of a software.
+fn is_name(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 fn not_empty(text: &str) -> Option<String> {
@@ -194,6 +222,8 @@ mod tests {
             ("4.0.0 (not true; really snac/2.52)", "snac", "2.52", None),
             ("takahe/0.11.0", "takahe", "0.11.0", None),
             ("WordPress/6.1.9, EMA/1.6.1", "wordpress", "6.1.9", None),
+            ("Owncast v0.2.3-linux-64bit (33e6b5f)", "owncast", "0.2.3-linux-64bit", None),
+            ("GNU social v2", "", "GNU social v2", None),
             ("3.5.3+0.17.3+git-6f4cb2f", "", "3.5.3+0.17.3+git-6f4cb2f", None),
             ("0.1.0 (compatible; Mastodon/4.2.0)", "", "0.1.0", None),
             (
