@@ -72,6 +72,6 @@ fn endpoint(slot: &Slot) -> Value {
         "status": slot.status,
         "duration": slot.outcome.map(|_| slot.duration.as_secs_f64()),
         "size": slot.status.map(|_| slot.size),
-        "reason": slot.reason.as_deref(),
+        "reason": slot.reason.as_deref().or(slot.remark()),
     })
 }

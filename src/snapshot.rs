@@ -182,6 +182,19 @@ impl Slot {
         }
     }
 
+    /// What people should know of the last attempt: why it failed, or that a cache
+    /// answered for a server that may be away.
+    #[must_use]
+    pub fn remark(&self) -> Option<&str> {
+        match self.outcome {
+            Some(Outcome::Ok) if self.served_from == ServedFrom::StaleCache => {
+                Some("a cache gave an outdated answer: the server itself may be down")
+            }
+            Some(Outcome::Ok) => None,
+            _ => self.reason.as_deref(),
+        }
+    }
+
     /// Adds `n` failures of this type to the tally.
     pub fn count(&mut self, error: ErrorType, n: u64) {
         match self.failures.iter_mut().find(|(e, _)| *e == error) {

@@ -150,6 +150,7 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
 
 fn endpoints(out: &mut String, slots: &[Slot], layout: Layout) {
     let names = slots.iter().map(|s| s.endpoint.name().len()).max().unwrap_or(0);
+    let mut above = None;
     for slot in slots {
         let (colour, word) = match slot.outcome {
             Some(Outcome::Ok) => ("32", "ok"),
@@ -165,8 +166,10 @@ fn endpoints(out: &mut String, slots: &[Slot], layout: Layout) {
                 let _ = write!(line, "  {:>11} B", grouped(slot.size as i64));
             }
         }
-        let reason = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok));
-        match (reason, layout.width) {
+        // A server that cannot be reached has one reason for all.
+        let remark = slot.remark().map(|remark| if above == Some(remark) { "as above" } else { remark });
+        above = slot.remark();
+        match (remark, layout.width) {
             (Some(reason), None) => {
                 let _ = write!(line, "  {reason}");
             }

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use fedimeter::bridge::{History, Status};
 use fedimeter::endpoint::Endpoint;
 use fedimeter::export::self_metrics::BUILD;
+use fedimeter::listing::{self, Layout};
 use fedimeter::outcome::ErrorType;
 use fedimeter::server::page::{self, Query};
-use fedimeter::snapshot::{Configured, Facts, InstanceV1, Nodeinfo, ReloadFacts, SourceFacts, View};
+use fedimeter::snapshot::{
+    Configured, Facts, InstanceV1, Nodeinfo, ReloadFacts, ServedFrom, SourceFacts, View,
+};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -55,6 +58,47 @@ fn pages_are_what_the_golden_files_say() {
     golden("page-fleet.html", &of_fleet(&status, ""));
     golden("page-target.html", &of_target(&status, "mastodon.example"));
     golden("page-no-target.html", &page::no_target(&status, &Query::default(), "mastodn.example"));
+}
+
+/// A cache may answer for a server that is away: the page, the table and the JSON say so.
+#[test]
+fn an_outdated_answer_of_a_cache_is_marked() {
+    let words = "a cache gave an outdated answer: the server itself may be down";
+    for (served_from, is_marked) in
+        [(ServedFrom::Origin, false), (ServedFrom::Cache, false), (ServedFrom::StaleCache, true)]
+    {
+        let server = known::known(target("cached.example", &[]), |s| {
+            known::documents(s, "4.6.4", 7);
+            known::slot(s, Endpoint::InstanceV1).served_from = served_from;
+        });
+        let status = status(vec![server]);
+        for shown in [
+            of_target(&status, "cached.example"),
+            listing::table(&status.view, Layout::default()),
+            listing::json(&status.view).to_string(),
+        ] {
+            assert_eq!(shown.matches(words).count(), usize::from(is_marked), "{served_from:?}: {shown}");
+        }
+    }
+}
+
+/// Programs read `/api/v1/targets` and `once --format json`: no key goes, and docs/page.md
+/// promises that.
+#[test]
+fn the_json_view_keeps_its_keys() {
+    let shown = listing::json(&status(fleet()).view);
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&shown), ["targets"]);
+    for target in shown["targets"].as_array().unwrap() {
+        assert_eq!(keys(target), ["endpoints", "metrics", "server.address", "target", "up"]);
+        for metric in target["metrics"].as_array().unwrap() {
+            assert_eq!(keys(metric), ["attributes", "kind", "name", "unit", "value"]);
+        }
+        for endpoint in target["endpoints"].as_array().unwrap() {
+            let expected = ["duration", "endpoint", "outcome", "reason", "size", "status"];
+            assert_eq!(keys(endpoint), expected);
+        }
+    }
 }
 
 /// Lines of the last hours, for as many targets as the setting allows.

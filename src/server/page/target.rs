@@ -8,7 +8,7 @@ use crate::listing::label;
 use crate::metrics::{ShownAs, rows};
 use crate::outcome::Outcome;
 use crate::refresh::{Next, Plan};
-use crate::snapshot::{Reading, ServedFrom, Slot};
+use crate::snapshot::{Reading, Slot};
 use crate::target::AttributeValue;
 
 use super::fleet::{asked, counts, last, state_of, times};
@@ -200,11 +200,8 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
             th role="rowheader" scope="row" { code { (slot.endpoint.name()) } }
             td role="cell" data-label="Outcome" {
                 span class=(format!("state {class}")) { (word) }
-                @if slot.outcome == Some(Outcome::Ok) && slot.served_from == ServedFrom::StaleCache {
-                    p.words { "A cache gave an outdated answer: the server itself may be down." }
-                }
-                @if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
-                    p.words { (apart(reason, LONGEST)) }
+                @if let Some(remark) = slot.remark() {
+                    p.words { (apart(remark, LONGEST)) }
                 }
             }
             td.n role="cell" data-label="Status" { (or_none(slot.status.map(|status| status.to_string()))) }
