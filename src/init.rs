@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crate::clean::one_line;
 use crate::config::quote;
 use crate::endpoint::{Endpoint, On};
+use crate::metrics::uncounted::Figure;
 use crate::outcome::Outcome;
 use crate::snapshot::{Reading, Slot, View};
 use crate::software::Software;
@@ -105,8 +106,12 @@ fn summary(r: &Reading<'_>) -> String {
     let documents = r.snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
     match r.up() {
         Some(true) => {
-            let users = r.nodeinfo().and_then(|n| n.users).or_else(|| r.v1().and_then(|v| v.users));
-            let users = users.map(|users| format!(", {users} users")).unwrap_or_default();
+            let users = Figure::Users.counted(r).or_else(|| Figure::V1Users.counted(r));
+            let users = match users {
+                Some(1) => ", 1 user".to_owned(),
+                Some(users) => format!(", {users} users"),
+                None => String::new(),
+            };
             one_line(&format!("{name}{users}"))
         }
         Some(false) => {

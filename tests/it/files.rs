@@ -7,6 +7,7 @@ use std::process::Stdio;
 use crate::support::program::{Ran, fedimeter, run};
 use fedimeter::cli;
 use fedimeter::simulator::{Fault, Settings, Simulator};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -52,6 +53,28 @@ fn init_writes_what_each_server_offers() {
     let checked = run(&["check", "--strict", "--config", &path], &[]);
     assert_eq!((checked.status, &*checked.err), (Some(0), ""));
     assert!(checked.out.contains("collect: [health, timelines, peers]"), "{}", checked.out);
+}
+
+/// A number that is not reported is not in the file either.
+#[test]
+fn init_names_only_users_that_are_counted() {
+    let (_runtime, simulator) = simulator();
+    let users = |software: &str, total: u64| {
+        let software = json!({"name": software, "version": "1.0"});
+        let nodeinfo = json!({"version": "2.0", "software": software, "usage": {"users": {"total": total}}});
+        simulator.set_json(0, "/nodeinfo/2.0", nodeinfo.to_string());
+        simulator.set_fault(0, "/api/*", Some(Fault::Status(404)));
+        run(&["init", "--output", "-", &simulator.url(0)], &[]).out
+    };
+    for (software, total, summary) in [
+        ("owncast", 1, "\n  # owncast 1.0\n"),
+        ("tootik", 0, "\n  # tootik 1.0\n"),
+        ("peertube", 1, "\n  # peertube 1.0, 1 user\n"),
+        ("peertube", 7, "\n  # peertube 1.0, 7 users\n"),
+    ] {
+        let written = users(software, total);
+        assert!(written.contains(summary), "{software} {total}: {written}");
+    }
 }
 
 #[test]
