@@ -291,7 +291,7 @@ fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
         _ => did_you_mean(word, &names),
     };
     let meant = if meant.is_empty() { "; `fedimeter help` lists them.".to_owned() } else { meant };
-    let message = format!("`{word}` is not a command{meant} A server called so is https://{word}\n");
+    let message = format!("`{word}` is not a command{meant} A server called so is https://{word}");
     Some(command.error(clap::error::ErrorKind::InvalidSubcommand, message))
 }
 

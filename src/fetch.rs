@@ -43,6 +43,7 @@ use crate::target::Target;
 pub use self::exchange::{Exchange, Reply, Request, Take};
 pub use self::failure::Failure;
 pub use self::manners::{FLEET, Http, parse_contact};
+pub use self::proxy::warn_of_the_environment as warn_of_proxies;
 pub use self::site::{follow, public_url};
 
 use self::certificates::Certificates;

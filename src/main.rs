@@ -28,7 +28,7 @@ use fedimeter::reload::{self, Setup, Start};
 use fedimeter::serve::{Listening, ServeError};
 use fedimeter::server::socket::Inherited;
 use fedimeter::target::Target;
-use fedimeter::{catalogue, cli, exposure, listing, logging, runtime, serve};
+use fedimeter::{catalogue, cli, exposure, fetch, listing, logging, runtime, serve};
 
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
@@ -189,7 +189,7 @@ fn warn(config: &Config, otel: &OtelEnv, warnings: &[Warning]) -> usize {
     for warning in warnings {
         tracing::warn!("{}: {}", warning.variable, warning.message);
     }
-    misspelt.len() + config.warnings.len() + warnings.len()
+    misspelt.len() + config.warnings.len() + warnings.len() + fetch::warn_of_proxies()
 }
 
 fn start_logging(log: &Log, others: Vec<BoxedLayer>) -> Result<(), Complaint> {

@@ -34,14 +34,8 @@ impl Proxies {
     /// What of it cannot be used is said in the log, once.
     #[must_use]
     pub fn of_the_system() -> Proxies {
-        static SAID: Once = Once::new();
-        let env = |name: &str| std::env::var(name).ok();
-        SAID.call_once(|| {
-            for complaint in complaints(&env) {
-                tracing::warn!("{complaint}");
-            }
-        });
-        Proxies::read(&env)
+        warn_of_the_environment();
+        Proxies::read(&of_the_process)
     }
 
     fn read(env: &dyn Fn(&str) -> Option<String>) -> Proxies {
@@ -122,6 +116,22 @@ impl NoProxy {
         read.understood = understood.join(",");
         read
     }
+}
+
+fn of_the_process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Says in the log, once, what of the environment cannot be used; how much that is.
+pub fn warn_of_the_environment() -> usize {
+    static SAID: Once = Once::new();
+    let complaints = complaints(&of_the_process);
+    SAID.call_once(|| {
+        for complaint in &complaints {
+            tracing::warn!("{complaint}");
+        }
+    });
+    complaints.len()
 }
 
 /// What of the environment cannot be used, in words for people.

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use crate::support::program::run;
+use fedimeter::cli;
 use fedimeter::endpoint::{Endpoint, On};
+use fedimeter::export::self_metrics::BUILD;
 use fedimeter::simulator::{Settings, Simulator};
 use tempfile::TempDir;
 
@@ -36,6 +38,7 @@ fn what_is_no_command_and_no_server_is_told_with_what_was_meant() {
         (&["onec"], "did you mean `once`?"),
         (&["cehck", "x"], "did you mean `check`?"),
         (&["status"], "`fedimeter help` lists them. A server called so is https://status"),
+        (&["probe"], "`fedimeter help` lists them. A server called so is https://probe"),
         (&["fedimeter.yaml"], "did you mean --config fedimeter.yaml?"),
         (&["check", "./x.yaml"], "did you mean --config ./x.yaml?"),
     ] {
@@ -43,15 +46,27 @@ fn what_is_no_command_and_no_server_is_told_with_what_was_meant() {
         assert_eq!(ran.status, Some(2), "{args:?}");
         assert!(ran.err.contains(meant), "{args:?}: {}", ran.err);
     }
+    for server in ["localhost", "a.example", "https://status"] {
+        assert_eq!(run(&["check", server], &[]).status, Some(0), "{server}");
+    }
 }
 
 #[test]
 fn every_command_says_the_version_with_the_revision() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = std::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
+    let revision = if root.join(".git").exists() && git.as_ref().is_ok_and(|git| git.status.success()) {
+        let head = String::from_utf8(git.unwrap().stdout).unwrap();
+        assert!(head.starts_with(BUILD.revision), "{} of {head}", BUILD.revision);
+        format!(" ({})", BUILD.revision)
+    } else {
+        String::new()
+    };
     let version = run(&["--version"], &[]).out;
-    assert!(version.starts_with(concat!("fedimeter ", env!("CARGO_PKG_VERSION"))), "{version}");
-    for command in
-        ["serve", "once", "check", "init", "healthcheck", "demo", "metrics", "schema", "man", "simulate"]
-    {
+    if !revision.is_empty() {
+        assert_eq!(version, format!("fedimeter {}{revision}\n", env!("CARGO_PKG_VERSION")));
+    }
+    for command in cli::command().get_subcommands().map(clap::Command::get_name) {
         assert_eq!(run(&[command, "--version"], &[]).out, version, "{command}");
     }
 }

@@ -145,6 +145,21 @@ fn once_against_garbage() {
     }
 }
 
+#[test]
+fn a_port_that_speaks_plain_http_is_told_once() {
+    let (_runtime, simulator) = simulator(|_| {});
+    let url = simulator.url(0).replace("http://", "https://");
+    let ran = run(&["once", "-q", "--collect", "health,peers", &url], &[]);
+    assert_eq!((ran.status, ran.err.lines().count()), (Some(1), 1), "{}", ran.err);
+    assert!(
+        ran.err.contains("that port does not speak TLS: try http:// in place of https://"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(ran.out.matches("does not speak TLS").count(), 1, "{}", ran.out);
+    assert!(!ran.err.contains("InvalidContentType") && !ran.out.contains("InvalidContentType"), "{ran:?}");
+}
+
 #[track_caller]
 fn down(url: &str, outcome: &str) {
     assert_eq!(run(&["once", "--format", "json", url], &[]).err, "", "the table says it");
@@ -337,7 +352,12 @@ fn check_shows_otlp_and_can_refuse_what_is_ignored() {
     assert_eq!(ran.status, Some(0), "{}", ran.err);
     let line = "# metrics over OTLP: http://127.0.0.1:4318/v1/metrics  # OTEL_EXPORTER_OTLP_ENDPOINT\n";
     assert!(ran.out.contains(line), "{}", ran.out);
-    for wrong in [("OTEL_METRICS_EXPORTER", "otpl"), ("FEDIMETER_TARGET", "b.example")] {
+    for wrong in [
+        ("OTEL_METRICS_EXPORTER", "otpl"),
+        ("FEDIMETER_TARGET", "b.example"),
+        ("ALL_PROXY", "socks5h://127.0.0.1:1"),
+        ("NO_PROXY", "a.example:8080"),
+    ] {
         assert_eq!(run(&["check", "a.example"], &[wrong]).status, Some(0));
         let strict = run(&["check", "--strict", "a.example"], &[wrong]);
         assert_eq!(strict.status, Some(2), "{wrong:?}: {}", strict.err);
