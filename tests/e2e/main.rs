@@ -26,6 +26,7 @@ mod rules;
 mod scrape;
 mod systemd;
 mod telemetry;
+mod victoria;
 mod web;
 mod written;
 
@@ -35,7 +36,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use programs::{
     APACHE, BROWSER, CADDY, COLLECTOR, CURL, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program,
-    SOCKET_ACTIVATE, SYSTEMD, TOOLKIT,
+    SOCKET_ACTIVATE, SYSTEMD, TOOLKIT, VICTORIA,
 };
 use support::trial::trial;
 
@@ -98,6 +99,12 @@ fn main() {
         all.one("prometheus_shows_who_it_is", &PROMETHEUS, web::prometheus_shows_who_it_is),
         all.two("web_configurations_are_those_of_exporters", &TOOLKIT, &CURL, web::as_exporters_have_it),
         all.one("pages_behind_caddy", &CADDY, proxies::caddy),
+        all.two("victoriametrics_has_job_and_instance", &VICTORIA, &MOCK, victoria::has_job_and_instance),
+        all.one(
+            "victoriametrics_takes_a_large_page_where_it_may",
+            &VICTORIA,
+            victoria::takes_a_large_page_where_it_may,
+        ),
         all.two("collector_has_a_page", &COLLECTOR, &MOCK, configurations::stands_on_a_page),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -18,6 +18,7 @@ const COLLECTOR_PARTS: &str = include_str!("collector.yaml");
 const TOOLKIT_MODULE: &str = include_str!("toolkit/go.mod");
 const TOOLKIT_PROGRAM: &str = include_str!("toolkit/main.go");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
+const VICTORIA_MODULE: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.140.0";
 const MASTODON_MOCK: &str = "mastodon_mock==0.6.1";
 
 /// A program that is made when a scenario needs it.
@@ -34,7 +35,8 @@ pub static MOCK: Lazy = LazyLock::new(|| {
 pub static BROWSER: Lazy = LazyLock::new(browser);
 pub static NGINX: Lazy = LazyLock::new(|| installed("nginx"));
 pub static APACHE: Lazy = LazyLock::new(|| installed("apache2"));
-pub static CADDY: Lazy = LazyLock::new(caddy);
+pub static CADDY: Lazy = LazyLock::new(|| module("caddy", CADDY_MODULE));
+pub static VICTORIA: Lazy = LazyLock::new(|| module("victoria-metrics", VICTORIA_MODULE));
 pub static TOOLKIT: Lazy = LazyLock::new(toolkit);
 pub static CURL: Lazy = LazyLock::new(|| versioned("curl"));
 /// A manager of the user's services, in a namespace that can be had.
@@ -92,10 +94,11 @@ fn browser() -> Program {
     })
 }
 
-fn caddy() -> Program {
+/// A program of a Go module, by the name that Go gives it.
+fn module(name: &str, module: &str) -> Program {
     let bin = directory().join("bin");
-    kept(&bin.join("caddy"), CADDY_MODULE, || {
-        run(Command::new("go").args(["install", "-ldflags=-s -w", CADDY_MODULE]).env("GOBIN", &bin))
+    kept(&bin.join(name), module, || {
+        run(Command::new("go").args(["install", "-ldflags=-s -w", module]).env("GOBIN", &bin))
     })
 }
 
