@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::support::forward::Forward;
 use crate::support::points::{points, said};
+use crate::support::program::run;
 use crate::support::served::{poll, read_at, simulator, target};
 use crate::support::sets;
 use fedimeter::endpoint::Endpoint;
@@ -15,6 +17,7 @@ use fedimeter::outcome::{ErrorType, Outcome};
 use fedimeter::simulator::{Fault, Simulator};
 use fedimeter::snapshot::Reading;
 use fedimeter::target::{AccountRef, Target};
+use serde_json::Value;
 
 const VERSIONS: [&str; 3] = ["4.6.4", "4.2.13", "3.4.10"];
 
@@ -141,6 +144,42 @@ async fn what_a_cache_kept_is_read_as_what_the_server_said() {
     }
 }
 
+/// Through a forward proxy, which knows every name, each failure counts as it does
+/// without one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_proxy_changes_no_outcome() {
+    let cases = cases(FAULTS, 1);
+    let simulator = simulator(cases.len(), &VERSIONS[..1]).await;
+    let mut yaml = "timeout: 1m\ndeadline: 5m\ntargets:\n".to_owned();
+    let mut known = BTreeMap::new();
+    for (i, case) in cases.iter().enumerate() {
+        simulator.set_fault(i, case.path, Some(fault(case)));
+        let url = simulator.url(i);
+        let _ = writeln!(yaml, "  - {{url: {url}, accounts: [ada]}}");
+        known.insert(url.trim_start_matches("http://").to_owned(), simulator.addr());
+    }
+    let proxy = Forward::start(known).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    let (config, proxied) = (file.path().display().to_string(), proxy.url.clone());
+    let ran = tokio::task::spawn_blocking(move || {
+        run(&["once", "--format", "json", "--config", &config], &[("HTTP_PROXY", &proxied)])
+    });
+    let ran = ran.await.unwrap();
+    let printed: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    let mut wrong = String::new();
+    for (case, target) in cases.iter().zip(printed["targets"].as_array().unwrap()) {
+        for slot in target["endpoints"].as_array().unwrap() {
+            let endpoint = Endpoint::ALL.iter().find(|endpoint| slot["endpoint"] == endpoint.name()).unwrap();
+            if slot["outcome"] != case.outcome(*endpoint) {
+                let _ = writeln!(wrong, "{} {}: {slot}", case.endpoint.name(), case.row.0);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(proxy.asked().len() > cases.len(), "they were asked through the proxy");
+}
+
 struct Case<'a> {
     version: usize,
     endpoint: Endpoint,
@@ -148,14 +187,18 @@ struct Case<'a> {
     row: &'a Row,
 }
 
-async fn matrix(faults: &[Row], timeout: Duration) {
-    let mut cases = Vec::new();
-    // Instances have the versions in turn: first one each with nothing wrong.
+/// Each fault at each endpoint of the first versions in turn.
+fn cases(faults: &[Row], versions: usize) -> Vec<Case<'_>> {
     let all = faults.iter().flat_map(|row| ENDPOINTS.map(|e| (row, e)));
-    for (row, (endpoint, path)) in all.filter(|(row, (e, _))| !(row.3 == "rate_limited" && e.is_under_api()))
-    {
-        cases.extend((0..VERSIONS.len()).map(|version| Case { version, endpoint, path, row }));
-    }
+    let alone = all.filter(|(row, (e, _))| !(row.3 == "rate_limited" && e.is_under_api()));
+    let case =
+        |(row, (endpoint, path))| (0..versions).map(move |version| Case { version, endpoint, path, row });
+    alone.flat_map(case).collect()
+}
+
+async fn matrix(faults: &[Row], timeout: Duration) {
+    // Instances have the versions in turn: first one each with nothing wrong.
+    let cases = cases(faults, VERSIONS.len());
     let first = VERSIONS.len();
     let simulator = simulator(first + cases.len(), &VERSIONS).await;
     for i in 0..first {

@@ -147,6 +147,24 @@ async fn says(url: &str, words: &[&str]) -> String {
     }
 }
 
+/// Nobody scrapes the demo, and its page moves all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_collects_by_itself_again_and_again() {
+    let demo = Serving::start(&["demo", "--listen", "127.0.0.1:0"], &[]);
+    let url = demo.url();
+    let own = "when the bridge asked by itself.";
+    let first = says(&url, &[own, "science.localhost", "class=\"state up\""]).await;
+    let as_of = |html: &str| {
+        let (_, rest) = html.split_once("As of <time datetime=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let began = Instant::now();
+    while as_of(&text(&url).await) == as_of(&first) {
+        assert!(began.elapsed() < PATIENCE, "{first}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_tell_how_pushing_fares_and_no_secret() {
     let simulator = simulator().await;

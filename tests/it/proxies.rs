@@ -52,6 +52,27 @@ async fn names_that_only_the_proxy_knows_are_read_through_it() {
     assert!(hosts.iter().all(|host| proxy.asked().iter().any(|asked| asked == host)), "{:?}", proxy.asked());
 }
 
+/// The streaming server of a site may be on a host of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streaming_server_is_asked_through_the_proxy() {
+    let simulator = simulator().await;
+    let streaming = json!({"configuration": {"urls": {"streaming": "ws://streaming.example.com"}}});
+    simulator.set_json(0, "/api/v2/instance", streaming.to_string());
+    let (web, streaming) = ("www.example.com", "streaming.example.com");
+    for (hosts, up) in [(vec![web, streaming], 1), (vec![web], 0)] {
+        let known = hosts.iter().map(|host| ((*host).to_owned(), simulator.addr())).collect();
+        let proxy = Forward::start(known).await;
+        let config = "targets: [{url: http://www.example.com, collect: [health]}]\n";
+        let (target, log) = once(config, &[("HTTP_PROXY", &proxy.url)]);
+        let metrics = target["metrics"].as_array().unwrap();
+        let of = |name: &str| metrics.iter().find(|metric| metric["name"] == name).map(|m| &m["value"]);
+        assert_eq!(of("mastodon.instance.web.up"), Some(&json!(1)), "{target:#}\n{log}");
+        // The proxy's 502 is the answer of a streaming server that is away.
+        assert_eq!(of("mastodon.instance.streaming.up"), Some(&json!(up)), "{target:#}\n{log}");
+        assert!(proxy.asked().iter().any(|asked| asked == streaming), "{:?}", proxy.asked());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_is_asked_for_no_special_address_that_an_answer_names() {
     let simulator = simulator().await;

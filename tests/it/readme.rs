@@ -138,6 +138,20 @@ fn metrics_are_there() {
     }
 }
 
+/// Without `--locked`, cargo takes other versions of dependencies than were tested.
+#[test]
+fn programs_are_installed_with_tested_versions() {
+    let mut read = 0;
+    for name in PAGES {
+        let text = page(name);
+        for command in code(&text).filter(|code| code.trim().starts_with("cargo install ")) {
+            assert!(command.contains(" --locked"), "{name}: {command}");
+            read += 1;
+        }
+    }
+    assert!(read >= 2, "{read} commands");
+}
+
 #[test]
 fn every_outcome_has_a_way_out() {
     let text = page("docs/troubleshooting.md");
