@@ -31,6 +31,8 @@ use http::header::{
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+#[cfg(feature = "program")]
+use ipnet::IpNet;
 use tracing::Instrument;
 use url::Url;
 
@@ -114,6 +116,13 @@ impl Client {
         Client::with(settings, streams, Proxies::none())
     }
 
+    /// From now on targets that others named may be at addresses of these networks, too,
+    /// beside public ones.
+    #[cfg(feature = "program")]
+    pub fn permit(&self, networks: &[IpNet]) {
+        self.transports.permit(networks);
+    }
+
     fn with(settings: Http, streams: Streams, proxies: Proxies) -> Result<Client, ClientError> {
         let certificates = Certificates::default();
         let user_agent = format!("fedimeter/{} (+{})", env!("CARGO_PKG_VERSION"), settings.contact);
@@ -138,6 +147,18 @@ impl Client {
         let over_tls = targets.iter().filter(|target| target.url.scheme() == "https");
         let hosts = over_tls.filter_map(|target| Some((target.url.host_str()?, target.authorities.as_ref())));
         self.certificates.watch(hosts);
+    }
+
+    /// The same for one target more.
+    pub fn prepare_for_one(&self, target: &Target) {
+        if let Some(host) = target.url.host_str().filter(|_| target.url.scheme() == "https") {
+            self.certificates.watch_one(host, target.authorities.as_ref());
+        }
+    }
+
+    /// The end of such a target's certificates is of no interest any more.
+    pub fn forget(&self, target: &Target) {
+        self.certificates.forget(target.url.host_str().unwrap_or_default());
     }
 
     /// When the earliest certificate of the chain that a host last served ends.

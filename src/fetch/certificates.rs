@@ -31,17 +31,33 @@ impl Certificates {
         for (host, authorities) in hosts {
             let host = host.trim_matches(['[', ']']);
             ends.insert(host.to_owned(), self.expiry(host));
-            let Some(authorities) = authorities else { continue };
-            match verifier(authorities.roots().clone()) {
-                Ok(verifier) => drop(trusted.insert(host.to_owned(), verifier)),
-                Err(error) => tracing::error!(
-                    "{}: its certificates cannot be used as authorities: {error}; see ca_file",
-                    authorities.path().display()
-                ),
-            }
+            let verifier = authorities.and_then(verifier_of);
+            trusted.extend(verifier.map(|verifier| (host.to_owned(), verifier)));
         }
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
         *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = trusted;
+    }
+
+    /// The same of one host more.
+    pub fn watch_one(&self, host: &str, authorities: Option<&Authorities>) {
+        let host = host.trim_matches(['[', ']']);
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.contains_key(host) {
+            return;
+        }
+        ends.insert(host.to_owned(), None);
+        drop(ends);
+        if let Some(verifier) = authorities.and_then(verifier_of) {
+            let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+            trusted.insert(host.to_owned(), verifier);
+        }
+    }
+
+    /// Takes a host out again.
+    pub fn forget(&self, host: &str) {
+        let host = host.trim_matches(['[', ']']);
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+        self.trusted.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
     }
 
     /// Unix seconds at which the earliest certificate of the chain that this
@@ -69,6 +85,17 @@ impl Certificates {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// What trusts these authorities. What is wrong with them is logged.
+fn verifier_of(authorities: &Authorities) -> Option<Arc<WebPkiServerVerifier>> {
+    let verifier = verifier(authorities.roots().clone()).map_err(|error| {
+        tracing::error!(
+            "{}: its certificates cannot be used as authorities: {error}; see ca_file",
+            authorities.path().display()
+        );
+    });
+    verifier.ok()
 }
 
 fn verifier(roots: Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Error> {

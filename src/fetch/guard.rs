@@ -66,14 +66,16 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Refuses `name`, which is at the addresses `found`, when one of them is
-/// special and not an address of the configured host.
+/// special and not an address of the configured host; `configured` is empty where
+/// none is excepted.
 pub async fn check(dns: &Dns, name: &str, found: &[IpAddr], configured: &str) -> Result<(), ResolveError> {
     let special: Vec<IpAddr> = found.iter().copied().filter(|ip| is_special(*ip)).collect();
     if special.is_empty() {
         return Ok(());
     }
-    let own = dns.lookup(configured).await;
-    match special.into_iter().find(|ip| !own.as_ref().is_ok_and(|own| own.contains(ip))) {
+    // An empty name is not looked up: with a search domain it would be that domain.
+    let own = if configured.is_empty() { None } else { dns.lookup(configured).await.ok() };
+    match special.into_iter().find(|ip| !own.as_ref().is_some_and(|own| own.contains(ip))) {
         Some(address) => Err(ResolveError::Blocked { name: name.to_owned(), address }),
         None => Ok(()),
     }

@@ -80,6 +80,7 @@ impl Transports {
             connect_timeout: settings.connect_timeout,
             ages: Ages::new(settings.connection_age),
             open: Arc::<AtomicUsize>::default(),
+            permitted: Mutex::default(),
         });
         let limits = KeptLimits {
             age: settings.connection_age,
@@ -112,6 +113,12 @@ impl Transports {
             Transport::new(Connector { shared, guarded_for, is_http1_only: false }, self.limits)
         };
         guarded.entry(configured).or_insert_with_key(make).clone()
+    }
+
+    /// From now on targets that others named may be in these networks, too.
+    #[cfg(feature = "program")]
+    pub fn permit(&self, networks: &[ipnet::IpNet]) {
+        *self.shared.permitted.lock().unwrap_or_else(PoisonError::into_inner) = networks.into();
     }
 
     /// Whether a proxy stands between.

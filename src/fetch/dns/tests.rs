@@ -100,6 +100,13 @@ fn answer(asked: Message) -> Option<Message> {
     Some(answer)
 }
 
+impl Dns {
+    /// Asks this name server alone.
+    pub(in crate::fetch) fn asking(server: SocketAddr) -> Dns {
+        NameServer { address: server, asked: Arc::default() }.dns("", AMPLE)
+    }
+}
+
 /// What a look-up ends with, in words.
 async fn found(dns: &Dns, name: &str) -> String {
     match dns.lookup(name).await {
