@@ -3,6 +3,7 @@
 
 mod changes;
 mod log;
+mod one;
 mod polled;
 mod prefetch;
 mod run;
@@ -27,6 +28,7 @@ use self::log::Outages;
 use self::polled::Polled;
 use self::run::Job;
 
+pub use self::one::One;
 pub use self::polled::{Next, Plan};
 pub use self::prefetch::Prefetch;
 
@@ -44,6 +46,7 @@ pub struct Refresher {
     outages: Arc<Outages>,
     changes: Arc<Changes>,
     rhythm: Rhythm,
+    by_name: Mutex<one::ByName>,
 }
 
 /// Is told of every attempt at an endpoint that took time.
@@ -88,6 +91,7 @@ impl Refresher {
             outages,
             changes,
             rhythm: Rhythm::default(),
+            by_name: Mutex::default(),
         };
         refresher.replace(targets);
         refresher

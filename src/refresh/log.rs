@@ -79,6 +79,9 @@ impl TargetLog {
     /// Tells what is new of the attempts that were noted, now that the run is over.
     pub fn tell(&mut self, server: &str, snapshot: &Snapshot, now: Moment, outages: &Outages) {
         let ended = std::mem::take(&mut self.ended);
+        if outages.is_quiet {
+            return;
+        }
         let up = snapshot.up();
         if up == Some(false) {
             let is_new = self.down.is_none();
@@ -173,7 +176,11 @@ impl EndpointLog {
 
 /// Servers that go down and come back, of all that are asked.
 #[derive(Debug, Default)]
-pub struct Outages(Mutex<Recent>);
+pub struct Outages {
+    recent: Mutex<Recent>,
+    /// Nothing is told of them: others than the user named them.
+    is_quiet: bool,
+}
 
 #[derive(Debug, Default)]
 struct Recent {
@@ -184,6 +191,12 @@ struct Recent {
 }
 
 impl Outages {
+    /// Of servers that others than the user named: their names and their state are
+    /// nothing for the log.
+    pub fn quiet() -> Outages {
+        Outages { is_quiet: true, ..Outages::default() }
+    }
+
     fn is_down(&self, server: &str, end: &Ended, error: ErrorType, is_new: bool, now: Moment) {
         if !self.has_line(now, |recent| *recent.down.entry(error.name()).or_default() += usize::from(is_new))
         {
@@ -210,7 +223,7 @@ impl Outages {
 
     /// Whether one more server has a line of its own; else it is counted.
     fn has_line(&self, now: Moment, count: impl FnOnce(&mut Recent)) -> bool {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(recent.window) >= WINDOW {
             (recent.window, recent.lines) = (now, 0);
         }
@@ -224,7 +237,7 @@ impl Outages {
 
     /// Tells of those that were counted, at the end of a collection.
     pub fn tell_counted(&self) {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let (down, back) = (std::mem::take(&mut recent.down), std::mem::take(&mut recent.back));
         drop(recent);
         let servers: usize = down.values().sum();

@@ -125,8 +125,17 @@ impl Polled {
     /// Takes what is due and not under way, for a job that calls
     /// [`Polled::finish`] in the end, whatever happens.
     pub fn claim(&self, now: Moment) -> Vec<usize> {
+        self.claim_if(now, None)
+    }
+
+    /// The same of some endpoints only.
+    pub fn claim_of(&self, now: Moment, wanted: &[Endpoint]) -> Vec<usize> {
+        self.claim_if(now, Some(wanted))
+    }
+
+    fn claim_if(&self, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {
         let mut state = self.lock();
-        let claimed = self.choice(&state, now).due();
+        let claimed = self.due(&state, now, wanted);
         state.take(&claimed);
         if !claimed.is_empty() {
             state.jobs += 1;
@@ -135,14 +144,25 @@ impl Polled {
         claimed
     }
 
+    /// Whether that would take anything.
+    pub fn is_due(&self, now: Moment, wanted: &[Endpoint]) -> bool {
+        !self.due(&self.lock(), now, Some(wanted)).is_empty()
+    }
+
+    fn due(&self, state: &State, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {
+        let mut due = self.choice(state, now).due();
+        due.retain(|i| wanted.is_none_or(|wanted| wanted.contains(&self.target.endpoints[*i])));
+        due
+    }
+
     /// Notes, after documents were asked for, whether the server is seen. Where it
     /// is seen again, takes what is due for that.
-    pub fn claim_after_return(&self, now: Moment) -> Vec<usize> {
+    pub fn claim_after_return(&self, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {
         let mut state = self.lock();
         if !state.note_whether_seen(now) {
             return Vec::new();
         }
-        let claimed = self.choice(&state, now).due();
+        let claimed = self.due(&state, now, wanted);
         state.take(&claimed);
         claimed
     }

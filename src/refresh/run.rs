@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span, field};
 
 use crate::api::{Answer, Attempt, Verdict};
@@ -30,6 +31,10 @@ pub struct Job {
     began: Moment,
     /// The target's part of the collection that it was claimed for.
     span: Span,
+    /// The endpoints that it is about, where it is not about all.
+    wanted: Option<Arc<[Endpoint]>>,
+    /// What it holds until its end.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// What the attempts of a run share.
@@ -58,7 +63,23 @@ struct Run<'a> {
 impl Job {
     /// Claims what is due of a target.
     pub fn claim(polled: &Arc<Polled>, now: Moment) -> Option<Job> {
-        let claimed = polled.claim(now);
+        Job::new(polled, now, polled.claim(now))
+    }
+
+    /// Claims what is due of some endpoints of a target, and holds a turn until it has
+    /// been asked.
+    pub fn claim_of(
+        polled: &Arc<Polled>,
+        now: Moment,
+        wanted: Arc<[Endpoint]>,
+        turn: OwnedSemaphorePermit,
+    ) -> Option<Job> {
+        let mut job = Job::new(polled, now, polled.claim_of(now, &wanted))?;
+        (job.wanted, job.held) = (Some(wanted), Some(turn));
+        Some(job)
+    }
+
+    fn new(polled: &Arc<Polled>, now: Moment, claimed: Vec<usize>) -> Option<Job> {
         if claimed.is_empty() {
             return None;
         }
@@ -69,7 +90,8 @@ impl Job {
             "server.address" = target.address(),
             "server.port" = target.port(),
         );
-        Some(Job { polled: polled.clone(), claimed: claimed.into(), began: now, span })
+        let (polled, claimed) = (polled.clone(), claimed.into());
+        Some(Job { polled, claimed, began: now, span, wanted: None, held: None })
     }
 
     /// Whose it is.
@@ -103,7 +125,7 @@ impl Job {
             run.documents(more).await;
         }
         run.settle_missing().await;
-        let more = run.claimed(self.polled.claim_after_return(clock.now()));
+        let more = run.claimed(self.polled.claim_after_return(clock.now(), self.wanted.as_deref()));
         let [robots, documents, more_credentials, more] = run.by_rank(more);
         run.each(robots).await;
         run.documents(documents).await;
