@@ -17,6 +17,7 @@ mod lists;
 mod load;
 mod log_filter;
 pub mod otel;
+mod probe;
 mod schema;
 mod setting;
 mod shard;
@@ -53,6 +54,7 @@ pub use lists::{Apart, Defaults, Listed};
 pub(crate) use load::is_standard_input;
 pub use load::{Loaded, Sources};
 pub use log_filter::LogFilter;
+pub use probe::{Allow, Allowed, DEFAULT_MODULE, Module, Probe, ProbedTargets};
 pub use schema::schema;
 pub use setting::{Description, Env, Flag, Flags, Form, Group, Key, Origins};
 pub use shard::Shard;
@@ -72,6 +74,20 @@ pub fn bridge_settings() -> Vec<Description> {
 #[must_use]
 pub fn target_settings() -> Vec<Description> {
     target::TARGET.iter().map(|row| row.describe(&target::UNSAID)).collect()
+}
+
+/// Every key of `probe`, in the order of documentation.
+#[must_use]
+pub fn probe_settings() -> Vec<Description> {
+    let unsaid = Probe::default();
+    probe::PROBE.iter().map(|row| row.describe(&unsaid)).collect()
+}
+
+/// Every key of a module of `probe`, in the order of documentation.
+#[must_use]
+pub fn module_settings() -> Vec<Description> {
+    let unsaid = Module::default();
+    probe::MODULE.iter().map(|row| row.describe(&unsaid)).collect()
 }
 
 /// The whole configuration.
@@ -110,6 +126,8 @@ pub struct Config {
     pub http: Http,
     /// How large pushed requests may be, and what waits where.
     pub delivery: DeliverySettings,
+    /// Whether others may have servers asked, and which.
+    pub probe: Probe,
     /// How long a collection may take when nobody sets a shorter time.
     pub deadline: Duration,
     /// How often to collect though nobody asks. Not a setting: the demo does, so that
@@ -183,6 +201,7 @@ impl Default for Config {
             compat: None,
             http: Http::default(),
             delivery: DeliverySettings::default(),
+            probe: Probe::default(),
             deadline: Duration::from_secs(10),
             collect_every: None,
             history_max_targets: 500,

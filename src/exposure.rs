@@ -61,6 +61,13 @@ pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
             listed(&everywhere)
         ));
     }
+    if otel.exporters.prometheus && !everywhere.is_empty() && lets_all_in && config.probe.enabled {
+        warnings.push(format!(
+            "everyone who reaches {} can make fedimeter ask the servers that probe.allow permits: \
+             set web_config_file or web_token_file, or restrict access to the port",
+            listed(&everywhere)
+        ));
+    }
     warnings
 }
 
@@ -112,6 +119,12 @@ mod tests {
         Config { targets: urls.iter().map(target).collect(), listen, ..Config::default() }
     }
 
+    fn probing(listen: &[&str]) -> Config {
+        let mut config = config(&[], listen);
+        config.probe.enabled = true;
+        config
+    }
+
     fn otel(variables: &[(&str, &str)]) -> OtelEnv {
         let read = |name: &str| {
             variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
@@ -159,6 +172,12 @@ mod tests {
             ),
             (&config(&[], &["0.0.0.0:9464", "[::]:9465"]), &[], &["reaches 0.0.0.0:9464, [::]:9465 can"]),
             (&config(&[], &["0.0.0.0:9464"]), &[("OTEL_METRICS_EXPORTER", "otlp")], &NONE),
+            (
+                &probing(&["0.0.0.0:9464"]),
+                &[],
+                &["can read the metrics", "reaches 0.0.0.0:9464 can make fedimeter ask"],
+            ),
+            (&probing(&["127.0.0.1:9464"]), &[], &NONE),
         ] {
             let warnings = warnings(config, &otel(variables));
             assert_eq!(warnings.len(), expected.len(), "{warnings:?}, not {expected:?}");

@@ -121,6 +121,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     )
     .flag(Flag::on(Group::Reload)),
     Setting::new(
+        "probe",
+        &Structure("map"),
+        "Whether and how `/probe` asks servers that are named by its clients: the keys of `probe` below.",
+    )
+    .on_reload(),
+    Setting::new(
         "defaults",
         &Structure("map"),
         "Settings for all targets, those of the command line included: the keys of a target marked so below.",

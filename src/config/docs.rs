@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::setting::Description;
-use super::{bridge_settings, target_settings};
+use super::{bridge_settings, module_settings, probe_settings, target_settings};
 
 const HEAD: &str = "\
-<!-- Generated from src/config/bridge.rs and src/config/target.rs: UPDATE_GOLDEN=1 cargo test --test it config -->
+<!-- Generated from src/config/bridge.rs, src/config/target.rs and src/config/probe.rs: UPDATE_GOLDEN=1 cargo test --test it config -->
 # Configuration
 
 fedimeter takes its settings from flags, from environment variables, and from a YAML file that `--config` names. \
@@ -65,6 +65,10 @@ pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("## Keys of the bridge\n\n");
     table(&mut page, &bridge_settings(), false);
+    page.push_str("\n## Keys of `probe`\n\n[Probing](guides/probing.md) says how they are used.\n\n");
+    table(&mut page, &probe_settings(), false);
+    page.push_str("\n## Keys of a module of `probe`\n\n");
+    table(&mut page, &module_settings(), false);
     page.push_str("\n## Keys of a target\n\nThose marked \u{2713} may also be set in `defaults`.\n\n");
     table(&mut page, &target_settings(), true);
     page.push_str(ATTRIBUTES);

@@ -4,6 +4,7 @@ use super::Config;
 use super::bridge::BRIDGE;
 use super::error::Place;
 use super::load::Loaded;
+use super::probe::PROBE;
 use super::setting::{Origins, Setting};
 use super::syntax::Shown;
 use super::target::TARGET;
@@ -30,11 +31,16 @@ impl Loaded {
 pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let differs = |row: &&Setting<_, Config>| row.field.show(before) != row.field.show(after);
     let rows = BRIDGE.iter().filter(|row| !row.key.on_reload);
-    rows.filter(differs).map(|row| row.key.name).collect()
+    let mut names: Vec<&'static str> = rows.filter(differs).map(|row| row.key.name).collect();
+    names.extend(before.probe.needs_restart(&after.probe).then_some("probe"));
+    names
 }
 
 fn yaml(config: &Config, loaded: Option<&Loaded>) -> String {
     let mut lines = lines_of(BRIDGE, config, loaded.map(|loaded| &loaded.bridge));
+    lines.push("probe:".to_owned());
+    let of_probe = lines_of(PROBE, &config.probe, loaded.map(|loaded| &loaded.probe));
+    lines.extend(of_probe.iter().map(|line| format!("  {line}")));
     let stand_here = config.targets.iter().any(|target| target.source.is_none());
     lines.push(if stand_here { "targets:" } else { "targets: []" }.to_owned());
     for (i, target) in config.targets.iter().enumerate() {

@@ -12,6 +12,7 @@ use super::choice::left_out;
 use super::discovery;
 use super::error::{ConfigErrors, Errors, Place};
 use super::lists::{Apart, Defaults, Given, defaults_fields, names};
+use super::probe::{PROBE, probe_fields};
 use super::setting::{Env, Flags, Origins, Outside, read_fields, read_outside};
 use super::target::{TARGET, TargetDraft};
 use super::yaml::{Document, Fields, Node};
@@ -67,6 +68,8 @@ pub struct Loaded {
     pub config: Config,
     /// The origins of the settings of the bridge.
     pub bridge: Origins,
+    /// Those of the keys of `probe`.
+    pub probe: Origins,
     /// The origins of the settings of each target.
     pub targets: Vec<Origins>,
     /// Where each target stands.
@@ -89,7 +92,15 @@ impl Loaded {
             no_details: false,
             left_out: left_out(&config.metrics),
         };
-        Loaded { config, bridge: Origins::default(), targets: Vec::new(), places, defaults, text: None }
+        Loaded {
+            config,
+            bridge: Origins::default(),
+            probe: Origins::default(),
+            targets: Vec::new(),
+            places,
+            defaults,
+            text: None,
+        }
     }
 }
 
@@ -133,6 +144,10 @@ fn load_with(
     let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
     let fields = fields.as_ref();
     let (mut config, bridge, details) = bridge(sources, fields, errors);
+    let mut probe = Origins::default();
+    if let Some(fields) = fields.and_then(|fields| probe_fields(fields.get("probe")?)) {
+        read_fields(PROBE, &fields, &mut config.probe, &mut probe);
+    }
 
     let mut defaults = Defaults {
         draft: TargetDraft::new(),
@@ -167,7 +182,7 @@ fn load_with(
             errors.push(error);
         }
     }
-    if targets.is_empty() && errors.is_empty() && !has_lists {
+    if targets.is_empty() && errors.is_empty() && !has_lists && !config.probe.enabled {
         errors.push(Place::outside("").error(NO_TARGET));
     }
     if config.compat == Some(Compat::Dada) && (targets.len() > 1 || !config.discovery.urls.is_empty()) {
@@ -187,7 +202,7 @@ fn load_with(
     let (places, targets) = targets.into_iter().unzip();
     config.targets = targets;
     let text = file.map(|(text, _)| text.to_owned());
-    errors.none_or(Loaded { config, bridge, targets: origins, places, defaults, text })
+    errors.none_or(Loaded { config, bridge, probe, targets: origins, places, defaults, text })
 }
 
 /// The settings of the bridge, where they come from, and whether targets that say

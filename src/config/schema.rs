@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::setting::Description;
 use super::syntax::Shape;
-use super::{bridge_settings, target_settings};
+use super::{bridge_settings, module_settings, probe_settings, target_settings};
 use crate::endpoint::{Endpoint, On};
 
 /// Draft 7 is what the YAML language server understands.
@@ -34,6 +34,10 @@ pub fn schema() -> Value {
         ] } }),
     );
     extend(&mut settings, "defaults", json!({ "$ref": "#/definitions/defaults" }));
+    extend(&mut settings, "probe", json!({ "$ref": "#/definitions/probe" }));
+    let mut of_probe = properties(&probe_settings());
+    let modules = json!({ "type": "object", "additionalProperties": { "$ref": "#/definitions/module" } });
+    extend(&mut of_probe, "modules", modules);
     json!({
         "$schema": DIALECT,
         "title": "Configuration of fedimeter",
@@ -52,6 +56,16 @@ pub fn schema() -> Value {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": properties(&of_all),
+            },
+            "probe": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": of_probe,
+            },
+            "module": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": properties(&module_settings()),
             },
         },
     })

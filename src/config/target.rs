@@ -58,7 +58,7 @@ const URL: Parsed<Url> = Parsed {
     parse: parse_target,
     show: |url| url.as_str().trim_end_matches('/').to_owned(),
 };
-const ENDPOINTS: List<Parsed<Endpoint>> = List {
+pub const ENDPOINTS: List<Parsed<Endpoint>> = List {
     kind: "list of endpoints",
     expected: "a list of endpoints",
     item: Parsed {
