@@ -11,6 +11,7 @@ pub mod negotiation;
 pub mod otlp;
 pub mod page;
 pub mod pipeline;
+pub mod probed;
 pub mod prometheus;
 pub mod push;
 pub mod self_metrics;

@@ -10,6 +10,7 @@ mod configured;
 mod instance;
 mod lists;
 mod nodeinfo;
+mod probes;
 mod row;
 mod target;
 pub mod uncounted;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[(&str, &[Row])] = &[
     ("Administration", admin::ROWS),
     ("The bridge itself", bridge::ROWS),
     ("The bridge's configuration", configured::ROWS),
+    ("Probes", probes::ROWS),
 ];
 
 /// Whether a target is up.

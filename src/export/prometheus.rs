@@ -230,7 +230,7 @@ impl Pull {
 
 /// Whether something has to come of these targets: one that was attempted has at least
 /// its `up`, unless nobody wants that.
-fn has_points(view: &View) -> bool {
+pub(super) fn has_points(view: &View) -> bool {
     view.readings().any(|reading| reading.up().is_some() && !reading.target.leaves_out(UP))
 }
 

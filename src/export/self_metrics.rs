@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::InstrumentationScope;
@@ -26,6 +26,7 @@ use crate::snapshot::{BridgeFacts, Build, ClientLimit, Component, Configured, Ex
 
 use super::otlp::{Exporter, Operation, Signal};
 use super::pipeline::SharedReader;
+use super::probed::ProbeStats;
 use super::prometheus::{PullError, reader, scope};
 use super::telemetry::Exported;
 
@@ -64,6 +65,7 @@ pub struct SelfMetrics {
     configured: Mutex<Option<Configured>>,
     client_limits: [AtomicU64; ClientLimit::ALL.len()],
     pushing: Vec<Pushing>,
+    probes: OnceLock<Arc<ProbeStats>>,
     pull: Option<(Output, Registry)>,
     push: Option<(Output, SharedReader)>,
 }
@@ -133,7 +135,9 @@ impl SelfMetrics {
         let pushing: Vec<Pushing> = metrics.into_iter().chain(others).collect();
         let client_limits = Default::default();
         let (began, targets, configured) = (Instant::now(), AtomicUsize::new(targets), Mutex::default());
-        let own = Arc::new(SelfMetrics { began, targets, configured, client_limits, pushing, pull, push });
+        let probes = OnceLock::new();
+        let own =
+            Arc::new(SelfMetrics { began, targets, configured, client_limits, pushing, probes, pull, push });
         for Pushing { stats, component, .. } in &own.pushing {
             // Weakly: the statistics are in what listens to them.
             let (listener, component) = (Arc::downgrade(&own), component.clone());
@@ -213,6 +217,12 @@ impl SelfMetrics {
         *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(with);
     }
 
+    /// From now on probing is reported, too.
+    pub fn has_probes(&self, stats: Arc<ProbeStats>) {
+        // There is one prober.
+        let _ = self.probes.set(stats);
+    }
+
     fn exported(&self, component: &Component, operation: &Operation) {
         let mut labels = of(component).to_vec();
         let text = |key, value: Option<&'static str>| value.map(|value| (key, Label::Static(value)));
@@ -252,6 +262,7 @@ impl SelfMetrics {
                 let count = |limit: ClientLimit| self.client_limits[limit as usize].load(Ordering::Relaxed);
                 ClientLimit::ALL.map(|limit| (limit, count(limit)))
             }),
+            probes: self.probes.get().map(|probes| probes.facts()),
             lost_log_lines: log_queue::lost(),
             process: process::facts(self.began),
         }

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::{ClientLimit, ExporterName};
+use crate::snapshot::{ClientLimit, ExporterName, ProbeOutcome};
 
 use super::Stability;
 
@@ -98,6 +98,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "fedimeter.limit.name",
         "A limit on clients of the bridge.",
         Values::Members(|| ClientLimit::ALL.iter().map(|limit| limit.name()).collect()),
+    ),
+    ours(
+        "fedimeter.probe.outcome",
+        "How a probe ended.",
+        Values::Members(|| ProbeOutcome::ALL.iter().map(|outcome| outcome.name()).collect()),
     ),
     ours(
         "fedimeter.request.outcome",

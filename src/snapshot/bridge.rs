@@ -21,6 +21,8 @@ pub struct BridgeFacts {
     pub spans: Option<ExporterFacts>,
     /// How often clients reached each limit; nothing where it serves none.
     pub client_limits: Option<[(ClientLimit, u64); ClientLimit::ALL.len()]>,
+    /// How probing fares; nothing where it is off.
+    pub probes: Option<ProbeFacts>,
     /// Log lines that nobody took in time, and that are lost.
     pub lost_log_lines: u64,
     /// What the process uses.
@@ -67,6 +69,61 @@ pub struct SourceFacts {
     pub successful: bool,
     /// When it was last read, Unix seconds.
     pub unix: Option<f64>,
+}
+
+/// How probing fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeFacts {
+    /// Probes since the start, by how they ended.
+    pub outcomes: [(ProbeOutcome, u64); ProbeOutcome::ALL.len()],
+    /// Targets of which something is kept because they were probed.
+    pub targets: usize,
+}
+
+/// How a probe ended: the values of `fedimeter.probe.outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// The target is up.
+    Up,
+    /// The target is down, or may not be connected to.
+    Down,
+    /// Whether it is up could not be found out.
+    Unknown,
+    /// The query names no target, or no module that there is.
+    Invalid,
+    /// The target may not be probed.
+    Forbidden,
+    /// Too many others were asked.
+    Busy,
+    /// The bridge failed.
+    Failed,
+}
+
+impl ProbeOutcome {
+    /// All of them.
+    pub const ALL: [ProbeOutcome; 7] = [
+        ProbeOutcome::Up,
+        ProbeOutcome::Down,
+        ProbeOutcome::Unknown,
+        ProbeOutcome::Invalid,
+        ProbeOutcome::Forbidden,
+        ProbeOutcome::Busy,
+        ProbeOutcome::Failed,
+    ];
+
+    /// The value of `fedimeter.probe.outcome`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ProbeOutcome::Up => "up",
+            ProbeOutcome::Down => "down",
+            ProbeOutcome::Unknown => "unknown",
+            ProbeOutcome::Invalid => "invalid",
+            ProbeOutcome::Forbidden => "forbidden",
+            ProbeOutcome::Busy => "busy",
+            ProbeOutcome::Failed => "failed",
+        }
+    }
 }
 
 /// A limit on clients of the bridge: the values of `fedimeter.limit.name`.

@@ -30,6 +30,8 @@ const BEYOND_THE_SIMULATOR: &[(&str, &str)] = &[
     ("fedimeter.shard.total", "one bridge polls all targets"),
     ("nodeinfo.active_users.week", "Mastodon does not say it"),
     ("nodeinfo.local_comments", "Mastodon does not say it"),
+    ("fedimeter.probe.targets", "it answers no probes"),
+    ("fedimeter.probes", "it answers no probes"),
 ];
 
 #[test]

@@ -57,12 +57,9 @@ async fn the_bridge_itself_is_on_metrics_once() {
             .iter()
             .any(|of| row.name.starts_with(of))
     };
-    // This bridge was made by the program.
-    let is_configured = |row: &Row| {
-        ["fedimeter.config.", "fedimeter.shard.", "fedimeter.source."]
-            .iter()
-            .any(|of| row.name.starts_with(of))
-    };
+    // This bridge was made by the program, and answers no probes.
+    let of = ["fedimeter.config.", "fedimeter.probe", "fedimeter.shard.", "fedimeter.source."];
+    let is_configured = |row: &Row| of.iter().any(|of| row.name.starts_with(of));
     let expected = |row: &&Row| row.is_own() && !is_pushed(row) && !is_configured(row);
     for row in rows().filter(expected) {
         let family = family_name(row);
@@ -112,7 +109,7 @@ async fn a_scrape_that_cannot_be_produced_is_an_error_with_its_reason() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/metrics", listener.local_addr().unwrap());
     let clients = Clients::new(Limits::default(), |limit| panic!("{limit:?} is reached"));
-    let routes = fedimeter::server::router(Arc::new(bridge), clients.clone(), None);
+    let routes = fedimeter::server::router(Arc::new(bridge), clients.clone(), None, None);
     let names = HostNames::of(listener.local_addr().unwrap(), &[]);
     let door = Arc::new(Door::new(WebSettings::default()).unwrap());
     tokio::spawn(serve(Socket::Tcp(listener), routes, names, door, clients, CancellationToken::new()));
