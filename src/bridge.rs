@@ -96,21 +96,8 @@ impl Bridge {
         let client = Client::new(config.http.clone())?;
         let refresher = Refresher::new(config.targets.clone(), client, clock);
         let targets = refresher.targets();
-        let pull = if exporters.pull {
-            Some(Pull::new(
-                resource,
-                &targets,
-                PullSettings {
-                    scope_labels: config.scope_labels,
-                    target_info: config.target_info,
-                    created: config.created,
-                    strategy: config.translation_strategy,
-                    compat: config.compat,
-                },
-            )?)
-        } else {
-            None
-        };
+        let pull =
+            if exporters.pull { Some(Pull::new(resource, &targets, pull_settings(config))?) } else { None };
         let push = exporters.push.map(|temporality| Batches::new(temporality, resource, &targets));
         let ending = CancellationToken::new();
         Ok(Bridge {
@@ -275,6 +262,11 @@ impl Bridge {
         self.ending.is_cancelled()
     }
 
+    /// Ends when the bridge does.
+    pub async fn ended(&self) {
+        self.ending.cancelled().await;
+    }
+
     /// One collection for the console.
     pub async fn collect_for_console(&self) -> Arc<View> {
         let began = Instant::now();
@@ -386,6 +378,18 @@ impl Bridge {
         let parts = parts.unwrap_or_default();
         self.collected(ExporterName::Otlp, &view, began, None);
         parts
+    }
+}
+
+/// How pages are made under a configuration.
+#[must_use]
+pub fn pull_settings(config: &Config) -> PullSettings {
+    PullSettings {
+        scope_labels: config.scope_labels,
+        target_info: config.target_info,
+        created: config.created,
+        strategy: config.translation_strategy,
+        compat: config.compat,
     }
 }
 

@@ -107,6 +107,9 @@ pub mod logging;
 #[doc(hidden)]
 pub mod notify;
 #[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod probe;
+#[cfg(feature = "program")]
 mod process;
 #[cfg(feature = "program")]
 #[doc(hidden)]

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::bridge::Bridge;
 use crate::config::{ConfigErrors, Loaded, needs_restart};
 use crate::fetch::{Client, ClientError, Http};
+use crate::probe::Prober;
 use crate::refresh::Replaced;
 use crate::stamp::LOOK_INTERVAL;
 use crate::target::Target;
@@ -90,6 +91,7 @@ pub struct Reloader {
     kept: tokio::sync::Mutex<Kept>,
     /// There may be other URLs.
     changed: Notify,
+    prober: Option<Arc<Prober>>,
 }
 
 impl Reloader {
@@ -104,7 +106,15 @@ impl Reloader {
         let first = kept.loaded.clone();
         bridge.configured(kept.facts());
         let (client, kept) = (Mutex::new(client), tokio::sync::Mutex::new(kept));
-        Reloader { bridge, load, beside: Arc::new(beside), client, first, kept, changed: Notify::new() }
+        let (beside, changed) = (Arc::new(beside), Notify::new());
+        Reloader { bridge, load, beside, client, first, kept, changed, prober: None }
+    }
+
+    /// What answers probes takes a reload, too.
+    #[must_use]
+    pub fn with_prober(mut self, prober: Option<Arc<Prober>>) -> Reloader {
+        self.prober = prober;
+        self
     }
 
     /// Whether `/-/reload` may be asked.
@@ -125,6 +135,9 @@ impl Reloader {
             Ok(loaded) => {
                 let restart = needs_restart(&self.first.config, &loaded.config);
                 kept.replace(loaded, unix);
+                if let Some(prober) = &self.prober {
+                    prober.replace(&kept.loaded);
+                }
                 Ok(Reloaded { replaced: self.bridge.replace(kept.targets()), restart })
             }
             Err(errors) => {

@@ -17,16 +17,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::bridge::{Bridge, BridgeError, Exporters};
+use crate::bridge::{Bridge, BridgeError, Exporters, pull_settings};
 use crate::clock::Clock;
 use crate::config::otel::OtelEnv;
-use crate::config::{Address, Config, ConfigErrors};
+use crate::config::{Address, Config, ConfigErrors, ProbedTargets};
 use crate::descriptors::{Budget, Wishes};
 use crate::export::otlp::{Exporter, OtlpError, OtlpSettings};
+use crate::export::probed::Probed;
 use crate::export::push::{self, Collection};
 use crate::export::self_metrics::{Outputs, SelfMetrics};
 use crate::export::telemetry::Telemetry;
 use crate::metrics::SCHEMA_URL;
+use crate::probe::Prober;
 use crate::reload::{Reloader, Setup, Start};
 use crate::server::clients::Clients;
 use crate::server::host::HostNames;
@@ -120,6 +122,7 @@ pub async fn serve(
     // Before anything listens: what is wrong with it leaves nothing open.
     let door = Arc::new(Door::new(config.web.clone())?);
     let clock = Clock::default();
+    let probed_targets = setup.loaded.probed_targets();
     let mut start = Start::of(setup, clock.unix()).await.map_err(BridgeError::from)?;
     config.targets = start.targets();
     keep_within_the_system(&mut config);
@@ -143,11 +146,14 @@ pub async fn serve(
         let own = own.clone();
         move |limit| own.client_reached(limit)
     });
-    let bridge = Arc::new(bridge.with_own(own));
-    let reloader = Arc::new(Reloader::new(bridge.clone(), start, {
+    let bridge = Arc::new(bridge.with_own(own.clone()));
+    let probing = exporters.pull && config.probe.enabled;
+    let prober = probing.then(|| prober(&bridge, &resource, &config, probed_targets, &own)).transpose()?;
+    let reloader = Reloader::new(bridge.clone(), start, {
         let door = door.clone();
         move || door.reload()
-    }));
+    });
+    let reloader = Arc::new(reloader.with_prober(prober.clone()));
 
     let end = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -160,7 +166,7 @@ pub async fn serve(
         };
         let names = names.found_at(config.external_url.as_ref());
         addresses.push(address);
-        let routes = server::router(bridge.clone(), clients.clone(), Some(reloader.clone()));
+        let routes = server::router(bridge.clone(), clients.clone(), Some(reloader.clone()), prober.clone());
         parts.spawn(accept(
             listener::serve(socket, routes, names, door.clone(), clients.clone(), end.clone()),
             end.clone(),
@@ -221,18 +227,32 @@ fn beside(
     tasks.into_iter().map(AbortOnDropHandle::new).collect()
 }
 
+/// What answers `/probe`.
+fn prober(
+    bridge: &Arc<Bridge>,
+    resource: &Resource,
+    config: &Config,
+    targets: ProbedTargets,
+    own: &Arc<SelfMetrics>,
+) -> Result<Arc<Prober>, BridgeError> {
+    let pages = Probed::new(resource, pull_settings(config))?;
+    Ok(Arc::new(Prober::new(bridge.clone(), pages, config, targets, own)?))
+}
+
 /// Lets clients and servers have no more open files than there are.
 fn keep_within_the_system(config: &mut Config) {
+    // Probes have an HTTP client of their own, with as much as that of the targets.
+    let clients = if config.probe.enabled { 2 } else { 1 };
     let budget = Budget::of_the_system(Wishes {
         connections: config.limits.max_connections,
-        requests: config.http.max_requests,
+        requests: config.http.max_requests * clients,
         requests_per_host: config.http.max_requests_per_host,
         targets: config.targets.len(),
     });
     config.limits.max_connections = budget.connections;
-    config.http.max_requests = budget.requests;
+    config.http.max_requests = (budget.requests / clients).max(1);
     config.http.kept_per_host = budget.kept_per_host;
-    config.http.most_open = budget.open;
+    config.http.most_open = budget.open / clients;
 }
 
 /// Decides which exporters there are, and sets up what can be set up without

@@ -6,7 +6,9 @@ mod connection;
 pub mod host;
 pub mod listener;
 pub mod page;
+mod probe;
 mod reload;
+mod sd;
 pub mod socket;
 mod stream;
 pub mod web;
@@ -28,14 +30,15 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use url::form_urlencoded;
 
 use crate::bridge::{Bridge, MAX_COLLECTION};
-use crate::export::negotiation::negotiate;
+use crate::export::negotiation::{Negotiated, negotiate};
 use crate::export::page::Page;
 use crate::listing;
+use crate::probe::Prober;
 use crate::reload::Reloader;
 use crate::snapshot::{Reading, View};
 
 use body::Pieces;
-use clients::Clients;
+use clients::{Clients, Turn};
 use connection::Connection;
 use page::Query;
 
@@ -48,13 +51,19 @@ struct Served {
     bridge: Arc<Bridge>,
     clients: Arc<Clients>,
     reloader: Option<Arc<Reloader>>,
+    prober: Option<Arc<Prober>>,
 }
 
 /// The connection that a request came on.
 type Asked = Arc<Connection>;
 
-/// The routes of a bridge, and of what reloads its configuration.
-pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>, reloader: Option<Arc<Reloader>>) -> Router {
+/// The routes of a bridge, of what reloads its configuration, and of what answers probes.
+pub fn router(
+    bridge: Arc<Bridge>,
+    clients: Arc<Clients>,
+    reloader: Option<Arc<Reloader>>,
+    prober: Option<Arc<Prober>>,
+) -> Router {
     Router::new()
         .route("/", get(fleet))
         .route("/target", get(target))
@@ -63,6 +72,8 @@ pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>, reloader: Option<Arc<R
         .route("/style.css", get(|| async { page::asset("text/css; charset=utf-8", page::STYLE) }))
         .route("/icon.svg", get(|| async { page::asset("image/svg+xml", page::ICON) }))
         .route("/metrics", get(metrics))
+        .route("/probe", get(probe::answer))
+        .route("/sd", get(sd::answer))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload_asked))
@@ -71,7 +82,7 @@ pub fn router(bridge: Arc<Bridge>, clients: Arc<Clients>, reloader: Option<Arc<R
         .method_not_allowed_fallback(|| async {
             text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD, and POST for /-/reload\n")
         })
-        .with_state(Served { bridge, clients, reloader })
+        .with_state(Served { bridge, clients, reloader, prober })
 }
 
 async fn healthy(State(served): State<Served>) -> Response {
@@ -125,6 +136,11 @@ async fn metrics(
     };
     // Waiting together costs nothing; what is sent costs memory until it is taken.
     let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
+    sent(page, asked, turn).await
+}
+
+/// A page of metrics as its client asked for it.
+async fn sent(page: Arc<Page>, asked: Negotiated, turn: Turn) -> Response {
     let mut answer = HeaderMap::new();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(asked.content_type()));
     answer.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));

@@ -19,6 +19,7 @@ mod mock;
 mod outage;
 mod page;
 mod pipeline;
+mod probes;
 mod programs;
 mod prometheus;
 mod proxies;
@@ -36,7 +37,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use programs::{
     APACHE, BROWSER, CADDY, COLLECTOR, CURL, Lazy, MOCK, NGINX, PROMETHEUS, PROMTOOL, Program,
-    SOCKET_ACTIVATE, SYSTEMD, TOOLKIT, VICTORIA,
+    SOCKET_ACTIVATE, SYSTEMD, TOOLKIT, VICTORIA, VMAGENT,
 };
 use support::trial::trial;
 
@@ -70,6 +71,8 @@ fn main() {
         all.two("prometheus_over_otlp", &PROMETHEUS, &MOCK, pipeline::into_prometheus),
         all.two("prometheus_scrapes", &PROMETHEUS, &MOCK, scrape::by_prometheus),
         all.one("prometheus_keeps_the_dots", &PROMETHEUS, scrape::prometheus_keeps_the_dots),
+        all.one("prometheus_probes", &PROMETHEUS, probes::by_prometheus),
+        all.one("vmagent_members_divide_a_thousand", &VMAGENT, probes::by_vmagents),
         all.one("what_went_away_is_stale", &PROMETHEUS, scrape::what_went_away_is_stale),
         all.two("a_dead_server_leaves_no_number", &PROMETHEUS, &MOCK, scrape::a_dead_server_leaves_no_number),
         all.two("promtool_has_no_advice", &PROMETHEUS, &PROMTOOL, scrape::promtool_has_no_advice),

@@ -19,6 +19,7 @@ const TOOLKIT_MODULE: &str = include_str!("toolkit/go.mod");
 const TOOLKIT_PROGRAM: &str = include_str!("toolkit/main.go");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
 const VICTORIA_MODULE: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.140.0";
+const VMAGENT_MODULE: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.150.0";
 const MASTODON_MOCK: &str = "mastodon_mock==0.6.1";
 
 /// A program that is made when a scenario needs it.
@@ -37,6 +38,7 @@ pub static NGINX: Lazy = LazyLock::new(|| installed("nginx"));
 pub static APACHE: Lazy = LazyLock::new(|| installed("apache2"));
 pub static CADDY: Lazy = LazyLock::new(|| module("caddy", CADDY_MODULE));
 pub static VICTORIA: Lazy = LazyLock::new(|| module("victoria-metrics", VICTORIA_MODULE));
+pub static VMAGENT: Lazy = LazyLock::new(|| module("vmagent", VMAGENT_MODULE));
 pub static TOOLKIT: Lazy = LazyLock::new(toolkit);
 pub static CURL: Lazy = LazyLock::new(|| versioned("curl"));
 /// A manager of the user's services, in a namespace that can be had.

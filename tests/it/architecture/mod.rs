@@ -36,6 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "listing",
             "init",
             "bridge",
+            "probe",
             "reload",
             "server",
             "serve",

@@ -1,0 +1,309 @@
+//! Probes: one server, named by a client, and its metrics alone.
+//!
+//! A configured target is asked through what the bridge keeps of it, with its own token
+//! and attributes. Of any other the last answers are kept here, so that it is not asked
+//! again before their time is over. A query names a host and a module, and nothing else.
+
+mod cache;
+mod gate;
+mod query;
+mod report;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use crate::bridge::{Bridge, MAX_COLLECTION};
+use crate::clock::Moment;
+use crate::config::{Config, Loaded, ProbedTargets};
+use crate::endpoint::Endpoint;
+use crate::export::exposition::{Format, Representation};
+use crate::export::page::Page;
+use crate::export::probed::{ProbeStats, Probed};
+use crate::export::prometheus::PullError;
+use crate::export::self_metrics::SelfMetrics;
+use crate::fetch::{Client, ClientError};
+use crate::log_once::LogOnce;
+use crate::refresh::{One, Refresher};
+use crate::snapshot::{ProbeOutcome, Snapshot, View};
+use crate::target::Target;
+
+use cache::Cache;
+use gate::Gate;
+use settings::Settings;
+
+pub use query::Query;
+
+/// Answers probes. Lives on a Tokio runtime.
+#[derive(Debug)]
+pub struct Prober {
+    bridge: Arc<Bridge>,
+    /// Asks servers that are not configured, with a client of its own: no probe takes a
+    /// connection or a turn from the fleet.
+    refresher: Refresher,
+    pages: Probed,
+    settings: Mutex<Arc<Settings>>,
+    cache: Mutex<Cache>,
+    gate: Gate,
+    stats: Arc<ProbeStats>,
+    unanswered: LogOnce,
+}
+
+/// A probe that is not answered with metrics: one sentence that says why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The query names no target, or no module that there is.
+    #[error("{0}")]
+    Invalid(String),
+    /// The target may not be probed.
+    #[error("{0} may not be probed: probe.allow in the configuration of fedimeter does not have it")]
+    Forbidden(String),
+    /// Others are asked.
+    #[error(
+        "fedimeter asks {0} servers for probes at once and not this one: probe less often, or raise \
+         probe.max_concurrent"
+    )]
+    Busy(usize),
+    /// There is nothing to answer with.
+    #[error("no metrics: {0}")]
+    Failed(String),
+}
+
+impl Refused {
+    fn outcome(&self) -> ProbeOutcome {
+        match self {
+            Refused::Invalid(_) => ProbeOutcome::Invalid,
+            Refused::Forbidden(_) => ProbeOutcome::Forbidden,
+            Refused::Busy(_) => ProbeOutcome::Busy,
+            Refused::Failed(_) => ProbeOutcome::Failed,
+        }
+    }
+}
+
+/// What a probe found.
+#[derive(Debug)]
+struct Found {
+    one: One,
+    view: Arc<View>,
+    module: String,
+    is_configured: bool,
+    began: Moment,
+    took: Duration,
+    within: Duration,
+    /// The deadline came before the last answer.
+    is_late: bool,
+}
+
+impl Prober {
+    /// Answers by these settings. `pages` writes what is found.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be set up.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub fn new(
+        bridge: Arc<Bridge>,
+        pages: Probed,
+        config: &Config,
+        targets: ProbedTargets,
+        own: &Arc<SelfMetrics>,
+    ) -> Result<Prober, ClientError> {
+        // Servers are many, and each is asked seldom.
+        let http = crate::fetch::Http { kept_per_host: 1, ..config.http.clone() };
+        let client = Client::new(http)?;
+        client.permit(&config.probe.allow.networks());
+        let refresher = Refresher::new(Vec::new(), client, bridge.refresher().clock().clone());
+        let listener = own.clone();
+        refresher.listen(move |endpoint, outcome, took| listener.requested(endpoint, outcome, took));
+        let stats = Arc::<ProbeStats>::default();
+        own.has_probes(stats.clone());
+        Ok(Prober {
+            bridge,
+            refresher,
+            pages,
+            settings: Mutex::new(Arc::new(Settings::new(&config.probe, targets, 0))),
+            cache: Mutex::new(Cache::new(config.probe.max_targets, config.probe.forget_after)),
+            gate: Gate::new(config.probe.max_concurrent, config.probe.max_waiting),
+            stats,
+            unanswered: LogOnce::default(),
+        })
+    }
+
+    /// Takes another configuration, as far as it needs no restart. What is known of
+    /// probed targets stays.
+    pub fn replace(&self, loaded: &Loaded) {
+        let probe = &loaded.config.probe;
+        self.refresher.permit(&probe.allow.networks());
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        *settings = Arc::new(Settings::new(probe, loaded.probed_targets(), settings.generation + 1));
+    }
+
+    /// How long a probe may take when nobody sets a shorter time.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.bridge.deadline()
+    }
+
+    /// The metrics of the target that a query names, `within` this time.
+    ///
+    /// # Errors
+    ///
+    /// When the query is refused, or there is nothing to answer with.
+    pub async fn page(
+        self: &Arc<Self>,
+        query: &str,
+        within: Duration,
+        shown: Representation,
+    ) -> Result<Arc<Page>, Refused> {
+        let page = async {
+            let query = Query::parse(query).map_err(Refused::Invalid)?;
+            let found = self.find(&query, within).await?;
+            let up = outcome(&found.view);
+            let (prober, view) = (self.clone(), found.view);
+            let page = blocking(move || prober.pages.page(&view, shown)).await?;
+            Ok((Arc::new(page), up))
+        };
+        self.counted(page.await)
+    }
+
+    /// The same for people: what was asked, how it ended, and why each number is absent
+    /// that is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prober::page`].
+    pub async fn report(self: &Arc<Self>, query: &str, within: Duration) -> Result<String, Refused> {
+        let report = async {
+            let query = Query::parse(query).map_err(Refused::Invalid)?;
+            let found = self.find(&query, within).await?;
+            let up = outcome(&found.view);
+            let prober = self.clone();
+            let report = move || {
+                let page = prober.pages.page(&found.view, Format::Text004.into())?;
+                Ok(report::text(&found, &String::from_utf8_lossy(&page.text())))
+            };
+            Ok((blocking(report).await?, up))
+        };
+        self.counted(report.await)
+    }
+
+    /// Notes how a probe ended.
+    fn counted<T>(&self, answer: Result<(T, ProbeOutcome), Refused>) -> Result<T, Refused> {
+        self.stats.ended(answer.as_ref().map_or_else(Refused::outcome, |(_, outcome)| *outcome));
+        match &answer {
+            Err(Refused::Failed(why)) if self.unanswered.begins() => {
+                tracing::error!("probes cannot be answered: {why}");
+            }
+            Ok(_) if self.unanswered.ends() => tracing::info!("probes are answered again"),
+            _ => {}
+        }
+        answer.map(|(answer, _)| answer)
+    }
+
+    async fn find(&self, query: &Query, within: Duration) -> Result<Found, Refused> {
+        let began = Instant::now();
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let module = settings.module(&query.module).map_err(Refused::Invalid)?;
+        let within = within.min(module.deadline.unwrap_or(MAX_COLLECTION)).min(MAX_COLLECTION);
+        let deadline = tokio::time::Instant::now() + within;
+        let clock = self.bridge.refresher().clock();
+        let (started, unix) = (clock.now(), clock.unix());
+
+        let name = name_of(&query.url);
+        let configured = self.bridge.refresher().find(&name);
+        let is_configured = configured.is_some();
+        let (one, refresher) = match configured {
+            Some(one) => (one, self.bridge.refresher()),
+            None => (self.one(&settings, &query.url, &name, started)?, &self.refresher),
+        };
+        let target = module.narrowed(one.target(), is_configured);
+        let wanted: Arc<[Endpoint]> = target.endpoints.clone().into();
+        if one.is_due(&wanted, started) {
+            let turn = self.gate.turn(one.is_slow(), deadline).await;
+            let turn = turn.ok_or(Refused::Busy(self.gate.at_once()))?;
+            refresher.ask(&one, wanted, turn);
+        }
+        let is_late = tokio::select! {
+            biased;
+            () = one.idle() => false,
+            () = self.bridge.ended() => true,
+            () = tokio::time::sleep_until(deadline) => true,
+        };
+        let view = View::new(started, unix, vec![(target.clone(), part(&one.snapshot(), &target))]);
+        // Who asked waits no longer: a first answer that is not there by now has timed out.
+        let view = Arc::new(if is_late { view.ended_by(within) } else { view });
+        tracing::debug!(
+            server = &*target.name,
+            module = query.module,
+            outcome = outcome(&view).name(),
+            elapsed = ?began.elapsed(),
+            "probed"
+        );
+        let (module, took) = (query.module.clone(), began.elapsed());
+        Ok(Found { one, view, module, is_configured, began: started, took, within, is_late })
+    }
+
+    /// What is kept of a server that is not configured, if it may be probed.
+    fn one(&self, settings: &Settings, url: &Url, name: &Arc<str>, now: Moment) -> Result<One, Refused> {
+        if !settings.allow.permits(url) {
+            return Err(Refused::Forbidden(name.to_string()));
+        }
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = cache.asked(name, now);
+        let one = match kept {
+            Some(kept) if kept.generation == settings.generation => kept.one.clone(),
+            kept => {
+                let target = settings.targets.target(url).map_err(|e| Refused::Invalid(e.to_string()))?;
+                let one = match kept {
+                    Some(kept) if **kept.one.target() == target => kept.one.clone(),
+                    Some(kept) => self.refresher.succeeded(&kept.one, target),
+                    None => self.refresher.detached(target),
+                };
+                cache.keep(name, one.clone(), settings.generation, now);
+                one
+            }
+        };
+        for forgotten in cache.forget(now) {
+            self.refresher.forget(&forgotten);
+        }
+        self.stats.has_targets(cache.len());
+        Ok(one)
+    }
+}
+
+/// What a server at this URL is called as a target.
+fn name_of(url: &Url) -> Arc<str> {
+    Target::new(url.clone(), None, None, &BTreeMap::new()).name
+}
+
+/// What is known of the endpoints that a target has here.
+fn part(snapshot: &Arc<Snapshot>, target: &Target) -> Arc<Snapshot> {
+    if snapshot.slots.len() == target.endpoints.len() {
+        return snapshot.clone();
+    }
+    let slots = snapshot.slots.iter().filter(|slot| target.endpoints.contains(&slot.endpoint)).cloned();
+    Arc::new(Snapshot { slots: slots.collect(), ..Snapshot::clone(snapshot) })
+}
+
+fn outcome(view: &View) -> ProbeOutcome {
+    match view.readings().next().and_then(|reading| reading.up()) {
+        Some(true) => ProbeOutcome::Up,
+        Some(false) => ProbeOutcome::Down,
+        None => ProbeOutcome::Unknown,
+    }
+}
+
+/// Pipelines block, while others use them and while they are read.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PullError> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|_| Refused::Failed("making them panicked; please report this".to_owned()))?;
+    done.map_err(|e| Refused::Failed(e.to_string()))
+}
