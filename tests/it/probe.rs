@@ -220,9 +220,9 @@ async fn a_configured_target_brings_its_own_token_attributes_and_answers() {
     bridge.probe(&format!("target={own}")).await;
     assert_eq!(simulator.requests(0, "*"), asked);
     let tokens = simulator.request_log();
-    let shows =
+    let had_token =
         |i: usize| tokens.iter().filter(|r| r.instance == i).any(|r| r.headers.contains_key("authorization"));
-    assert!(shows(0) && !shows(1));
+    assert!(had_token(0) && !had_token(1));
     // A query names no token, and the report shows none.
     let (status, report) = bridge.ask(&format!("target={own}&debug=true&token=x&token_file=token")).await;
     assert_eq!(status, StatusCode::OK);

@@ -47,13 +47,12 @@ impl Allow {
     pub fn permits(&self, url: &Url) -> bool {
         let host = url.host();
         self.0.iter().any(|allowed| match (&host, allowed) {
-            (None, _) => false,
             (Some(Host::Domain(_)), Allowed::Any) => true,
             (Some(Host::Domain(name)), Allowed::Name(known)) => name == known,
             (Some(Host::Domain(name)), Allowed::Below(domain)) => {
                 name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
             }
-            (Some(Host::Domain(_)), Allowed::Network(_)) => false,
+            (None, _) | (Some(Host::Domain(_)), Allowed::Network(_)) => false,
             (Some(Host::Ipv4(ip)), allowed) => allowed.has(IpAddr::V4(*ip)),
             (Some(Host::Ipv6(ip)), allowed) => allowed.has(IpAddr::V6(*ip)),
         })
