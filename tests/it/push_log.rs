@@ -116,11 +116,7 @@ async fn a_collection_that_is_late_is_said_once_and_its_end_once() {
 
     let log = std::fs::read_to_string(file.path()).unwrap();
     let count = |part: &str| log.lines().filter(|line| line.contains(part)).count();
-    assert_eq!(
-        count("the collection did not end in time, which was 150ms, and its points are lost"),
-        1,
-        "{log}"
-    );
+    assert_eq!(count("the collection did not finish within 150ms, and its points are lost"), 1, "{log}");
     assert_eq!(count("works again, after 3 failed rounds"), 1, "{log}");
 }
 
