@@ -110,7 +110,7 @@ pub fn observable(
                 row.name
             );
         } else if ended.is_ok() && panics.ends() {
-            tracing::info!("{} is read again", row.name);
+            tracing::info!("{} recovered", row.name);
         }
     };
     macro_rules! build {
