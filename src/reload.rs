@@ -254,7 +254,9 @@ fn tell(result: &Result<Reloaded, String>) {
         Ok(reloaded) => tracing::warn!("{reloaded}"),
         Err(errors) => {
             for error in errors.lines() {
-                tracing::error!("the configuration is not reloaded, and stays as it was: {error}");
+                tracing::error!(
+                    "the configuration was not reloaded, and the previous one stays in effect: {error}"
+                );
             }
         }
     }

@@ -57,7 +57,7 @@ fn a_socket_that_is_handed_over_takes_the_place_of_listen() {
     let (listener, address) = bound();
     let bridge = serving(listener);
     bridge.line(|line| {
-        line.contains(&format!("{address} is handed over by the service manager (web)")).then_some(())
+        line.contains(&format!("{address} is passed by the service manager (web)")).then_some(())
     });
     assert_eq!(bridge.url(), format!("http://{address}"));
     let metrics = ask(TcpStream::connect(address).unwrap(), "/metrics").unwrap();

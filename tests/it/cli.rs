@@ -287,8 +287,8 @@ fn a_port_in_use_starts_nothing() {
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
     let message = |flag: &str| {
         format!(
-            "fedimeter: cannot listen on {address}: Address already in use (os error 98); another program has \
-             it: stop that one, or choose another with {flag}"
+            "fedimeter: cannot listen on {address}: Address already in use (os error 98); another program uses \
+             it: stop that program, or choose another address with {flag}"
         )
     };
     let url = simulator.url(0);

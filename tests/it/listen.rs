@@ -103,7 +103,7 @@ async fn what_a_killed_bridge_left_is_replaced() {
     assert!(place.path.exists(), "a killed process removes nothing");
     assert!(UnixStream::connect(&place.path).is_err());
     let second = bridge(&place.listen, &[]);
-    second.line(|line| line.contains("which a process that is dead left").then_some(()));
+    second.line(|line| line.contains("left behind by a dead process").then_some(()));
     assert!(answered(&place.path).await);
 }
 
@@ -112,7 +112,7 @@ async fn what_lives_is_never_replaced() {
     let place = place();
     let first = bridge(&place.listen, &[]);
     let second = run(&["--listen", &place.listen, TARGET], &[]);
-    let why = "Address already in use (os error 98); another process listens there: stop that one, or choose \
+    let why = "Address already in use (os error 98); another process listens there: stop that process, or choose \
                another path with --listen";
     assert_eq!(second.status, Some(3), "{second:?}");
     assert!(
@@ -134,7 +134,7 @@ async fn what_lives_is_never_replaced() {
     let refused = run(&["--listen", &place.listen, TARGET], &[]);
     assert_eq!(refused.status, Some(3), "{refused:?}");
     assert!(
-        refused.err.contains("something that is not a socket is there; remove what is there"),
+        refused.err.contains("a file that is not a socket exists there; remove that file"),
         "{refused:?}"
     );
     assert_eq!(fs::read_to_string(&place.path).unwrap(), "precious");

@@ -296,12 +296,12 @@ fn nobody_has_collected_yet_or_not_for_long() {
     let mut status = status(fleet());
     status.unix += 7300.0;
     let html = of_fleet(&status, "");
-    assert!(html.contains("Nobody has collected for 2 h: numbers and states are of that time."), "{html}");
+    assert!(html.contains("No exporter has collected for 2 h: numbers and states are that old."), "{html}");
     status.collected.clear();
     status.push = None;
     status.view = Arc::new(fedimeter::snapshot::View::new(known::NOW, known::UNIX, Vec::new()));
     let html = of_fleet(&status, "");
-    assert!(html.contains("Nobody has collected yet.") && html.contains("not scraped yet"), "{html}");
+    assert!(html.contains("No exporter has collected yet.") && html.contains("not scraped yet"), "{html}");
     assert!(html.contains("<b class=\"none\">0</b> <span>targets</span>"));
 }
 
@@ -332,5 +332,5 @@ fn lists_of_targets_and_a_wrong_configuration_are_told() {
     }
     assert!(!html.contains("The configuration has changed"), "{html}");
     status.configured.as_mut().unwrap().reload.successful = false;
-    assert!(of_fleet(&status, "").contains("The configuration has changed and is wrong: the one of "));
+    assert!(of_fleet(&status, "").contains("The changed configuration has errors: the one from "));
 }

@@ -122,12 +122,15 @@ async fn a_wrong_configuration_changes_nothing_and_is_told_whole() {
     bridge.write("targets: [a.example/path]\ndeadlin: 5s\n");
     let (status, says) = bridge.reload().await;
     assert_eq!(status, 500);
-    assert!(says.starts_with("the configuration is not reloaded, and stays as it was:\n"), "{says}");
+    assert!(
+        says.starts_with("the configuration was not reloaded, and the previous one stays in effect:\n"),
+        "{says}"
+    );
     for error in ["f.yaml:1: targets[0]: ", "f.yaml:2: deadlin: unknown key; did you mean `deadline`?"] {
         assert!(says.contains(error), "{says}");
-        bridge
-            .serving
-            .line(|line| (line.contains("stays as it was: ") && line.contains(error)).then_some(()));
+        bridge.serving.line(|line| {
+            (line.contains("previous one stays in effect: ") && line.contains(error)).then_some(())
+        });
     }
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
     assert_eq!(bridge.own("fedimeter_config_last_reload_successful").await, Some(0.0));

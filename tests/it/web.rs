@@ -253,7 +253,7 @@ async fn the_file_is_read_again_and_a_broken_one_changes_nothing() {
     });
     assert_eq!(ask("first").await, 200);
     files.write("web.yaml", &format!("{TLS}{}", USERS.replace("HASH", &hash("second"))));
-    serving.line(|line| line.contains("holds from now on").then_some(()));
+    serving.line(|line| line.contains("is now in effect").then_some(()));
     assert_eq!([ask("first").await, ask("second").await], [401, 200]);
     // Another certificate, of another authority.
     let other = Pki::new();

@@ -1,5 +1,5 @@
-//! All numbers of a target by family, and why others are absent: the metric
-//! table, walked.
+//! The numbers of a target by family, with the reasons for those that are absent. It
+//! follows the metric table.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::snapshot::Reading;
 
 use super::words::{Now, apart, bytes, grouped, said};
 
-/// Most characters of an attribute's value, and of a reason.
+/// The maximum length of an attribute's value or a reason, in characters.
 const LONGEST: usize = 300;
 
 /// The families that are about targets.
@@ -22,7 +22,7 @@ pub(super) fn links() -> Markup {
     html! { @for (title, _) in about_targets() { " " a href=(format!("#{}", anchor(title))) { (title) } } }
 }
 
-/// A title as it stands in an address.
+/// The form of a title in a URL.
 fn anchor(title: &str) -> String {
     title.to_lowercase().replace(' ', "-")
 }
@@ -35,7 +35,7 @@ pub(super) fn families(r: &Reading<'_>, now: Now) -> Markup {
                 (family(r, rows.iter().filter(|row| row.shown != ShownAs::Asking), now))
                 @if rows.iter().any(|row| row.shown == ShownAs::Asking) {
                     details {
-                        summary { "How the asking went, as numbers" }
+                        summary { "Numbers about the requests" }
                         (family(r, rows.iter().filter(|row| row.shown == ShownAs::Asking), now))
                     }
                 }
@@ -44,7 +44,7 @@ pub(super) fn families(r: &Reading<'_>, now: Now) -> Markup {
     }
 }
 
-/// A point as it is shown.
+/// A point for display.
 struct Shown {
     row: &'static Row,
     value: Number,
@@ -102,7 +102,7 @@ fn text((key, value): &(&'static str, Label)) -> (&'static str, String) {
     (key, label(value).into_owned())
 }
 
-/// Why a row has no point, in words.
+/// Explains why a row has no point.
 fn reason(r: &Reading<'_>, row: &Row) -> String {
     let reasons = in_words(&row.absence(r));
     if reasons.is_empty() { "there is none".to_owned() } else { reasons }
@@ -150,7 +150,7 @@ fn unit(row: &Row) -> &'static str {
     }
 }
 
-/// Text of ours in which what stands between backticks is code.
+/// Renders our own text, with code between backticks.
 fn ticked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
