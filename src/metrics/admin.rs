@@ -1,4 +1,4 @@
-//! What an administrator's token lets the bridge see.
+//! Metrics that need an administrator's token.
 
 use crate::endpoint::Endpoint;
 use crate::snapshot::{Measures, Reading};
@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.measures.today.active_users",
         "{user}",
-        "Users seen on the running UTC day so far.",
+        "Users seen on the current UTC day so far.",
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[0]),
     )
@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.measures.today.new_users",
         "{user}",
-        "Sign-ups, unconfirmed ones included, on the running UTC day so far.",
+        "Sign-ups, unconfirmed ones included, on the current UTC day so far.",
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[1]),
     )
@@ -80,7 +80,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.measures.today.interactions",
         "{interaction}",
-        "Favourites, boosts, replies, follows and votes by local users on the running UTC day so far.",
+        "Favourites, boosts, replies, follows and votes by local users on the current UTC day so far.",
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[2]),
     )
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.measures.today.opened_reports",
         "{report}",
-        "Reports made on the running UTC day so far.",
+        "Reports made on the current UTC day so far.",
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[3]),
     )
@@ -98,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.measures.today.resolved_reports",
         "{report}",
-        "Reports resolved on the running UTC day so far.",
+        "Reports resolved on the current UTC day so far.",
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[4]),
     )
@@ -230,7 +230,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.admin.retention.rate",
         "",
-        "Of those who signed up in the month before last, the share seen again in the month after, from 0 to 1.",
+        "Share of the users who signed up in the month before last and were seen again in the following month, from 0 to 1.",
         "`/api/v1/admin/retention` by month",
         Read::Float(|r| r.retention().map(|retention| retention.rate)),
     )
@@ -242,7 +242,7 @@ fn no_report(r: &Reading<'_>) -> Option<&'static str> {
     none.then_some("no report is open")
 }
 
-/// The measures, while the day on which they were asked for is today.
+/// Returns the measures while the day of the request is today.
 fn measures<'a>(r: &Reading<'a>) -> Option<&'a Measures> {
     r.measures().filter(|_| of_another_day(r).is_none())
 }

@@ -1,4 +1,4 @@
-//! What an instance shows when it is asked for it: lists, health, posts.
+//! Metrics of an instance's public lists, health and posts.
 
 use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.newest_status.local.timestamp",
         "s",
-        "When the newest post of the local public timeline was made, which tells whether posting works.",
+        "When the newest post of the local public timeline was made, which shows whether posting works.",
         "latest `created_at` of `/api/v1/timelines/public?local=true` that is not in the future",
         Read::Float(|r| r.timelines()?.local),
     )
@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.newest_status.federated.timestamp",
         "s",
-        "When the newest post of another server on the public timeline was made, which tells whether federation works.",
+        "When the newest post of another server on the public timeline was made, which shows whether federation works.",
         "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the future",
         Read::Float(|r| r.timelines()?.federated),
     )
@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.web.up",
         "",
-        "Whether the web server says that it is well, 1 or 0; absent where it has no health page.",
+        "Whether the web server reports that it is healthy, 1 or 0; absent if it has no health page.",
         "`/health`, whose body has to be OK",
         Read::Int(|r| r.health()?.web.map(i64::from)),
     )
@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.streaming.up",
         "",
-        "Whether the streaming server says that it is well, 1 or 0; absent where it is on another site and not asked.",
+        "Whether the streaming server reports that it is healthy, 1 or 0; absent if it is on another site and not asked.",
         "`/api/v1/streaming/health` of the streaming host, whose body has to be OK",
         Read::Int(|r| r.health()?.streaming.map(i64::from)),
     )
@@ -77,11 +77,11 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn no_local_post(r: &Reading<'_>) -> Option<&'static str> {
-    posts_were_read(r).then_some("the local timeline shows no post with a date of the past")
+    posts_were_read(r).then_some("the local timeline shows no post with a date in the past")
 }
 
 fn no_federated_post(r: &Reading<'_>) -> Option<&'static str> {
-    posts_were_read(r).then_some("no post of another server is among the newest of the public timeline")
+    posts_were_read(r).then_some("the newest posts of the public timeline include none of another server")
 }
 
 fn posts_were_read(r: &Reading<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What a server of any software says in its NodeInfo document.
+//! Metrics of the NodeInfo document, which servers of any software can have.
 
 use crate::endpoint::Endpoint;
 

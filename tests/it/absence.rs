@@ -94,7 +94,7 @@ fn activity_says_which_rows_a_server_has() {
         ("last_week.logins", ("takahe", "0.11", today), "Takahe has no log-ins"),
         ("day.statuses", ("akkoma", "3.13", today), "it is known only of Mastodon"),
         ("timestamp", ("akkoma", "3.13", today), "it is known only of Mastodon"),
-        ("day.statuses", ("mastodon", "4.6.4", today), "activity was read, and does not give it"),
+        ("day.statuses", ("mastodon", "4.6.4", today), "activity was read, but does not contain it"),
     ] {
         let (name, version, newest) = server;
         let text = said(&format!("mastodon.instance.activity.{metric}"), of(name, version, newest));

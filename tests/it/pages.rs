@@ -103,11 +103,11 @@ fn every_metric_has_a_number_or_a_reason() {
     for reason in [
         "Absent: activity could not be read (http_5xx): HTTP 503",
         "Absent: admin_reports is not offered: HTTP 403: the token needs the scope admin:read:reports",
-        "Absent: timelines is not asked for: add <code>timelines</code> to the target's <code>collect</code>",
+        "Absent: timelines is not requested: add <code>timelines</code> to the target's <code>collect</code>",
         "Absent: admin_storage has not been read yet",
-        "Absent: instance_v2 was read, and does not give it",
-        "Absent: instance_v2 and instance_v1 were read, and do not give it",
-        "Absent: tags is not asked for: the target lists no <code>tags</code>",
+        "Absent: instance_v2 was read, but does not contain it",
+        "Absent: instance_v2 and instance_v1 were read, but do not contain it",
+        "Absent: tags is not requested: the target lists no <code>tags</code>",
     ] {
         assert!(own.contains(reason), "{reason}");
     }
