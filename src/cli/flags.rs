@@ -118,7 +118,7 @@ fn settings(groups: u8) -> Vec<(Description, Flag)> {
 
 fn heading(group: Group) -> &'static str {
     match group {
-        Group::Targets => "Targets given as arguments or variables",
+        Group::Targets => "Targets in arguments or variables",
         Group::Collection => "Collection",
         Group::Address | Group::Page => "Prometheus",
         Group::Logging => "Logging",

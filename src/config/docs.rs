@@ -1,4 +1,4 @@
-//! docs/config.md, from the rows of settings.
+//! Writes docs/config.md from the rows of settings.
 
 use std::fmt::Write as _;
 
@@ -59,7 +59,7 @@ Prometheus gives a meaning (`job`, `instance`, `le`, `quantile`), nor two names 
 its variable nor the file says so. |
 ";
 
-/// The page.
+/// Returns the page.
 #[must_use]
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();

@@ -1,5 +1,5 @@
 //! The system's name configuration: `resolv.conf` (or its equivalent) and the hosts
-//! file. They are read again when they change.
+//! file. The files are read again when they change.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
