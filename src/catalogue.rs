@@ -1,4 +1,4 @@
-//! The catalogue of metrics, from the table: for `fedimeter metrics` and
+//! The catalogue of metrics, written from the table: for `fedimeter metrics`, for
 //! docs/metrics.md, and as a registry.
 
 pub mod registry;
@@ -20,7 +20,7 @@ fn number(row: &Row) -> &'static str {
     if row.is_integer() { "int" } else { "double" }
 }
 
-/// These rows as docs/metrics.md has them.
+/// Returns the catalogue as docs/metrics.md.
 #[must_use]
 pub fn markdown(left: &[&Row]) -> String {
     let mut out = String::from(
@@ -61,7 +61,7 @@ pub fn markdown(left: &[&Row]) -> String {
     out
 }
 
-/// What each attribute says, and when a point has it.
+/// Writes the meaning of each attribute, and when a point has it.
 fn attributes(out: &mut String) {
     out.push_str("\n## Attributes\n\n| Attribute | What it says | Values | Present |\n|---|---|---|---|\n");
     let list = |values: &[&str]| values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
@@ -80,7 +80,7 @@ fn attributes(out: &mut String) {
     }
 }
 
-/// What each value of `error.type` says, by what it is about.
+/// Writes the meaning of each value of `error.type`, by subject.
 fn error_types(out: &mut String) {
     out.push_str(
         "\n## Values of `error.type`\n\n\
@@ -105,7 +105,7 @@ fn error_types(out: &mut String) {
     );
 }
 
-/// The catalogue as JSON.
+/// Returns the catalogue as JSON.
 #[must_use]
 pub fn json(left: &[&Row]) -> Value {
     let row = |row: &Row| {
@@ -125,13 +125,13 @@ pub fn json(left: &[&Row]) -> Value {
     json!({ "metrics": left.iter().copied().map(row).collect::<Vec<_>>() })
 }
 
-/// The rows that are not among these names.
+/// Returns the rows whose names are not among these.
 #[must_use]
 pub fn without(left_out: &BTreeSet<&'static str>) -> Vec<&'static Row> {
     rows().filter(|row| !left_out.contains(row.name)).collect()
 }
 
-/// Rows for people: name, unit, description.
+/// Returns the rows for people: name, unit, description.
 #[must_use]
 pub fn table(left: &[&Row]) -> String {
     let names = left.iter().map(|row| row.name.len()).max().unwrap_or(0);

@@ -128,8 +128,7 @@ mod token_files;
 #[doc(hidden)]
 pub use fedimeter_simulator as simulator;
 
-// So that the `runbook_url` of an alert leads to a page that can be read, at the
-// alert's own heading.
+// The `runbook_url` of an alert leads to this page, at the alert's own heading.
 #[cfg(doc)]
 #[doc = include_str!("../docs/runbook.md")]
 pub mod runbook {}
