@@ -63,7 +63,7 @@ pub fn markdown(left: &[&Row]) -> String {
 
 /// Writes the meaning of each attribute, and when a point has it.
 fn attributes(out: &mut String) {
-    out.push_str("\n## Attributes\n\n| Attribute | What it says | Values | Present |\n|---|---|---|---|\n");
+    out.push_str("\n## Attributes\n\n| Attribute | Meaning | Values | Present |\n|---|---|---|---|\n");
     let list = |values: &[&str]| values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
     for attribute in ATTRIBUTES {
         let values = match attribute.values {

@@ -202,17 +202,19 @@ async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
     if reply.body.starts_with(HEALTHY) {
         return Ok(());
     }
-    Err(Failure::new(ErrorType::Decode, "the answer is not a bridge's"))
+    Err(Failure::new(ErrorType::Decode, "the answer does not come from a bridge"))
 }
 
 fn advice(error: ErrorType) -> &'static str {
     match error {
-        ErrorType::Timeout => "it hangs: look at its log and restart it, or allow more with --timeout",
+        ErrorType::Timeout => {
+            "the bridge hangs: check its log and restart it, or allow more time with --timeout"
+        }
         ErrorType::Unauthorized => {
-            "it asks for a password: set web_token_file, whose first token this check shows, or web_open_health"
+            "the bridge requires a password: set web_token_file, whose first token this check sends, or web_open_health"
         }
         ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
-            "does it run, and with the same --listen, --config and variables as this check?"
+            "check that the bridge is running, with the same --listen, --config and variables as this check"
         }
         _ => "another program answers there, or a proxy: correct --listen, or name the bridge in --url",
     }

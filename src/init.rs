@@ -66,7 +66,7 @@ fn target(out: &mut String, r: &Reading<'_>) {
         let _ = writeln!(out, "    collect: [{}]", offered.join(", "));
     }
     for slot in slots().filter(|slot| r.up() == Some(true) && !is_ok(slot)) {
-        let _ = writeln!(out, "    # Left out: {}, {}.", slot.endpoint.name(), why(slot));
+        let _ = writeln!(out, "    # Omitted:  {}, {}.", slot.endpoint.name(), why(slot));
     }
     token(out, r.target);
     let accounts: Vec<String> = r.target.accounts.iter().map(|account| quote(account.label())).collect();
@@ -88,7 +88,7 @@ fn token(out: &mut String, target: &Target) {
         Some(TokenOrigin::Env(name)) => writeln!(out, "    token_env: {}", quote(name)),
         None => writeln!(
             out,
-            "    # A token adds what an administrator sees.\n    # token_file: {}.token",
+            "    # A token adds the administrator's metrics.\n    # token_file: {}.token",
             target.url.host_str().unwrap_or("server").trim_matches(['[', ']']).replace(':', "-")
         ),
     };

@@ -58,10 +58,7 @@ fn tell(refresher: &Refresher, news: News) {
     match news {
         News::Replaced(target) => {
             let server = &*target.name;
-            tracing::info!(
-                server,
-                "{server}: its token file has changed, and the new token is used from now on"
-            );
+            tracing::info!(server, "{server}: its token file has changed; the new token is now in use");
             refresher.has_new_token(&target);
         }
         News::Unreadable(why) => tracing::warn!("the token that was read before stays in use: {why}"),

@@ -66,7 +66,7 @@ pub async fn ask(peer: &Peer, access: &Access, within: Duration) -> Result<(), F
         return Err((ErrorType::Http5xx, format!("HTTP {status}")));
     }
     if !body.starts_with(HEALTHY) {
-        return Err((ErrorType::Decode, "the answer is not a bridge's".to_owned()));
+        return Err((ErrorType::Decode, "the answer does not come from a bridge".to_owned()));
     }
     Ok(())
 }

@@ -48,7 +48,9 @@ fn exists(path: &Path) -> Complaint {
     let path = path.display();
     (
         USAGE,
-        format!("{path} exists, and init overwrites no file; name another with --output, or move it away"),
+        format!(
+            "{path} exists, and init does not overwrite files; name another with --output, or move it away"
+        ),
     )
 }
 

@@ -66,9 +66,7 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
     let ready = |listening: &Listening| {
         let places =
             listening.pages("/").into_iter().zip(listening.pages("/metrics")).map(|(all, metrics)| {
-                format!(
-                    "  {all}          the targets and how they fare\n  {metrics}   what Prometheus sees\n"
-                )
+                format!("  {all}          the targets and their state\n  {metrics}   what Prometheus sees\n")
             });
         let places: String = places.collect();
         let look = if places.is_empty() { "" } else { " Look at" };

@@ -168,8 +168,8 @@ async fn the_health_check_asks_over_the_socket() {
     let dead = check(&place.listen, "10s");
     let place_of = format!("fedimeter: {} (/-/healthy): ", place.listen);
     let line = format!(
-        "{place_of}Connection refused (os error 111): does it run, and with the same --listen, --config and \
-         variables as this check?\n"
+        "{place_of}Connection refused (os error 111): check that the bridge is running, with the same --listen, --config and \
+         variables as this check\n"
     );
     assert_eq!((dead.status, &*dead.err), (Some(1), &*line));
     fs::remove_file(&place.path).unwrap();
@@ -188,7 +188,7 @@ async fn the_health_check_asks_over_the_socket() {
     let foreign = check(&place.listen, "10s");
     assert_eq!(foreign.status, Some(1), "{foreign:?}");
     assert!(
-        foreign.err.contains("the answer is not a bridge's: another program answers there"),
+        foreign.err.contains("the answer does not come from a bridge: another program answers there"),
         "{foreign:?}"
     );
 }

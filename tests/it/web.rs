@@ -207,7 +207,7 @@ async fn passwords_and_tokens_open_every_page() {
     let args = ["healthcheck", "--listen", listen, "--web-config-file", &file];
     assert_eq!(run(&[&args[..], &["--web-token-file", &token]].concat(), &[]).status, Some(0));
     let ran = run(&args, &[]);
-    let told = "HTTP 401 Unauthorized: it asks for a password: set web_token_file";
+    let told = "HTTP 401 Unauthorized: the bridge requires a password: set web_token_file";
     assert!(ran.status == Some(1) && ran.err.contains(told), "{}", ran.err);
 }
 

@@ -115,7 +115,7 @@ impl Variable {
 const FILE: &str = r#"
 ## Declarative configuration
 
-`OTEL_CONFIG_FILE` names a YAML file of OpenTelemetry's [declarative configuration](https://opentelemetry.io/docs/specs/otel/configuration/), schema 1.0 or 1.1. The file then says everything: the other variables of this page have no effect, and what the file does not name is off. fedimeter's own flags, variables and file go before it, as they go before the variables.
+`OTEL_CONFIG_FILE` names a YAML file of OpenTelemetry's [declarative configuration](https://opentelemetry.io/docs/specs/otel/configuration/), schema 1.0 or 1.1. The file is then complete: the other variables on this page have no effect, and what the file does not name is off. fedimeter's own flags, variables and file override it, as they override the variables.
 
 ```yaml
 file_format: "1.0"
@@ -167,11 +167,11 @@ tracer_provider:
 | `logger_provider`, `tracer_provider` | `processors`: one `batch` with `otlp_http` or `otlp_grpc`; for traces also `sampler`: `always_on`, `always_off`, `trace_id_ratio_based`, `parent_based` with its `root` |
 | `otlp_http`, `otlp_grpc` | `endpoint`, `tls`, `headers`, `headers_list`, `compression`, `timeout`; over HTTP `encoding`; for metrics `temporality_preference`, `default_histogram_aggregation` |
 
-Everything else is an error with its path, and fedimeter does not start. So is a value that would be ignored with a warning in a variable. A file of a later minor version is read the same way: what that version adds is an error, and the rest means what it meant.
+Everything else is an error with its path, and fedimeter does not start. This includes values that would only cause a warning in a variable. A file of a later minor version is read in the same way; what that version adds is an error.
 
-`${NAME}`, `${env:NAME}` and `${NAME:-default}` in values are replaced by environment variables, and `$$` is a dollar. A variable cannot change the structure of the file. In a header, a variable that is not set is an error, because the receiver would get an empty password; `${NAME:-}` allows it.
+`${NAME}`, `${env:NAME}` and `${NAME:-default}` in values are replaced by environment variables, and `$$` is a dollar sign. A variable cannot change the structure of the file. In a header, a variable that is not set is an error, because the receiver would get an empty password; `${NAME:-}` allows it.
 
-`OTEL_*` variables that are set beside the file are named in a warning. Messages name the file and its keys: `tls.ca_file (in otel.yaml)`.
+A warning names `OTEL_*` variables that are set in addition to the file. Messages name the file and its keys: `tls.ca_file (in otel.yaml)`.
 "#;
 
 /// Returns docs/environment.md.
@@ -180,16 +180,15 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "<!-- Generated from src/config/otel/table.rs: UPDATE_GOLDEN=1 cargo test otel -->\n\
          # OpenTelemetry environment variables\n\n\
-         fedimeter follows the OpenTelemetry specification's variables. A variable that is set to \
-         nothing counts as not set. Booleans are true for `true` in any case, and false for \
-         everything else; names of choices are taken in any case. A value that is wrong is ignored \
-         with a warning, but an endpoint that is no URL ends the start, as nothing could arrive. \
-         Where several variables are given, the one with `METRICS_`, `LOGS_` or `TRACES_` is for that \
-         signal and goes before the general one.\n\n\
-         Some defaults differ from the specification's, which has `otlp` and `http/protobuf` whatever is set: \
-         without `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_TRACES_EXPORTER` nothing is pushed \
-         to a receiver that nobody named; on port 4317 gRPC is spoken, because nothing answers HTTP there; \
-         and without `OTEL_TRACES_SAMPLER` a bridge with more than 100 targets exports a part of its spans.\n\n\
+         fedimeter follows the variables of the OpenTelemetry specification. An empty variable counts as \
+         missing. Booleans are true for `true` in any case, and false for everything else. Choices may be \
+         written in any case. An invalid value is ignored with a warning, except that fedimeter does not start \
+         with an invalid endpoint, because no data could arrive. A variable with `METRICS_`, `LOGS_` or \
+         `TRACES_` applies to that signal, and takes precedence over the general one.\n\n\
+         Some defaults differ from the specification's, which are `otlp` and `http/protobuf` in all cases. \
+         Without `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_TRACES_EXPORTER` nothing is pushed \
+         to a receiver that you did not name. Port 4317 means gRPC, because nothing answers HTTP there. \
+         Without `OTEL_TRACES_SAMPLER` a bridge with more than 100 targets exports only a part of its spans.\n\n\
          | Variable | Value | Default | Meaning |\n|---|---|---|---|\n",
     );
     for variable in VARIABLES {
