@@ -25,12 +25,13 @@ fn number(row: &Row) -> &'static str {
 pub fn markdown(left: &[&Row]) -> String {
     let mut out = String::from(
         "# Metrics\n\n\
-         Every metric that fedimeter reports. This page is generated from the table in \
-         `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test it docs` writes it anew.\n\n\
-         A number that a server did not give, or that is older than its lifetime, is absent: never zero, never \
-         stale. Every point about a target carries `server.address`, `server.port` unless the target is https on \
-         443, and the attributes that its target has in the configuration; the families about the bridge are about no target. \
-         In Prometheus dots become underscores. The same as a registry of semantic conventions is in `semconv/`.\n",
+         This page lists every metric that fedimeter reports. It is generated from the table in \
+         `src/metrics/` by `UPDATE_GOLDEN=1 cargo test --test it docs`.\n\n\
+         If a server does not report a number, or the last value is too old, the metric is absent: it is \
+         never zero or outdated instead. Every point about a target carries `server.address`, \
+         `server.port` unless the target is https on 443, and the attributes of the target in the \
+         configuration. Points about the bridge have none of these. In Prometheus, dots become \
+         underscores. `semconv/` contains the same metrics as a registry of semantic conventions.\n",
     );
     for (title, family) in FAMILIES {
         let mut shown = family.iter().filter(|row| left.iter().any(|left| left.name == row.name)).peekable();
@@ -41,7 +42,8 @@ pub fn markdown(left: &[&Row]) -> String {
             let unit = if row.unit.is_empty() { "none".to_owned() } else { format!("`{}`", row.unit) };
             let _ = write!(
                 out,
-                "\n### `{}`\n\n{}\n\n- Prometheus: `{}`\n- Kind: {} of {}, unit: {unit}\n- Source: {}\n- Collected: {}\n",
+                "\n### `{}`\n\n{}\n\n- Prometheus: `{}`\n- Kind: {} of {}, unit: {unit}\n- Source: {}\n\
+                 - Collected: {}\n",
                 row.name,
                 row.description,
                 family_name(row),
@@ -100,8 +102,8 @@ fn error_types(out: &mut String) {
         let _ = writeln!(out, "| `{value}` | {says} |");
     }
     out.push_str(
-        "\nIn `otel.sdk.metric_reader.*`: `panic`, or `_OTHER` where the SDK gave nothing; both are faults of \
-         the bridge, and its log says more.\n",
+        "\nIn `otel.sdk.metric_reader.*`: `panic`, or `_OTHER` where the SDK gave nothing; both are faults \
+         of the bridge, and its log says more.\n",
     );
 }
 

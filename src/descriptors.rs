@@ -45,8 +45,8 @@ impl Budget {
         let narrow = budget.connections < wishes.connections || budget.requests < wishes.requests;
         if narrow || kept < budget.kept_per_host * wishes.targets {
             tracing::warn!(
-                "the limit of {limit} open files leaves room for {} clients, {} requests to servers at once and {kept} \
-                 connections kept between them; raise it with ulimit -n or LimitNOFILE",
+                "the limit of {limit} open files leaves room for {} clients, {} requests to servers at once \
+                 and {kept} connections kept between them; raise it with ulimit -n or LimitNOFILE",
                 budget.connections,
                 budget.requests,
             );

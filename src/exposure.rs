@@ -56,8 +56,9 @@ pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
     let lets_all_in = config.web.file.is_none() && config.web.token_files.is_empty();
     if otel.exporters.prometheus && !everywhere.is_empty() && lets_all_in {
         warnings.push(format!(
-            "everyone who reaches {} can read the metrics and pages, because no password is asked for: \
-             set web_config_file or web_token_file, restrict access to the port, or listen on 127.0.0.1 behind a proxy",
+            "everyone who reaches {} can read the metrics and pages, because no password is asked for: set \
+             web_config_file or web_token_file, restrict access to the port, or listen on 127.0.0.1 behind \
+             a proxy",
             listed(&everywhere)
         ));
     }

@@ -26,14 +26,15 @@ pub use direct::{Access, Peer};
 pub enum NothingToAsk {
     /// `--listen none`.
     #[error(
-        "nothing to ask: /metrics is off (--listen none), and the health page with it; let the bridge listen for \
-         this check alone, with FEDIMETER_LISTEN=127.0.0.1:9464, or turn the check off (docker run \
-         --no-healthcheck)"
+        "nothing to ask: /metrics is off (--listen none), and the health page with it; let the bridge \
+         listen for this check alone, with FEDIMETER_LISTEN=127.0.0.1:9464, or turn the check off (docker \
+         run --no-healthcheck)"
     )]
     Off,
     /// `OTEL_METRICS_EXPORTER`.
     #[error(
-        "nothing to ask: {0}, so nothing is served; add it, or turn the check off (docker run --no-healthcheck)"
+        "nothing to ask: {0}, so nothing is served; add it, or turn the check off (docker run \
+         --no-healthcheck)"
     )]
     NotServed(String),
     /// `OTEL_SDK_DISABLED`.
@@ -44,7 +45,8 @@ pub enum NothingToAsk {
     Disabled(String),
     /// Port 0.
     #[error(
-        "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in --url"
+        "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in \
+         --url"
     )]
     AnyPort(SocketAddr),
 }
@@ -211,7 +213,8 @@ fn advice(error: ErrorType) -> &'static str {
             "the bridge hangs: check its log and restart it, or allow more time with --timeout"
         }
         ErrorType::Unauthorized => {
-            "the bridge requires a password: set web_token_file, whose first token this check sends, or web_open_health"
+            "the bridge requires a password: set web_token_file, whose first token this check sends, or \
+             web_open_health"
         }
         ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
             "check that the bridge is running, with the same --listen, --config and variables as this check"

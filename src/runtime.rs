@@ -25,8 +25,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(u32::MAX as u64);
 pub enum RuntimeError {
     /// The system allows too few threads.
     #[error(
-        "needs {needed} threads beside its first and can start {available}: raise the limit on threads (ulimit -u, \
-         LimitNPROC= and TasksMax= of systemd, pids.max of a control group)"
+        "needs {needed} threads beside its first and can start {available}: raise the limit on threads \
+         (ulimit -u, LimitNPROC= and TasksMax= of systemd, pids.max of a control group)"
     )]
     Threads {
         /// How many it needs.

@@ -156,7 +156,8 @@ fn busy(clients: &Clients) -> Response {
     let mut response = text(
         StatusCode::SERVICE_UNAVAILABLE,
         &format!(
-            "fedimeter answers only {most} requests at once: ask again later, less often, or from fewer clients\n"
+            "fedimeter answers only {most} requests at once: ask again later, less often, or from fewer \
+             clients\n"
         ),
     );
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

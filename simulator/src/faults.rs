@@ -133,10 +133,10 @@ fn error(text: impl fmt::Display) -> ParseFaultError {
     ParseFaultError(text.to_string())
 }
 
-const KINDS: &str = "status:CODE, status:CODE:empty, status:CODE:html, status:CODE:plain, retry-after:TIME, delay:TIME, hang, \
-    stall, truncated, reset, wrong-type, odd-numbers, wrong-top, not-json, html-challenge, web-app, \
-    cached[:HEADER=VALUE], error-object, \
-    redirect:STATUS:URL, rate-limited:TIME, too-large[:BYTES], header:NAME=VALUE";
+const KINDS: &str = "status:CODE, status:CODE:empty, status:CODE:html, status:CODE:plain, retry-after:TIME, \
+                     delay:TIME, hang, stall, truncated, reset, wrong-type, odd-numbers, wrong-top, \
+                     not-json, html-challenge, web-app, cached[:HEADER=VALUE], error-object, \
+                     redirect:STATUS:URL, rate-limited:TIME, too-large[:BYTES], header:NAME=VALUE";
 
 impl FromStr for Fault {
     type Err = ParseFaultError;

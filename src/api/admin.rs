@@ -116,8 +116,8 @@ impl Attempt<'_> {
                     _ if reviewable == items => pending.add(kind, waiting as i64),
                     _ => {
                         is_public = true;
-                        let why = "the public list came: the token needs the scope admin:read, and its user's \
-                                   role the permission Manage Taxonomies";
+                        let why = "the public list came: the token needs the scope admin:read, and its \
+                                   user's role the permission Manage Taxonomies";
                         one.fail(Verdict::NotOffered, why);
                     }
                 }

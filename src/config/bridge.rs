@@ -45,21 +45,21 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "Servers to poll: `mastodon.social` (https is assumed), `example.org:8443`, `http://127.0.0.1:3000`.",
     )
     .details(
-        "In the file, a target may also be a map with the keys of a target. In the variable, targets are separated \
-         by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; targets of the \
-         file are added.",
+        "In the file, a target may also be a map with the keys of a target. In the variable, targets are \
+         separated by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; \
+         targets of the file are added.",
     )
     .flag(Flag::arguments(Group::Targets))
     .on_reload(),
     Setting::new(
         "targets_file",
         &fields::TARGETS_FILE,
-        "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's file_sd. `*`, `?` and \
-         `[…]` in a path stand for any names.",
+        "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's \
+         file_sd. `*`, `?` and `[…]` in a path stand for any names.",
     )
     .details(
-        "In the configuration file, a path is relative to that file. The files are checked every five seconds, and read again \
-         when they change. The labels of a group become attributes.",
+        "In the configuration file, a path is relative to that file. The files are checked every five \
+         seconds, and read again when they change. The labels of a group become attributes.",
     )
     .flag(Flag::of(Group::Lists))
     .on_reload(),
@@ -109,7 +109,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),
-        "Whether a changed configuration file, or a changed file of authorities that it names, is reloaded without a signal.",
+        "Whether a changed configuration file, or a changed file of authorities that it names, is reloaded \
+         without a signal.",
     )
     .details("The files are checked every five seconds. This suits mounted ConfigMaps and renewed secrets.")
     .flag(Flag::on(Group::Reload))
@@ -123,10 +124,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "defaults",
         &Structure("map"),
-        "Settings for all targets, also those of the command line. The keys of a target that may be set here are marked below.",
+        "Settings for all targets, also those of the command line. The keys of a target that may be set \
+         here are marked below.",
     )
     .details(
-        "A target's own lists are added to these, its maps are merged with these, and its other values replace these.",
+        "A target's own lists are added to these, its maps are merged with these, and its other values \
+         replace these.",
     )
     .on_reload(),
     Setting::new(
@@ -141,9 +144,14 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
             },
             get: |config: &Config| Some(config.metrics.clone()).filter(|choice| *choice != Choice::default()),
         },
-        "The wanted metrics of all targets and of the bridge itself: patterns of OpenTelemetry or Prometheus names, with `*` and `?`.",
+        "The wanted metrics of all targets and of the bridge itself: patterns of OpenTelemetry or \
+         Prometheus names, with `*` and `?`.",
     )
-    .details("Without `include` all metrics are wanted, except those that `exclude` names. `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted metric is not requested."),
+    .details(
+        "Without `include` all metrics are wanted, except those that `exclude` names. \
+              `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted \
+              metric is not requested.",
+    ),
     Setting::new(
         "listen",
         &Value {
@@ -161,8 +169,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
                 Some(config.listen.iter().map(listen).collect())
             },
         },
-        "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all IPv4 \
-         addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
+        "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all \
+         IPv4 addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
     )
     .flag(Flag::of(Group::Address).short('l'))
     .otel(&[OTEL_HOST_VARIABLE, OTEL_PORT_VARIABLE]),
@@ -211,8 +219,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "web_config_file",
         &fields::WEB_CONFIG_FILE,
-        "A file with TLS, passwords and headers for `/metrics` and the pages, in the format that Prometheus's exporters \
-         share.",
+        "A file with TLS, passwords and headers for `/metrics` and the pages, in the format that \
+         Prometheus's exporters share.",
     )
     .details("The file is read again when it, or a file that it names, changes.")
     .flag(Flag::of(Group::Address)),
@@ -232,12 +240,14 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "listen_max_connections",
         field!(CONNECTIONS, config.limits.max_connections),
-        "The maximum number of open connections. A further one replaces the connection that has waited longest for its client.",
+        "The maximum number of open connections. A further one replaces the connection that has waited \
+         longest for its client.",
     ),
     Setting::new(
         "listen_max_requests",
         field!(REQUESTS, config.limits.max_requests),
-        "The maximum number of simultaneous responses with metrics or pages. A further request waits a few seconds for its turn, and is then answered with 503.",
+        "The maximum number of simultaneous responses with metrics or pages. A further request waits a few \
+         seconds for its turn, and is then answered with 503.",
     ),
     Setting::new(
         "listen_header_timeout",
@@ -258,7 +268,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "history_max_targets",
         field!(TARGETS, config.history_max_targets),
-        "The maximum number of targets for which the pages draw the last hours of users, posts and response times. 0 draws none.",
+        "The maximum number of targets for which the pages draw the last hours of users, posts and response \
+         times. 0 draws none.",
     )
     .details("The history takes 6 KiB of memory for each target."),
     Setting::new(
@@ -290,7 +301,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "created",
         field!(Boolean, config.created),
-        "Whether OpenMetrics says when each counter started (`_created`), which adds a series for each of them.",
+        "Whether OpenMetrics says when each counter started (`_created`), which adds a series for each of \
+         them.",
     )
     .flag(Flag::on(Group::Page)),
     Setting::new(
@@ -314,9 +326,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         },
         "Whether last success, duration and size are reported for each endpoint of every target.",
     )
-    .details(
-        "`defaults` and targets can override it, unless a flag or a variable turns the details off.",
-    )
+    .details("`defaults` and targets can override it, unless a flag or a variable turns the details off.")
     .default("`true`")
     .flag(Flag::off(
         Group::Collection,
@@ -344,32 +354,28 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "Time to connect, including TLS.",
     )
     .flag(Flag::of(Group::Collection)),
-    Setting::new(
-        "dns_timeout",
-        field!(REQUEST_TIME, config.http.dns_timeout),
-        "Time to resolve a name.",
-    )
-    .flag(Flag::of(Group::Collection)),
+    Setting::new("dns_timeout", field!(REQUEST_TIME, config.http.dns_timeout), "Time to resolve a name.")
+        .flag(Flag::of(Group::Collection)),
     Setting::new(
         "connection_age",
         field!(AGE, config.http.connection_age),
         "The maximum age of a connection. After it a new one is made, to the name's current address.",
     )
     .flag(Flag::of(Group::Collection)),
-    Setting::new("max_requests", field!(REQUESTS, config.http.max_requests), "The maximum number of simultaneous requests.")
-        .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "max_requests",
+        field!(REQUESTS, config.http.max_requests),
+        "The maximum number of simultaneous requests.",
+    )
+    .flag(Flag::of(Group::Collection)),
     Setting::new(
         "max_requests_per_host",
         field!(REQUESTS, config.http.max_requests_per_host),
         "The maximum number of simultaneous requests to one host.",
     )
     .flag(Flag::of(Group::Collection)),
-    Setting::new(
-        "max_body",
-        field!(BODY, config.http.max_body),
-        "The maximum size of a decoded response.",
-    )
-    .flag(Flag::of(Group::Collection)),
+    Setting::new("max_body", field!(BODY, config.http.max_body), "The maximum size of a decoded response.")
+        .flag(Flag::of(Group::Collection)),
     Setting::new(
         "otlp_max_request_size",
         field!(REQUEST, config.delivery.max_request),
@@ -380,8 +386,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "otlp_backlog_size",
         field!(BACKLOG, config.delivery.backlog),
-        "How much data may wait for an OTLP receiver that is unreachable, compressed. If it is full, the oldest data is dropped. \
-         0 switches the backlog off, so data that cannot be delivered is lost.",
+        "How much data may wait for an OTLP receiver that is unreachable, compressed. If it is full, the \
+         oldest data is dropped. 0 switches the backlog off, so data that cannot be delivered is lost.",
     )
     .details("The limit applies to each signal: metrics, logs and traces.")
     .flag(Flag::of(Group::Push)),
@@ -399,7 +405,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "A directory in which the backlog survives a restart or a crash of the bridge.",
     )
     .details(
-        "In the configuration file, the path is relative to that file. Each bridge needs a directory of its own.",
+        "In the configuration file, the path is relative to that file. Each bridge needs a directory of its \
+         own.",
     )
     .default("in memory")
     .flag(Flag::of(Group::Push)),

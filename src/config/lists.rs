@@ -182,8 +182,8 @@ pub fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
 }
 
 fn no_token(key: &str) -> Option<String> {
-    let message = "a token must not be in the configuration; name its file in `token_file` or its variable in \
-                   `token_env`";
+    let message = "a token must not be in the configuration; name its file in `token_file` or its variable \
+                   in `token_env`";
     matches!(key, "token" | "access_token" | "bearer_token").then(|| message.to_owned())
 }
 

@@ -178,7 +178,8 @@ fn load_with(
             targets => format!("there are {targets}"),
         };
         errors.push(place.error(format!(
-            "dada has no label to tell targets apart, and {found}; use systemli, or one bridge for each target"
+            "dada has no label to tell targets apart, and {found}; use systemli, or one bridge for each \
+             target"
         )));
     }
     config.file = sources.file.filter(|path| !is_standard_input(path)).map(Path::to_owned);

@@ -58,7 +58,8 @@ impl LogFilter {
                 let levels = list(&LEVELS);
                 return Err(if text == *directive {
                     format!(
-                        "must be one of {levels}, or levels by module such as info,fedimeter::fetch=debug{meant}"
+                        "must be one of {levels}, or levels by module such as \
+                         info,fedimeter::fetch=debug{meant}"
                     )
                 } else {
                     format!("`{directive}` is not one of {levels}, nor MODULE=LEVEL{meant}")

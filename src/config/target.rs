@@ -123,8 +123,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| target.host.clone(),
         },
-        "The host name to request instead of the URL's, and to report as `server.address`, for a server that is polled behind \
-         its own proxy.",
+        "The host name to request instead of the URL's, and to report as `server.address`, for a server \
+         that is polled behind its own proxy.",
     )
     .default("that of `url`")
     .of_one_server("names one server"),
@@ -155,10 +155,13 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| Some(target.authorities.as_ref()?.path().display().to_string()),
         },
-        "A file with certificates (PEM) of authorities to trust besides the system's, for a server whose certificate \
-         an authority of your own has signed.",
+        "A file with certificates (PEM) of authorities to trust besides the system's, for a server whose \
+         certificate an authority of your own has signed.",
     )
-    .details("In the configuration file, the path is relative to that file. Under `defaults` it applies to all targets.")
+    .details(
+        "In the configuration file, the path is relative to that file. Under `defaults` it applies to \
+              all targets.",
+    )
     .flag(Flag::of(Group::Targets)),
     Setting::new(
         "token_file",
@@ -266,7 +269,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| target.obey_robots.then_some(true),
         },
-        "Whether to obey the server's robots.txt. It is ignored by default, because you configured the target yourself.",
+        "Whether to obey the server's robots.txt. It is ignored by default, because you configured the \
+         target yourself.",
     )
     .default("`ignore`"),
     Setting::new(
@@ -283,7 +287,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
                 Some(own.collect::<BTreeMap<_, _>>()).filter(|own| !own.is_empty())
             },
         },
-        "Static attributes of every point about the target. Names are lowercase, with dots between the parts.",
+        "Static attributes of every point about the target. Names are lowercase, with dots between the \
+         parts.",
     ),
     Setting::new(
         "metrics",
@@ -365,7 +370,8 @@ impl TargetDraft {
         });
         if let Some((a, b)) = collision(&attributes) {
             errors.push(place.error(format!(
-                "its attribute `{a}` and `{b}`, one of them from defaults, become the same Prometheus label; rename one"
+                "its attribute `{a}` and `{b}`, one of them from defaults, become the same Prometheus \
+                 label; rename one"
             )));
         }
         let known = Target::new(url.clone(), host, target.forwarded_proto.clone(), &attributes);

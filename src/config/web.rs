@@ -152,7 +152,8 @@ impl Web {
             let Some(hash) = node.text("the bcrypt hash of a password") else { continue };
             if hash.parse::<bcrypt::HashParts>().is_err() {
                 node.error(
-                    "is not a bcrypt hash; never write a password into this file: `htpasswd -nBC 10 USER` prints its hash",
+                    "is not a bcrypt hash; never write a password into this file: `htpasswd -nBC 10 USER` \
+                     prints its hash",
                 );
             } else if user.contains(':') {
                 node.error("is the password of a user whose name has a colon, which no client can send");
@@ -202,7 +203,10 @@ impl Web {
             if name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_") {
                 return Ok(None);
             }
-            cipher_suite(name).map(Some).ok_or("is not a cipher suite that fedimeter supports: it has ECDHE with AES-GCM and ChaCha20-Poly1305")
+            cipher_suite(name).map(Some).ok_or(
+                "is not a cipher suite that fedimeter supports: it has ECDHE \
+                                                with AES-GCM and ChaCha20-Poly1305",
+            )
         });
         let groups = many(&fields, "curve_preferences", "a list of curves", |name| {
             group(name)

@@ -71,7 +71,8 @@ impl Batches {
         match reader.collect(&mut metrics) {
             Err(e) if self.failing.begins() => {
                 tracing::error!(
-                    "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report this"
+                    "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report \
+                     this"
                 );
             }
             Ok(()) if self.failing.ends() => tracing::info!("collections no longer fail in the SDK"),

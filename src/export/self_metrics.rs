@@ -324,7 +324,8 @@ impl Output {
     fn record_outcome(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
         match ended {
             Err(e) if self.failing.begins() => tracing::error!(
-                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, and please report this"
+                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, \
+                 and please report this"
             ),
             Ok(()) if self.failing.ends() => tracing::info!("the bridge's own metrics are collected again"),
             _ => {}

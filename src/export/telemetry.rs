@@ -166,7 +166,8 @@ impl Telemetry {
         let ended = futures_util::future::join_all(ended);
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(
-                "the last log records or spans are lost: they were not accepted within {within:?} of the shutdown"
+                "the last log records or spans are lost: they were not accepted within {within:?} of the \
+                 shutdown"
             );
         }
         let ends = futures_util::future::join_all(self.signals.iter().map(|signal| signal.carrier.end()));

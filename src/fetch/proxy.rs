@@ -144,8 +144,8 @@ fn complaints(env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     }
     for strange in NoProxy::read(&value(env, "NO_PROXY").unwrap_or_default()).strange {
         all.push(format!(
-            "NO_PROXY: `{}` names no host and is ignored; write a host or domain without a port, an address, a \
-             network as 10.0.0.0/8, or * for every host",
+            "NO_PROXY: `{}` names no host and is ignored; write a host or domain without a port, an \
+             address, a network as 10.0.0.0/8, or * for every host",
             Cleaner::default().clean(&strange, 100)
         ));
     }

@@ -28,8 +28,8 @@ impl Shortage {
         let lack = failure.filter(|failure| failure.error == ErrorType::Local);
         match self.news(lack.is_some(), now) {
             Some(News::Begun) => tracing::error!(
-                "servers cannot be asked: {}; the bridge lacks file descriptors, threads or memory: raise its limits \
-                 (ulimit -n, LimitNOFILE=, TasksMax=, MemoryMax=)",
+                "servers cannot be asked: {}; the bridge lacks file descriptors, threads or memory: raise \
+                 its limits (ulimit -n, LimitNOFILE=, TasksMax=, MemoryMax=)",
                 lack.map_or_else(String::new, |lack| lack.reason.clone())
             ),
             Some(News::Over) => tracing::info!("requests to servers are possible again"),

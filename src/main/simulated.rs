@@ -71,8 +71,8 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
         let places: String = places.collect();
         let look = if places.is_empty() { "" } else { " Look at" };
         let text = format!(
-            "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
-             every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
+            "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 \
+             seconds of every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
         );
         if let Err((_, message)) = print(text.as_bytes()) {
             tracing::warn!("{message}");

@@ -134,7 +134,8 @@ impl fmt::Display for HowToAsk {
             (On::Token, None) => f.write_str("give the target an access token"),
             (On::Token, Some(needs)) => write!(
                 f,
-                "give the target an access token with the scope {}, of a user whose role has the permission {}",
+                "give the target an access token with the scope {}, of a user whose role has the permission \
+                 {}",
                 needs.scope, needs.permission
             ),
         }

@@ -131,7 +131,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.log.exported",
         "{log_record}",
-        "Log records of the bridge that the OTLP exporter has finished with since the bridge started; those without `error.type` arrived.",
+        "Log records of the bridge that the OTLP exporter has finished with since the bridge started; those \
+         without `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.logs.as_ref(), emit)),
     )
@@ -150,7 +151,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.metric_data_point.exported",
         "{data_point}",
-        "Points that the OTLP exporter has finished with since the bridge started; those without `error.type` arrived.",
+        "Points that the OTLP exporter has finished with since the bridge started; those without \
+         `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.push.as_ref(), emit)),
     )
@@ -187,7 +189,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.span.exported",
         "{span}",
-        "Spans of the bridge that the OTLP exporter has finished with since the bridge started; those without `error.type` arrived.",
+        "Spans of the bridge that the OTLP exporter has finished with since the bridge started; those \
+         without `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.spans.as_ref(), emit)),
     )
@@ -206,7 +209,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.processor.log.processed",
         "{log_record}",
-        "Log records of the bridge that its queue has handed to the OTLP exporter since the bridge started; those with `error.type` `queue_full` were lost instead.",
+        "Log records of the bridge that its queue has handed to the OTLP exporter since the bridge started; \
+         those with `error.type` `queue_full` were lost instead.",
         "the batch processor",
         Read::OwnCounts(|b, emit| processed(b.logs.as_ref(), emit)),
     )
@@ -216,7 +220,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.processor.span.processed",
         "{span}",
-        "Spans of the bridge that its queue has handed to the OTLP exporter since the bridge started; those with `error.type` `queue_full` were lost instead.",
+        "Spans of the bridge that its queue has handed to the OTLP exporter since the bridge started; those \
+         with `error.type` `queue_full` were lost instead.",
         "the batch processor",
         Read::OwnCounts(|b, emit| processed(b.spans.as_ref(), emit)),
     )

@@ -14,7 +14,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.config.last_reload.successful",
         "",
-        "1 if the last loaded configuration was accepted, 0 if it has errors and the previous one stays in effect.",
+        "1 if the last loaded configuration was accepted, 0 if it has errors and the previous one stays in \
+         effect.",
         "the configuration",
         Read::OwnInts(|b, emit| {
             if let Some(configured) = &b.configured {

@@ -55,7 +55,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.six_day.statuses",
         "{status}",
-        "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 \
+         and later).",
         "activity, row 1 `statuses`",
         Read::Int(|r| six_days(r)?.statuses),
     )
@@ -73,7 +74,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.six_day.registrations",
         "{user}",
-        "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and \
+         later).",
         "activity, row 1 `registrations`",
         Read::Int(|r| six_days(r)?.registrations),
     )
@@ -82,7 +84,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.statuses",
         "{status}",
-        "Local posts created on the current UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Local posts created on the current UTC day when the server last counted, which it does once a day \
+         (Mastodon 3.5 and later).",
         "activity, row 0 `statuses`",
         Read::Int(|r| today(r)?.statuses),
     )
@@ -91,7 +94,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.logins",
         "{user}",
-        "Users seen on the current UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Users seen on the current UTC day when the server last counted, which it does once a day (Mastodon \
+         3.5 and later).",
         "activity, row 0 `logins`",
         Read::Int(|r| today(r)?.logins),
     )
@@ -100,7 +104,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.registrations",
         "{user}",
-        "Users confirmed on the current UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Users confirmed on the current UTC day when the server last counted, which it does once a day \
+         (Mastodon 3.5 and later).",
         "activity, row 0 `registrations`",
         Read::Int(|r| today(r)?.registrations),
     )
@@ -109,7 +114,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.week.statuses",
         "{status}",
-        "Local posts created in the current ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "Local posts created in the current ISO week, as far as the server has counted (Mastodon up to 3.4, \
+         Takahe).",
         "activity, row 0 `statuses`",
         Read::Int(|r| this_week(r)?.statuses),
     )
@@ -127,7 +133,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.week.registrations",
         "{user}",
-        "Users confirmed in the current ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "Users confirmed in the current ISO week, as far as the server has counted (Mastodon up to 3.4, \
+         Takahe).",
         "activity, row 0 `registrations`",
         Read::Int(|r| this_week(r)?.registrations),
     )

@@ -16,7 +16,8 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/instance/peers`",
         Read::Int(|r| r.peers().map(|n| n.0)),
     )
-    .on("opt-in `peers`").from(&[Endpoint::Peers]),
+    .on("opt-in `peers`")
+    .from(&[Endpoint::Peers]),
     gauge(
         "mastodon.instance.domain_blocks",
         "{domain}",
@@ -25,7 +26,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.domain_blocks(), SEVERITY, emit), |_| 3),
     )
     .by(&[SEVERITY])
-    .on("opt-in `domain_blocks`").from(&[Endpoint::DomainBlocks]),
+    .on("opt-in `domain_blocks`")
+    .from(&[Endpoint::DomainBlocks]),
     gauge(
         "mastodon.instance.custom_emojis",
         "{emoji}",
@@ -33,7 +35,8 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/custom_emojis`",
         Read::Int(|r| r.custom_emojis().map(|n| n.0)),
     )
-    .on("opt-in `custom_emojis`").from(&[Endpoint::CustomEmojis]),
+    .on("opt-in `custom_emojis`")
+    .from(&[Endpoint::CustomEmojis]),
     gauge(
         "mastodon.instance.newest_status.local.timestamp",
         "s",
@@ -41,15 +44,21 @@ pub(super) const ROWS: &[Row] = &[
         "latest `created_at` of `/api/v1/timelines/public?local=true` that is not in the future",
         Read::Float(|r| r.timelines()?.local),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_local_post),
+    .on("opt-in `timelines`")
+    .from(&[Endpoint::Timelines])
+    .unless(no_local_post),
     gauge(
         "mastodon.instance.newest_status.federated.timestamp",
         "s",
-        "When the newest post of another server on the public timeline was made, which shows whether federation works.",
-        "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the future",
+        "When the newest post of another server on the public timeline was made, which shows whether \
+         federation works.",
+        "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the \
+         future",
         Read::Float(|r| r.timelines()?.federated),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_federated_post),
+    .on("opt-in `timelines`")
+    .from(&[Endpoint::Timelines])
+    .unless(no_federated_post),
     gauge(
         "mastodon.instance.web.up",
         "",
@@ -57,15 +66,18 @@ pub(super) const ROWS: &[Row] = &[
         "`/health`, whose body has to be OK",
         Read::Int(|r| r.health()?.web.map(i64::from)),
     )
-    .on("opt-in `health`").from(&[Endpoint::Health]),
+    .on("opt-in `health`")
+    .from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.streaming.up",
         "",
-        "Whether the streaming server reports that it is healthy, 1 or 0; absent if it is on another site and not asked.",
+        "Whether the streaming server reports that it is healthy, 1 or 0; absent if it is on another site \
+         and not asked.",
         "`/api/v1/streaming/health` of the streaming host, whose body has to be OK",
         Read::Int(|r| r.health()?.streaming.map(i64::from)),
     )
-    .on("opt-in `health`").from(&[Endpoint::Health]),
+    .on("opt-in `health`")
+    .from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.announcements",
         "{announcement}",
@@ -73,7 +85,8 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/announcements`",
         Read::Int(|r| r.announcements().map(|n| n.0)),
     )
-    .on("token").from(&[Endpoint::Announcements]),
+    .on("token")
+    .from(&[Endpoint::Announcements]),
 ];
 
 fn no_local_post(r: &Reading<'_>) -> Option<&'static str> {

@@ -20,7 +20,9 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         UP,
         "",
-        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, and while the server answers only that it is asked too often.",
+        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its \
+         last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, \
+         and while the server answers only that it is asked too often.",
         "the outcomes of v2 instance, v1 instance and NodeInfo",
         Read::Int(|r| r.up().map(i64::from)),
     )
@@ -40,7 +42,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.up",
         "",
-        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer it, and while the bridge itself cannot ask.",
+        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer \
+         it, and while the bridge itself cannot ask.",
         "the outcome of the endpoint's last attempt",
         Read::Ints(
             |r, emit| {
@@ -59,7 +62,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.failing",
         "",
-        "Why the last attempt to read the endpoint failed, as `error.type`; always 1, and absent while the endpoint can be read.",
+        "Why the last attempt to read the endpoint failed, as `error.type`; always 1, and absent while the \
+         endpoint can be read.",
         "the outcome of the endpoint's last attempt",
         Read::Ints(failing, endpoints),
     )
@@ -69,7 +73,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.failures",
         "{failure}",
-        "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts single fields of a wrong type.",
+        "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts \
+         single fields of a wrong type.",
         "the outcomes of the endpoint's attempts",
         Read::Counts(failures, |t| endpoints(t) * ErrorType::ALL.len()),
     )

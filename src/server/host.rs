@@ -114,9 +114,9 @@ impl HostNames {
         }
         if self.refusals.begins() {
             tracing::warn!(
-                "a request for the host {host:.MAX_SHOWN$} was refused, because this listener answers \
-                 to loopback names and listen_hosts only; if a proxy sends that name, add it there (further ones \
-                 are not logged)"
+                "a request for the host {host:.MAX_SHOWN$} was refused, because this listener answers to \
+                 loopback names and listen_hosts only; if a proxy sends that name, add it there (further \
+                 ones are not logged)"
             );
         }
         Err(Refusal::Foreign(host))

@@ -37,8 +37,8 @@ pub const STYLE: &str = include_str!("page/style.css");
 pub const ICON: &str = include_str!("page/icon.svg");
 
 /// Allows only our own style sheet and icon, no scripts, and no framing by other pages.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri \
+                      'none'; frame-ancestors 'none'";
 
 /// How often a page reloads itself.
 const REFRESH: Duration = Duration::from_secs(15);

@@ -38,8 +38,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
         || RESERVED_NAMESPACES.iter().any(|space| space.strip_suffix('_') == Some(name))
     {
         return Err(format!(
-            "is a name that points have or Prometheus uses already (label `{label}`); choose another, such as \
-             my.{name}"
+            "is a name that points have or Prometheus uses already (label `{label}`); choose another, such \
+             as my.{name}"
         ));
     }
     Ok(())

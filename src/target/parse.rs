@@ -41,7 +41,8 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
         return Err(
             if text.contains("://") || authority.split('@').next().is_some_and(|a| a.contains(':')) {
                 format!(
-                    "has a user name or a password; write {shown}, and give a token by token_file or token_env"
+                    "has a user name or a password; write {shown}, and give a token by token_file or \
+                     token_env"
                 )
             } else {
                 format!(

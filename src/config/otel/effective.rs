@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn of_a_file_the_paths_are_the_origins() {
-        let file = "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic:\n        interval: 5000\n        \
-                    exporter: {otlp_http: {endpoint: \"http://c.example/v1/metrics\"}}\n";
+        let file = "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic:\n        interval: \
+                    5000\n        exporter: {otlp_http: {endpoint: \"http://c.example/v1/metrics\"}}\n";
         let environment = |name: &str| (name == "OTEL_EXPORTER_OTLP_TIMEOUT").then(|| "7".to_owned());
         let text = OtelEnv::of_file(file, &environment).unwrap().effective();
         for line in [

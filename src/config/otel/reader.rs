@@ -138,14 +138,15 @@ impl<'a> Reader<'a> {
                     Some((key, HeaderValue::from_bytes(&value).ok()?))
                 });
                 match header {
-                    Some((key, _)) if Headers::is_reserved(&key) => reader
-                        .warn(name, format!("entry {number}: the protocol itself sets {key}: left out")),
+                    Some((key, _)) if Headers::is_reserved(&key) => {
+                        reader.warn(name, format!("entry {number}: the protocol itself sets {key}: left out"))
+                    }
                     Some((key, value)) if protocol == Protocol::Grpc && !is_metadata(&key, &value) => {
                         reader.warn(
                             name,
                             format!(
-                                "entry {number}: gRPC wants base64 in a header that ends in -bin, and the value \
-                                 of {key} is none: left out"
+                                "entry {number}: gRPC wants base64 in a header that ends in -bin, and the \
+                                 value of {key} is none: left out"
                             ),
                         );
                     }

@@ -34,8 +34,8 @@ macro_rules! more_time {
     };
 }
 
-const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE \
-                                  and OTEL_EXPORTER_OTLP_CLIENT_KEY";
+const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set \
+                                  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY";
 
 impl Failure {
     /// Returns the advice. It continues a sentence, so it has no full stop and no
@@ -47,7 +47,8 @@ impl Failure {
             Cause::Grpc(code) => self.after_grpc(code, &has),
             Cause::Http(status) => self.after_http(status),
             Cause::Tls if has(&["not trusted here"]) => {
-                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its certificate"
+                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its \
+                 certificate"
             }
             Cause::Tls
                 if has(&[
@@ -84,10 +85,12 @@ impl Failure {
                 CLIENT_CERTIFICATE
             }
             Cause::Connection if self.protocol == Protocol::Grpc => {
-                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; use https:// if the receiver expects TLS"
+                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; use https:// if the receiver \
+                 expects TLS"
             }
             Cause::Connection => {
-                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; use https:// if the receiver expects TLS"
+                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; use https:// if the receiver \
+                 expects TLS"
             }
             Cause::Timeout => match self.limit {
                 Some(Limit::Shutdown) => "the bridge is stopping",
@@ -96,7 +99,8 @@ impl Failure {
                     more_time!(self.signal, "a firewall, or a receiver that is stuck; ")
                 }
                 Some(Limit::Request) | None => {
-                    "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request more time"
+                    "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request \
+                     more time"
                 }
             },
             Cause::Internal => "if this persists, please report it",

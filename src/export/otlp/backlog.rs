@@ -79,7 +79,8 @@ impl Dropped {
             Dropped::DiskFull => "the disk is full, and the oldest are dropped; free some space on it",
             Dropped::Damaged => "their file is damaged: check the disk of the backlog's directory",
             Dropped::Shutdown => {
-                "the bridge is stopping, and they waited in memory; otlp_backlog_directory keeps them across restarts"
+                "the bridge is stopping, and they waited in memory; otlp_backlog_directory keeps them \
+                 across restarts"
             }
         }
     }

@@ -208,8 +208,8 @@ impl<'a> Delivery<'a> {
     fn tell_too_large(&self, failure: &Failure, size: u64, limit: u64) {
         let settings = &self.exporter.settings;
         tracing::warn!(
-            "{} ({}) finds a request of {size} bytes too large: {failure}. Requests have {limit} bytes at most \
-             from now on; otlp_max_request_size sets that from the start",
+            "{} ({}) finds a request of {size} bytes too large: {failure}. Requests have {limit} bytes at \
+             most from now on; otlp_max_request_size sets that from the start",
             settings.endpoint,
             settings.protocol
         );

@@ -182,8 +182,8 @@ impl Store {
             && self.broken.begins()
         {
             tracing::warn!(
-                "the backlog's directory refuses a file: {error}; {what} that wait may be lost when fedimeter ends, \
-                 check its disk and permissions"
+                "the backlog's directory refuses a file: {error}; {what} that wait may be lost when \
+                 fedimeter ends, check its disk and permissions"
             );
         }
         for (why, points) in drops {

@@ -118,7 +118,8 @@ impl FailureLog {
             let rest =
                 if *waiting > 0 { format!("; {waiting} points are still waiting") } else { String::new() };
             lines.push(Line::Over(format!(
-                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed rounds{points}{rest}"
+                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed \
+                 rounds{points}{rest}"
             )));
         }
         if let Some(failure) = failure

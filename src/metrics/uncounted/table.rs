@@ -36,7 +36,8 @@ pub const UNCOUNTED: &[Uncounted] = &[
         who: Who::Named(&["gotosocial"]),
         figures: &[V1Users, V1Statuses, V1Domains, V2Month, Users, Month, Posts],
         when: When::ActiveInvented,
-        why: "its administrator makes GoToSocial invent the numbers: it reports monthly users, which it never counts",
+        why: "its administrator makes GoToSocial invent the numbers: it reports monthly users, which it \
+              never counts",
         source: "GoToSocial, `instance-stats-mode: baffle`; recorded answer",
     },
     Uncounted {
@@ -148,7 +149,8 @@ pub const UNCOUNTED: &[Uncounted] = &[
         who: Who::Named(&["kitsune"]),
         figures: V1,
         when: When::OtherThanNodeinfo,
-        why: "Kitsune can be configured to report 0 or random numbers, and its NodeInfo reports others: see nodeinfo.*",
+        why: "Kitsune can be configured to report 0 or random numbers, and its NodeInfo reports others: see \
+              nodeinfo.*",
         source: "Kitsune, statistics modes `zero` and `random`",
     },
     Uncounted {

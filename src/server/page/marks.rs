@@ -25,7 +25,8 @@ pub fn legend() -> Markup {
             {
                 span { i class=(class) aria-hidden="true" {} " " (words) }
             }
-            " A line shows the last hours of a number or of the response time, with gaps where there was no value. A server is " em { "up, in part" } " when one of them failed and others were read."
+            " A line shows the last hours of a number or of the response time, with gaps where there was no \
+             value. A server is " em { "up, in part" } " when one of them failed and others were read."
         }
     }
 }

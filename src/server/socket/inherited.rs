@@ -23,8 +23,8 @@ struct Passed {
 pub enum InheritError {
     /// The environment variables are invalid.
     #[error(
-        "cannot take over the sockets that LISTEN_FDS promises: {0}; start fedimeter by a socket unit of systemd, or \
-         unset LISTEN_FDS"
+        "cannot take over the sockets that LISTEN_FDS promises: {0}; start fedimeter by a socket unit of \
+         systemd, or unset LISTEN_FDS"
     )]
     Promised(io::Error),
     /// The descriptor is another kind of socket, or no socket.

@@ -120,7 +120,8 @@ impl<'y> Node<'y> {
         for name in without_default.map(|(name, _)| name).filter(|name| is_variable(name)) {
             if (self.environment)(name).is_none_or(|value| value.is_empty()) {
                 self.fail(format!(
-                    "refers to the variable {name}, which is not set; set it, or write ${{{name}:-}} for nothing"
+                    "refers to the variable {name}, which is not set; set it, or write ${{{name}:-}} for \
+                     nothing"
                 ));
                 return None;
             }
