@@ -11,7 +11,7 @@ use crate::snapshot::{Facts, Health};
 use super::{Answer, Ask, Attempt, Verdict};
 
 /// The maximum size of a health page, whose normal content is two letters.
-const MOST: usize = 16 << 10;
+const MAX_BODY: usize = 16 << 10;
 
 impl Attempt<'_> {
     /// Asks both servers. A failure becomes a 0, because that is what the two figures
@@ -42,7 +42,7 @@ impl Attempt<'_> {
         let mut one = Answer::new(self);
         match url {
             Ok(url) => {
-                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MOST))).await {
+                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MAX_BODY))).await {
                     match Claim::by(&reply.body) {
                         Claim::Well => {}
                         Claim::Unwell => {

@@ -13,7 +13,7 @@ use crate::snapshot::Facts;
 use super::{Answer, Ask, Attempt, Verdict};
 
 /// The size that the specification requires clients to read, in bytes.
-const MOST: usize = 500 << 10;
+const MAX_BODY: usize = 500 << 10;
 /// The name that robots.txt can use for this program.
 const AGENT: &str = "fedimeter";
 
@@ -21,7 +21,7 @@ impl Attempt<'_> {
     /// Reads robots.txt. A server without one allows everything.
     pub(super) async fn robots(&self) -> Answer {
         let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MOST));
+        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MAX_BODY));
         let reply = self.ask(&mut answer, ask).await;
         let unavailable = answer.status.is_some_and(|status| (400..500).contains(&status) && status != 429);
         if let Some(reply) = reply {

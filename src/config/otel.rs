@@ -98,7 +98,7 @@ const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
 /// A shorter interval was probably meant in seconds, but the specification uses
 /// milliseconds.
-const SHORTEST_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
+const MIN_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
 
 /// The namespace of `service.instance.id`, from the semantic conventions.
 const INSTANCE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
@@ -146,7 +146,7 @@ impl OtelEnv {
         let telemetry = telemetry::settings(reader, disabled, &mut errors);
         let defaults = PushSettings::default();
         let interval = reader.milliseconds(&[INTERVAL], defaults.interval);
-        if interval < SHORTEST_USUAL_INTERVAL {
+        if interval < MIN_USUAL_INTERVAL {
             let millis = interval.as_millis();
             let meant =
                 if millis == 1 { "a millisecond".to_owned() } else { format!("{millis} milliseconds") };

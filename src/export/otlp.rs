@@ -125,12 +125,12 @@ impl Report {
 
     fn trouble_with(&self, signal: Signal) -> Option<String> {
         let items = signal.items();
-        let said = if self.words.is_empty() { "the receiver gave no reason" } else { &self.words };
+        let reason = if self.words.is_empty() { "the receiver gave no reason" } else { &self.words };
         match &self.failure {
             Some(failure) => Some(failure.to_string()),
-            None if self.rejected > 0 => Some(format!("{} {items} are refused: {said}", self.rejected)),
+            None if self.rejected > 0 => Some(format!("{} {items} are refused: {reason}", self.rejected)),
             None if !self.words.is_empty() => {
-                Some(format!("all {items} are accepted, with a warning: {said}"))
+                Some(format!("all {items} are accepted, with a warning: {reason}"))
             }
             None => None,
         }

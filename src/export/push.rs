@@ -25,7 +25,7 @@ const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(1500);
 const LAST_ROUND_TIMEOUT: Duration = Duration::from_millis(2300);
 /// How long closing the backlog may take. All three together stay below the 5 s that a
 /// shutdown may take, and leave time for later steps.
-const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(200);
+const BACKLOG_CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A source of points.
 pub trait Collection: Send + Sync + 'static {
@@ -104,7 +104,7 @@ pub async fn run(
     let _ =
         timeout(LAST_ROUND_TIMEOUT, push.round(LAST_ROUND_TIMEOUT.min(settings.timeout), LAST_ROUND_TIMEOUT))
             .await;
-    let _ = timeout(LAST_LOOK_TIMEOUT, push.exporter.end()).await;
+    let _ = timeout(BACKLOG_CLOSE_TIMEOUT, push.exporter.end()).await;
 }
 
 struct Push<S> {

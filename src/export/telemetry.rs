@@ -38,7 +38,7 @@ const EXPORTED: &str = "fedimeter";
 const CARRIES: &str = "fedimeter::export::otlp";
 
 /// How long closing the backlogs may take, after everything else.
-const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(80);
+const BACKLOG_CLOSE_TIMEOUT: Duration = Duration::from_millis(80);
 
 /// A layer that receives the events and spans of `tracing`.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -171,7 +171,7 @@ impl Telemetry {
             );
         }
         let ends = futures_util::future::join_all(self.signals.iter().map(|signal| signal.carrier.end()));
-        let _ = tokio::time::timeout(LAST_LOOK_TIMEOUT, ends).await;
+        let _ = tokio::time::timeout(BACKLOG_CLOSE_TIMEOUT, ends).await;
     }
 
     /// Runs a blocking function with each provider, on blocking threads.

@@ -66,7 +66,7 @@ enum Shown {
 struct Line {
     name: &'static str,
     labels: Vec<(&'static str, String)>,
-    said: Shown,
+    shown: Shown,
 }
 
 fn lines(r: &Reading<'_>) -> Vec<Line> {
@@ -74,13 +74,13 @@ fn lines(r: &Reading<'_>) -> Vec<Line> {
     for row in rows().filter(|row| row.shown != ShownAs::Asking) {
         row.points(r, &mut |value, labels| {
             let instant = if row.name.ends_with(".timestamp") { instant(value) } else { None };
-            let said = match instant {
+            let shown = match instant {
                 _ if row.name.rsplit('.').next() == Some("info") => Shown::Info,
                 Some(at) => Shown::Instant(at),
                 None => Shown::Number { value: number(value), unit: row.unit.trim_matches(['{', '}']) },
             };
             let labels = labels.iter().map(|(key, value)| (*key, one_line(&label(value)))).collect();
-            lines.push(Line { name: row.name, labels, said });
+            lines.push(Line { name: row.name, labels, shown });
         });
     }
     lines
@@ -112,7 +112,7 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
     let lines = lines(r);
     let (mut names, mut values, mut units, mut instants) = (0, 0, 0, 0);
     for line in &lines {
-        match &line.said {
+        match &line.shown {
             Shown::Number { value, unit } => {
                 values = values.max(columns(value));
                 units = units.max(columns(unit));
@@ -125,7 +125,7 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
     // A time has no unit, and uses the width of the unit, too.
     let names = names.min(layout.left(4 + (values + 2 + units).max(instants)));
     for line in lines {
-        match &line.said {
+        match &line.shown {
             Shown::Number { value, unit } => {
                 let name = pad(&line.fitted(names), names);
                 let value = layout.paint("36", &format!("{value:>values$}"));

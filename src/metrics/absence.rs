@@ -98,17 +98,17 @@ pub fn in_words(reasons: &[Absence<'_>]) -> String {
 
 impl fmt::Display for Absence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
+        let reason = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
         match self {
             Absence::NotAsked(endpoint) => {
                 write!(f, "{} is not requested: {}", endpoint.name(), HowToAsk(*endpoint))
             }
             Absence::NotYet(endpoint) => write!(f, "{} has not been read yet", endpoint.name()),
             Absence::NotOffered(slot) => {
-                write!(f, "{} is not offered: {}", slot.endpoint.name(), said(slot))
+                write!(f, "{} is not offered: {}", slot.endpoint.name(), reason(slot))
             }
             Absence::Failed(slot, error) => {
-                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), said(slot))
+                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), reason(slot))
             }
             Absence::Ended(endpoint) => {
                 write!(f, "{} was not read again in time", endpoint.name())

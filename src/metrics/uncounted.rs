@@ -66,7 +66,7 @@ impl Figure {
 
     /// Returns the figure as the server reports it, while the answer is fresh.
     #[must_use]
-    pub fn said(self, r: &Reading<'_>) -> Option<i64> {
+    pub fn reported(self, r: &Reading<'_>) -> Option<i64> {
         match self {
             V1Users => r.v1()?.users,
             V1Statuses => r.v1()?.statuses,
@@ -86,17 +86,17 @@ impl Figure {
     /// Returns the figure if the server is known to count it.
     #[must_use]
     pub fn counted(self, r: &Reading<'_>) -> Option<i64> {
-        self.said(r).filter(|_| self.withheld(r).is_none())
+        self.reported(r).filter(|_| self.withheld(r).is_none())
     }
 
     /// Returns why the figure is omitted although the server reports one.
     #[must_use]
     pub fn withheld(self, r: &Reading<'_>) -> Option<&'static str> {
-        let said = self.said(r)?;
+        let value = self.reported(r)?;
         let mut software = None;
         let row = UNCOUNTED.iter().find(|row| {
             row.figures.contains(&self)
-                && row.when.holds(r, row.figures, said)
+                && row.when.holds(r, row.figures, value)
                 && row.who.is(software.get_or_insert_with(|| Software::of(r)))
         })?;
         Some(row.why)
@@ -190,15 +190,15 @@ pub enum When {
 }
 
 impl When {
-    fn holds(self, r: &Reading<'_>, figures: &[Figure], said: i64) -> bool {
-        let all = |value: i64| figures.iter().all(|figure| figure.said(r).is_none_or(|n| n == value));
+    fn holds(self, r: &Reading<'_>, figures: &[Figure], value: i64) -> bool {
+        let all = |value: i64| figures.iter().all(|figure| figure.reported(r).is_none_or(|n| n == value));
         let hidden = || r.nodeinfo().map(|nodeinfo| nodeinfo.users_hidden);
         match self {
             When::Always => true,
-            When::Is(value) => said == value,
+            When::Is(expected) => value == expected,
             When::AllAre(value) => all(value),
             When::LimitedFederation => {
-                said == 0 && r.v2().is_some_and(|v2| v2.limited_federation == Some(true))
+                value == 0 && r.v2().is_some_and(|v2| v2.limited_federation == Some(true))
             }
             When::ZerosAlone => {
                 let offered = || r.outcome(Endpoint::Nodeinfo) != Some(Outcome::NotOffered);
@@ -208,15 +208,15 @@ impl When {
                         None => offered() || Software::of(r).mastodon.is_none(),
                     }
             }
-            When::ZeroWhileHidden => said == 0 && hidden() == Some(true),
-            When::ZeroBesideUsers => all(0) && Users.said(r).is_some_and(|users| users > 0),
+            When::ZeroWhileHidden => value == 0 && hidden() == Some(true),
+            When::ZeroBesideUsers => all(0) && Users.reported(r).is_some_and(|users| users > 0),
             When::ZeroWithoutMetadata => {
                 all(0) && r.nodeinfo().is_some_and(|nodeinfo| !nodeinfo.metadata_usage)
             }
-            When::ZeroNotIndexed => said == 0 && r.nodeinfo().is_some_and(|nodeinfo| nodeinfo.noindex),
-            When::ActiveInvented => [V2Month, Month].iter().any(|f| f.said(r).is_some_and(|n| n != 0)),
+            When::ZeroNotIndexed => value == 0 && r.nodeinfo().is_some_and(|nodeinfo| nodeinfo.noindex),
+            When::ActiveInvented => [V2Month, Month].iter().any(|f| f.reported(r).is_some_and(|n| n != 0)),
             When::OtherThanNodeinfo => {
-                V1Users.said(r) != Users.said(r) || V1Statuses.said(r) != Posts.said(r)
+                V1Users.reported(r) != Users.reported(r) || V1Statuses.reported(r) != Posts.reported(r)
             }
         }
     }

@@ -48,7 +48,7 @@ struct State {
     token_replaced: Option<Moment>,
     /// The number of searches for the NodeInfo document since it was last read.
     searches: u32,
-    told: TargetLog,
+    log: TargetLog,
     /// Since when no document shows that the server is up. A document from a stale
     /// cache shows nothing.
     unseen_since: Option<Moment>,
@@ -253,8 +253,8 @@ impl Polled {
             slot.facts = None;
             slot.count(ErrorType::Other, 1);
         }
-        let State { told, snapshot, .. } = &mut *state;
-        told.tell(&self.target.name, snapshot, now, &self.outages);
+        let State { log, snapshot, .. } = &mut *state;
+        log.tell(&self.target.name, snapshot, now, &self.outages);
         state.jobs = state.jobs.saturating_sub(1);
         self.changes.ends();
         if state.jobs == 0 {
@@ -277,7 +277,7 @@ impl State {
             slow: false,
             token_replaced: None,
             searches: 0,
-            told: TargetLog::default(),
+            log: TargetLog::default(),
             unseen_since: None,
         }
     }

@@ -29,7 +29,7 @@ use crate::snapshot::Reading;
 
 pub use query::{Query, Sort, State};
 
-use words::{Now, said, span};
+use words::{Now, shorten, span};
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("page/style.css");
@@ -62,7 +62,7 @@ pub fn fleet(status: &Status, question: &Query) -> String {
 #[must_use]
 pub fn target(status: &Status, question: &Query, reading: &Reading<'_>, plan: &Plan) -> String {
     let now = Now::of(status);
-    let title = format!("{} · fedimeter", said(&reading.target.name, MAX_NAME));
+    let title = format!("{} · fedimeter", shorten(&reading.target.name, MAX_NAME));
     let turned = question.paused(!question.paused).href_of(&reading.target.name);
     let frame = Frame { title: &title, paused: question.paused, turned };
     shell(&frame, status, &target::body(status, question, reading, plan, now))
@@ -76,7 +76,7 @@ pub fn no_target(status: &Status, question: &Query, name: &str) -> String {
     const MAX_COMPARED: usize = 1000;
     let names: Vec<&str> = status.view.targets.iter().take(MAX_COMPARED).map(|(t, _)| &*t.name).collect();
     let meant = closest(&name.to_lowercase(), &names);
-    let search = Query { search: said(name, 80), ..question.clone() };
+    let search = Query { search: shorten(name, 80), ..question.clone() };
     let body = html! {
         h1 { "No such target" }
         p { "The bridge has no target of the name " strong { (words::apart(name, MAX_NAME)) } "." }
@@ -90,7 +90,7 @@ pub fn no_target(status: &Status, question: &Query, name: &str) -> String {
             a href=(question.href_from_target()) { "all targets" } "."
         }
     };
-    let turned = question.paused(!question.paused).href_of(&said(name, MAX_NAME));
+    let turned = question.paused(!question.paused).href_of(&shorten(name, MAX_NAME));
     shell(&Frame { title: "No such target · fedimeter", paused: question.paused, turned }, status, &body)
 }
 

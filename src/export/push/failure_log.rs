@@ -9,7 +9,7 @@ use crate::export::otlp::{Cause, OtlpSettings, Report};
 /// What was logged since pushing last worked.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
-    said: HashSet<Trouble>,
+    logged: HashSet<Trouble>,
     warned: bool,
     ending: bool,
     since: Option<SystemTime>,
@@ -81,7 +81,7 @@ impl FailureLog {
             NotCollected::Late(_) => Trouble::Late,
             NotCollected::Panicked(_) => Trouble::Panicked,
         };
-        if !self.said.insert(trouble) {
+        if !self.logged.insert(trouble) {
             return None;
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
@@ -123,7 +123,7 @@ impl FailureLog {
             )));
         }
         if let Some(failure) = failure
-            && self.said.insert(Trouble::Failed(failure.cause))
+            && self.logged.insert(Trouble::Failed(failure.cause))
         {
             let next = match failure.held {
                 Some(held) => {
@@ -144,10 +144,10 @@ impl FailureLog {
                 "cannot push metrics to {endpoint} ({protocol}): {failure}. {points}{next}"
             )));
         }
-        let said = if words.is_empty() { "the receiver gave no reason" } else { words };
-        if *rejected > 0 && self.said.insert(Trouble::Rejected) {
+        let reason = if words.is_empty() { "the receiver gave no reason" } else { words };
+        if *rejected > 0 && self.logged.insert(Trouble::Rejected) {
             lines.push(Line::Trouble(format!(
-                "{endpoint} ({protocol}) rejects {rejected} of {sent} points: {said}"
+                "{endpoint} ({protocol}) rejects {rejected} of {sent} points: {reason}"
             )));
         }
         let warns = *rejected == 0 && !words.is_empty();

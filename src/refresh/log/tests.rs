@@ -75,7 +75,7 @@ const CONNECT: Outcome = Outcome::Failed(ErrorType::Connect);
 /// A server with two documents and one other endpoint.
 #[derive(Default)]
 struct Server {
-    told: TargetLog,
+    log: TargetLog,
     snapshot: Snapshot,
 }
 
@@ -90,10 +90,10 @@ impl Server {
                 duration: Duration::from_millis(7),
                 ..Slot::new(endpoint)
             };
-            self.told.note(&slot, Vec::new());
+            self.log.note(&slot, Vec::new());
             self.snapshot.slots.push(slot);
         }
-        self.told.tell(name, &self.snapshot, Moment::at(Duration::from_secs(seconds)), outages);
+        self.log.tell(name, &self.snapshot, Moment::at(Duration::from_secs(seconds)), outages);
     }
 }
 

@@ -76,7 +76,7 @@ impl State {
             Verdict::Failed(_) => next.min(slot.attempted + less_a_tenth(interval)),
             _ => next,
         };
-        self.told.note(slot, answer.problems);
+        self.log.note(slot, answer.problems);
         if let Some(url) = streaming_of(&snapshot.slots) {
             snapshot.streaming = Some(url);
         }

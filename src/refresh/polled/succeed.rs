@@ -46,7 +46,7 @@ impl Polled {
         next.token_replaced = state.token_replaced;
         next.searches = state.searches;
         next.unseen_since = state.unseen_since;
-        next.told = std::mem::take(&mut state.told);
+        next.log = std::mem::take(&mut state.log);
         if self.target.token != target.token {
             next.has_new_token(now);
         }

@@ -9,7 +9,7 @@ use crate::bridge::{Collected, Push, Status};
 use crate::export::otlp::Round;
 use crate::snapshot::ExporterName;
 
-use super::words::{Now, bytes, counted, grouped, said, span, took};
+use super::words::{Now, bytes, counted, grouped, shorten, span, took};
 
 /// After this time without a collection, numbers are called old, in seconds.
 const OLD: f64 = 600.0;
@@ -117,7 +117,7 @@ fn otlp(push: Option<&Push>, now: Now) -> Markup {
     html! {
         article.card {
             h3 { "OTLP " span class=(format!("state {class}")) { (state) } }
-            p.to { "To " code { (said(&push.endpoint, MAX_WORDS)) } " over " (push.protocol) "." }
+            p.to { "To " code { (shorten(&push.endpoint, MAX_WORDS)) } " over " (push.protocol) "." }
             @if let Some(round) = &push.last { (last_round(round, now)) }
             p {
                 @match push.next {
@@ -138,7 +138,7 @@ fn last_round(round: &Round, now: Now) -> Markup {
             @if round.waiting > 0 { ", " (grouped(round.waiting as i64)) " wait for the next push" }
             ", in " (took(round.took)) "."
         }
-        @if let Some(trouble) = &round.trouble { p.words { (said(trouble, MAX_WORDS)) } }
+        @if let Some(trouble) = &round.trouble { p.words { (shorten(trouble, MAX_WORDS)) } }
         @if let Some(since) = round.failing_since { p { "The failures began " (now.ago(unix(since))) "." } }
     }
 }

@@ -7,10 +7,10 @@ use crate::listing::label;
 use crate::metrics::{FAMILIES, Label, Number, Row, ShownAs, in_words};
 use crate::snapshot::Reading;
 
-use super::words::{Now, apart, bytes, grouped, said};
+use super::words::{Now, apart, bytes, grouped, shorten};
 
 /// The maximum length of an attribute's value or a reason, in characters.
-const LONGEST: usize = 300;
+const MAX_TEXT: usize = 300;
 
 /// The families that are about targets.
 fn about_targets() -> impl Iterator<Item = &'static (&'static str, &'static [Row])> {
@@ -84,7 +84,7 @@ fn family(r: &Reading<'_>, rows: impl Iterator<Item = &'static Row>, now: Now) -
             dl.absent {
                 @for (reason, rows) in &absent {
                     div {
-                        dt { "Absent: " (ticked(&said(reason, 2 * LONGEST))) }
+                        dt { "Absent: " (ticked(&shorten(reason, 2 * MAX_TEXT))) }
                         @for row in rows {
                             dd {
                                 code title=(row.description) { (row.name) }
@@ -115,7 +115,7 @@ fn shown(point: &Shown, now: Now) -> Markup {
             th scope="row" {
                 @if *is_first { code { (row.name) } } @else { span.hidden { (row.name) } }
                 @for (key, value) in attributes {
-                    " " span.attribute { (key) "=" (apart(value, LONGEST)) }
+                    " " span.attribute { (key) "=" (apart(value, MAX_TEXT)) }
                 }
             }
             td.about { @if *is_first { (row.description) } }

@@ -12,11 +12,11 @@ use crate::snapshot::{Reading, ServedFrom, Slot};
 use crate::target::AttributeValue;
 
 use super::fleet::{asked, counts, last, state_of, times};
-use super::words::{Now, apart, bytes, grouped, said, span, took};
+use super::words::{Now, apart, bytes, grouped, shorten, span, took};
 use super::{MAX_NAME, Query, exporters, figures, spark};
 
 /// The maximum length of a text from a server or the configuration, in characters.
-const LONGEST: usize = 300;
+const MAX_TEXT: usize = 300;
 
 pub(super) fn body(status: &Status, question: &Query, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let (class, state) = state_of(r);
@@ -99,15 +99,15 @@ fn identity(r: &Reading<'_>, now: Now) -> Markup {
     let target = r.target;
     html! {
         dl.facts {
-            div { dt { "Address" } dd { code { (said(target.url.as_str(), LONGEST)) } } }
-            @if let Some(host) = &target.host { div { dt { "Host header" } dd { code { (said(host, LONGEST)) } } } }
+            div { dt { "Address" } dd { code { (shorten(target.url.as_str(), MAX_TEXT)) } } }
+            @if let Some(host) = &target.host { div { dt { "Host header" } dd { code { (shorten(host, MAX_TEXT)) } } } }
             (of_server(r))
             @for (key, value) in target.identity.iter() {
                 div {
-                    dt { code { (said(key, LONGEST)) } }
+                    dt { code { (shorten(key, MAX_TEXT)) } }
                     dd {
                         @match value {
-                            AttributeValue::Text(text) => (apart(text, LONGEST)),
+                            AttributeValue::Text(text) => (apart(text, MAX_TEXT)),
                             AttributeValue::Int(n) => (n),
                         }
                     }
@@ -151,7 +151,7 @@ fn of_server(r: &Reading<'_>) -> Markup {
                         key => (key),
                     }
                 }
-                dd { (apart(&value, LONGEST)) }
+                dd { (apart(&value, MAX_TEXT)) }
             }
         }
     }
@@ -204,7 +204,7 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
                     p.words { "A cache gave an outdated answer: the server itself may be down." }
                 }
                 @if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
-                    p.words { (apart(reason, LONGEST)) }
+                    p.words { (apart(reason, MAX_TEXT)) }
                 }
             }
             td.n role="cell" data-label="Status" { (or_none(slot.status.map(|status| status.to_string()))) }

@@ -9,7 +9,7 @@ use crate::clean::one_line;
 use crate::clock::Moment;
 
 /// Formats foreign text as one line, cut after `most` characters.
-pub fn said(text: &str, most: usize) -> String {
+pub fn shorten(text: &str, most: usize) -> String {
     let mut characters = text.chars();
     let mut kept: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
@@ -20,7 +20,7 @@ pub fn said(text: &str, most: usize) -> String {
 
 /// Isolates foreign text from ours, because it may run from right to left.
 pub fn apart(text: &str, most: usize) -> Markup {
-    html! { bdi { (said(text, most)) } }
+    html! { bdi { (shorten(text, most)) } }
 }
 
 /// Formats an integer with separated thousands.
@@ -164,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_others_say_is_bounded_and_cannot_turn_around() {
-        assert_eq!(said("a\u{202e}b\nc", 10), "ab c");
-        assert_eq!(said(&"x".repeat(10_000), 3), "xxx…");
+        assert_eq!(shorten("a\u{202e}b\nc", 10), "ab c");
+        assert_eq!(shorten(&"x".repeat(10_000), 3), "xxx…");
         assert_eq!(apart("<script>\"&", 20).into_string(), "<bdi>&lt;script&gt;&quot;&amp;</bdi>");
     }
 }
