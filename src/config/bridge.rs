@@ -95,17 +95,21 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "shard",
         &fields::SHARD,
-        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets divide them.",
+        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets \
+         divide them.",
     )
-    .details("Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. Without it, the host name has to end so.")
-    .flag(Flag::of(Group::Lists)),
-    Setting::new(
-        "total_shards",
-        field!(SHARDS, config.shard.total),
-        "How many bridges divide the targets.",
+    .details(
+        "Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. \
+              Without it, the host name has to end so.",
     )
-    .details("Each target is polled by one of them: which one depends on the target's name alone. With one bridge more, each of the others gives a part of its targets to the new one, and keeps the rest.")
     .flag(Flag::of(Group::Lists)),
+    Setting::new("total_shards", field!(SHARDS, config.shard.total), "How many bridges divide the targets.")
+        .details(
+            "Each target is polled by one of them: which one depends on the target's name alone. With one \
+              bridge more, each of the others gives a part of its targets to the new one, and keeps the \
+              rest.",
+        )
+        .flag(Flag::of(Group::Lists)),
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),
@@ -342,9 +346,13 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "prefetch",
         field!(PREFETCH, config.prefetch),
-        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which those come.",
+        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which \
+         those come.",
     )
-    .details("A collection then finds everything fresh, and a large fleet is not asked all at once. When three collections in a row have not come, nobody is asked until somebody collects again.")
+    .details(
+        "A collection then finds everything fresh, and a large fleet is not asked all at once. When \
+              three collections in a row have not come, nobody is asked until somebody collects again.",
+    )
     .flag(Flag::of(Group::Collection)),
     Setting::new("timeout", field!(REQUEST_TIME, config.http.timeout), "Time for a whole request.")
         .flag(Flag::of(Group::Collection)),

@@ -154,7 +154,7 @@ impl SelfMetrics {
         let gather = |(side, registry): &(Output, Registry)| {
             let families = side.with(self.facts(), || registry.gather());
             let is_lost = families.is_empty() && side.tells_build;
-            side.record_outcome(&if is_lost { Err("it gave nothing") } else { Ok(()) });
+            side.record_outcome(&if is_lost { Err("the SDK returned nothing") } else { Ok(()) });
             families
         };
         self.pull.as_ref().map(gather).unwrap_or_default()

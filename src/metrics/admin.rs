@@ -277,5 +277,5 @@ fn measures<'a>(r: &Reading<'a>) -> Option<&'a Measures> {
 
 fn of_another_day(r: &Reading<'_>) -> Option<&'static str> {
     let asked = r.measures()?.day.saturating_mul(86_400);
-    (!r.is_day_of(asked)).then_some("the figures were asked for before midnight (UTC)")
+    (!r.is_day_of(asked)).then_some("the figures were requested before midnight (UTC)")
 }

@@ -257,8 +257,8 @@ fn no_details(r: &Reading<'_>) -> Option<&'static str> {
 
 fn no_rate_limit(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or(match r.snapshot.rate_limit {
-        None => Some("no uncached answer to an anonymous request has told a rate limit"),
-        Some(limit) if !is_running(r, &limit) => Some("the window that the server told of has ended"),
+        None => Some("no uncached answer to an anonymous request contained a rate limit"),
+        Some(limit) if !is_running(r, &limit) => Some("the window of the rate limit has ended"),
         Some(_) => None,
     })
 }

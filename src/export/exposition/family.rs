@@ -172,9 +172,9 @@ fn by_labels(a: &Metric, b: &Metric) -> Ordering {
 /// Says what was left out, once per family and reason: a scrape every few
 /// seconds would repeat it for ever.
 pub(super) fn warn_once(family: &str, reason: &'static str) {
-    static SAID: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert((family.to_owned(), reason)) {
+    static LOGGED: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.insert((family.to_owned(), reason)) {
         tracing::warn!(family, reason, "a metric, or a part of it, is missing from the exposition");
     }
 }
