@@ -88,12 +88,12 @@ fn activity_says_which_rows_a_server_has() {
     for (metric, server, words) in [
         ("week.statuses", ("mastodon", "4.6.4", today), "counts no ISO weeks"),
         ("six_day.statuses", ("mastodon", "3.4.10", today), "this software counts ISO weeks"),
-        ("day.logins", ("mastodon", "4.6.4", today - 86_400), "has not counted today's yet"),
-        ("week.logins", ("mastodon", "3.4.10", today - 20 * 86_400), "not about the running week"),
-        ("week.logins", ("takahe", "0.11", today), "Takahe has no log-ins"),
-        ("last_week.logins", ("takahe", "0.11", today), "Takahe has no log-ins"),
-        ("day.statuses", ("akkoma", "3.13", today), "it is known only of Mastodon"),
-        ("timestamp", ("akkoma", "3.13", today), "it is known only of Mastodon"),
+        ("day.logins", ("mastodon", "4.6.4", today - 86_400), "has not counted today yet"),
+        ("week.logins", ("mastodon", "3.4.10", today - 20 * 86_400), "not about the current week"),
+        ("week.logins", ("takahe", "0.11", today), "Takahe does not count log-ins"),
+        ("last_week.logins", ("takahe", "0.11", today), "Takahe does not count log-ins"),
+        ("day.statuses", ("akkoma", "3.13", today), "are known only for Mastodon"),
+        ("timestamp", ("akkoma", "3.13", today), "are known only for Mastodon"),
         ("day.statuses", ("mastodon", "4.6.4", today), "activity was read, but does not contain it"),
     ] {
         let (name, version, newest) = server;

@@ -330,7 +330,7 @@ fn lists_of_targets_and_a_wrong_configuration_are_told() {
     ] {
         assert!(without(&html).contains(told), "{told}: {html}");
     }
-    assert!(!html.contains("The configuration has changed"), "{html}");
+    assert!(!html.contains("The changed configuration"), "{html}");
     status.configured.as_mut().unwrap().reload.successful = false;
     assert!(of_fleet(&status, "").contains("The changed configuration has errors: the one from "));
 }

@@ -82,7 +82,7 @@ async fn what_the_end_costs_is_said() {
     let lost = stats.outcomes()[&Some("shutdown")].points;
     let said = format!("{lost} points for {} (http/protobuf) waited in memory and are lost", sink.endpoint());
     assert_eq!(log.lines().filter(|line| line.contains(&said)).count(), 1, "{said}: {log}");
-    assert!(log.contains("with otlp_backlog_directory"), "{log}");
+    assert!(log.contains("otlp_backlog_directory would keep them"), "{log}");
 }
 
 /// Does not end before its round does, for the first rounds.

@@ -353,7 +353,7 @@ async fn reloads_cost_no_push_a_point() {
         let before = sink.requests().len();
         sink.wait_for(before + 4).await;
         let log = bridge.log();
-        assert!(log.contains("the configuration is reloaded") && !log.contains("panic"), "{log}");
+        assert!(log.contains("the configuration was reloaded") && !log.contains("panic"), "{log}");
         assert_eq!(bridge.end("TERM").0, Some(0));
         // A round is a request for the bridge itself, and those before it for the targets:
         // with delta temporality a target may move to another request.
