@@ -69,7 +69,7 @@ fn a_number_that_means_something_else_says_so() {
         |s: &mut Snapshot| nodeinfo(s, "writefreely", |n| (n.users, n.active_month) = (Some(5), Some(0)));
     assert!(said("nodeinfo.active_users.month", writefreely).contains("WriteFreely"));
     let misskey = |s: &mut Snapshot| nodeinfo(s, "misskey", |n| n.local_comments = Some(0));
-    assert!(said("nodeinfo.local_comments", misskey).contains("no comments"));
+    assert!(said("nodeinfo.local_comments", misskey).contains("does not count comments"));
 
     let reports = Reports { open: Tally::of(&["spam", "other"]), ..Reports::default() };
     let none = |s: &mut Snapshot| ok(s, Endpoint::AdminReports, Facts::Reports(Arc::new(reports)));
