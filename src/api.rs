@@ -1,5 +1,5 @@
-//! What servers are asked, and what their answers mean: one file an endpoint
-//! family, and here what they share: the request, the token, the verdict.
+//! Requests to servers and the meaning of their answers: one file for each family of
+//! endpoints. This file contains what they share: the request, the token, the verdict.
 
 pub mod account;
 pub mod admin;
@@ -35,15 +35,15 @@ pub use self::answer::{Answer, Verdict};
 pub use self::pacing::Pacing;
 pub use self::pages::Paging;
 
-/// How long nothing below `/api` is asked after a 429 that names no time.
+/// How long nothing below `/api` is requested after a 429 without a time.
 const HOLD_WITHOUT_TIME: Duration = Duration::from_secs(60);
-/// No server keeps us away longer, seconds.
+/// The longest pause that a server can impose, in seconds.
 const MAX_HOLD: f64 = 3600.0;
 
-/// What stays as it is in a path segment.
+/// The characters that are not escaped in a path segment.
 pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// One attempt to read an endpoint: what is needed for it, and what comes of it.
+/// One attempt to read an endpoint, with everything that it needs.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// The HTTP client.
@@ -54,17 +54,17 @@ pub struct Attempt<'a> {
     pub endpoint: Endpoint,
     /// What is known of the target so far.
     pub known: &'a Snapshot,
-    /// What this target's attempts share, to be polite.
+    /// The limits that this target's attempts share.
     pub pacing: &'a Pacing,
-    /// The `ETag` of what is known.
+    /// The `ETag` of the known facts.
     pub etag: Option<Arc<str>>,
-    /// Whether this endpoint is known to answer only with the token.
+    /// Whether this endpoint is known to need the token.
     pub with_token: bool,
-    /// What the time is while it lasts.
+    /// The clock.
     pub clock: &'a Clock,
-    /// When it began.
+    /// When the attempt began.
     pub now: Moment,
-    /// The same, Unix seconds.
+    /// The same in Unix seconds.
     pub unix: f64,
 }
 
@@ -116,26 +116,26 @@ impl Attempt<'_> {
         }
     }
 
-    /// What is known of the target, as the metric table reads it.
+    /// Returns what is known of the target, in the form that the metric table reads.
     fn reading(&self) -> Reading<'_> {
         Reading::new(self.target, self.known, self.now, self.unix)
     }
 
-    /// What the server runs, by what is known of it so far.
+    /// Returns the server's software, as far as it is known.
     fn software(&self) -> Software {
         Software::of(&self.reading())
     }
 
-    /// The Mastodon version that the server is, or was forked from.
+    /// Returns the Mastodon version of the server, or that from which it was forked.
     fn mastodon(&self) -> Option<(u32, u32)> {
         self.software().mastodon
     }
 
-    /// Why the token's user may not ask for this, where that is known.
+    /// Returns why the token's user may not use this endpoint, if that is known.
     fn lacks_permission(&self) -> Option<String> {
         let needs = self.endpoint.needs()?;
         let permissions = self.reading().credentials()?.permissions?;
-        // Administrator, bit 0, may everything.
+        // Bit 0, the administrator, includes every permission.
         let may = permissions & (1 | needs.bit) != 0;
         (!may).then(|| format!("the role of the token's user lacks the permission {}", needs.permission))
     }
@@ -146,8 +146,8 @@ impl Attempt<'_> {
         answer
     }
 
-    /// The answer of an attempt that was not made, because it would meet the
-    /// same wall as another just did.
+    /// Returns the answer of an attempt that was not made, because it would fail like
+    /// another attempt just did.
     #[must_use]
     pub fn fail(&self, error: ErrorType, reason: &str) -> Answer {
         let mut answer = Answer::new(self);
@@ -158,7 +158,7 @@ impl Attempt<'_> {
         answer
     }
 
-    /// One request, one JSON document.
+    /// Makes one request for one JSON document.
     async fn document(
         &self,
         path: &str,
@@ -174,14 +174,14 @@ impl Attempt<'_> {
         answer
     }
 
-    /// The rows of activity. WordPress with Enable Mastodon Apps answers with the
-    /// v1 instance document: it has no activity.
+    /// Reads the rows of activity. WordPress with Enable Mastodon Apps answers with the
+    /// v1 instance document, and has no activity.
     async fn activity(&self) -> Answer {
         let mut answer = Answer::new(self);
         let ask = Ask::get(self.url("/api/v1/instance/activity")).known_as(self.etag.as_deref());
         if let Some(reply) = self.ask(&mut answer, ask).await {
             if instance::is_instance(&reply.body) {
-                let why = "it answers with the instance document: it has no activity";
+                let why = "the server answers with its instance document, so it has no activity";
                 answer.fail(Verdict::NotOffered, why);
                 return answer;
             }
@@ -191,7 +191,7 @@ impl Attempt<'_> {
         answer
     }
 
-    /// The answer to a POST of JSON.
+    /// Sends a POST request with JSON.
     async fn post(
         &self,
         path: &str,
@@ -207,9 +207,9 @@ impl Attempt<'_> {
         answer
     }
 
-    /// Asks, without the token first; with it where the server wants one.
-    /// Notes in `answer` what is to be known of the exchange; returns an
-    /// answer whose body is to be read.
+    /// Makes a request without the token, and repeats it with the token if the server
+    /// wants one. Records the exchange in `answer`. Returns an answer if its body is to
+    /// be read.
     async fn ask(&self, answer: &mut Answer, ask: Ask<'_>) -> Option<Reply> {
         if let Some((verdict, reason)) = self.robots_forbid(&ask.url) {
             answer.fail(verdict, &reason);
@@ -217,8 +217,10 @@ impl Attempt<'_> {
         }
         if let Some(left) = self.held() {
             answer.retry_after = Some(left);
-            let why =
-                format!("not asked: the rate limit of /api is spent for another {} s", left.as_secs().max(1));
+            let why = format!(
+                "not requested: the rate limit of /api is used up for another {} s",
+                left.as_secs().max(1)
+            );
             answer.fail(Verdict::Failed(ErrorType::RateLimited), &why);
             return None;
         }
@@ -264,7 +266,7 @@ impl Attempt<'_> {
                 answer.status = failure.status.map(|s| s.as_u16());
                 answer.retry_after = failure.retry_after;
                 answer.unreachable = failure.unreachable;
-                // Nothing left this machine.
+                // No request left this machine.
                 answer.asked &= failure.error != ErrorType::Local;
                 let mut verdict = verdict(self.endpoint, &failure, request.token.is_some());
                 if self.hides_peers(&failure) {
@@ -276,8 +278,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// One request. What it says of the rate limit holds from now on, for the
-    /// rest of this run, too.
+    /// Makes one request. Its rate limit applies at once, also to the rest of this run.
     async fn exchange(&self, request: Request<'_>) -> Exchange {
         let exchange = self.client.get(request, self.unix).await;
         if self.endpoint.is_under_api() {
@@ -295,18 +296,19 @@ impl Attempt<'_> {
         exchange
     }
 
-    /// How much longer this may not be asked for, because the rate limit is spent.
+    /// Returns the remaining pause because the rate limit is used up.
     fn held(&self) -> Option<Duration> {
         self.pacing.hold.left(self.clock.now()).filter(|_| self.endpoint.is_under_api())
     }
 
-    /// What an answer says of the rate limit of `/api`. Software that limits
-    /// other paths, too, counts them apart (GoToSocial).
+    /// Returns the rate limit of `/api` in an answer. Software that also limits other
+    /// paths counts them separately (GoToSocial).
     fn rate_limit(&self, exchange: &Exchange) -> Option<RateLimit> {
         exchange.rate_limit.filter(|_| self.endpoint.is_under_api())
     }
 
-    /// GoToSocial shows its peers to its own users only, unless its admin opens them.
+    /// GoToSocial shows its peers only to its own users, unless its administrator
+    /// allows it.
     fn hides_peers(&self, failure: &Failure) -> bool {
         self.endpoint == Endpoint::Peers
             && failure.status == Some(StatusCode::UNAUTHORIZED)
@@ -349,7 +351,8 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// The words for a failure, with what a token would need where it may not.
+/// Describes a failure. If the token's permissions are insufficient, adds what is
+/// needed.
 fn reason(endpoint: Endpoint, failure: Failure, verdict: Verdict) -> String {
     match endpoint.needs() {
         Some(needs) if verdict == Verdict::NotOffered && failure.status == Some(StatusCode::FORBIDDEN) => {
@@ -362,15 +365,15 @@ fn reason(endpoint: Endpoint, failure: Failure, verdict: Verdict) -> String {
     }
 }
 
-/// What a failure counts as on this endpoint.
+/// Returns what a failure means for this endpoint.
 fn verdict(endpoint: Endpoint, failure: &Failure, with_token: bool) -> Verdict {
     match failure.status.map(|s| s.as_u16()) {
         Some(404 | 410) => Verdict::Missing(ErrorType::Http4xx),
         Some(501) if !endpoint.shows_up() => Verdict::Missing(ErrorType::Http5xx),
         _ if failure.web_page => Verdict::Missing(ErrorType::Decode),
-        // The token's scopes, or its user's role, do not reach that far.
+        // The token's scopes or its user's role are insufficient.
         Some(403) if with_token && failure.explained => Verdict::NotOffered,
-        // Shown to nobody, or to users only.
+        // The server shows its blocks to nobody, or only to its users.
         Some(403) if endpoint == Endpoint::DomainBlocks => Verdict::NotOffered,
         _ => Verdict::Failed(failure.error),
     }

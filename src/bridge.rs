@@ -35,7 +35,7 @@ pub use status::{Collected, Push, Status};
 use scrapes::Scrapes;
 use watchdog::Watchdog;
 
-/// Everything that serves one configuration. Lives on a Tokio runtime.
+/// Serves one configuration. It needs a Tokio runtime.
 #[derive(Debug)]
 pub struct Bridge {
     refresher: Refresher,
@@ -44,7 +44,8 @@ pub struct Bridge {
     own: Option<Arc<SelfMetrics>>,
     deadline: Duration,
     ending: CancellationToken,
-    /// When the bridge last collected by itself, Unix seconds.
+    /// When the bridge last collected without an exporter, as a moment and in Unix
+    /// seconds.
     by_itself: Mutex<Option<(Moment, f64)>>,
     /// Set when a collection has ended.
     has_collected: SetOnce<()>,
@@ -57,7 +58,7 @@ pub struct Bridge {
     panics: LogOnce,
 }
 
-/// Which exporters a bridge has.
+/// The exporters of a bridge.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Exporters {
     /// `/metrics`, or the exposition formats of `once`.
@@ -66,23 +67,23 @@ pub struct Exporters {
     pub push: Option<Temporality>,
 }
 
-/// The bridge cannot be set up.
+/// Why the bridge cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
-    /// The HTTP client.
+    /// The HTTP client cannot be created.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The Prometheus exporter.
+    /// The Prometheus exporter cannot be created.
     #[error(transparent)]
     Pull(#[from] PullError),
 }
 
 impl Bridge {
-    /// Sets everything up; asks nothing yet.
+    /// Creates the bridge, without asking any server.
     ///
     /// # Errors
     ///
-    /// When the HTTP client or an exporter cannot be set up.
+    /// When the HTTP client or an exporter cannot be created.
     ///
     /// # Panics
     ///
@@ -118,7 +119,7 @@ impl Bridge {
         })
     }
 
-    /// Reports the bridge itself beside its targets, from now on.
+    /// Adds the bridge's metrics about itself to those of its targets.
     #[must_use]
     pub fn with_own(mut self, own: Arc<SelfMetrics>) -> Bridge {
         let listener = own.clone();
@@ -127,8 +128,8 @@ impl Bridge {
         self
     }
 
-    /// From now on these are the targets. A collection under way ends with those that it
-    /// began with.
+    /// Replaces the targets. A running collection finishes with the targets that it
+    /// started with.
     pub fn replace(&self, targets: Vec<Target>) -> Replaced {
         if let Some(own) = &self.own {
             own.has_targets(targets.len());
@@ -136,7 +137,7 @@ impl Bridge {
         self.refresher.replace(targets)
     }
 
-    /// Reports what it is configured with.
+    /// Adds metrics about the configuration.
     pub fn configured(&self, with: Configured) {
         if let Some(own) = &self.own {
             own.configured(with);
@@ -146,20 +147,20 @@ impl Bridge {
         }
     }
 
-    /// How long a collection may take when nobody sets a shorter time.
+    /// The maximum duration of a collection if no shorter time is set.
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// From now on collections take what is known and wait for no server, those
-    /// under way included.
+    /// Stops waiting for servers: all collections, including running ones, use what is
+    /// known.
     pub fn end(&self) {
         self.ending.cancel();
     }
 
-    /// What is known when all that was stale has been asked for, at the
-    /// deadline, or when the bridge ends.
+    /// Returns what is known when all stale endpoints have been requested, at the
+    /// deadline, or when the bridge stops.
     async fn refreshed(&self, within: Duration, exporter: &'static str) -> Arc<View> {
         let _watched = self.watchdog.watch(within);
         let refreshing = self.refresher.refresh(within);
@@ -171,18 +172,18 @@ impl Bridge {
         }
     }
 
-    /// What is kept of the targets.
+    /// The state of the targets.
     #[must_use]
     pub fn refresher(&self) -> &Refresher {
         &self.refresher
     }
 
-    /// A page for `/metrics`, which scrapes that come together share. It is there
-    /// `within` this time, or when it has been written after that.
+    /// Returns a page for `/metrics`, which simultaneous scrapes share. The page is
+    /// ready within `within`, plus the time to write it.
     ///
     /// # Errors
     ///
-    /// When there is nothing to answer with: no empty page is ever a scrape.
+    /// When there is nothing to answer with. An empty page is never returned.
     pub async fn scrape(
         self: &Arc<Self>,
         within: Duration,
@@ -229,8 +230,8 @@ impl Bridge {
         }
     }
 
-    /// One collection for nobody: so that there is something to see, and whoever
-    /// collects next need not wait.
+    /// Collects once without an exporter, so that the pages have something to show and
+    /// the next collection need not wait.
     pub async fn collect_by_itself(&self) {
         let view = self.refreshed(self.deadline, "none").await;
         self.history.record(&view);
@@ -239,24 +240,24 @@ impl Bridge {
         let _ = self.has_collected.set(());
     }
 
-    /// Whether a collection is under way that should have ended long ago.
+    /// Whether a running collection is long past its deadline.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.watchdog.is_stuck(Instant::now())
     }
 
-    /// Whether the bridge has collected once, and is not ending.
+    /// Whether the bridge has collected once and is not stopping.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.is_ending() && self.has_collected.get().is_some()
     }
 
-    /// Ends when the bridge has collected once.
+    /// Waits until the bridge has collected once.
     pub async fn has_collected(&self) {
         self.has_collected.wait().await;
     }
 
-    /// Whether the bridge ends.
+    /// Whether the bridge is stopping.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.ending.is_cancelled()
@@ -267,7 +268,7 @@ impl Bridge {
         self.ending.cancelled().await;
     }
 
-    /// One collection for the console.
+    /// Collects once for the console.
     pub async fn collect_for_console(&self) -> Arc<View> {
         let began = Instant::now();
         let view = self.refreshed(self.deadline, ExporterName::Console.name()).await;
@@ -304,7 +305,7 @@ impl Bridge {
         all.push(last);
     }
 
-    /// A view in an exposition format.
+    /// Writes a view in an exposition format.
     ///
     /// # Errors
     ///
@@ -315,7 +316,7 @@ impl Bridge {
         tokio::task::spawn_blocking(render).await.map_err(|_| ScrapeError::Panicked)?
     }
 
-    /// The same, given up when it is no longer wanted. Blocks: not for an async
+    /// Writes a page, until it is no longer wanted. Blocks: do not call it on an async
     /// thread.
     fn render(
         &self,
@@ -334,7 +335,7 @@ impl Bridge {
         let began = Instant::now();
         let page = pull.scrape(view, &own, shown, is_wanted);
         let failed = match &page {
-            // It was not read to its end.
+            // The instruments were not read to the end.
             Err(PullError::Unwanted) => return Err(PullError::Unwanted.into()),
             page => page.as_ref().err().map(|_| "_OTHER"),
         };
@@ -342,14 +343,15 @@ impl Bridge {
         Ok(page?)
     }
 
-    /// Notes how long the instruments took to be read out.
+    /// Records how long it took to read the instruments.
     fn read_out(&self, reader: Reader, began: Instant, error_type: Option<&'static str>) {
         if let Some(own) = &self.own {
             own.read_out(reader, began.elapsed(), error_type);
         }
     }
 
-    /// One collection for push, a part a request; the last is the bridge itself.
+    /// Collects once for push. Each part becomes one request; the last part is the
+    /// bridge itself.
     pub async fn collect(self: &Arc<Self>, within: Duration) -> Vec<ResourceMetrics> {
         let began = Instant::now();
         let view = self.refreshed(within, ExporterName::Otlp.name()).await;
@@ -393,10 +395,10 @@ pub fn pull_settings(config: &Config) -> PullSettings {
     }
 }
 
-/// A scrape that brought nothing.
+/// Why a scrape returned nothing.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScrapeError {
-    /// Pull is off.
+    /// Pull is switched off.
     #[error("the Prometheus exporter is off: OTEL_METRICS_EXPORTER does not name prometheus")]
     Off,
     /// The collection panicked.

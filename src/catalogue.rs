@@ -1,4 +1,4 @@
-//! The catalogue of metrics, from the table: for `fedimeter metrics` and
+//! The catalogue of metrics, written from the table: for `fedimeter metrics`, for
 //! docs/metrics.md, and as a registry.
 
 pub mod registry;
@@ -20,17 +20,18 @@ fn number(row: &Row) -> &'static str {
     if row.is_integer() { "int" } else { "double" }
 }
 
-/// These rows as docs/metrics.md has them.
+/// Returns the catalogue as docs/metrics.md.
 #[must_use]
 pub fn markdown(left: &[&Row]) -> String {
     let mut out = String::from(
         "# Metrics\n\n\
-         Every metric that fedimeter reports. This page is generated from the table in \
-         `src/metrics/`; `UPDATE_GOLDEN=1 cargo test --test it docs` writes it anew.\n\n\
-         A number that a server did not give, or that is older than its lifetime, is absent: never zero, never \
-         stale. Every point about a target carries `server.address`, `server.port` unless the target is https on \
-         443, and the attributes that its target has in the configuration; the families about the bridge are about no target. \
-         In Prometheus dots become underscores. The same as a registry of semantic conventions is in `semconv/`.\n",
+         This page lists every metric that fedimeter reports. It is generated from the table in \
+         `src/metrics/` by `UPDATE_GOLDEN=1 cargo test --test it docs`.\n\n\
+         If a server does not report a number, or the last value is too old, the metric is absent: it is \
+         never zero or outdated instead. Every point about a target carries `server.address`, \
+         `server.port` unless the target is https on 443, and the attributes of the target in the \
+         configuration. Points about the bridge have none of these. In Prometheus, dots become \
+         underscores. `semconv/` contains the same metrics as a registry of semantic conventions.\n",
     );
     for (title, family) in FAMILIES {
         let mut shown = family.iter().filter(|row| left.iter().any(|left| left.name == row.name)).peekable();
@@ -41,7 +42,8 @@ pub fn markdown(left: &[&Row]) -> String {
             let unit = if row.unit.is_empty() { "none".to_owned() } else { format!("`{}`", row.unit) };
             let _ = write!(
                 out,
-                "\n### `{}`\n\n{}\n\n- Prometheus: `{}`\n- Kind: {} of {}, unit: {unit}\n- Source: {}\n- Collected: {}\n",
+                "\n### `{}`\n\n{}\n\n- Prometheus: `{}`\n- Kind: {} of {}, unit: {unit}\n- Source: {}\n\
+                 - Collected: {}\n",
                 row.name,
                 row.description,
                 family_name(row),
@@ -61,9 +63,9 @@ pub fn markdown(left: &[&Row]) -> String {
     out
 }
 
-/// What each attribute says, and when a point has it.
+/// Writes the meaning of each attribute, and when a point has it.
 fn attributes(out: &mut String) {
-    out.push_str("\n## Attributes\n\n| Attribute | What it says | Values | Present |\n|---|---|---|---|\n");
+    out.push_str("\n## Attributes\n\n| Attribute | Meaning | Values | Present |\n|---|---|---|---|\n");
     let list = |values: &[&str]| values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
     for attribute in ATTRIBUTES {
         let values = match attribute.values {
@@ -80,7 +82,7 @@ fn attributes(out: &mut String) {
     }
 }
 
-/// What each value of `error.type` says, by what it is about.
+/// Writes the meaning of each value of `error.type`, by subject.
 fn error_types(out: &mut String) {
     out.push_str(
         "\n## Values of `error.type`\n\n\
@@ -100,12 +102,12 @@ fn error_types(out: &mut String) {
         let _ = writeln!(out, "| `{value}` | {says} |");
     }
     out.push_str(
-        "\nIn `otel.sdk.metric_reader.*`: `panic`, or `_OTHER` where the SDK gave nothing; both are faults of \
-         the bridge, and its log says more.\n",
+        "\nIn `otel.sdk.metric_reader.*`: `panic`, or `_OTHER` where the SDK gave nothing; both are faults \
+         of the bridge, and its log says more.\n",
     );
 }
 
-/// The catalogue as JSON.
+/// Returns the catalogue as JSON.
 #[must_use]
 pub fn json(left: &[&Row]) -> Value {
     let row = |row: &Row| {
@@ -125,13 +127,13 @@ pub fn json(left: &[&Row]) -> Value {
     json!({ "metrics": left.iter().copied().map(row).collect::<Vec<_>>() })
 }
 
-/// The rows that are not among these names.
+/// Returns the rows whose names are not among these.
 #[must_use]
 pub fn without(left_out: &BTreeSet<&'static str>) -> Vec<&'static Row> {
     rows().filter(|row| !left_out.contains(row.name)).collect()
 }
 
-/// Rows for people: name, unit, description.
+/// Returns the rows for people: name, unit, description.
 #[must_use]
 pub fn table(left: &[&Row]) -> String {
     let names = left.iter().map(|row| row.name.len()).max().unwrap_or(0);

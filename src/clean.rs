@@ -1,24 +1,25 @@
-//! Words of others (servers, receivers, clients of the pages), made fit to be shown
-//! in a log, on a page, in a label and on a terminal. Words are cleaned where they
-//! are read, so that nothing that writes them has to.
+//! Prepares foreign text (of servers, receivers and clients of the pages) for logs,
+//! pages, labels and terminals. Text is cleaned where it is read, so that writers need
+//! not do it.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 const MASK: &str = "***";
-/// A shorter value is no key, and would punch holes into ordinary words.
+/// The minimum length of a secret. A shorter value is not a key, and masking it would
+/// damage ordinary words.
 const MIN_SECRET: usize = 4;
 
-/// Cleans words of others, which may repeat secrets of ours.
+/// Cleans foreign text, which may repeat our secrets.
 #[derive(Clone, Default)]
 pub struct Cleaner {
-    /// The longest first: it may have a shorter one in it.
+    /// The longest come first, because one may contain another.
     secrets: Arc<[String]>,
 }
 
 impl Cleaner {
-    /// A cleaner that masks these secrets.
+    /// Creates a cleaner that masks these secrets.
     #[must_use]
     pub fn hiding(secrets: impl IntoIterator<Item = String>) -> Cleaner {
         let visible =
@@ -30,23 +31,22 @@ impl Cleaner {
         Cleaner { secrets: secrets.into() }
     }
 
-    /// At most `max` bytes of a text, on one line, without secrets: control
-    /// characters become spaces; characters that change the direction of the text
-    /// after them, or that nobody sees, are removed. Joiners stay, because scripts
-    /// need them.
+    /// Returns at most `max` bytes of a text, on one line and without secrets. Control
+    /// characters become spaces. Invisible characters, and characters that change the
+    /// direction of text, are removed. Joiners stay, because scripts need them.
     #[must_use]
     pub fn clean(&self, text: &str, max: usize) -> String {
         self.clean_characters(text.chars(), max)
     }
 
-    /// The same of a text that need not be in memory as a whole.
+    /// The same for a text that is not in memory as a whole.
     #[must_use]
     pub fn clean_characters(&self, text: impl Iterator<Item = char>, max: usize) -> String {
         let longest = self.secrets.first().map_or(0, String::len);
         let mut out = String::new();
         let mut is_cut = false;
         for c in text.filter_map(visible).skip_while(|c| c.is_whitespace()) {
-            // A secret that begins within `max` is read to its end.
+            // A secret that begins within `max` must be read to its end.
             is_cut = out.len() + c.len_utf8() > max + longest;
             if is_cut {
                 break;
@@ -56,7 +56,7 @@ impl Cleaner {
         if longest > 0 {
             out = self.mask(&out);
             if is_cut {
-                // Here a secret may have begun that was not read to its end.
+                // An incomplete secret may begin here.
                 out.truncate(out.floor_char_boundary(out.len().saturating_sub(longest - 1)));
             }
         }
@@ -69,7 +69,7 @@ impl Cleaner {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            // In any case: a host name that repeats a secret is in small letters.
+            // Case is ignored: a host name that repeats a secret is in lower case.
             let starts = |secret: &&String| {
                 let start = rest.as_bytes().get(..secret.len());
                 start.is_some_and(|start| start.eq_ignore_ascii_case(secret.as_bytes()))
@@ -92,20 +92,20 @@ impl fmt::Debug for Cleaner {
     }
 }
 
-/// A text without secrets, fit to be shown on one line: names and labels that the
-/// configuration chose.
+/// Returns a text without secrets, on one line: for names and labels from the
+/// configuration.
 #[must_use]
 #[cfg(feature = "program")]
 pub fn one_line(text: &str) -> String {
     Cleaner::default().clean(text, text.len())
 }
 
-/// A character that is fit to be shown on one line, in place of any.
+/// Returns the visible replacement of a character, if it has one.
 fn visible(c: char) -> Option<char> {
     match c {
         c if c.is_control() => Some(' '),
         '\u{2028}' | '\u{2029}' => Some(' '),
-        // Marks and overrides of direction, and what has no width.
+        // Marks and overrides of direction, and characters without width.
         '\u{61c}'
         | '\u{180e}'
         | '\u{200b}'
@@ -134,7 +134,7 @@ mod tests {
             ("\u{202e}txt.exe\u{202c} \u{2066}x\u{2069}\u{200e}", "txt.exe x"),
             ("line\u{2028}line", "line line"),
             ("zero\u{200b}width\u{feff}", "zerowidth"),
-            // A family, and a word of Persian: both need their joiners.
+            // A family emoji and a Persian word need their joiners.
             ("\u{1f468}\u{200d}\u{1f469}", "\u{1f468}\u{200d}\u{1f469}"),
             (
                 "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
@@ -160,7 +160,7 @@ mod tests {
             ("user a:abcdefghij", 100, "user ***"),
             ("two lines", 100, "***"),
             ("xyz is no key", 100, "xyz is no key"),
-            // Wherever the words are cut.
+            // The secret is masked wherever the text is cut.
             ("12345 abcdefghij", 10, "12345 ***"),
             ("12345 abcdefghij", 8, "12345 **"),
             ("12345 abcdefghij 12345", 100, "12345 *** 12345"),
@@ -185,7 +185,7 @@ mod tests {
             let cleaned = Cleaner::hiding(["secret".to_owned()]).clean(&text, max);
             prop_assert!(cleaned.len() <= max && cleaned.trim() == cleaned);
             prop_assert!(!cleaned.contains(char::is_control), "{:?}", cleaned);
-            // Clean words stay as they are.
+            // Cleaning is idempotent.
             prop_assert_eq!(Cleaner::default().clean(&cleaned, max), cleaned);
         }
     }

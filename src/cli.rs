@@ -1,5 +1,4 @@
-//! Commands and flags. What they mean together with files and variables is
-//! decided in [`crate::config`].
+//! Commands and flags. [`crate::config`] combines them with files and variables.
 
 mod flags;
 mod healthcheck;
@@ -50,52 +49,51 @@ pub struct Cli {
     #[command(flatten)]
     pub output: OutputArgs,
 
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Serve /metrics and push over OTLP until stopped (the default command)
     ///
-    /// A server is asked when somebody collects: when Prometheus scrapes, or
-    /// when a push is due. OTLP push is on when OTEL_EXPORTER_OTLP_ENDPOINT
-    /// is set or OTEL_METRICS_EXPORTER names it.
+    /// A server is asked when Prometheus scrapes, or when a push is due. OTLP push is
+    /// on when OTEL_EXPORTER_OTLP_ENDPOINT is set or OTEL_METRICS_EXPORTER names it.
     ///
-    /// The exit status is 2 for wrong usage or configuration, 3 when an address
-    /// cannot be listened on, and 1 for anything else.
+    /// The exit status is 2 for wrong usage or configuration, 3 when an address cannot
+    /// be listened on, and 1 for anything else.
     #[command(after_help = help::SERVE)]
     Serve(ServeArgs),
-    /// Collect once and print what was found
+    /// Collect once and print the result
     ///
-    /// The exit status is 0 when every target is up, 1 when one is not, and 2
-    /// for wrong usage or configuration.
+    /// The exit status is 0 when every target is up, 1 when one is not, and 2 for wrong
+    /// usage or configuration.
     #[command(after_help = help::ONCE)]
     Once(OnceArgs),
-    /// Check the configuration and print what is in effect
+    /// Check the configuration and print the effective settings
     ///
-    /// Prints every error with its place, or the configuration that `serve`
-    /// would run with, secrets masked, and what the OpenTelemetry variables come
-    /// to. Touches no network. The exit status is 2 when something is wrong.
+    /// Prints every error with its place, or the configuration with which `serve` would
+    /// run: secrets are masked, and the OpenTelemetry variables are included. Does not
+    /// use the network. The exit status is 2 when something is wrong.
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
     /// Ask servers what they offer, and write a commented configuration file
     ///
-    /// A server that does not answer is in the file, too, with the reason. An
-    /// existing file is never overwritten.
+    /// The file also contains servers that do not answer, with the reason. An existing
+    /// file is never overwritten.
     ///
     /// The exit status is 0 when every server is up, 1 when one is not or the file
     /// cannot be written, and 2 for wrong usage.
     #[command(after_help = help::INIT)]
     Init(InitArgs),
-    /// Ask whether the bridge that runs here is healthy
+    /// Ask whether the bridge on this machine is healthy
     ///
-    /// Asks /-/healthy where these flags, variables and file would make a
-    /// bridge listen: for containers, which have no other program that could.
-    /// The exit status is 0 when it is healthy, 1 when it is not, and 2 for
-    /// wrong usage or configuration, and where there is nothing to ask.
+    /// Requests /-/healthy at the address where a bridge with these flags, variables
+    /// and file would listen. It is meant for containers, which contain no other HTTP
+    /// client. The exit status is 0 when the bridge is healthy, 1 when it is not, and 2
+    /// for wrong usage or configuration, or when the bridge would not listen.
     #[command(after_help = help::HEALTHCHECK)]
     Healthcheck(HealthcheckArgs),
     /// Run the bridge against a built-in simulator: no server, no network
@@ -114,7 +112,7 @@ pub enum Command {
     /// Print the manual page, as roff
     #[command(after_help = help::MAN)]
     Man(ManArgs),
-    /// Answer as Mastodon servers that do not exist, for tests and load
+    /// Simulate Mastodon servers, for tests and load
     #[cfg(feature = "simulator")]
     #[command(after_help = help::SIMULATE)]
     Simulate(SimulateArgs),
@@ -126,11 +124,12 @@ pub type ServeArgs = ConfigArgs<{ POLL | LISTS | PULL | PUSH | RELOAD }>;
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// What `serve` would be given.
+    /// The arguments of `serve`.
     #[command(flatten)]
     pub common: ServeArgs,
 
-    /// Fail, with exit status 2, where a variable or setting would be ignored or is doubtful
+    /// Fail, with exit status 2, if a variable or setting would be ignored or is
+    /// doubtful
     #[arg(long, env = "FEDIMETER_CHECK_STRICT")]
     pub strict: bool,
 }
@@ -146,12 +145,12 @@ pub struct OnceArgs {
     #[arg(short, long, env = "FEDIMETER_ONCE_FORMAT", default_value = "table")]
     pub format: OnceFormat,
 
-    /// Of the configured servers, ask only this one
+    /// Ask only this one of the configured servers
     #[arg(long, env = "FEDIMETER_ONCE_TARGET", value_name = "NAME")]
     pub target: Option<String>,
 }
 
-/// How `once` prints.
+/// The output format of `once`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnceFormat {
     /// Aligned columns, for people
@@ -167,7 +166,7 @@ pub enum OnceFormat {
 /// Arguments of `metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
-    /// Print the metrics that this configuration file (YAML) leaves, not all
+    /// Print only the metrics that this configuration file (YAML) selects
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
     pub config: Option<PathBuf>,
 
@@ -176,7 +175,7 @@ pub struct MetricsArgs {
     pub format: CatalogueFormat,
 }
 
-/// How `metrics` prints.
+/// The output format of `metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CatalogueFormat {
     /// Aligned columns, for people
@@ -187,12 +186,11 @@ pub enum CatalogueFormat {
     Json,
 }
 
-/// Parses arguments, the program's name first, and the variables that stand
-/// for flags.
+/// Parses arguments, which begin with the program's name, and the variables of flags.
 ///
 /// # Errors
-/// Wrong usage, and requests for help or the version: `clap::Error::exit`
-/// prints each where it belongs and ends with the right status.
+/// Wrong usage, and requests for help or the version. `clap::Error::exit` prints each
+/// to the right stream and exits with the right status.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(error) = misspelt_command(&args) {
@@ -211,7 +209,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
 }
 
 impl Command {
-    /// The flags of settings, where the command takes those of logging.
+    /// The flags of the command's settings, if they include those of logging.
     fn flags(&mut self) -> Option<&mut Flags> {
         Some(match self {
             Command::Serve(args) => &mut args.settings.flags,
@@ -231,8 +229,8 @@ impl Command {
     }
 }
 
-/// A wrong value that came from a variable, under the variable's name: who set
-/// it may never have seen the flag.
+/// Reports an invalid value from a variable under the variable's name, because the user
+/// may not know the flag.
 fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return error };
     let flag = shown.split(' ').next().unwrap_or_default().to_owned();
@@ -253,15 +251,15 @@ fn by_its_variable(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     error
 }
 
-/// The commands and flags with their help. Variables that are set but empty count as
-/// not set; their values are never shown.
+/// Returns the commands and flags with their help. Empty variables count as missing;
+/// the values of variables are never shown.
 #[must_use]
 pub fn command() -> clap::Command {
-    // The version is the program's, whatever the command.
+    // The version is that of the program, whatever the command.
     plain_command().mut_subcommands(|command| command.display_name("fedimeter"))
 }
 
-/// The same for completions and manual pages, where a command has its own name.
+/// The same for completions and manual pages, where each command has its own name.
 fn plain_command() -> clap::Command {
     fn prepare(command: clap::Command) -> clap::Command {
         let empty =
@@ -275,8 +273,8 @@ fn plain_command() -> clap::Command {
     prepare(Cli::command())
 }
 
-/// A bare word means a command, and no server: `fedimeter chek`. Hosts have a dot, but
-/// for `localhost`.
+/// Reports a misspelt command, such as `fedimeter chek`. A bare word is not a server,
+/// because hosts contain a dot, except `localhost`.
 fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
     let word = args.get(first_word(args))?.to_str()?;
     let mut command = Cli::command();
@@ -295,12 +293,13 @@ fn misspelt_command(args: &[OsString]) -> Option<clap::Error> {
     Some(command.error(clap::error::ErrorKind::InvalidSubcommand, message))
 }
 
-/// Where a command is, if one is given: after the flags of every command.
+/// Returns the position of the command, if there is one: after the flags of every
+/// command.
 fn first_word(args: &[OsString]) -> usize {
     1 + output::leading(args.get(1..).unwrap_or_default())
 }
 
-/// Puts `serve` before arguments that begin with no command.
+/// Inserts `serve` if the arguments do not begin with a command.
 fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let command = Cli::command();
     let known = |arg: &OsStr| {

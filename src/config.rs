@@ -1,8 +1,8 @@
-//! What the user asked for, checked: YAML, environment and flags become one
-//! [`Config`], or every error at once.
+//! The checked configuration. YAML, environment and flags become one [`Config`], or all
+//! errors at once.
 //!
-//! Flags win over the `FEDIMETER_*` variables that stand for them, these over
-//! the file, and the file over `OTEL_*`.
+//! Flags override their `FEDIMETER_*` variables, these override the file, and the file
+//! overrides `OTEL_*`.
 
 mod address;
 mod bridge;
@@ -63,14 +63,14 @@ pub use token::read_file as read_token_file;
 pub use web::{Web, WebSettings};
 pub(crate) use yaml::{MAX_FILE, quote};
 
-/// Every setting of the bridge, in the order of documentation.
+/// All settings of the bridge, in the order of the documentation.
 #[must_use]
 pub fn bridge_settings() -> Vec<Description> {
     let unsaid = Config::default();
     bridge::BRIDGE.iter().map(|row| row.describe(&unsaid)).collect()
 }
 
-/// Every setting of a target, in the order of documentation.
+/// All settings of a target, in the order of the documentation.
 #[must_use]
 pub fn target_settings() -> Vec<Description> {
     target::TARGET.iter().map(|row| row.describe(&target::UNSAID)).collect()
@@ -93,11 +93,11 @@ pub fn module_settings() -> Vec<Description> {
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The file that it was read from.
+    /// The file of the configuration.
     pub file: Option<PathBuf>,
-    /// Servers to poll, each once.
+    /// The servers to poll, each once.
     pub targets: Vec<Target>,
-    /// Where targets come from beside these.
+    /// Where further targets are listed.
     pub discovery: Discovery,
     /// Which part of the targets is polled, where bridges divide them.
     pub shard: Shard,
@@ -107,82 +107,82 @@ pub struct Config {
     pub prefetch: Prefetch,
     /// How a changed configuration is taken.
     pub reload: Reload,
-    /// Where `/metrics` listens; empty when pull is off.
+    /// The addresses of `/metrics`; empty if pull is off.
     pub listen: Vec<Address>,
     /// The mode of the Unix sockets among them.
     pub socket_mode: u32,
-    /// Host names that they answer to beside loopback names; empty for what
-    /// fits each address.
+    /// The allowed host names besides loopback names. If empty, they depend on each
+    /// address.
     pub listen_hosts: Vec<String>,
-    /// Where people find the pages, if not where they listen.
+    /// The URL of the pages for people, if it differs from the address.
     pub external_url: Option<Url>,
-    /// Who is let in.
+    /// TLS, passwords and tokens for clients.
     pub web: WebSettings,
-    /// What clients may take.
+    /// The limits for clients.
     pub limits: Limits,
-    /// Old names beside ours on `/metrics`.
+    /// The older exporter whose metric names are added to `/metrics`.
     pub compat: Option<Compat>,
-    /// How servers are asked.
+    /// How servers are requested.
     pub http: Http,
-    /// How large pushed requests may be, and what waits where.
+    /// The maximum size of pushed requests, and the backlog.
     pub delivery: DeliverySettings,
     /// Whether others may have servers asked, and which.
     pub probe: Probe,
-    /// How long a collection may take when nobody sets a shorter time.
+    /// The maximum duration of a collection if no shorter time is set.
     pub deadline: Duration,
-    /// How often to collect though nobody asks. Not a setting: the demo does, so that
-    /// its pages move.
+    /// How often the bridge collects by itself. It is not a setting: the demo uses it
+    /// so that its pages change.
     pub collect_every: Option<Duration>,
-    /// Up to how many targets the pages draw their last hours.
+    /// The maximum number of targets for which the pages draw the last hours.
     pub history_max_targets: usize,
     /// Whether `/metrics` carries `otel_scope_*` labels.
     pub scope_labels: bool,
-    /// Whether `/metrics` has `target_info`.
+    /// Whether `/metrics` contains `target_info`.
     pub target_info: bool,
-    /// Whether OpenMetrics says since when counters count.
+    /// Whether OpenMetrics says when counters started counting.
     pub created: bool,
-    /// How names become those of Prometheus.
+    /// How OpenTelemetry names become Prometheus names.
     pub translation_strategy: Strategy,
-    /// What is logged, and how.
+    /// The level and format of the log.
     pub log: Log,
-    /// What is not wrong but should be said, to be logged at the start.
+    /// Warnings to log at the start.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads and checks the configuration. It touches no network.
+    /// Reads and checks the configuration. It does not use the network.
     ///
     /// # Errors
-    /// Everything that is wrong, with its place and what to do.
+    /// All errors, each with its place and what to do.
     pub fn load(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         load::load(sources).map(|loaded| loaded.config)
     }
 
-    /// The same, with the origin of each value.
+    /// Reads and checks the configuration, with the origin of each value.
     ///
     /// # Errors
-    /// The same.
+    /// As for [`Config::load`].
     pub fn load_with_origins(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
         load::load(sources)
     }
 
-    /// Reads and checks the settings of the bridge. Targets are not read, and may be
-    /// wrong: there are none.
+    /// Reads and checks only the settings of the bridge. Targets are not read and may
+    /// have errors.
     ///
     /// # Errors
-    /// Everything that is wrong with the rest.
+    /// All errors in the settings of the bridge.
     pub fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         load::load_bridge(sources)
     }
 
-    /// The same as [`Config::load`] with the contents of a file, for the fuzz targets.
+    /// Reads and checks the text of a file like [`Config::load`], for the fuzz targets.
     pub(crate) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         load::load_text(path, text, sources).map(|loaded| loaded.config)
     }
 }
 
 impl Default for Config {
-    /// No targets, and everything else as it is when the user says nothing.
+    /// No targets, and the defaults of all settings.
     fn default() -> Config {
         Config {
             file: None,
@@ -215,28 +215,28 @@ impl Default for Config {
     }
 }
 
-/// How a changed configuration is taken, beside SIGHUP.
+/// When a changed configuration is applied, besides on SIGHUP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reload {
-    /// When the file, or one that it names, changes.
+    /// When the file, or a file that it names, changes.
     pub watch: bool,
-    /// When `/-/reload` is asked with POST.
+    /// When a client sends POST to `/-/reload`.
     pub over_http: bool,
 }
 
-/// What is logged, and how.
+/// The level and format of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
-    /// Which messages are logged.
+    /// The messages to log.
     pub level: LogFilter,
-    /// How a line is written.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// `key=value` pairs.

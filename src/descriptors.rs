@@ -1,41 +1,40 @@
-//! How the file descriptors that the system allows are divided, so that clients
-//! of the bridge take none from the requests to servers, nor these from them.
+//! Divides the file descriptors of the process, so that clients of the bridge and
+//! requests to servers take none from each other.
 
 use crate::fetch::FLEET;
 
-/// Descriptors for everything else: standard streams, listeners, the event loop,
-/// files that are read, the OTLP receiver.
+/// The descriptors for everything else: standard streams, listeners, the event loop,
+/// files, the OTLP receiver.
 const RESERVED: usize = 24;
 
-/// What the bridge would use.
+/// The descriptors that the bridge would like to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wishes {
     /// Connections of clients.
     pub connections: usize,
-    /// Requests to servers at once.
+    /// Simultaneous requests to servers.
     pub requests: usize,
-    /// Of those to one host.
+    /// Simultaneous requests to one host.
     pub requests_per_host: usize,
-    /// Servers to ask.
+    /// The number of targets.
     pub targets: usize,
 }
 
-/// What it may use.
+/// The descriptors that the bridge may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Connections of clients.
     pub connections: usize,
-    /// Requests to servers at once.
+    /// Simultaneous requests to servers.
     pub requests: usize,
-    /// Connections that are kept per host between collections.
+    /// The number of connections per host that are kept between collections.
     pub kept_per_host: usize,
-    /// Connections to servers that are open, in use or kept: from then on none is kept.
+    /// The number of open connections to servers from which on none is kept.
     pub open: usize,
 }
 
 impl Budget {
-    /// Raises the limit on open files as far as the system lets it, and divides
-    /// what there is.
+    /// Raises the limit on open files as far as allowed, and divides them.
     #[must_use]
     pub fn of_the_system(wishes: Wishes) -> Budget {
         let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
@@ -45,8 +44,8 @@ impl Budget {
         let narrow = budget.connections < wishes.connections || budget.requests < wishes.requests;
         if narrow || kept < budget.kept_per_host * wishes.targets {
             tracing::warn!(
-                "the limit of {limit} open files leaves room for {} clients, {} requests to servers at once and {kept} \
-                 connections kept between them; raise it with ulimit -n or LimitNOFILE",
+                "the limit of {limit} open files leaves room for {} clients, {} requests to servers at once \
+                 and {kept} connections kept between them; raise it with ulimit -n or LimitNOFILE",
                 budget.connections,
                 budget.requests,
             );
@@ -54,8 +53,8 @@ impl Budget {
         budget
     }
 
-    /// A quarter is for clients at most, half of the rest for requests, and for
-    /// connections that are kept what these leave.
+    /// At most a quarter is for clients, half of the rest for requests, and the
+    /// remainder for kept connections.
     fn within(limit: usize, wishes: Wishes) -> Budget {
         let limit = limit.saturating_sub(RESERVED);
         let connections = wishes.connections.min((limit / 4).max(4));

@@ -1,5 +1,5 @@
-//! A JSON answer, read leniently: a field that is missing, null or of a wrong
-//! type is absent and never hides its neighbours.
+//! Reads a JSON answer leniently: a field that is missing, null or of a wrong type is
+//! absent, and does not affect other fields.
 
 pub mod length;
 
@@ -10,19 +10,20 @@ use crate::clean::Cleaner;
 use crate::json::{Kind, Malformed, Members, Raw};
 use crate::snapshot::OTHER;
 
-/// Problems of one document that are kept.
+/// The maximum number of problems that are kept for a document.
 const MAX_PROBLEMS: usize = 64;
-/// Bytes of a text that are kept.
+/// The maximum length of a text that is kept, in bytes.
 const MAX_TEXT: usize = 200;
-/// Bytes of a number that are shown.
+/// The maximum length of a number in a message, in bytes.
 const MAX_NUMBER: usize = 40;
-/// Bytes of a path that are shown: servers choose some of its keys.
+/// The maximum length of a path in a message, in bytes. Servers choose some of its
+/// keys.
 const MAX_PATH: usize = 120;
-/// Objects in lists of one document that are read, where a list is not counted: no
-/// server has as many days, accounts of a batch, or posts of a page.
+/// The maximum number of objects in lists that are read from a document. No server has
+/// as many days, accounts in a batch, or posts on a page.
 const MAX_ITEMS: usize = 1_000;
 
-/// What stands at the top of an answer.
+/// The type of an answer's top level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Top {
     /// A JSON object.
@@ -40,24 +41,25 @@ impl Top {
     }
 }
 
-/// Why an answer as a whole could not be read.
+/// Why a whole answer could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// Not JSON at all.
+    /// The body is not JSON.
     #[error("the body is not JSON ({0})")]
     NotJson(String),
-    /// A page of HTML.
+    /// The body is an HTML page.
     #[error("the body is not JSON (it looks like a web page)")]
     WebPage,
-    /// JSON, but not the shape that the endpoint has.
+    /// The body is JSON, but of another type than the endpoint's.
     #[error("expected {wanted}, found {found}")]
     WrongTop {
-        /// What was due.
+        /// The expected type.
         wanted: &'static str,
-        /// What was there.
+        /// The type in the answer.
         found: &'static str,
     },
-    /// An object with a non-null `error`, whatever the HTTP status.
+    /// The answer is an object with an `error` that is not null, whatever the HTTP
+    /// status.
     #[error("the server says: {0}")]
     ErrorObject(String),
 }
@@ -72,7 +74,7 @@ impl From<Malformed> for DocumentError {
     }
 }
 
-/// One answer and what was odd in it. It is read in place: see `json.rs`.
+/// One answer, and the problems in it. It is read in place: see `json.rs`.
 #[derive(Debug)]
 pub struct Document<'a> {
     root: Raw<'a>,
@@ -81,21 +83,21 @@ pub struct Document<'a> {
     notes: Notes,
 }
 
-/// What reading a document leaves behind.
+/// The results of reading a document.
 #[derive(Debug, Default)]
 struct Notes {
     problems: Vec<String>,
-    /// Objects in lists that were read.
+    /// The number of objects in lists that were read.
     items: usize,
 }
 
 impl<'a> Document<'a> {
-    /// Parses a body whose top level must be of the given shape.
+    /// Parses a body whose top level must have the given type.
     pub fn parse(body: &'a [u8], top: Top) -> Result<Document<'a>, DocumentError> {
         Document::parse_with(body, top, Cleaner::default())
     }
 
-    /// The same, for a server that may repeat secrets of ours.
+    /// The same, for a server that may repeat our secrets.
     pub fn parse_with(body: &'a [u8], top: Top, cleaner: Cleaner) -> Result<Document<'a>, DocumentError> {
         let root = Raw::parse(body)?;
         let members = Members::of(root);
@@ -113,14 +115,14 @@ impl<'a> Document<'a> {
         Ok(Document { root, members, cleaner, notes: Notes::default() })
     }
 
-    /// The fields of the object at the top.
+    /// Returns the fields of the object at the top level.
     pub fn fields(&mut self) -> Fields<'_> {
         let (members, cleaner, notes) = (&self.members, &self.cleaner, &mut self.notes);
         Fields { members, place: Place::Top, cleaner, notes }
     }
 
-    /// Calls `read` with the fields of each item of the array at the top, and
-    /// counts them; nothing where one is no object, because then their number
+    /// Calls `read` with the fields of each item of the array at the top level, and
+    /// counts the items. Returns `None` if one is not an object, because the count then
     /// means nothing.
     pub fn each_counted(&mut self, mut read: impl FnMut(&mut Fields<'_>)) -> Option<usize> {
         let root = self.root;
@@ -133,20 +135,20 @@ impl<'a> Document<'a> {
         (objects == items).then_some(items)
     }
 
-    /// Calls `read` with the fields of each object in the array at the top.
+    /// Calls `read` with the fields of each object in the array at the top level.
     pub fn each<T>(&mut self, read: impl FnMut(&mut Fields<'_>) -> T) -> Vec<T> {
         let root = self.root;
         self.fields().each_of("", root, read)
     }
 
-    /// What was of a wrong type: paths and kinds, never values.
+    /// Returns the problems: paths and types, never values.
     #[must_use]
     pub fn into_problems(self) -> Vec<String> {
         self.notes.problems
     }
 }
 
-/// Where an object is in its document.
+/// The position of an object in its document.
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
     Top,
@@ -167,7 +169,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The fields below one object of an answer.
+/// The fields of one object in an answer.
 pub struct Fields<'a> {
     members: &'a Members<'a>,
     place: Place<'a>,
@@ -176,8 +178,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The value at a dotted path; `None` where anything on the way is missing
-    /// or null. What is neither object nor absent on the way is a problem.
+    /// Returns the value at a dotted path, or `None` if a part of the path is missing
+    /// or null. If a part is not an object, that is a problem.
     pub fn get(&mut self, path: &str) -> Option<Raw<'a>> {
         let mut keys = path.split('.');
         let mut value = self.members.get(keys.next()?)?;
@@ -197,8 +199,8 @@ impl<'a> Fields<'a> {
         (value.kind() != Kind::Null).then_some(value)
     }
 
-    /// A count: a whole number from 0 to 2^63−1, as a JSON number or a string
-    /// of digits.
+    /// Reads a count: an integer from 0 to 2^63−1, as a JSON number or a string of
+    /// digits.
     pub fn count(&mut self, path: &str) -> Option<i64> {
         let value = self.get(path)?;
         let count = whole(value).filter(|n| *n >= 0);
@@ -208,18 +210,18 @@ impl<'a> Fields<'a> {
         count
     }
 
-    /// A count that some servers nest: `{"all": 3, "direct": 1}`.
+    /// Reads a count that some servers nest: `{"all": 3, "direct": 1}`.
     pub fn count_or_all(&mut self, path: &str) -> Option<i64> {
         let nested = self.get(path)?.kind() == Kind::Object;
         if nested { self.count(&format!("{path}.all")) } else { self.count(path) }
     }
 
-    /// A count of which −1 is documented to mean hidden.
+    /// Reads a count for which −1 is documented to mean hidden.
     pub fn count_or_hidden(&mut self, path: &str) -> Option<i64> {
         if whole(self.get(path)?) == Some(-1) { None } else { self.count(path) }
     }
 
-    /// A yes or no; also as a string, in any case (`"FALSE"` was seen).
+    /// Reads a boolean, also from a string in any case (`"FALSE"` was seen).
     pub fn flag(&mut self, path: &str) -> Option<bool> {
         let value = self.get(path)?;
         let spelt = |word: &str| value.text().is_some_and(|text| text.eq_ignore_ascii_case(word));
@@ -235,7 +237,7 @@ impl<'a> Fields<'a> {
         flag
     }
 
-    /// A text that is not empty, clean and without secrets of ours.
+    /// Reads a text that is not empty, cleaned and without our secrets.
     pub fn text(&mut self, path: &str) -> Option<Arc<str>> {
         let value = self.get(path)?;
         if value.kind() != Kind::Text {
@@ -255,13 +257,13 @@ impl<'a> Fields<'a> {
         self.each_of(path, list, read)
     }
 
-    /// A text as the member of a closed set that it is, else [`OTHER`].
+    /// Reads a text as a member of a closed set, or else as [`OTHER`].
     pub fn member(&mut self, path: &str, known: &[&'static str]) -> &'static str {
         let text = self.text(path);
         known.iter().find(|member| text.as_deref() == Some(**member)).copied().unwrap_or(OTHER)
     }
 
-    /// The length of a list.
+    /// Reads the length of a list.
     pub fn length(&mut self, path: &str) -> Option<i64> {
         let value = self.get(path)?;
         if value.kind() != Kind::Array {
@@ -288,7 +290,7 @@ impl<'a> Fields<'a> {
         all
     }
 
-    /// Reads an item of a list; nothing where it is no object.
+    /// Reads an item of a list. Returns `None` if it is not an object.
     fn one_of<T>(
         &mut self,
         list: &str,
@@ -306,27 +308,28 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Notes that a value is of a wrong type or out of range.
+    /// Records that a value has a wrong type or is out of range.
     pub fn wrong(&mut self, path: &str, value: Raw<'_>) {
-        // More than a few are those of a long list, and say nothing new.
+        // Further problems come from a long list, and say nothing new.
         if self.notes.problems.len() >= MAX_PROBLEMS {
             return;
         }
         let path = self.cleaner.clean(&format!("{}{path}", self.place), MAX_PATH);
         let path = if path.is_empty() { "the document" } else { path.trim_end_matches('.') };
-        // Numbers are nothing private, and what is wrong with them is their value.
+        // A number is not private, and its value is what is wrong with it.
         let problem = match value.number() {
             Some(number) => format!("{path} is the number {}", self.cleaner.clean(number, MAX_NUMBER)),
             None => format!("{path} is {}", kind_name(value.kind())),
         };
-        // What several fields are below is one problem, not one of each.
+        // A problem in a common parent of several fields is recorded once.
         if !self.notes.problems.contains(&problem) {
             self.notes.problems.push(problem);
         }
     }
 }
 
-/// A whole number: an int, a float with a whole value, or a string of digits.
+/// Reads an integer: from an integer, a float without a fraction, or a string of
+/// digits.
 fn whole(value: Raw<'_>) -> Option<i64> {
     if let Some(text) = value.text() {
         let text = text.trim();
@@ -337,7 +340,7 @@ fn whole(value: Raw<'_>) -> Option<i64> {
     value.whole()
 }
 
-/// The JSON type's name, with its article where one is due.
+/// Returns the name of the JSON type with its article.
 pub(super) fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Null => "null",

@@ -1,7 +1,6 @@
-//! The endpoints that a target can be asked for, one row each: its name in
-//! `fedimeter.endpoint.name`, when it is collected, the shortest time between two
-//! requests, what sets it apart, and after `=>` the scope and the permission that a
-//! token needs.
+//! The endpoints of a target, one row each: the name in `fedimeter.endpoint.name`, when
+//! it is collected, the shortest time between two requests, its special properties, and
+//! after `=>` the scope and permission that a token needs.
 
 use std::time::Duration;
 
@@ -14,17 +13,17 @@ pub enum On {
     OptIn,
     /// For targets with a token.
     Token,
-    /// For targets that list what to ask for (`accounts`, `tags`) or say how
-    /// to ask (`robots`).
+    /// For targets that list what to request (`accounts`, `tags`) or how to behave
+    /// (`robots`).
     Listed,
 }
 
-/// What sets an endpoint apart from others.
+/// A special property of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trait {
-    /// Its answer alone shows that the server is there.
+    /// A successful answer shows that the server is up.
     ShowsUp,
-    /// It does not count against the rate limit of `/api`.
+    /// Requests do not count against the rate limit of `/api`.
     OutsideApi,
 }
 
@@ -34,12 +33,12 @@ macro_rules! endpoints {
         $variant:ident $name:literal $on:ident $interval:expr
         $(, $trait:ident)* $(=> $scope:literal $permission:ident)?;
     )*) => {
-        /// One thing that a server is asked for, with one outcome and one lifetime.
+        /// A kind of request to a server, with one outcome and one lifetime.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Endpoint { $( $(#[$doc])* $variant, )* }
 
         impl Endpoint {
-            /// Every endpoint, in the order in which they are asked and shown.
+            /// All endpoints, in the order in which they are requested and shown.
             pub const ALL: &'static [Endpoint] = &[ $( Endpoint::$variant, )* ];
 
             /// The name in `fedimeter.endpoint.name`, in `collect` and in `intervals`.
@@ -54,8 +53,8 @@ macro_rules! endpoints {
                 match self { $( Endpoint::$variant => On::$on, )* }
             }
 
-            /// The shortest time from one request to the next, unless the user
-            /// sets another: how often the number can change on the server.
+            /// The shortest time between two requests, unless the user sets another. It
+            /// is how often the number can change on the server.
             #[must_use]
             pub fn interval(self) -> Duration {
                 match self { $( Endpoint::$variant => $interval, )* }
@@ -65,7 +64,8 @@ macro_rules! endpoints {
                 match self { $( Endpoint::$variant => &[$( Trait::$trait, )*], )* }
             }
 
-            /// What a token needs for it; `None` where any token will do, or none.
+            /// What a token needs for this endpoint; `None` if any token will do, or
+            /// none is needed.
             #[must_use]
             pub fn needs(self) -> Option<Needs> {
                 let needs: &[Needs] = match self {
@@ -83,13 +83,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 endpoints! {
-    /// `GET /robots.txt`, where the target is to be asked only what that allows.
+    /// `GET /robots.txt`, for targets that obey it.
     Robots "robots" Listed DAY, OutsideApi;
     /// `GET /api/v2/instance`: Mastodon 4.0 and later.
     InstanceV2 "instance_v2" Default MINUTE, ShowsUp;
     /// `GET /api/v1/instance`: every server that speaks Mastodon's API.
     InstanceV1 "instance_v1" Default MINUTE, ShowsUp;
-    /// `GET /.well-known/nodeinfo`: where the NodeInfo document is.
+    /// `GET /.well-known/nodeinfo`: the place of the NodeInfo document.
     NodeinfoDiscovery "nodeinfo_discovery" Default DAY, OutsideApi;
     /// The NodeInfo document itself.
     Nodeinfo "nodeinfo" Default MINUTE, ShowsUp, OutsideApi;
@@ -109,7 +109,7 @@ endpoints! {
     Accounts "accounts" Listed MINUTE * 5;
     /// `GET /api/v1/tags/:name` of the hashtags that the target lists.
     Tags "tags" Listed MINUTE * 5;
-    /// `GET /api/v1/accounts/verify_credentials`: what the token may do.
+    /// `GET /api/v1/accounts/verify_credentials`: the permissions of the token.
     Credentials "credentials" Token HOUR;
     /// `GET /api/v1/announcements`.
     Announcements "announcements" Token MINUTE * 5;
@@ -141,15 +141,15 @@ endpoints! {
     AdminCanonicalEmailBlocks "admin_canonical_email_blocks" Token HOUR * 6 => "admin:read:canonical_email_blocks" MANAGE_BLOCKS;
 }
 
-/// What a token needs for an endpoint: an OAuth scope, and a permission of its
-/// user's role.
+/// What a token needs for an endpoint: an OAuth scope, and a permission of its user's
+/// role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// The narrowest scope that suffices.
+    /// The narrowest sufficient scope.
     pub scope: &'static str,
-    /// The permission as Mastodon's role settings call it.
+    /// The permission, as Mastodon's role settings call it.
     pub permission: &'static str,
-    /// Its bit in `role.permissions` (Mastodon 4.0 and later).
+    /// The bit in `role.permissions` (Mastodon 4.0 and later).
     pub bit: u64,
 }
 
@@ -170,25 +170,26 @@ impl Needs {
 }
 
 impl Endpoint {
-    /// Those that are collected in this case, in the order of [`Endpoint::ALL`].
+    /// Returns the endpoints that are collected in this case, in the order of
+    /// [`Endpoint::ALL`].
     pub fn collected(on: On) -> impl Iterator<Item = Endpoint> {
         Endpoint::ALL.iter().copied().filter(move |endpoint| endpoint.on() == on)
     }
 
-    /// The endpoint of this name.
+    /// Returns the endpoint of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Endpoint> {
         Endpoint::ALL.iter().copied().find(|e| e.name() == name)
     }
 
-    /// Whether it counts against the rate limit of `/api`.
+    /// Whether requests count against the rate limit of `/api`.
     #[must_use]
     pub fn is_under_api(self) -> bool {
         !self.traits().contains(&Trait::OutsideApi)
     }
 
-    /// Whether the answer alone shows that the server is there: the three
-    /// documents that `fedimeter.target.up` is made of.
+    /// Whether a successful answer shows that the server is up: the three documents
+    /// behind `fedimeter.target.up`.
     #[must_use]
     pub fn shows_up(self) -> bool {
         self.traits().contains(&Trait::ShowsUp)

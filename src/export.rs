@@ -1,4 +1,5 @@
-//! From the SDK to the outside.
+//! Exporters: how collected metrics leave the process, by push (OTLP) and pull
+//! (`/metrics`).
 
 pub mod batches;
 pub mod chunk;

@@ -1,5 +1,5 @@
-//! What a configuration exposes: secrets that are sent in the clear or that others
-//! can read, and numbers that everyone can. Each is said once at the start.
+//! Warns at the start about what a configuration exposes: secrets that are sent
+//! unencrypted or that others can read, and numbers that everyone can read.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use crate::config::{Address, Config};
 use crate::export::otlp::OtlpSettings;
 use crate::target::TokenOrigin;
 
-/// Names that a warning lists; the others are counted.
+/// How many names a warning lists. The others are counted.
 const MAX_LISTED: usize = 3;
 
-/// One warning for each kind of exposure, in no more than a line.
+/// Returns one warning of a single line for each kind of exposure.
 #[must_use]
 pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
     let tokens = config.targets.iter().filter(|target| target.token.is_some());
@@ -56,8 +56,9 @@ pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
     let lets_all_in = config.web.file.is_none() && config.web.token_files.is_empty();
     if otel.exporters.prometheus && !everywhere.is_empty() && lets_all_in {
         warnings.push(format!(
-            "everyone who reaches {} can read the metrics and pages, because no password is asked for: \
-             set web_config_file or web_token_file, restrict access to the port, or listen on 127.0.0.1 behind a proxy",
+            "everyone who reaches {} can read the metrics and pages, because no password is asked for: set \
+             web_config_file or web_token_file, restrict access to the port, or listen on 127.0.0.1 behind \
+             a proxy",
             listed(&everywhere)
         ));
     }
@@ -71,7 +72,7 @@ pub fn warnings(config: &Config, otel: &OtelEnv) -> Vec<String> {
     warnings
 }
 
-/// Whether others between here and there can read what is sent.
+/// Whether others on the network can read what is sent.
 fn is_in_the_clear(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

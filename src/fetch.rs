@@ -1,5 +1,5 @@
-//! The polite HTTP client: limits, conditional requests, redirects on the
-//! same site only, bodies read up to a cap, and a reason for every failure.
+//! The polite HTTP client: limits, conditional requests, redirects within the same
+//! site, a maximum body size, and a reason for every failure.
 
 mod body;
 mod cached;
@@ -59,17 +59,17 @@ use self::resolve_error::ResolveError;
 use self::shortage::Shortage;
 use self::transport::{Line, Transports};
 
-/// Redirects that are followed for one request.
+/// The maximum number of redirects of one request.
 const MAX_REDIRECTS: usize = 5;
 
-/// Look-ups under way at once: each has up to eight sockets, one for every time that
-/// an address family is asked for again.
+/// The maximum number of simultaneous look-ups. Each uses up to eight sockets, one for
+/// every retry of an address family.
 const MAX_LOOKUPS: usize = 512;
 
-/// Bytes of the body of an error that are read for its reason.
+/// How many bytes of an error's body are read for its reason.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
-/// The client. One for the whole bridge.
+/// The client. The whole bridge shares one.
 #[derive(Debug)]
 pub struct Client {
     settings: Http,
@@ -82,8 +82,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these limits and manners, which uses the proxy that the
-    /// environment names.
+    /// Creates a client with these settings. It uses the proxy that the environment
+    /// names.
     ///
     /// # Errors
     ///
@@ -92,21 +92,21 @@ impl Client {
         Client::with(settings, Streams::Network, Proxies::of_the_system())
     }
 
-    /// The same past every proxy that the environment names: for what is on
+    /// Creates a client that ignores the proxies of the environment, for servers on
     /// this machine.
     ///
     /// # Errors
     ///
-    /// As [`Client::new`].
+    /// As for [`Client::new`].
     pub fn without_proxy(settings: Http) -> Result<Client, ClientError> {
         Client::with(settings, Streams::Network, Proxies::none())
     }
 
-    /// The same over streams that are given, whatever a URL names.
+    /// Creates a client that uses the given streams, whatever a URL names.
     ///
     /// # Errors
     ///
-    /// As [`Client::new`].
+    /// As for [`Client::new`].
     #[cfg_attr(not(feature = "program"), expect(dead_code, reason = "the fuzz targets use it"))]
     pub(crate) fn over<S: Stream>(
         settings: Http,
@@ -135,14 +135,14 @@ impl Client {
         Ok(Client { settings, user_agent, transports, dns, certificates, limits, shortage })
     }
 
-    /// The limits and manners.
+    /// The settings of the client.
     #[must_use]
     pub fn settings(&self) -> &Http {
         &self.settings
     }
 
-    /// Gets ready for these targets, and no others: from now on the ends of their
-    /// certificates are noted, and their own authorities trusted.
+    /// Prepares for these targets, and forgets others: records when their certificates
+    /// expire, and trusts their own authorities.
     pub fn prepare_for(&self, targets: &[Target]) {
         let over_tls = targets.iter().filter(|target| target.url.scheme() == "https");
         let hosts = over_tls.filter_map(|target| Some((target.url.host_str()?, target.authorities.as_ref())));
@@ -161,14 +161,14 @@ impl Client {
         self.certificates.forget(target.url.host_str().unwrap_or_default());
     }
 
-    /// When the earliest certificate of the chain that a host last served ends.
+    /// When the first certificate in a host's last chain expires, in Unix seconds.
     #[must_use]
     pub fn certificate_expiry(&self, host: &str) -> Option<i64> {
         self.certificates.expiry(host)
     }
 
-    /// Finds the target's name, so that a name server that hangs takes no turn of
-    /// others. Behind a proxy that is the proxy's to do.
+    /// Resolves the target's name before a request takes its turn, so that a slow name
+    /// server delays no other target. Behind a proxy this is the proxy's task.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Client {
         found.map(drop).map_err(failed)
     }
 
-    /// Asks, following redirects on the same site.
+    /// Makes a request, following redirects within the same site.
     pub async fn get(&self, request: Request<'_>, unix: f64) -> Exchange {
         let mut elapsed = Duration::ZERO;
         let mut rate_limit = None;
@@ -191,7 +191,7 @@ impl Client {
         if let Err(failure) = &result
             && failure.error == ErrorType::Local
         {
-            // Nobody was asked, so no time was taken.
+            // No server was asked, so no time counts.
             elapsed = Duration::ZERO;
         }
         self.shortage.note(result.as_ref().err(), Instant::now());
@@ -223,7 +223,8 @@ impl Client {
             });
             traced::end(&span, &hop);
             traced::line(request, &url, &hop, took);
-            // Another host of the site that is away says nothing of the target's own.
+            // If another host of the site is down, the target's own host may still be
+            // up.
             let own = url.origin() == request.target.url.origin();
             match hop.map_err(|failure| Failure { unreachable: failure.unreachable && own, ..failure })? {
                 Hop::Answer(reply) => return Ok(reply),
@@ -231,7 +232,7 @@ impl Client {
                     url = follow(request.target, &url, &to)
                         .map_err(|(error, why)| Failure::new(error, why).with_status(status))?;
                     if request.post.is_some() && !keeps_method(status) {
-                        let why = "a redirect that would turn POST into GET";
+                        let why = "the redirect would turn POST into GET";
                         return Err(Failure::new(ErrorType::Redirect, why).with_status(status));
                     }
                 }
@@ -257,7 +258,7 @@ impl Client {
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             let to = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
             let to = to.and_then(|to| url.join(to).ok()).ok_or_else(|| {
-                Failure::new(ErrorType::Redirect, "a redirect that names no place").with_status(status)
+                Failure::new(ErrorType::Redirect, "the redirect has no valid Location").with_status(status)
             })?;
             return Ok(Hop::Redirect(status, to));
         }
@@ -325,7 +326,7 @@ impl Client {
         if let Some(etag) = request.etag {
             ask = ask.header(IF_NONE_MATCH, etag);
         }
-        // The token is for the place that the user named, and no other.
+        // The token is sent only to the origin that the user configured.
         if let Some(token) = request.token.filter(|_| own_place) {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.secret()))
                 .map_err(|_| Failure::new(ErrorType::Other, "the token is not a valid header value"))?;
@@ -339,22 +340,22 @@ impl Client {
     }
 }
 
-/// A URL as it is asked for: without user information and fragment.
+/// Returns a URL for the request: without user information and fragment.
 fn uri(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// The name that limits hold by: servers that share an address are asked by
-/// different names, and one that hangs must not hold up another.
+/// Returns the name for the limits per host. Servers that share an address have
+/// different names, so one that hangs does not delay the others.
 fn name_asked(target: &Target, url: &Url) -> String {
     let own = url.origin() == target.url.origin();
     let name = target.host.clone().filter(|_| own);
     name.unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned())
 }
 
-/// 307 and 308; the others make a GET of a POST.
+/// Whether a redirect keeps the method: 307 and 308 do, the others turn POST into GET.
 fn keeps_method(status: StatusCode) -> bool {
     matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
@@ -364,13 +365,13 @@ enum Hop {
     Redirect(StatusCode, Url),
 }
 
-/// The HTTP client cannot be set up.
+/// Why the HTTP client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// TLS cannot be set up.
     #[error("failed to set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// The contact has characters that no header may have.
+    /// The contact contains characters that a header must not have.
     #[error("the contact cannot be sent in the User-Agent; is it a plain URL?")]
     Contact,
 }

@@ -1,5 +1,5 @@
-//! Doors to the crate's insides for the fuzz targets in `fuzz/`. No part of
-//! the library: it changes without notice.
+//! Access to the crate's internals for the fuzz targets in `fuzz/`. It is not part of
+//! the library, and changes without notice.
 
 use std::io;
 use std::path::Path;
@@ -19,59 +19,59 @@ use crate::fetch::headers::{self, Head};
 use crate::fetch::{Client, ClientError};
 use crate::snapshot::RateLimit;
 
-/// The configuration of a file with this text, and nothing else but `env`.
+/// Loads a configuration file with this text, and nothing else but `env`.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All errors in it.
 pub fn load_config(text: &str, env: Env<'_>) -> Result<Config, ConfigErrors> {
     let sources = Sources { file: None, text: None, targets: &[], flags: Flags::default(), env };
     Config::load_text(Path::new("fedimeter.yaml"), text, &sources)
 }
 
-/// The settings of a file that `OTEL_CONFIG_FILE` names, with this text.
+/// Loads the settings of a file for `OTEL_CONFIG_FILE` with this text.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All errors in it.
 pub fn load_otel_file(text: &str, env: Env<'_>) -> Result<OtelEnv, Vec<OtelEnvError>> {
     OtelEnv::of_file(text, env)
 }
 
-/// How long an answer lives by its headers.
+/// Returns the lifetime of an answer by its headers.
 #[must_use]
 pub fn lifetime(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Duration {
     Head::of(status, headers).lifetime(now)
 }
 
-/// What an answer says of the rate limit.
+/// Returns the rate limit in an answer.
 #[must_use]
 pub fn rate_limit(headers: &HeaderMap, unix: f64) -> Option<RateLimit> {
     Head::of(StatusCode::OK, headers).rate_limit(unix)
 }
 
-/// How long a server wants to be left alone.
+/// Returns the pause that a server asks for.
 #[must_use]
 pub fn retry_after(status: StatusCode, headers: &HeaderMap, unix: f64) -> Option<Duration> {
     Head::of(status, headers).retry_after(unix)
 }
 
-/// Where the next page is.
+/// Returns the URL of the next page.
 #[must_use]
 pub fn next_link(headers: &HeaderMap, base: &Url) -> Option<Url> {
     headers::next_link(headers, base)
 }
 
-/// An HTTP client whose connections are what `dial` returns for the place, whatever
-/// its scheme. No name is looked up.
+/// Creates an HTTP client whose connections are what `dial` returns, whatever the
+/// scheme. No name is resolved.
 ///
 /// # Errors
-/// As [`Client::new`].
+/// As for [`Client::new`].
 pub fn client_over(
     dial: impl Fn(&Uri) -> DuplexStream + Send + Sync + 'static,
 ) -> Result<Client, ClientError> {
     Client::over(Http::default(), move |uri| TokioIo::new(Memory(dial(uri))))
 }
 
-/// A stream in memory, as a connection.
+/// An in-memory stream as a connection.
 struct Memory(DuplexStream);
 
 impl Connection for Memory {

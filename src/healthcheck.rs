@@ -1,5 +1,5 @@
-//! Whether the bridge that runs here is healthy, asked by its own program: a
-//! container has no other that could.
+//! Checks whether the bridge on this machine is healthy, with its own program, because
+//! a container contains no other client.
 
 mod direct;
 
@@ -21,19 +21,20 @@ use direct::{HEALTHY, MAX_ANSWER, PATH};
 
 pub use direct::{Access, Peer};
 
-/// There is no bridge that could be asked, wherever it runs.
+/// Why there is no bridge to ask.
 #[derive(Debug, thiserror::Error)]
 pub enum NothingToAsk {
     /// `--listen none`.
     #[error(
-        "nothing to ask: /metrics is off (--listen none), and the health page with it; let the bridge listen for \
-         this check alone, with FEDIMETER_LISTEN=127.0.0.1:9464, or turn the check off (docker run \
-         --no-healthcheck)"
+        "nothing to ask: /metrics is off (--listen none), and the health page with it; let the bridge \
+         listen for this check alone, with FEDIMETER_LISTEN=127.0.0.1:9464, or turn the check off (docker \
+         run --no-healthcheck)"
     )]
     Off,
     /// `OTEL_METRICS_EXPORTER`.
     #[error(
-        "nothing to ask: {0}, so nothing is served; add it, or turn the check off (docker run --no-healthcheck)"
+        "nothing to ask: {0}, so nothing is served; add it, or turn the check off (docker run \
+         --no-healthcheck)"
     )]
     NotServed(String),
     /// `OTEL_SDK_DISABLED`.
@@ -44,15 +45,16 @@ pub enum NothingToAsk {
     Disabled(String),
     /// Port 0.
     #[error(
-        "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in --url"
+        "nothing to ask: port 0 of {0} is another port at each start; give the bridge a port, or name it in \
+         --url"
     )]
     AnyPort(SocketAddr),
 }
 
-/// The bridge did not say that it is healthy.
+/// Why the bridge is not known to be healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
-    /// No answer, or none of a healthy bridge.
+    /// There is no answer, or not that of a healthy bridge.
     #[error("{place}: {reason}: {advice}")]
     Answer {
         /// What was asked.
@@ -62,22 +64,22 @@ pub enum Unhealthy {
         /// What to do about it.
         advice: &'static str,
     },
-    /// It could not be asked at all.
+    /// The request could not be sent.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// One place where a bridge listens.
+/// A place where a bridge listens.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
-    /// The URLs that lead there from this machine: one of them is enough.
+    /// URLs for this machine, of which one has to answer.
     Urls(Vec<Url>),
-    /// Where no URL leads from here: one of them is enough.
+    /// Addresses without a URL, of which one has to answer.
     Peers(Vec<Peer>, Access),
 }
 
 impl Place {
-    /// The health page of the bridge whose `/metrics` stands below this URL.
+    /// Returns the health page of the bridge whose `/metrics` is below this URL.
     #[must_use]
     pub fn below(url: &Url) -> Place {
         let mut page = url.clone();
@@ -85,8 +87,8 @@ impl Place {
         Place::Urls(vec![page])
     }
 
-    /// The health page of the bridge that listens at this address. One that
-    /// listens on all of them is asked on the loopback address.
+    /// Returns the health page of the bridge at this address. A bridge that listens on
+    /// all addresses is asked at the loopback address.
     fn at(address: &Address, access: &Access) -> Place {
         let address = match address {
             Address::Ip(address) => address,
@@ -94,7 +96,7 @@ impl Place {
         };
         let ips: &[IpAddr] = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
-            // It takes IPv4, too, and a container may have an IPv6 stack
+            // This address accepts IPv4, too, and a container may have an IPv6 stack
             // without a loopback address.
             IpAddr::V6(ip) if ip.is_unspecified() => {
                 &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]
@@ -110,11 +112,11 @@ impl Place {
     }
 }
 
-/// Where to ask a bridge with this configuration.
+/// Returns where to ask a bridge with this configuration.
 ///
 /// # Errors
 ///
-/// When it serves nothing, or nobody can know where.
+/// When it serves nothing, or its address cannot be known.
 pub fn places(listen: &[Address], access: &Access, otel: &OtelEnv) -> Result<Vec<Place>, NothingToAsk> {
     if otel.disabled {
         return Err(NothingToAsk::Disabled(otel.disabled_by()));
@@ -135,11 +137,11 @@ pub fn places(listen: &[Address], access: &Access, otel: &OtelEnv) -> Result<Vec
     Ok(listen.iter().map(|address| Place::at(address, access)).collect())
 }
 
-/// Asks every place, all at once. No proxy stands between.
+/// Asks every place at once, without a proxy.
 ///
 /// # Errors
 ///
-/// The first place that does not say within `timeout` that it is healthy.
+/// The first place that does not answer within `timeout` that it is healthy.
 pub async fn ask(places: &[Place], timeout: Duration) -> Result<(), Unhealthy> {
     let client = Client::without_proxy(Http {
         timeout,
@@ -159,7 +161,7 @@ async fn ask_place(client: &Client, place: &Place) -> Result<(), Unhealthy> {
     let mut first = Ok(());
     for url in urls {
         let Err(failure) = ask_url(client, url).await else { return Ok(()) };
-        // Something is there, healthy or not.
+        // Something answers there, healthy or not.
         let there = failure.error != ErrorType::Connect;
         if first.is_ok() || there {
             let reason = match failure.error {
@@ -197,22 +199,25 @@ async fn ask_url(client: &Client, url: &Url) -> Result<(), Failure> {
     let target = Target::new(url.clone(), None, None, &BTreeMap::new());
     let take = Take::UpTo(MAX_ANSWER);
     let request = Request { target: &target, url: url.clone(), etag: None, token: None, post: None, take };
-    // The time is for rate limits, which the bridge has none of.
+    // The time is used for rate limits, which the bridge does not have.
     let reply = client.get(request, 0.0).await.result?;
     if reply.body.starts_with(HEALTHY) {
         return Ok(());
     }
-    Err(Failure::new(ErrorType::Decode, "the answer is not a bridge's"))
+    Err(Failure::new(ErrorType::Decode, "the answer does not come from a bridge"))
 }
 
 fn advice(error: ErrorType) -> &'static str {
     match error {
-        ErrorType::Timeout => "it hangs: look at its log and restart it, or allow more with --timeout",
+        ErrorType::Timeout => {
+            "the bridge hangs: check its log and restart it, or allow more time with --timeout"
+        }
         ErrorType::Unauthorized => {
-            "it asks for a password: set web_token_file, whose first token this check shows, or web_open_health"
+            "the bridge requires a password: set web_token_file, whose first token this check sends, or \
+             web_open_health"
         }
         ErrorType::Connect | ErrorType::Dns | ErrorType::Tls => {
-            "does it run, and with the same --listen, --config and variables as this check?"
+            "check that the bridge is running, with the same --listen, --config and variables as this check"
         }
         _ => "another program answers there, or a proxy: correct --listen, or name the bridge in --url",
     }

@@ -1,5 +1,5 @@
-//! Which bridge this is: the default of `service.instance.id`, the same from
-//! start to start and another one for each bridge.
+//! The identity of a bridge: the default of `service.instance.id`, which stays the same
+//! across restarts and differs between bridges.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,14 +9,14 @@ use url::Url;
 use crate::config::{Address, Config};
 use crate::process::host_name;
 
-/// What tells a bridge from every other one.
+/// The properties that distinguish a bridge.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
-    /// The machine's name: replicas in containers differ by it.
+    /// The machine's name, which differs between replicas in containers.
     pub host_name: &'a str,
-    /// The machine's id, where it has one; a container has none.
+    /// The machine's id. Containers have none.
     pub machine_id: &'a str,
-    /// Where it listens.
+    /// The addresses to listen on.
     pub listen: &'a [Address],
     /// The configuration file.
     pub file: Option<&'a Path>,
@@ -27,7 +27,7 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// All of it as one text. Two bridges that differ in any part have another one.
+    /// Combines the properties into a text that differs if any of them does.
     #[must_use]
     pub fn text(&self) -> String {
         let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
@@ -42,23 +42,23 @@ impl Identity<'_> {
         }
         parts.extend(self.shard.map(|shard| format!("shard {shard}")));
         parts.iter().fold(String::new(), |mut text, part| {
-            // With its length no part can pass for two.
+            // The length keeps two parts from being read as other parts.
             let _ = write!(text, "{}:{part},", part.len());
             text
         })
     }
 }
 
-/// A number below 2^48 that is the same for the same text, everywhere.
+/// Returns a number below 2^48 that is the same for the same text on every machine.
 #[must_use]
 pub fn hash(text: &str) -> u64 {
     (uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).as_u128() >> 80) as u64
 }
 
-/// The identity of a bridge with this configuration on this machine.
+/// Returns the identity of a bridge with this configuration on this machine.
 #[must_use]
 pub fn of(config: &Config) -> String {
-    // Lists change, and the bridge stays the same.
+    // Lists of targets change, but the bridge stays the same.
     let named = config.targets.iter().filter(|target| target.source.is_none()).map(|target| &*target.name);
     let files = config.discovery.files.iter().map(|file| &*file.written);
     let targets: Vec<&str> =
@@ -103,14 +103,14 @@ mod tests {
             one,
             Identity { host_name: "two", ..one },
             Identity { machine_id: "", ..one },
-            // The end of one part is not the beginning of the next.
+            // The end of one part is not confused with the beginning of the next.
             Identity { host_name: "one3", machine_id: "f1c", ..one },
             Identity { listen: &other_port, ..one },
             Identity { shard: Some(0), ..one },
             Identity { shard: Some(1), ..one },
             Identity { listen: &unix, ..one },
             Identity { listen: &[], ..one },
-            // The same first target.
+            // The first target is the same.
             Identity { targets: &["a.example"], ..one },
             Identity { targets: &["a.example", "b.example", "c.example"], ..one },
             Identity { targets: &["a.exampleb.example"], ..one },

@@ -1,5 +1,5 @@
-//! The first configuration file: servers are asked for all that can be had without
-//! listing it, and the file says what each offered.
+//! Writes the first configuration file. It asks servers for every endpoint that needs
+//! no list of its own, and notes what each offers.
 
 use std::fmt::Write;
 
@@ -12,15 +12,15 @@ use crate::snapshot::{Reading, Slot, View};
 use crate::software::Software;
 use crate::target::{Target, TokenOrigin};
 
-/// Most bytes of a reason in a comment.
+/// The maximum length of a reason in a comment, in bytes.
 const MAX_REASON: usize = 120;
 
-/// Lets a target be asked for every endpoint that only has to be named.
+/// Enables every endpoint of a target that only has to be named.
 pub fn ask_for_all(target: &mut Target) {
     target.select_endpoints(&Endpoint::collected(On::OptIn).collect::<Vec<_>>());
 }
 
-/// The file, with comments.
+/// Returns the file, with comments.
 #[must_use]
 pub fn file(view: &View) -> String {
     let mut out = HEAD.to_owned();
@@ -67,7 +67,7 @@ fn target(out: &mut String, r: &Reading<'_>) {
         let _ = writeln!(out, "    collect: [{}]", offered.join(", "));
     }
     for slot in slots().filter(|slot| r.up() == Some(true) && !is_ok(slot)) {
-        let _ = writeln!(out, "    # Left out: {}, {}.", slot.endpoint.name(), why(slot));
+        let _ = writeln!(out, "    # Omitted:  {}, {}.", slot.endpoint.name(), why(slot));
     }
     token(out, r.target);
     let accounts: Vec<String> = r.target.accounts.iter().map(|account| quote(account.label())).collect();
@@ -89,13 +89,13 @@ fn token(out: &mut String, target: &Target) {
         Some(TokenOrigin::Env(name)) => writeln!(out, "    token_env: {}", quote(name)),
         None => writeln!(
             out,
-            "    # A token adds what an administrator sees.\n    # token_file: {}.token",
+            "    # A token adds the administrator's metrics.\n    # token_file: {}.token",
             target.url.host_str().unwrap_or("server").trim_matches(['[', ']']).replace(':', "-")
         ),
     };
 }
 
-/// What the server is, in a line.
+/// Describes the server in one line.
 fn summary(r: &Reading<'_>) -> String {
     let software = Software::of(r);
     let name = match (software.name, software.version) {
@@ -126,7 +126,7 @@ fn is_ok(slot: &Slot) -> bool {
     slot.outcome == Some(Outcome::Ok)
 }
 
-/// Why an endpoint brought nothing.
+/// Returns why an endpoint returned nothing.
 fn why(slot: &Slot) -> String {
     let outcome = slot.outcome.map_or("no answer", Outcome::name);
     match slot.reason.as_deref() {

@@ -1,5 +1,5 @@
-//! The metric table as OpenTelemetry instruments: one instrument a row. This is
-//! the only place that makes them, for rows about targets and about the bridge.
+//! Creates OpenTelemetry instruments from the metric table, one for each row. This is
+//! the only place that creates them, for rows about targets and about the bridge.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,25 +12,25 @@ use crate::metrics::{Kind, Label, Number, Row, SCHEMA_URL, Timing, rows};
 use crate::snapshot::View;
 use crate::target::{AttributeValue, Target};
 
-/// The scope of all instruments. Without a version: it would stand on every
-/// point, and every release would begin new series.
+/// The scope of all instruments. It has no version, because the version would be on
+/// every point, and every release would start new series.
 pub const SCOPE: &str = "fedimeter";
 
-/// The scope of what is pushed. On `/metrics` it goes without its schema URL, which
-/// would be a label of every series there.
+/// The scope of pushed metrics. `/metrics` omits its schema URL, which would be a label
+/// of every series.
 #[must_use]
 pub fn pushed_scope() -> InstrumentationScope {
     InstrumentationScope::builder(SCOPE).with_schema_url(SCHEMA_URL).build()
 }
 
-/// Where callbacks get what they report.
+/// A source of views for the callbacks.
 pub trait Source: Send + Sync + 'static {
-    /// The view of the collection that now reads the row of this index.
-    /// `None` where there is nothing to report.
+    /// Returns the view of the collection that is reading the row with this index.
+    /// `None` if there is nothing to report.
     fn view(&self, row: usize) -> Option<Arc<View>>;
 }
 
-/// A place where an exporter puts what the callbacks of its next collection read.
+/// Holds what the callbacks of an exporter's next collection read.
 #[derive(Debug)]
 pub struct Pinned<T>(Mutex<Option<Arc<T>>>);
 
@@ -41,7 +41,7 @@ impl<T> Default for Pinned<T> {
 }
 
 impl<T> Pinned<T> {
-    /// Runs `read` with `shown` in the callbacks' sight.
+    /// Runs `read` while the callbacks see `shown`.
     pub fn with<R>(&self, shown: Arc<T>, read: impl FnOnce() -> R) -> R {
         self.set(Some(shown));
         let read = read();
@@ -49,7 +49,7 @@ impl<T> Pinned<T> {
         read
     }
 
-    /// What is in sight now.
+    /// Returns what the callbacks see now.
     #[must_use]
     pub fn get(&self) -> Option<Arc<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -66,8 +66,8 @@ impl Source for Pinned<View> {
     }
 }
 
-/// Makes the instruments of all rows that these targets can have points of.
-/// Once a meter: instruments never let go of their callbacks.
+/// Creates the instruments of all rows of which these targets can have points. Call it
+/// once for each meter, because instruments never release their callbacks.
 pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]) {
     let has_points = |row: &Row| targets.iter().any(|target| row.most(target) > 0);
     for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
@@ -88,14 +88,14 @@ pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]
     }
 }
 
-/// Makes the observable instrument of a row. `walk` calls its argument for each
-/// point; attributes must be sorted by key, because the SDK would keep an
-/// unsorted set twice.
+/// Creates the observable instrument of a row. `walk` calls its argument for each
+/// point. Attributes must be sorted by key, because the SDK would store an unsorted set
+/// twice.
 ///
-/// A panic in `walk` costs the row's remaining points of that collection: one
-/// that left the callback would poison the SDK's pipeline for good.
+/// A panic in `walk` costs the row's remaining points of that collection. A panic that
+/// left the callback would poison the SDK's pipeline for good.
 ///
-/// A histogram is recorded, not observed: [`histogram`] makes it.
+/// Histograms are recorded, not observed: see [`histogram`].
 pub fn observable(
     meter: &Meter,
     row: &'static Row,
@@ -110,7 +110,7 @@ pub fn observable(
                 row.name
             );
         } else if ended.is_ok() && panics.ends() {
-            tracing::info!("{} is read again", row.name);
+            tracing::info!("{} recovered", row.name);
         }
     };
     macro_rules! build {
@@ -133,7 +133,7 @@ pub fn observable(
     }
 }
 
-/// Makes the histogram of a row of durations.
+/// Creates the histogram for a row of durations.
 #[must_use]
 pub fn histogram(meter: &Meter, row: &'static Row, timing: Timing) -> Histogram<f64> {
     let builder = meter.f64_histogram(row.name).with_unit(row.unit).with_description(row.description);
@@ -154,7 +154,7 @@ fn float(number: Number) -> f64 {
     }
 }
 
-/// The attributes of all of a target's points, sorted by key.
+/// Returns the attributes of all of a target's points, sorted by key.
 fn identity(target: &Target) -> Vec<KeyValue> {
     let value = |v: &AttributeValue| match v {
         AttributeValue::Text(text) => Value::from(text.clone()),
@@ -163,7 +163,7 @@ fn identity(target: &Target) -> Vec<KeyValue> {
     target.identity.iter().map(|(k, v)| KeyValue::new(Key::from(k.clone()), value(v))).collect()
 }
 
-/// A row's own attributes, sorted by key.
+/// Returns a row's own attributes, sorted by key.
 #[must_use]
 pub fn attributes(labels: &[(&'static str, Label)]) -> Vec<KeyValue> {
     sorted(labels.iter().map(key_value))
@@ -203,7 +203,7 @@ mod tests {
         Box::leak(Box::new(Row { name, read: Read::Int(read), ..*like }))
     }
 
-    /// What the panic does not reach is all there, in this collection and after.
+    /// Points before the panic are reported, in this collection and in later ones.
     #[test]
     fn a_panic_costs_the_remaining_points_of_its_row() {
         let hosts = ["a.example", "b.example", "c.example"];

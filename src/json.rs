@@ -1,6 +1,6 @@
-//! JSON read in place: a text is checked once and then looked into. No tree is
-//! built, so reading needs next to no memory beside the text, whatever the text
-//! holds, numbers keep every digit, and nesting has no limit.
+//! Reads JSON in place: a text is checked once, and values are then found in it. No
+//! tree is built, so reading needs almost no memory besides the text, whatever the text
+//! contains. Numbers keep every digit, and nesting has no limit.
 
 mod checker;
 mod members;
@@ -13,18 +13,18 @@ use self::members::Parts;
 pub use self::checker::{Checker, Malformed};
 pub use self::members::Members;
 
-/// One value of a JSON text, as it is written.
+/// One value in a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a [u8]);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a byte is white space between tokens (RFC 8259, 2): a form feed is not.
+/// Whether a byte is white space between tokens (RFC 8259, 2). A form feed is not.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `null`
@@ -46,7 +46,7 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     ///
-    /// Where the text is not JSON.
+    /// When the text is not JSON.
     pub fn parse(text: &'a [u8]) -> Result<Raw<'a>, Malformed> {
         let mut checker = Checker::default();
         checker.feed(text, |_, _| {})?;
@@ -57,7 +57,7 @@ impl<'a> Raw<'a> {
         Ok(Raw(&text[start..text.len() - end]))
     }
 
-    /// What it is.
+    /// The type of the value.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self.0.first() {
@@ -70,31 +70,31 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The member of an object with this key; the last one where there are
-    /// several.
+    /// Returns the member of an object with this key. Of several the last one counts.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Raw<'a>> {
         self.members().filter(|(name, _)| name.is_key(key)).last().map(|(_, value)| value)
     }
 
-    /// The members of an object, keys as texts; nothing of anything else.
+    /// Returns the members of an object, with their keys as texts. Empty for other
+    /// types.
     pub fn members(self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
         Parts::of(self, Kind::Object).into_pairs()
     }
 
-    /// The items of an array; nothing of anything else.
+    /// Returns the items of an array. Empty for other types.
     pub fn items(self) -> impl Iterator<Item = Raw<'a>> {
         Parts::of(self, Kind::Array)
     }
 
-    /// Whether it is an object or an array without anything in it.
+    /// Whether the value is an empty object or array.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.members().next().is_none() && self.items().next().is_none()
     }
 
-    /// What a text says, with U+FFFD for what no program can hold. `None` of anything
-    /// else, and of texts that are too long to be read as a whole.
+    /// Decodes a text, with U+FFFD for invalid characters. Returns `None` for other
+    /// types, and for texts that are too long.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
         let inside = self.inside_quotes().filter(|inside| inside.len() <= MAX_TEXT)?;
@@ -104,8 +104,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The same of a text of any length, character by character; nothing of anything
-    /// else.
+    /// Decodes a text of any length, character by character. Empty for other types.
     pub fn characters(self) -> impl Iterator<Item = char> {
         Characters(self.inside_quotes().unwrap_or_default())
     }
@@ -114,13 +113,13 @@ impl<'a> Raw<'a> {
         self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")
     }
 
-    /// The digits of a number, as written.
+    /// Returns the digits of a number, as they are written.
     #[must_use]
     pub fn number(self) -> Option<&'a str> {
         if self.kind() == Kind::Number { std::str::from_utf8(self.0).ok() } else { None }
     }
 
-    /// Whether it is `true` or `false`, and which.
+    /// Returns the value of a boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
         match self.0 {
@@ -130,7 +129,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// A whole number that fits, by its digits: `12`, `12.0`, `1.2e1`.
+    /// Returns an integer that fits into 64 bits, by its digits: `12`, `12.0`, `1.2e1`.
     #[must_use]
     pub fn whole(self) -> Option<i64> {
         number::whole(self.number()?)
@@ -138,15 +137,15 @@ impl<'a> Raw<'a> {
 
     fn is_key(self, key: &str) -> bool {
         let inside = self.inside_quotes().unwrap_or_default();
-        // Most keys are written as they are.
+        // Most keys contain no escapes.
         inside == key.as_bytes() || (inside.contains(&b'\\') && Characters(inside).eq(key.chars()))
     }
 }
 
-/// Bytes of a text that is read as a whole.
+/// The maximum length of a text that is decoded at once, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
-/// The characters of a text, from what is written between its quotes.
+/// Iterates over the characters of the text between two quotes.
 struct Characters<'a>(&'a [u8]);
 
 impl Iterator for Characters<'_> {
@@ -171,8 +170,8 @@ impl Iterator for Characters<'_> {
     }
 }
 
-/// The character that an escape stands for, and the length of the escape; both
-/// halves of a surrogate pair are one.
+/// Returns the character of an escape, and the escape's length. A surrogate pair is one
+/// escape.
 fn escape(text: &[u8]) -> (char, usize) {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;

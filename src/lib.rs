@@ -1,9 +1,9 @@
 //! Numbers of Mastodon and other fediverse servers as OpenTelemetry metrics.
 //!
 //! The program `fedimeter` exports them to Prometheus and over OTLP. This library puts
-//! the same instruments on an application's own [`MeterProvider`]: a collection of that
-//! provider asks the servers for what is stale, waits until a deadline, and observes
-//! what they said. A number that a server does not give has no point.
+//! the same instruments on an application's own [`MeterProvider`]. A collection of that
+//! provider asks the servers for stale values, waits until a deadline, and observes the
+//! answers. If a server does not report a number, the metric has no point.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,9 +20,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All metrics are listed by [`metrics::rows`]. An application that embeds the library
-//! switches the default features off: they are the program, with its command line, web
-//! server and exporters, and the simulator behind `fedimeter demo`.
+//! [`metrics::rows`] lists all metrics. Switch the default features off when you embed
+//! the library: they contain the program, with its command line, web server and
+//! exporters, and the simulator of `fedimeter demo`.
 //!
 //! Only the items on this page are meant for applications. The other modules are public
 //! for the program and its tests, are not documented here, and change without notice.
@@ -131,8 +131,7 @@ mod token_files;
 #[doc(hidden)]
 pub use fedimeter_simulator as simulator;
 
-// So that the `runbook_url` of an alert leads to a page that can be read, at the
-// alert's own heading.
+// The `runbook_url` of an alert leads to this page, at the alert's own heading.
 #[cfg(doc)]
 #[doc = include_str!("../docs/runbook.md")]
 pub mod runbook {}

@@ -1,4 +1,4 @@
-//! One collection, printed: as JSON for programs, as a table for people.
+//! Prints one collection: as JSON for programs, as a table for people.
 
 mod headline;
 mod table;
@@ -15,8 +15,8 @@ use crate::target::AttributeValue;
 pub(crate) use headline::Headline;
 pub use table::{Layout, table};
 
-/// The view as one JSON object. Values are numbers, durations seconds, sizes
-/// bytes; `status` and `size` are null where there was no answer.
+/// Returns the view as one JSON object. Values are numbers, durations are in seconds
+/// and sizes in bytes. `status` and `size` are null without an answer.
 #[must_use]
 pub fn json(view: &View) -> Value {
     json!({ "targets": view.readings().map(|r| target(&r)).collect::<Vec<_>>() })
@@ -56,7 +56,7 @@ fn attributes(r: &Reading<'_>, labels: &[(&'static str, Label)]) -> Map<String, 
     identity.chain(labels.iter().map(|(key, value)| ((*key).to_owned(), json!(label(value))))).collect()
 }
 
-/// The value of an attribute as text.
+/// Formats the value of an attribute.
 pub(crate) fn label(label: &Label) -> Cow<'_, str> {
     match label {
         Label::Static(text) => Cow::Borrowed(text),

@@ -1,19 +1,19 @@
-//! Failures that are logged once, however often they recur.
+//! Logs recurring failures once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Logs a failure that can recur at every collection once, and once more when
-/// it is over.
+/// Decides what to log about a failure that can recur at every collection: its
+/// beginning and its end.
 #[derive(Debug, Default)]
 pub struct LogOnce(AtomicBool);
 
 impl LogOnce {
-    /// Notes a failure; true for the first one, which is to be logged.
+    /// Records a failure. Returns true for the first one, which is to be logged.
     pub fn begins(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes a success; true for the first one after a failure.
+    /// Records a success. Returns true for the first one after a failure.
     pub fn ends(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }

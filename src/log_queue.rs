@@ -1,5 +1,5 @@
-//! Log lines on their way to standard error, which a thread of its own writes:
-//! a reader that stops reading blocks that thread and nothing else.
+//! A queue of log lines for standard error, which a separate thread writes. A reader
+//! that stops reading blocks only that thread.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes of lines that wait at most. Further lines are lost.
+/// The maximum size of waiting lines in bytes. Further lines are lost.
 const MAX_BYTES: usize = 4 << 20;
 
 /// The queue of the process.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// Lines that wait to be written. Clones share them.
+/// Lines that wait to be written. Clones share the queue.
 #[derive(Debug, Clone, Default)]
 pub struct LogQueue(Arc<Shared>);
 
@@ -32,12 +32,13 @@ struct State {
 }
 
 impl LogQueue {
-    /// A queue whose lines a thread writes to `out`. It tells `recovered` how
-    /// many lines were lost when all others have been written after a loss.
+    /// Creates a queue whose lines a thread writes to `out`. After a loss, when all
+    /// other lines have been written, it passes the number of lost lines to
+    /// `recovered`.
     ///
     /// # Errors
     ///
-    /// The thread cannot be started.
+    /// When the thread cannot be started.
     pub fn start(
         out: impl Write + Send + 'static,
         recovered: impl Fn(u64) + Send + 'static,
@@ -54,7 +55,7 @@ impl LogQueue {
         let mut told = 0;
         loop {
             let line = self.next();
-            // Where this cannot be written, there is no other place to say so.
+            // If this fails, there is no other place to report it.
             let _ = out.write_all(&line).and_then(|()| out.flush());
             let is_idle = self.written(&line);
             let lost = self.lost();
@@ -76,7 +77,7 @@ impl LogQueue {
         }
     }
 
-    /// A line was written; whether no other one waits.
+    /// Records that a line was written. Returns whether no other line waits.
     fn written(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         state.is_writing = false;
@@ -85,7 +86,7 @@ impl LogQueue {
         state.lines.is_empty()
     }
 
-    /// Adds a line, or counts it as lost where too many wait. Never blocks.
+    /// Adds a line, or counts it as lost if the queue is full. Never blocks.
     pub fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if state.bytes + line.len() > MAX_BYTES {
@@ -97,13 +98,13 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// Lines that were lost so far.
+    /// The number of lines lost so far.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until all lines are written, for this time at most.
+    /// Waits until all lines are written, at most for this time.
     pub fn flush(&self, within: Duration) {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -133,7 +134,7 @@ impl Write for LogQueue {
     }
 }
 
-/// Makes this the queue of the process. The first one stays.
+/// Makes this the queue of the process. Only the first call has an effect.
 pub fn install(queue: LogQueue) {
     let _ = QUEUE.set(queue);
 }
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Takes a line for each permission that it gets.
+    /// Reads one line for each permit that it receives.
     struct Reader {
         permissions: mpsc::Receiver<()>,
         taken: Arc<Mutex<Vec<u8>>>,
@@ -182,7 +183,7 @@ mod tests {
         let queue = LogQueue::start(reader, move |lost| tell.send(lost).unwrap()).unwrap();
         let line = [b'x'; 1 << 10];
         let fit = MAX_BYTES / line.len();
-        // None of this waits for the reader, who takes nothing.
+        // No call waits for the reader, which reads nothing.
         for _ in 0..fit + 7 {
             queue.push(&line);
         }

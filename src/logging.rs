@@ -1,4 +1,4 @@
-//! Log lines, on standard error: text for people, logfmt or JSON for programs.
+//! Log lines on standard error: text for people, logfmt or JSON for programs.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -19,18 +19,17 @@ use crate::config::{Log, LogFormat};
 use crate::export::telemetry::BoxedLayer;
 use crate::log_queue::{self, LogQueue};
 
-/// How long lines may take to be written before the process goes on without
-/// them.
+/// How long the process waits at its end for lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Begins logging for the whole process, panics included. A second call changes
-/// nothing. From now on no line blocks whoever logs it: lines that nobody takes
-/// are lost, counted, and told when the others have been taken. Other layers get what
-/// their own filters let pass. Text is coloured where `is_coloured` says so.
+/// Starts logging for the whole process, including panics. A second call has no effect.
+/// From now on no line blocks its caller: lines that nobody reads are lost and counted,
+/// and the count is logged later. `others` receive the events that their own filters
+/// allow. Text is coloured if `is_coloured` is set.
 ///
 /// # Errors
 ///
-/// The thread that writes lines cannot be started.
+/// When the thread that writes lines cannot be started.
 pub fn start(log: &Log, is_coloured: bool, others: Vec<BoxedLayer>) -> io::Result<()> {
     let queue = LogQueue::start(io::stderr(), |lost| {
         tracing::warn!("{lost} log lines were lost: standard error was not read fast enough");
@@ -64,7 +63,7 @@ pub fn start(log: &Log, is_coloured: bool, others: Vec<BoxedLayer>) -> io::Resul
     layers.push(lines.with_filter(filter).boxed());
     if tracing_subscriber::registry().with(layers).try_init().is_ok() {
         log_queue::install(queue);
-        // The usual hook writes to standard error by itself, and waits for its reader.
+        // The default hook writes to standard error itself, and waits for its reader.
         std::panic::set_hook(Box::new(|panic| {
             let trace = Backtrace::capture();
             if trace.status() == BacktraceStatus::Captured {
@@ -77,7 +76,7 @@ pub fn start(log: &Log, is_coloured: bool, others: Vec<BoxedLayer>) -> io::Resul
     Ok(())
 }
 
-/// Whether the journal reads standard error: it has times of its own
+/// Whether standard error goes to the journal, which adds its own times
 /// (systemd.exec(5), `JOURNAL_STREAM`).
 #[cfg(unix)]
 fn is_the_journal() -> bool {
@@ -91,8 +90,9 @@ fn is_the_journal() -> bool {
     false
 }
 
-/// Fields as people read them: the sentence, and after it what it does not say. Lines
-/// that speak of a server name it, the endpoint, and how that ended in the sentence.
+/// Formats fields for people: the sentence, and after it the fields that the sentence
+/// does not contain. Lines about a server name the server, the endpoint and the outcome
+/// in their sentence.
 struct Sentences;
 
 const IN_THE_SENTENCE: [&str; 4] = ["server", "endpoint", "outcome", "status"];
@@ -107,7 +107,7 @@ impl<'w> FormatFields<'w> for Sentences {
 
 struct Sentence<'w> {
     writer: Writer<'w>,
-    /// There is a sentence, and it is not one word.
+    /// Whether there is a sentence of more than one word.
     is_said: bool,
     is_first: bool,
     result: fmt::Result,
@@ -138,18 +138,18 @@ impl Visit for Sentence<'_> {
     }
 }
 
-/// Waits until all lines are written, a quarter of a second at most.
+/// Waits until all lines are written, at most a quarter of a second.
 pub fn flush() {
     if let Some(queue) = log_queue::installed() {
         queue.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// Writes a line to standard error as it is, in turn with the log.
+/// Writes a line unchanged to standard error, in order with the log.
 pub fn print(line: &str) {
     match log_queue::installed() {
         Some(queue) => queue.push(format!("{line}\n").as_bytes()),
-        // Where even this cannot be written, the exit status has to tell.
+        // If even this fails, only the exit status can report it.
         None => {
             let _ = io::Write::write_all(&mut io::stderr().lock(), format!("{line}\n").as_bytes());
         }

@@ -35,14 +35,14 @@ const USAGE: u8 = 2;
 /// An address cannot be listened on.
 const NOT_BOUND: u8 = 3;
 
-/// How long the last logs and spans may take to be sent. What the bridge's parts take
-/// before that stays below 4.5 s, and everything below 5 s.
+/// How long sending the last logs and spans may take. All tasks of the bridge end
+/// within 4.5 s before that, and everything within 5 s.
 const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// What `--color` says.
+/// The value of `--color`.
 static COLOR: OnceLock<Color> = OnceLock::new();
 
-/// The columns of a terminal that does not tell.
+/// The width of a terminal that does not report it.
 const USUAL_WIDTH: usize = 80;
 
 fn main() -> ExitCode {
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     if let Some(name) = unreadable() {
         return complain(USAGE, &format!("{name}: its value is not UTF-8; set it again, or unset it"));
     }
-    // While there is one thread: it changes the environment.
+    // This changes the environment, so it happens while there is only one thread.
     let inherited = match Inherited::take() {
         Ok(inherited) => inherited,
         Err(e) => return complain(USAGE, &e.to_string()),
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     };
     let status = runtime.block_on(run(command, inherited));
     logging::flush();
-    // Lookups of names that hang on a thread of their own are not waited for.
+    // Look-ups that hang on their own threads are not awaited.
     runtime.shutdown_background();
     status
 }
@@ -99,7 +99,7 @@ fn complain(status: u8, message: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Whether what is written there is coloured.
+/// Whether the output is coloured.
 fn coloured(output: &impl IsTerminal) -> bool {
     is_coloured(COLOR.get().copied().unwrap_or_default(), output.is_terminal())
 }
@@ -108,8 +108,8 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A variable of ours that cannot be read, which would otherwise be ignored as
-/// if it were not set.
+/// Returns a variable of ours that is not UTF-8, which would otherwise be ignored
+/// silently.
 fn unreadable() -> Option<String> {
     let (name, _) = std::env::vars_os().find(|(name, value)| {
         let name = name.to_string_lossy();
@@ -123,8 +123,8 @@ fn wrong(error: impl std::fmt::Display) -> Complaint {
     (USAGE, error.to_string())
 }
 
-/// An address that is taken now may be free later: whoever restarts the bridge should
-/// try again, as after no other mistake.
+/// Chooses the exit status. An address that is in use may be free later, so only this
+/// error justifies another start.
 fn not_served(error: &ServeError) -> Complaint {
     match error {
         ServeError::Listen { .. } => (NOT_BOUND, error.to_string()),
@@ -137,7 +137,7 @@ fn otel_env() -> Result<(OtelEnv, Vec<Warning>), Complaint> {
         .map_err(|errors| (USAGE, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-/// Reads OTEL_* and begins logging.
+/// Reads OTEL_* and starts logging.
 fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
     let (otel, warnings) = otel_env()?;
     start_logging(&config.log, Vec::new())?;
@@ -145,7 +145,7 @@ fn otel(config: &Config) -> Result<OtelEnv, Complaint> {
     Ok(otel)
 }
 
-/// The same, and sends logs and traces where OTEL_* say so.
+/// The same, and starts exporting logs and traces if OTEL_* asks for it.
 fn otel_with_telemetry(config: &Config) -> Result<(OtelEnv, Telemetry), Complaint> {
     let (otel, warnings) = otel_env()?;
     let resource = serve::resource(config, &otel);
@@ -172,7 +172,8 @@ async fn serve_with(
     let signal = serve::signal();
     let ended = async move {
         signal.await;
-        // Beside what takes time to end: there is little left for it afterwards.
+        // Flushing runs parallel to the other tasks, because little time remains after
+        // them.
         flushed.flush();
     };
     let served = serve::serve(setup, otel, &telemetry, inherited, ended, ready).await;
@@ -180,7 +181,8 @@ async fn serve_with(
     served.map_err(|e| not_served(&e))
 }
 
-/// Tells of what may not be meant so; how much of it is ignored.
+/// Logs the warnings about the configuration. Returns how many of its parts are
+/// ignored.
 fn warn(config: &Config, otel: &OtelEnv, warnings: &[Warning]) -> usize {
     let misspelt = misspelt_variables(std::env::vars_os());
     for warning in misspelt.iter().chain(&config.warnings).chain(&exposure::warnings(config, otel)) {
@@ -247,7 +249,7 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     let resource = serve::resource(&config, &otel);
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default()).map_err(wrong)?;
     let bridge = Arc::new(bridge);
-    // Nobody looks again: what has not ended by now has timed out.
+    // This is the only collection, so what has not ended by now has timed out.
     let view = Arc::new(bridge.refresher().refresh(config.deadline).await.ended_by(config.deadline));
     let all_up = view.readings().all(|reading| reading.up() != Some(false));
     let printed = if let Some(format) = exposition {
@@ -261,15 +263,15 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     Ok(if all_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How a table fits standard output.
+/// Returns the layout of a table on standard output.
 fn layout() -> listing::Layout {
     let out = std::io::stdout();
     let columns = || terminal_size::terminal_size_of(&out).map_or(USUAL_WIDTH, |(width, _)| width.0.into());
     listing::Layout { is_coloured: coloured(&out), width: out.is_terminal().then(columns) }
 }
 
-/// What asks servers once says by itself how they fared: log lines would say it again.
-/// Warnings of the configuration stay, and whoever sets a level gets it.
+/// The output itself shows the state of the servers, so their log lines are suppressed.
+/// Warnings about the configuration remain, and a configured level overrides this.
 fn without_servers_log(loaded: &Loaded) -> Config {
     let mut config = loaded.config.clone();
     if loaded.bridge.of("log_level").is_empty() {
@@ -278,7 +280,7 @@ fn without_servers_log(loaded: &Loaded) -> Config {
     config
 }
 
-/// Leaves of the configured targets those of this name or host.
+/// Keeps only the target with this name or host.
 fn choose(config: &mut Config, name: &str) -> Result<(), String> {
     let is_chosen = |target: &Target| &*target.name == name || target.address() == name;
     if !config.targets.iter().any(is_chosen) {
@@ -291,7 +293,8 @@ fn choose(config: &mut Config, name: &str) -> Result<(), String> {
 fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
     let loaded = args.common.load_with_origins(&env).map_err(wrong)?;
     let (otel, warnings) = otel_env()?;
-    // The level is for the bridge: what is wrong is told here unless a flag says otherwise.
+    // The configured level is for the bridge. Problems are shown here unless a flag
+    // says otherwise.
     let is_flag = |place: &Place| place.path.starts_with('-');
     let level = loaded.config.log.level.clone();
     let level = if loaded.bridge.of("log_level").iter().any(is_flag) { level } else { LogFilter::default() };
@@ -309,7 +312,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Complaint> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How a bridge lets itself be asked that has this web configuration.
+/// Returns what a client needs for a bridge with this web configuration.
 fn access(web: &WebSettings) -> Result<Access, String> {
     let read = web.file.as_deref().map(Web::read).transpose().map_err(|e| e.to_string())?;
     let token = web.token_files.first().filter(|_| !web.open_health).map(|file| read_token_file(file));
@@ -343,8 +346,8 @@ fn metrics(args: &MetricsArgs) -> Result<ExitCode, Complaint> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints to standard output. A reader that has seen enough is no failure;
-/// a full disk is.
+/// Prints to standard output. A reader that closes early is not an error, but a full
+/// disk is.
 fn print(bytes: &[u8]) -> Result<(), Complaint> {
     logging::flush();
     let mut out = std::io::stdout().lock();

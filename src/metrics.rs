@@ -1,5 +1,5 @@
-//! THE TABLE: one row a metric. What it is called, its unit, what it says,
-//! where the number comes from, and the pure function that reads it.
+//! THE TABLE: one row for each metric, with its name, unit, description and source, and
+//! the pure function that reads it.
 
 mod absence;
 mod account;
@@ -24,8 +24,8 @@ use row::{emit_tally, gauge};
 use crate::endpoint::Endpoint;
 use crate::target::Target;
 
-/// The schema that names of OpenTelemetry are of: the release of its semantic
-/// conventions that the table builds on.
+/// The schema of OpenTelemetry's names: the release of the semantic conventions that
+/// the table follows.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 /// The families of the table, in the order of the documentation.
@@ -46,8 +46,8 @@ pub const UP: &str = target::UP;
 /// The row that the bridge always has a point of.
 pub const BUILD_INFO: &str = bridge::BUILD_INFO;
 
-/// Whether any metric that the target has is read from an endpoint, or something else
-/// than metrics needs it.
+/// Whether an endpoint is needed: any metric of the target is read from it, or another
+/// part of the program uses it.
 #[must_use]
 pub fn is_of_use(endpoint: Endpoint, target: &Target) -> bool {
     let is_read_from = |row: &&Row| row.shown != ShownAs::Asking && row.from.contains(&endpoint);

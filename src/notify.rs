@@ -1,4 +1,4 @@
-//! What the service manager is told, where one asks for it: systemd, or Podman for a
+//! Messages to the service manager, if there is one: systemd, or Podman for a
 //! container. See sd_notify(3).
 
 use std::sync::LazyLock;
@@ -9,32 +9,32 @@ use sd_notify::NotifyState;
 
 use crate::log_once::LogOnce;
 
-/// Something that the service manager is told.
+/// A message to the service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// The start takes up to this much longer.
     Starting(Duration),
-    /// The start, or a reload, is over.
+    /// The start, or a reload, is finished.
     Ready,
     /// A reload begins; `Ready` ends it.
     Reloading,
-    /// The end begins.
+    /// The process is stopping.
     Stopping,
     /// A sign of life.
     Alive,
-    /// How the bridge fares, in a line for people.
+    /// The state of the bridge, in a line for people.
     Status(String),
 }
 
 static UNHEARD: LazyLock<LogOnce> = LazyLock::new(LogOnce::default);
 
-/// Whether a service manager wants to be told anything.
+/// Whether a service manager expects messages.
 #[must_use]
 pub fn is_wanted() -> bool {
     cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
 }
 
-/// How long the service manager waits for a sign of life, where it waits for any.
+/// Returns how long the service manager waits for a sign of life, if it does.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     #[cfg(unix)]
@@ -43,17 +43,18 @@ pub fn watchdog() -> Option<Duration> {
     None
 }
 
-/// A reload begins. [`ready`] has to follow, whatever comes of the reload.
+/// Reports that a reload begins. [`ready`] has to follow, whatever the result.
 pub async fn reloading() {
     tell(vec![News::Reloading]).await;
 }
 
-/// The start or a reload is over.
+/// Reports that the start or a reload is finished.
 pub async fn ready() {
     tell(vec![News::Ready]).await;
 }
 
-/// Tells the service manager, if there is one. It may be busy: no async thread waits.
+/// Sends messages to the service manager, if there is one. It may be busy, so this does
+/// not run on an async thread.
 pub async fn tell(news: Vec<News>) {
     if is_wanted() {
         let _ = tokio::task::spawn_blocking(move || send(&news)).await;
@@ -83,7 +84,7 @@ fn states(news: &[News]) -> Vec<NotifyState<'_>> {
             }
             News::Ready => NotifyState::Ready,
             News::Reloading => {
-                // systemd wants to know since when, from release 253 on.
+                // systemd 253 and later need the time of the reload.
                 states.extend(NotifyState::monotonic_usec_now());
                 NotifyState::Reloading
             }

@@ -1,6 +1,6 @@
-//! The library's door: fedimeter's instruments on an application's own
-//! `MeterProvider`. Their callbacks refresh what is stale and wait for it, but
-//! never longer than a deadline.
+//! The library's entry point: fedimeter's instruments on an application's own
+//! `MeterProvider`. Their callbacks refresh stale facts and wait for them, but never
+//! longer than a deadline.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,24 +21,25 @@ use crate::refresh::Refresher;
 use crate::snapshot::View;
 use crate::target::Target;
 
-/// Beyond the deadline: for the view to be put together and handed over.
+/// Extra time after the deadline, for building and passing on the view.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The longest time in which one collection reads all rows. A view that is older
-/// belongs to an earlier collection.
+/// The longest time in which one collection reads all rows. An older view belongs to an
+/// earlier collection.
 const MAX_READING: Duration = Duration::from_secs(5);
 
-/// Nobody waits longer for a collection.
+/// The maximum time to wait for a collection.
 const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Points of one instrument on one meter. Beyond 2,000 the SDK merges points silently.
+/// The maximum number of points of one instrument on a meter. The SDK silently merges
+/// points beyond 2,000.
 const MAX_POINTS: usize = 1900;
 
-/// Targets that are asked when a collection of an application's `MeterProvider` reads
-/// them.
+/// Targets that are requested when a collection of an application's `MeterProvider`
+/// reads them.
 ///
-/// Requests run on a thread and a Tokio runtime of their own: the application may
-/// collect from any thread, on any runtime or on none.
+/// Requests run on a separate thread and Tokio runtime, so the application may collect
+/// from any thread, on any runtime or without one.
 #[derive(Debug)]
 pub struct OnDemand {
     id: u64,
@@ -47,7 +48,7 @@ pub struct OnDemand {
     deadline: Duration,
 }
 
-/// Sets up an [`OnDemand`].
+/// Builds an [`OnDemand`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct OnDemandBuilder {
@@ -56,17 +57,17 @@ pub struct OnDemandBuilder {
     deadline: Duration,
 }
 
-/// An [`OnDemand`] cannot be set up.
+/// Why an [`OnDemand`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnDemandError {
     /// The thread for requests cannot be started.
     #[error("no thread for requests can be started: {0}")]
     Runtime(#[from] std::io::Error),
-    /// The contact is not a URL by which an admin can reach you.
+    /// The contact is not a URL by which an administrator can reach you.
     #[error("contact: {0}")]
     Contact(String),
-    /// The HTTP client cannot be set up.
+    /// The HTTP client cannot be created.
     #[error("{0}")]
     Client(String),
 }
@@ -78,22 +79,22 @@ impl From<ClientError> for OnDemandError {
 }
 
 impl OnDemandBuilder {
-    /// The longest time that a collection waits for servers; 10 seconds by default, an
-    /// hour at most. A
-    /// server that takes longer is asked on, and its numbers are in a later collection.
+    /// Sets the longest time that a collection waits for servers: 10 seconds by
+    /// default, at most an hour. The request to a slower server continues, and its
+    /// numbers are in a later collection.
     pub fn deadline(mut self, deadline: Duration) -> OnDemandBuilder {
         self.deadline = deadline.min(MAX_DEADLINE);
         self
     }
 
-    /// The time-out of one request; 10 seconds by default.
+    /// Sets the timeout of one request: 10 seconds by default.
     pub fn request_timeout(mut self, timeout: Duration) -> OnDemandBuilder {
         self.http.timeout = timeout;
         self
     }
 
-    /// The `http`, `https` or `mailto` URL in the User-Agent by which a server's admin
-    /// reaches you.
+    /// Sets the `http`, `https` or `mailto` URL in the User-Agent, by which a server's
+    /// administrator can reach you.
     pub fn contact(mut self, contact: &str) -> OnDemandBuilder {
         contact.clone_into(&mut self.http.contact);
         self
@@ -103,12 +104,12 @@ impl OnDemandBuilder {
     ///
     /// # Errors
     ///
-    /// The contact is no URL, the thread cannot be started, or the HTTP client cannot
-    /// be set up.
+    /// When the contact is not a URL, or when the thread or the HTTP client cannot be
+    /// created.
     pub fn build(mut self) -> Result<OnDemand, OnDemandError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         self.http.contact = parse_contact(&self.http.contact).map_err(OnDemandError::Contact)?;
-        // Before the runtime, which must not be dropped by async code.
+        // The client is created before the runtime, which async code must not drop.
         let client = Client::new(self.http)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -125,7 +126,7 @@ impl OnDemandBuilder {
 }
 
 impl OnDemand {
-    /// Sets up these targets.
+    /// Starts building with these targets.
     pub fn builder(targets: impl IntoIterator<Item = Target>) -> OnDemandBuilder {
         OnDemandBuilder {
             targets: targets.into_iter().collect(),
@@ -134,8 +135,8 @@ impl OnDemand {
         }
     }
 
-    /// What a new collection reads: everything fresh, or at the deadline what
-    /// there is.
+    /// Returns the view for a new collection: everything fresh, or at the deadline what
+    /// is known.
     fn refreshed(&self) -> Arc<View> {
         let Some(runtime) = &self.runtime else { return self.refresher.known() };
         let (done, view) = mpsc::sync_channel(1);
@@ -147,11 +148,12 @@ impl OnDemand {
         view.recv_timeout(deadline + GRACE).unwrap_or_else(|_| self.refresher.known())
     }
 
-    /// The view of the collection that reads `callback`, counted over all meters.
+    /// Returns the view of the collection that reads `callback`, which is counted over
+    /// all meters.
     ///
-    /// The SDK marks no beginning of a collection. It calls callbacks on one thread in
-    /// the order in which they were registered, so a collection begins where the
-    /// number does not grow.
+    /// The SDK does not announce a new collection. It calls callbacks on one thread, in
+    /// the order in which they were registered. So a collection begins when the number
+    /// does not grow.
     fn view(&self, callback: usize) -> Arc<View> {
         let running = LAST.with_borrow(|last| {
             let Last { callback: read, view, .. } = last.get(&self.id)?;
@@ -161,7 +163,7 @@ impl OnDemand {
         let view = running.unwrap_or_else(|| self.refreshed());
         let source = Arc::downgrade(&self.refresher);
         LAST.with_borrow_mut(|last| {
-            // An application may make its provider anew, and with it its sources.
+            // An application may create its provider again, and with it its sources.
             last.retain(|_, of| of.source.strong_count() > 0);
             last.insert(self.id, Last { source, callback, view: view.clone() })
         });
@@ -171,14 +173,14 @@ impl OnDemand {
 
 impl Drop for OnDemand {
     fn drop(&mut self) {
-        // Waiting for it would panic inside the application's own runtime.
+        // Waiting for the runtime would panic inside the application's own runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// What a source was last asked for.
+/// The last request to a source.
 struct Last {
     source: Weak<Refresher>,
     callback: usize,
@@ -195,7 +197,7 @@ struct Part {
     source: Arc<OnDemand>,
     index: usize,
     targets: Range<usize>,
-    /// The view that was read last, whole and cut to these targets.
+    /// The view that was read last, complete and reduced to these targets.
     last: Mutex<Option<(Arc<View>, Arc<View>)>>,
 }
 
@@ -214,10 +216,10 @@ impl Source for Part {
     }
 }
 
-/// Makes fedimeter's instruments on an application's provider, once a source:
-/// instruments never let go of their callbacks.
+/// Creates fedimeter's instruments on an application's provider. Each source can be
+/// registered once, because instruments never release their callbacks.
 ///
-/// The SDK holds 2,000 points an instrument and merges all others. Many targets
+/// The SDK holds 2,000 points per instrument and merges all others. Many targets
 /// therefore get several meters, whose scopes differ in the attribute `fedimeter.part`.
 pub fn register(provider: &impl MeterProvider, source: OnDemand) {
     let targets: Vec<Arc<Target>> = source.refresher.targets();
@@ -234,8 +236,8 @@ pub fn register(provider: &impl MeterProvider, source: OnDemand) {
     }
 }
 
-/// Divides targets so that no row has more than [`MAX_POINTS`] in a part, unless one
-/// target has.
+/// Divides targets so that no row has more than [`MAX_POINTS`] in a part, unless a
+/// single target exceeds it.
 fn parts(targets: &[Arc<Target>]) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let (mut start, mut points) = (0, vec![0; rows().count()]);

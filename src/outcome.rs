@@ -1,15 +1,17 @@
-//! How an attempt to read an endpoint ended: a closed set, because it is a label.
+//! The outcome of an attempt to read an endpoint: a closed set, because it becomes a
+//! label.
 
 use std::fmt;
 
-/// What an answer, or its absence, counts as.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It was read.
+    /// The endpoint was read.
     Ok,
-    /// The server does not have it, or not for us: no failure, asked again after hours.
+    /// The server does not have the endpoint, or does not offer it to the bridge. This
+    /// is not a failure, and the endpoint is requested again after hours.
     NotOffered,
-    /// It could not be read.
+    /// The endpoint could not be read.
     Failed(ErrorType),
 }
 
@@ -26,23 +28,24 @@ pub enum ErrorType {
     Http5xx,
     /// Too many redirects, one to another site, or one from https to http.
     Redirect,
-    /// An address that a server's answer named lies in a guarded range.
+    /// A server's answer named an address in a guarded range.
     BlockedAddress,
     /// Not JSON, JSON of the wrong shape, or an `error` object.
     Decode,
-    /// More than the body cap, or more pages than the page cap.
+    /// The body or the number of pages exceeds the limit.
     TooLarge,
     /// The name was not found.
     Dns,
-    /// Refused, reset, closed or truncated.
+    /// The connection was refused, reset, closed or cut off.
     Connect,
     /// No TLS connection, or not to the right server.
     Tls,
     /// Past the deadline.
     Timeout,
-    /// The bridge could not ask: it had no file descriptor, thread or memory left.
+    /// The bridge could not send a request: it had no file descriptor, thread or memory
+    /// left.
     Local,
-    /// What nobody foresaw.
+    /// Any other failure.
     Other,
 }
 
@@ -111,7 +114,7 @@ impl ErrorType {
 }
 
 impl Outcome {
-    /// The word for it in listings: `ok`, `not_offered`, or the error type.
+    /// The word in listings: `ok`, `not_offered`, or the error type.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -121,7 +124,7 @@ impl Outcome {
         }
     }
 
-    /// What it is called where people read it.
+    /// The name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -131,7 +134,8 @@ impl Outcome {
         }
     }
 
-    /// The value of `fedimeter.request.outcome`; why it failed is in `error.type`.
+    /// The value of `fedimeter.request.outcome`. The reason for a failure is in
+    /// `error.type`.
     #[must_use]
     pub fn class(self) -> &'static str {
         match self {

@@ -1,18 +1,19 @@
-//! What this process uses, by Linux' own account. Elsewhere nothing is known.
+//! The resources that this process uses, as Linux reports them. On other systems
+//! nothing is known.
 
 use std::time::{Duration, Instant};
 
 use crate::snapshot::ProcessFacts;
 
-/// Ticks in a second of `/proc/*/stat`: what the kernel shows to programs is
-/// 100 (`USER_HZ`) on every architecture that Rust has a standard library for.
+/// The ticks in a second of `/proc/*/stat`. The kernel shows 100 (`USER_HZ`) to
+/// programs on every architecture for which Rust has a standard library.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// proc_pid_fd(5).
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// What the process uses now, `began` being its start. Reads files: not for an
-/// async thread.
+/// Returns the current use of resources. `began` is the start of the process. Reads
+/// files: do not call it on an async thread.
 #[must_use]
 pub fn facts(began: Instant) -> ProcessFacts {
     let read = |file| std::fs::read_to_string(file).ok();
@@ -53,13 +54,13 @@ fn cpu_times(stat: &str) -> Option<(Duration, Duration)> {
     Some((times.next()??, times.next()??))
 }
 
-/// `VmRSS` of proc_pid_status(5), in bytes.
+/// Reads `VmRSS` of proc_pid_status(5), in bytes.
 fn resident(status: &str) -> Option<u64> {
     let kib: u64 = field(status, "VmRSS:")?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
-/// `Threads` of proc_pid_status(5).
+/// Reads `Threads` of proc_pid_status(5).
 fn threads(status: &str) -> Option<u64> {
     field(status, "Threads:")?.parse().ok()
 }
@@ -68,8 +69,8 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// Open files. Since Linux 6.2 the size of the directory is their number; a list of the
-/// twenty thousand of a large fleet takes milliseconds. Before, it is 0.
+/// Counts open files. Since Linux 6.2 the size of the directory is their number, which
+/// saves listing the twenty thousand of a large fleet. Before, it is 0.
 fn descriptors() -> Option<u64> {
     match std::fs::metadata(DESCRIPTORS).ok()?.len() {
         0 => listed_descriptors(),
@@ -77,7 +78,7 @@ fn descriptors() -> Option<u64> {
     }
 }
 
-/// The entries of proc_pid_fd(5), without the one through which they are listed.
+/// Lists the entries of proc_pid_fd(5), without the one that is used for listing.
 fn listed_descriptors() -> Option<u64> {
     let listed = std::fs::read_dir(DESCRIPTORS).ok()?.count();
     Some(listed.saturating_sub(1) as u64)

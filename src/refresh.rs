@@ -1,5 +1,5 @@
-//! Refreshing: what is stale is asked for, once, politely, all targets at
-//! once, until a deadline.
+//! Refreshing: asks for stale facts once, politely, for all targets in parallel, until
+//! a deadline.
 
 mod changes;
 mod log;
@@ -34,8 +34,8 @@ pub use self::prefetch::Prefetch;
 
 use self::prefetch::Rhythm;
 
-/// Keeps what is known of all targets, and refreshes it when a collection
-/// asks. Requests run on the Tokio runtime that it was made on.
+/// Holds the known facts of all targets, and refreshes them when a collection asks.
+/// Requests run on the Tokio runtime on which it was created.
 #[derive(Debug)]
 pub struct Refresher {
     targets: Mutex<Arc<[Arc<Polled>]>>,
@@ -49,14 +49,14 @@ pub struct Refresher {
     by_name: Mutex<one::ByName>,
 }
 
-/// Is told of every attempt at an endpoint that took time.
+/// Receives every attempt at an endpoint that took time.
 #[derive(Default)]
 struct Listener(OnceLock<Box<Listen>>);
 
 type Listen = dyn Fn(Endpoint, Outcome, Duration) + Send + Sync;
 
-/// Targets wait for their turn in two lanes, so that those that hang or
-/// cannot be reached never hold up the others.
+/// Two queues of targets, so that targets that hang or are unreachable never delay the
+/// others.
 #[derive(Debug)]
 struct Lanes {
     normal: mpsc::UnboundedSender<Job>,
@@ -64,7 +64,7 @@ struct Lanes {
 }
 
 impl Refresher {
-    /// Starts with nothing known and nothing asked.
+    /// Starts without facts, and sends no request yet.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl Refresher {
         let per_host = client.settings().max_requests_per_host.max(1);
         let lanes = Lanes {
             normal: lane(client.clone(), clock.clone(), listener.clone(), most),
-            // A quarter of all requests at most waits for dead servers.
+            // At most a quarter of all requests wait for unreachable servers.
             slow: lane(client.clone(), clock.clone(), listener.clone(), most.div_ceil(4 * per_host)),
         };
         let (none, outages, changes) = Default::default();
@@ -97,9 +97,8 @@ impl Refresher {
         refresher
     }
 
-    /// From now on these are the targets. Of a server that was there before everything
-    /// that is known stays, and when it may be asked again; what it did not offer is
-    /// asked for again.
+    /// Replaces the targets. A server that was a target before keeps its facts and the
+    /// times of its next requests. Endpoints that it did not offer are asked for again.
     pub fn replace(&self, targets: Vec<Target>) -> Replaced {
         self.client.prepare_for(&targets);
         let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,15 +131,15 @@ impl Refresher {
         replaced
     }
 
-    /// The targets as they are now, in the order of the configuration.
+    /// The current targets, in the order of the configuration.
     fn current(&self) -> Arc<[Arc<Polled>]> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Calls `listener` with every attempt at an endpoint that took time: how it
-    /// ended and how long it took. The first listener stays; it must not block.
+    /// Calls `listener` after every attempt at an endpoint that took time, with its
+    /// outcome and duration. Only the first listener is kept; it must not block.
     pub fn listen(&self, listener: impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static) {
-        // A second one is a mistake of ours that costs nothing.
+        // A second listener is a harmless mistake in our code.
         let _ = self.listener.0.set(Box::new(listener));
     }
 
@@ -150,15 +149,15 @@ impl Refresher {
         self.current().iter().map(|polled| polled.target().clone()).collect()
     }
 
-    /// The clock that lifetimes are measured with.
+    /// The clock that measures lifetimes.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Asks for what is stale and returns what is known when all has been
-    /// answered, or at the deadline. What is already under way is waited for
-    /// and not asked for twice; late answers serve the next collection.
+    /// Asks for stale facts, and returns what is known when all answers are there or at
+    /// the deadline. Requests that are already running are awaited, not repeated. Late
+    /// answers serve the next collection.
     pub async fn refresh(&self, within: Duration) -> Arc<View> {
         let (started, unix) = (self.clock.now(), self.clock.unix());
         let deadline = tokio::time::Instant::now() + within;
@@ -195,29 +194,29 @@ impl Refresher {
         self.changes.none_since(changes)
     }
 
-    /// What is known now, without asking.
+    /// Returns what is known now, without asking any server.
     #[must_use]
     pub fn known(&self) -> Arc<View> {
         Arc::new(self.view(&self.current(), self.clock.now(), self.clock.unix()))
     }
 
-    /// What is known now, read as the collection reads it that began then:
-    /// what was alive at that time still shows.
+    /// Returns what is known now for a collection that began at that time: facts that
+    /// were fresh then are included.
     #[must_use]
     pub fn known_since(&self, started: Moment, unix: f64) -> Arc<View> {
         Arc::new(self.view(&self.current(), started, unix))
     }
 
-    /// Lets the next run ask for all that a token shows, whatever came of it before: the
-    /// token is another.
+    /// Makes the next run ask for everything that needs a token, whatever the last
+    /// result was, because the token has changed.
     pub fn has_new_token(&self, target: &Arc<Target>) {
         if let Some(polled) = self.polled(target) {
             polled.has_new_token(self.clock.now());
         }
     }
 
-    /// When the endpoints of a target are asked for again, beside what is known
-    /// of it; nothing where it is no target any more.
+    /// Returns what is known of a target, and when its endpoints are asked for again.
+    /// Returns `None` if it is no longer a target.
     #[must_use]
     pub fn planned(&self, target: &Arc<Target>) -> Option<(Arc<Snapshot>, Plan)> {
         Some(self.polled(target)?.planned())
@@ -238,18 +237,18 @@ impl Refresher {
 /// What a change of targets did, in numbers of targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replaced {
-    /// They stayed as they were.
+    /// Targets that stayed the same.
     pub stayed: usize,
-    /// They have other settings.
+    /// Targets whose settings changed.
     pub changed: usize,
-    /// They are new.
+    /// New targets.
     pub added: usize,
-    /// They have gone.
+    /// Removed targets.
     pub removed: usize,
 }
 
-/// Targets by what they can be recognized by: what is polled, or else what their points
-/// say they are.
+/// Targets by their identity: by what is polled, or else by the attributes of their
+/// points.
 struct Known<'a> {
     polled: HashMap<(&'a str, Option<&'a str>), &'a Arc<Polled>>,
     identities: HashMap<&'a [(Arc<str>, AttributeValue)], &'a Arc<Polled>>,
@@ -273,7 +272,7 @@ impl<'a> Known<'a> {
 
 impl Listener {
     fn tell(&self, endpoint: Endpoint, outcome: Outcome, took: Duration) {
-        // Where a connection had just failed, nothing was asked.
+        // After a failed connection other endpoints fail without a request.
         if let Some(listener) = self.0.get().filter(|_| !took.is_zero()) {
             listener(endpoint, outcome, took);
         }
@@ -286,7 +285,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// A lane: jobs in the order of their arrival, at most `most` at once.
+/// Creates a lane: it runs jobs in order of arrival, at most `most` at once.
 fn lane(
     client: Arc<Client>,
     clock: Clock,

@@ -1,6 +1,6 @@
-//! The configuration, its lists of targets and what they name, read again while the
-//! bridge runs: on SIGHUP, on request, and when they change. One at a time, and what is
-//! wrong changes nothing.
+//! Reads the configuration, its lists of targets and the files that it names again
+//! while the bridge runs: on SIGHUP, on request, and when they change. Only one reload
+//! runs at a time, and one with errors changes nothing.
 
 mod ask;
 mod kept;
@@ -22,19 +22,18 @@ use crate::target::Target;
 use kept::Kept;
 use watch::{Seen, Watched};
 
-/// Loads the configuration again: of its file what is given here, or else what the file
-/// says by now.
+/// Loads the configuration again. Its file is read, unless the text is given here.
 pub type Load = Box<dyn Fn(Option<&str>) -> Result<Loaded, ConfigErrors> + Send + Sync>;
 
-/// A configuration with which the bridge starts, and how it is loaded again.
+/// A configuration with which the bridge starts, and how to load it again.
 pub struct Setup {
-    /// As it was loaded.
+    /// The loaded configuration.
     pub loaded: Loaded,
-    /// How that is done again; nothing where it was made by the program.
+    /// Loads the configuration again; `None` if the program created it.
     pub load: Option<Load>,
 }
 
-/// What the bridge runs with, before there is a bridge.
+/// The configuration and lists, before a bridge exists.
 pub struct Start {
     kept: Kept,
     load: Option<Arc<Load>>,
@@ -42,11 +41,11 @@ pub struct Start {
 }
 
 impl Start {
-    /// Asks the URLs that list targets, once.
+    /// Requests the URLs that list targets, once.
     ///
     /// # Errors
     ///
-    /// The HTTP client cannot be set up.
+    /// When the HTTP client cannot be created.
     pub async fn of(setup: Setup, unix: f64) -> Result<Start, ClientError> {
         let Setup { loaded, load } = setup;
         let mut kept = Kept::new(loaded, unix);
@@ -60,7 +59,7 @@ impl Start {
         Ok(Start { kept, load: load.map(Arc::new), client })
     }
 
-    /// The targets to start with.
+    /// Returns the targets to start with.
     pub fn targets(&mut self) -> Vec<Target> {
         self.kept.targets()
     }
@@ -70,32 +69,33 @@ fn client_of(settings: &Http) -> Result<Arc<Client>, ClientError> {
     Client::new(settings.clone()).map(Arc::new)
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// What it did to the targets.
+    /// How the targets changed.
     pub replaced: Replaced,
-    /// The settings that have changed and count only after a restart.
+    /// The changed settings that need a restart.
     pub restart: Vec<&'static str>,
 }
 
-/// Reads again what the bridge runs with.
+/// Reloads the configuration of a running bridge.
 pub struct Reloader {
     bridge: Arc<Bridge>,
     load: Option<Arc<Load>>,
-    /// Reads again what is beside the configuration.
+    /// Reads again what does not belong to the configuration.
     beside: Arc<dyn Fn() -> Result<(), ConfigErrors> + Send + Sync>,
     client: Mutex<Option<Arc<Client>>>,
-    /// The configuration that the process began with.
+    /// The configuration with which the process started.
     first: Loaded,
     kept: tokio::sync::Mutex<Kept>,
-    /// There may be other URLs.
+    /// Signals that the URLs may have changed.
     changed: Notify,
     prober: Option<Arc<Prober>>,
 }
 
 impl Reloader {
-    /// Of a bridge that runs with this. A reload calls `beside`, too, and fails where that does.
+    /// Creates the reloader of a bridge. A reload also calls `beside`, and fails if
+    /// that fails.
     #[must_use]
     pub fn new(
         bridge: Arc<Bridge>,
@@ -117,17 +117,17 @@ impl Reloader {
         self
     }
 
-    /// Whether `/-/reload` may be asked.
+    /// Whether `/-/reload` is allowed.
     #[must_use]
     pub fn is_over_http(&self) -> bool {
         self.first.config.reload.over_http
     }
 
-    /// Loads the configuration again and takes it. What came of it is in the log, too.
+    /// Loads the configuration again and applies it. The result is also logged.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, a line each; then nothing has changed.
+    /// All errors, one in each line. Then nothing has changed.
     pub async fn reload(&self) -> Result<Reloaded, String> {
         let mut kept = self.kept.lock().await;
         let unix = self.bridge.refresher().clock().unix();
@@ -152,7 +152,7 @@ impl Reloader {
         result
     }
 
-    /// Reads the lists of targets again, under the configuration as it was last taken.
+    /// Reads the lists of targets again, with the configuration that was last accepted.
     async fn read_lists(&self) {
         let mut kept = self.kept.lock().await;
         let unix = self.bridge.refresher().clock().unix();
@@ -160,19 +160,19 @@ impl Reloader {
             Ok(loaded) => {
                 kept.replace(loaded, unix);
                 let replaced = self.bridge.replace(kept.targets());
-                tracing::info!("lists of targets have changed: {}", in_words(replaced));
+                tracing::info!("the lists of targets changed; {}", in_words(replaced));
             }
             Err(errors) => {
                 kept.lists_failed(&errors);
                 for error in errors.iter() {
-                    tracing::error!("{error}; the targets stay as they were");
+                    tracing::error!("{error}; the targets stay unchanged");
                 }
             }
         }
         self.bridge.configured(kept.facts());
     }
 
-    /// Asks the URLs that list targets, and takes what is new.
+    /// Requests the URLs that list targets, and applies changes.
     async fn ask(&self) {
         let asked = self.kept.lock().await.asked();
         if asked.is_empty() {
@@ -180,13 +180,13 @@ impl Reloader {
         }
         let client = match self.client(&self.first.config.http) {
             Ok(client) => client,
-            Err(e) => return tracing::error!("targets_url cannot be asked: {e}"),
+            Err(e) => return tracing::error!("targets_url cannot be requested: {e}"),
         };
         let answers = ask::all(&client, asked).await;
         let mut kept = self.kept.lock().await;
         if kept.take(answers, self.bridge.refresher().clock().unix()) {
             let replaced = self.bridge.replace(kept.targets());
-            tracing::info!("lists of targets have changed: {}", in_words(replaced));
+            tracing::info!("the lists of targets changed; {}", in_words(replaced));
         }
         self.bridge.configured(kept.facts());
     }
@@ -214,7 +214,7 @@ impl Reloader {
         loading.await.unwrap_or_else(|e| Err(ConfigErrors::other(format!("loading it panicked: {e}"))))
     }
 
-    /// Follows what may change by itself, for as long as it is polled.
+    /// Watches for changes, for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         tokio::join!(self.follow_files(), self.follow_urls());
     }
@@ -224,7 +224,7 @@ impl Reloader {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
             let now = self.look().await;
-            // What changes while it is read is seen the next time.
+            // A change while the files are read is noticed the next time.
             if now.configuration != seen.configuration {
                 let _ = self.reload().await;
             } else if now.lists != seen.lists {
@@ -253,10 +253,10 @@ impl Reloader {
 
 impl fmt::Display for Reloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration is reloaded: {}", in_words(self.replaced))?;
+        write!(f, "the configuration was reloaded; {}", in_words(self.replaced))?;
         match &self.restart[..] {
             [] => Ok(()),
-            restart => write!(f, "; changed, and needing a restart: {}", restart.join(", ")),
+            restart => write!(f, "; these changes need a restart: {}", restart.join(", ")),
         }
     }
 }
@@ -267,13 +267,15 @@ fn tell(result: &Result<Reloaded, String>) {
         Ok(reloaded) => tracing::warn!("{reloaded}"),
         Err(errors) => {
             for error in errors.lines() {
-                tracing::error!("the configuration is not reloaded, and stays as it was: {error}");
+                tracing::error!(
+                    "the configuration was not reloaded, and the previous one stays in effect: {error}"
+                );
             }
         }
     }
 }
 
-/// What a change did to the targets: `3 targets stay, 1 is new`.
+/// Describes the changes to the targets: `3 targets stay, 1 is new`.
 #[must_use]
 pub fn in_words(replaced: Replaced) -> String {
     let Replaced { stayed, changed, added, removed } = replaced;
@@ -288,8 +290,8 @@ pub fn in_words(replaced: Replaced) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
-        "there is no target".to_owned()
+        "there are no targets".to_owned()
     } else {
-        format!("of the targets {}", parts.join(", "))
+        format!("targets: {}", parts.join(", "))
     }
 }

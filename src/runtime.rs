@@ -1,4 +1,4 @@
-//! The program's Tokio runtime, within the threads that the system allows.
+//! The program's Tokio runtime, within the number of threads that the system allows.
 
 use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// Workers at least: a single one that waits for itself never ends.
+/// The minimum number of workers. A single one that waits for itself never ends.
 const MIN_WORKERS: usize = 2;
-/// More workers than these have never been busy.
+/// The maximum number of workers. More have never been busy.
 const MAX_WORKERS: usize = 8;
-/// Threads beside the workers at least: one for blocking work, one for the log.
+/// The minimum number of other threads: one for blocking work, one for the log.
 const OTHERS: usize = 2;
-/// Threads for blocking work at most: 16 look-ups by the system's resolver, which
-/// can hang, and as many for rendering, collecting and printing.
+/// The maximum number of threads for blocking work: 16 look-ups by the system's
+/// resolver, which can hang, and as many for rendering, collecting and printing.
 const MAX_BLOCKING: usize = 32;
-/// Threads are kept: where no further one can be started, tokio panics unless one
-/// is there that will take the work.
+/// How long idle threads are kept. If no further thread can be started, tokio panics
+/// unless one exists to do the work.
 const KEEP_ALIVE: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// The runtime cannot be had.
+/// Why the runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The system allows too few threads.
     #[error(
-        "needs {needed} threads beside its first and can start {available}: raise the limit on threads (ulimit -u, \
-         LimitNPROC= and TasksMax= of systemd, pids.max of a control group)"
+        "needs {needed} threads beside its first and can start {available}: raise the limit on threads \
+         (ulimit -u, LimitNPROC= and TasksMax= of systemd, pids.max of a control group)"
     )]
     Threads {
         /// How many it needs.
@@ -39,12 +39,12 @@ pub enum RuntimeError {
     Io(#[from] io::Error),
 }
 
-/// A runtime with a worker for each processor, and fewer where the system allows
+/// Creates a runtime with a worker for each processor, or fewer if the system allows
 /// fewer threads.
 ///
 /// # Errors
 ///
-/// When it allows less than what the bridge needs.
+/// When the system allows fewer threads than the bridge needs.
 pub fn build() -> Result<Runtime, RuntimeError> {
     let wanted = thread::available_parallelism().map_or(MIN_WORKERS, usize::from);
     let wanted = wanted.clamp(MIN_WORKERS, MAX_WORKERS);
@@ -59,12 +59,12 @@ pub fn build() -> Result<Runtime, RuntimeError> {
         .thread_keep_alive(KEEP_ALIVE)
         .enable_all()
         .build()?;
-    // The one that takes the work where no further one can be started.
+    // Starts the thread that does the work if no further one can be started.
     let _ = runtime.block_on(runtime.spawn_blocking(|| ()));
     Ok(runtime)
 }
 
-/// How many threads, up to so many, can be started beside those that run.
+/// Returns how many threads, up to `wanted`, can be started besides the running ones.
 fn startable(wanted: usize) -> usize {
     let (may_end, ending) = (Mutex::new(false), Condvar::new());
     thread::scope(|scope| {

@@ -1,5 +1,5 @@
-//! The bridge at work: everything bound and built before anything starts,
-//! then listeners and push until a signal ends them.
+//! Runs the bridge: binds and builds everything before anything starts, then serves and
+//! pushes until a signal ends it.
 
 mod supervised;
 
@@ -40,15 +40,16 @@ use crate::{identity, listing, notify, token_files};
 pub use supervised::Listening;
 use supervised::{Service, Serving, SwitchedOff, supervise};
 
-/// How long all that was started may take to end.
+/// How long all tasks may take to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(4500);
-/// How long the service manager may take to hear that the bridge ends.
+/// How long the service manager may take to receive the message that the bridge is
+/// stopping.
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long scrapes under way may still take when the bridge ends; push has a
-/// limit of its own. Together they stay within 5 s.
+/// How long running scrapes may continue when the bridge stops. Push has its own limit.
+/// Together they stay within 5 s.
 const SCRAPE_DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The bridge cannot start.
+/// Why the bridge cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
@@ -56,7 +57,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: Address,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
         /// What to do about it.
         advice: &'static str,
@@ -64,22 +65,22 @@ pub enum ServeError {
     /// Neither pull nor push is on.
     #[error("nothing to do: {0}")]
     NoExporter(String),
-    /// All that was started has ended by itself.
+    /// All tasks have ended by themselves.
     #[error("every exporter has ended; see the log for why")]
     Ended,
-    /// The bridge.
+    /// The bridge cannot be created.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
-    /// The web configuration.
+    /// The web configuration is invalid.
     #[error(transparent)]
     Web(#[from] ConfigErrors),
-    /// OTLP.
+    /// The OTLP exporter cannot be created.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
 }
 
-/// The attributes of the bridge's own resource. The same configuration has
-/// the same `service.instance.id` from start to start on the same machine.
+/// Returns the attributes of the bridge's own resource. On the same machine, the same
+/// configuration always gives the same `service.instance.id`.
 #[must_use]
 pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
     let attributes = otel.resource(&identity::of(config));
@@ -89,14 +90,13 @@ pub fn resource(config: &Config, otel: &OtelEnv) -> Resource {
         .build()
 }
 
-/// Serves until `shutdown` ends, then flushes and returns within 5 s. Of `telemetry` it
-/// reports how sending fares. Of the addresses to listen on, those that are `inherited` are
-/// taken over.
-/// `ready` is called when everything has started.
+/// Serves until `shutdown` ends, then flushes, and returns within 5 s. Reports how
+/// `telemetry` is sent. Listens on the `inherited` sockets and on the other addresses.
+/// Calls `ready` when everything has started.
 ///
 /// # Errors
 ///
-/// When something cannot be set up; then nothing has started.
+/// When something cannot be created. Then nothing has started.
 pub async fn serve(
     setup: Setup,
     otel: OtelEnv,
@@ -119,7 +119,8 @@ pub async fn serve(
     if let Some(exporter) = &mut exporter {
         exporter.open_backlog()?;
     }
-    // Before anything listens: what is wrong with it leaves nothing open.
+    // The web configuration is checked before anything listens, so that an error leaves
+    // nothing open.
     let door = Arc::new(Door::new(config.web.clone())?);
     let clock = Clock::default();
     let probed_targets = setup.loaded.probed_targets();
@@ -195,11 +196,12 @@ pub async fn serve(
         () = all_ended => return Err(ServeError::Ended),
     }
     tracing::info!("ending");
-    // Before the collections under way end: the first one would count as a start.
+    // Supervision ends before the running collections do, because the first one would
+    // count as a start.
     end.cancel();
     bridge.end();
     ended(told, &end).await;
-    // Whatever a part is stuck in, the process ends in time.
+    // The process ends in time, even if a task hangs.
     let all_ended = async { while parts.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ended).await;
     Ok(())
@@ -239,7 +241,8 @@ fn prober(
     Ok(Arc::new(Prober::new(bridge.clone(), pages, config, targets, own)?))
 }
 
-/// Lets clients and servers have no more open files than there are.
+/// Limits the connections of clients and to servers to the number of files that may be
+/// open.
 fn keep_within_the_system(config: &mut Config) {
     // Probes have an HTTP client of their own, with as much as that of the targets.
     let clients = if config.probe.enabled { 2 } else { 1 };
@@ -255,8 +258,8 @@ fn keep_within_the_system(config: &mut Config) {
     config.http.most_open = budget.open / clients;
 }
 
-/// Decides which exporters there are, and sets up what can be set up without
-/// listening or asking. What `check` lets pass, `serve` can start.
+/// Decides which exporters to use, and creates what can be created without listening or
+/// sending requests. `serve` can start with everything that `check` accepts.
 ///
 /// # Errors
 ///
@@ -292,7 +295,7 @@ async fn listen(address: &Address, config: &Config, inherited: &mut Inherited) -
     })
 }
 
-/// Serves until the responses under way at the end are there, or late.
+/// Serves until the running responses at the end are finished, or time is up.
 async fn accept(serving: impl Future<Output = ()>, end: CancellationToken) {
     let late = async {
         end.cancelled().await;
@@ -304,7 +307,7 @@ async fn accept(serving: impl Future<Output = ()>, end: CancellationToken) {
     }
 }
 
-/// What push collects from.
+/// The source of push's collections.
 struct Pushed(Arc<Bridge>);
 
 impl Collection for Pushed {
@@ -314,13 +317,13 @@ impl Collection for Pushed {
     }
 }
 
-/// Tells the service manager how the bridge fares, if there is one.
+/// Reports the bridge's state to the service manager, if there is one.
 fn tell_manager(service: impl Service, end: CancellationToken) -> Option<AbortOnDropHandle<()>> {
     let supervised = || supervise(service, notify::watchdog(), notify::tell, end);
     notify::is_wanted().then(|| AbortOnDropHandle::new(tokio::spawn(supervised())))
 }
 
-/// Ends everything, the telling once it has said so.
+/// Waits for everything to end, and for the report of it.
 async fn ended(told: Option<AbortOnDropHandle<()>>, end: &CancellationToken) {
     end.cancel();
     if let Some(told) = told {
@@ -351,7 +354,7 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
             _ = ticks.tick() => {}
         }
         let view = bridge.collect_for_console().await;
-        // A reader that stalls holds up a thread of its own, and no end.
+        // A reader that stalls blocks only this thread, not the end of the process.
         let print = move || writeln!(io::stdout(), "{}", listing::table(&view, listing::Layout::default()));
         let printed = tokio::select! {
             () = end.cancelled() => return,
@@ -364,7 +367,8 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
     }
 }
 
-/// Reloads on each SIGHUP from the call on: without a handler it would end the process.
+/// Reloads on each SIGHUP from the call on. Without a handler the signal would end the
+/// process.
 #[cfg(unix)]
 fn reload_on_hang_up(reloader: Arc<Reloader>, bridge: Arc<Bridge>) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -372,12 +376,13 @@ fn reload_on_hang_up(reloader: Arc<Reloader>, bridge: Arc<Bridge>) -> impl Futur
     async move {
         let Ok(mut hang_ups) = hang_ups else { return };
         while hang_ups.recv().await.is_some() {
-            // During the start, the end of a reload would pass for that of the start.
+            // During the start, the end of a reload would be taken for the end of the
+            // start.
             let has_started = bridge.is_ready();
             if has_started {
                 notify::reloading().await;
             }
-            // The log has what came of it.
+            // The result is in the log.
             let _ = reloader.reload().await;
             if has_started {
                 notify::ready().await;
@@ -386,8 +391,8 @@ fn reload_on_hang_up(reloader: Arc<Reloader>, bridge: Arc<Bridge>) -> impl Futur
     }
 }
 
-/// Ends when the process is told to end: SIGINT or SIGTERM. They count from
-/// the call on, not only from when the end is first waited for.
+/// Waits for a signal to end the process: SIGINT or SIGTERM. Signals count from the
+/// call on, not only from the first poll.
 pub fn signal() -> impl Future<Output = ()> + use<> {
     #[cfg(unix)]
     let [interrupt, terminate] = {

@@ -1,4 +1,4 @@
-//! What the bridge serves over HTTP: `/metrics`, pages for people, its health.
+//! The bridge's HTTP server: `/metrics`, pages for people, and health checks.
 
 mod body;
 pub mod clients;
@@ -42,10 +42,10 @@ use clients::{Clients, Turn};
 use connection::Connection;
 use page::Query;
 
-/// How long before Prometheus gives up an answer is to be there.
+/// How long before Prometheus's timeout the answer must be ready.
 const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 
-/// What the routes answer from.
+/// What the routes need for their answers.
 #[derive(Clone)]
 struct Served {
     bridge: Arc<Bridge>,
@@ -54,10 +54,10 @@ struct Served {
     prober: Option<Arc<Prober>>,
 }
 
-/// The connection that a request came on.
+/// The connection of a request.
 type Asked = Arc<Connection>;
 
-/// The routes of a bridge, of what reloads its configuration, and of what answers probes.
+/// Creates the routes of a bridge, and of its reloader and its prober if it has them.
 pub fn router(
     bridge: Arc<Bridge>,
     clients: Arc<Clients>,
@@ -67,7 +67,7 @@ pub fn router(
     Router::new()
         .route("/", get(fleet))
         .route("/target", get(target))
-        // Where the pages of targets were before.
+        // The former address of targets' pages.
         .route("/targets/{*name}", get(moved))
         .route("/style.css", get(|| async { page::asset("text/css; charset=utf-8", page::STYLE) }))
         .route("/icon.svg", get(|| async { page::asset("image/svg+xml", page::ICON) }))
@@ -78,7 +78,7 @@ pub fn router(
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload_asked))
         .route("/api/v1/targets", get(targets))
-        .fallback(|| async { text(StatusCode::NOT_FOUND, "there is nothing here; see / and /metrics\n") })
+        .fallback(|| async { text(StatusCode::NOT_FOUND, "no page at this path; see / and /metrics\n") })
         .method_not_allowed_fallback(|| async {
             text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD, and POST for /-/reload\n")
         })
@@ -97,7 +97,8 @@ async fn ready(State(served): State<Served>) -> Response {
     if served.bridge.is_ready() {
         return text(StatusCode::OK, "fedimeter is ready\n");
     }
-    let why = if served.bridge.is_ending() { "it is ending" } else { "its first collection is under way" };
+    let why =
+        if served.bridge.is_ending() { "it is stopping" } else { "its first collection is still running" };
     text(StatusCode::SERVICE_UNAVAILABLE, &format!("fedimeter is not ready: {why}\n"))
 }
 
@@ -106,7 +107,7 @@ async fn reload_asked(State(served): State<Served>, headers: HeaderMap) -> Respo
     text(status, &format!("{says}\n"))
 }
 
-/// What the pages show, for programs: as `once --format json` prints it.
+/// The content of the pages for programs, as `once --format json` prints it.
 async fn targets(State(served): State<Served>, Extension(connection): Extension<Asked>) -> Response {
     let Served { bridge, clients, .. } = served;
     let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
@@ -134,7 +135,8 @@ async fn metrics(
         Ok(page) => page,
         Err(e) => return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {e}\n")),
     };
-    // Waiting together costs nothing; what is sent costs memory until it is taken.
+    // Waiting requests cost nothing, but an answer occupies memory until the client has
+    // taken it.
     let Some(turn) = clients.turn(&connection).await else { return busy(&clients) };
     sent(page, asked, turn).await
 }
@@ -164,25 +166,26 @@ async fn compressed(page: Arc<Page>) -> Option<Bytes> {
     tokio::task::spawn_blocking(move || page.gzip()).await.ok()
 }
 
-/// The answer where too many others are answered.
+/// The answer if too many requests are being answered.
 fn busy(clients: &Clients) -> Response {
     let most = clients.limits().max_requests;
     let mut response = text(
         StatusCode::SERVICE_UNAVAILABLE,
         &format!(
-            "fedimeter answers {most} requests at once and not this one: ask again, less often or from fewer places\n"
+            "fedimeter answers only {most} requests at once: ask again later, less often, or from fewer \
+             clients\n"
         ),
     );
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// When a scrape has to be answered, by what Prometheus says of its patience.
+/// When a scrape must be answered, from Prometheus's timeout header.
 fn scrape_deadline(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 =
         headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?.trim().parse().ok()?;
     let patience = Duration::try_from_secs_f64(seconds).ok()?.min(MAX_COLLECTION);
-    // A scraper with less patience than the margin gets half of what it has.
+    // If the timeout is shorter than the margin, half of the timeout is used.
     Some(patience.checked_sub(SCRAPE_MARGIN).filter(|d| !d.is_zero()).unwrap_or(patience / 2))
 }
 
@@ -199,10 +202,10 @@ async fn fleet(
     .await
 }
 
-/// Leads to a target's page from where it was before, relative to what the browser
-/// sees: a proxy may serve the bridge below a path of its own.
+/// Redirects from the former address of a target's page. The redirect is relative to
+/// the address in the browser, because a proxy may serve the bridge below a path.
 async fn moved(uri: Uri, name: Result<Path<String>, PathRejection>) -> Response {
-    // What is no UTF-8 is no target's name.
+    // A name that is not UTF-8 matches no target.
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let up = "../".repeat(uri.path().matches('/').count().saturating_sub(1));
     let mut response = text(StatusCode::PERMANENT_REDIRECT, "the page is at /target?name=NAME\n");
@@ -237,7 +240,8 @@ async fn target(
     .await
 }
 
-/// Thousands of targets take milliseconds: not on an async thread.
+/// Rendering thousands of targets takes milliseconds, so it runs outside the async
+/// threads.
 async fn rendered(
     clients: &Clients,
     connection: &Connection,

@@ -1,5 +1,5 @@
-//! What is known of a target: plain data, every field optional, and how each
-//! endpoint fared. No I/O, no clock of its own, nothing that fails.
+//! What is known of a target: plain data with optional fields, and the outcome of each
+//! endpoint. This module does no I/O, reads no clock and cannot fail.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ pub use reading::Reading;
 
 use reading::Holds;
 
-/// What one collection reads: every target as it was when the refresh ended.
+/// The input of one collection: every target as it was when the refresh ended.
 #[derive(Debug)]
 pub struct View {
-    /// When the collection began: what was alive then is reported.
+    /// When the collection began. Facts that were fresh then are reported.
     pub started: Moment,
-    /// When the collection began, as a Unix time in seconds.
+    /// The same in Unix seconds.
     pub unix: f64,
     /// The targets, in the order of the configuration.
     pub targets: Vec<(Arc<Target>, Arc<Snapshot>)>,
@@ -60,15 +60,15 @@ impl View {
         self.holds.until()
     }
 
-    /// A part of the targets, at the same time.
+    /// Returns a part of the targets, at the same time.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Arc<View> {
         let targets = self.targets.get(range).unwrap_or_default().to_vec();
         Arc::new(View::new(self.started, self.unix, targets))
     }
 
-    /// The same after a deadline at which waiting ends for good: first attempts
-    /// that are still under way have timed out.
+    /// Returns the view after a final deadline: first attempts that are still running
+    /// count as timed out.
     #[must_use]
     pub fn ended_by(&self, deadline: Duration) -> View {
         let ended = |slot: &Slot| match slot.outcome {
@@ -86,7 +86,7 @@ impl View {
         View::new(self.started, self.unix, targets.collect())
     }
 
-    /// The time alone.
+    /// Returns a view with this time and without targets.
     #[must_use]
     pub fn without_targets(&self) -> View {
         View::new(self.started, self.unix, Vec::new())
@@ -96,25 +96,25 @@ impl View {
 /// All that is known of one target.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// When the bridge first knew the target: its counters count from then on.
+    /// When the bridge first knew the target. Its counters count from then on.
     pub since: Moment,
-    /// One slot an endpoint, in the order of [`Target::endpoints`].
+    /// One slot for each endpoint, in the order of [`Target::endpoints`].
     pub slots: Vec<Slot>,
-    /// Where the streaming server is, by the last instance document that named
-    /// it: to be asked also while there is none.
+    /// The URL of the streaming server, from the last instance document that named one.
+    /// It is kept while no document is available.
     pub streaming: Option<Arc<str>>,
-    /// From the last uncached anonymous answer.
+    /// The rate limit from the last uncached anonymous answer.
     pub rate_limit: Option<RateLimit>,
-    /// When the earliest certificate of the served chain ends, Unix seconds.
+    /// When the first certificate of the server's chain expires, in Unix seconds.
     pub certificate_expiry: Option<i64>,
 }
 
 impl Snapshot {
-    /// Whether the target is there: true when any of v2 instance, v1 instance
-    /// and NodeInfo was read in its last attempt, false when every one that
-    /// was attempted failed, `None` before the first attempt ended, and where
-    /// none was read and one failed for a reason that says nothing about the
-    /// server: the bridge could not ask, or the server told it to wait.
+    /// Whether the target is up. `Some(true)` if any of v2 instance, v1 instance and
+    /// NodeInfo was read in its last attempt, and `Some(false)` if all attempted ones
+    /// failed. `None` before the first attempt has ended. Also `None` if none was read
+    /// and one failed for a reason that says nothing about the server: the bridge could
+    /// not send a request, or the server told it to wait.
     #[must_use]
     pub fn up(&self) -> Option<bool> {
         let documents = self.slots.iter().filter(|slot| slot.endpoint.shows_up());
@@ -130,39 +130,39 @@ impl Snapshot {
     }
 }
 
-/// How one endpoint fared, and what it said.
+/// The outcome of one endpoint, and its facts.
 #[derive(Debug, Clone)]
 pub struct Slot {
     /// Which endpoint.
     pub endpoint: Endpoint,
-    /// How the last attempt ended; `None` before the first did.
+    /// The outcome of the last attempt; `None` before the first one has ended.
     pub outcome: Option<Outcome>,
     /// The HTTP status of the last attempt, if there was an answer.
     pub status: Option<u16>,
     /// When the last attempt began.
     pub attempted: Moment,
-    /// When it ended.
+    /// When the last attempt ended.
     pub finished: Moment,
-    /// How long it took.
+    /// How long the last attempt took.
     pub duration: Duration,
-    /// Decoded bytes of its body.
+    /// The size of its decoded body in bytes.
     pub size: u64,
-    /// Where what was read came from.
+    /// Whether the facts came from a cache.
     pub served_from: ServedFrom,
-    /// When the last successful attempt ended, Unix seconds.
+    /// When the last successful attempt ended, in Unix seconds.
     pub last_success: Option<f64>,
-    /// Until when `facts` may be reported without asking again.
+    /// Until when `facts` may be reported without another request.
     pub fresh_until: Moment,
-    /// How often attempts failed, by reason, since the start.
+    /// The number of failed attempts since the start, by reason.
     pub failures: Vec<(ErrorType, u64)>,
-    /// Why the last attempt failed, in words, for people.
+    /// Why the last attempt failed, for people.
     pub reason: Option<Arc<str>>,
-    /// What the endpoint said; `None` after a failure.
+    /// The content of the answer; `None` after a failure.
     pub facts: Option<Facts>,
 }
 
 impl Slot {
-    /// A slot of which nothing is known yet.
+    /// Creates a slot without facts.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Slot {
         Slot {
@@ -195,7 +195,7 @@ impl Slot {
         }
     }
 
-    /// Adds `n` failures of this type to the tally.
+    /// Adds `n` failures of this type.
     pub fn count(&mut self, error: ErrorType, n: u64) {
         match self.failures.iter_mut().find(|(e, _)| *e == error) {
             Some((_, count)) => *count += n,
@@ -204,27 +204,27 @@ impl Slot {
     }
 }
 
-/// Where an answer came from, in the order in which it tells less and less of
-/// the server.
+/// Where an answer came from, from the most to the least reliable about the server's
+/// state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServedFrom {
-    /// From the server itself, as far as its headers tell.
+    /// The server itself, as far as the headers tell.
     #[default]
     Origin,
-    /// From a cache on the way: what it says of a rate limit is somebody else's.
+    /// A cache. Its rate limit belongs to another client.
     Cache,
-    /// From a cache that gave what has outlived its time: the server may be away.
+    /// A cache that returned an expired answer. The server may be down.
     StaleCache,
 }
 
 /// `X-RateLimit-*` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
-    /// Requests in a window.
+    /// The number of requests in a window.
     pub limit: Option<i64>,
-    /// Requests left in it.
+    /// The number of remaining requests.
     pub remaining: Option<i64>,
-    /// When it ends, Unix seconds.
+    /// When the window ends, in Unix seconds.
     pub reset: f64,
 }
 

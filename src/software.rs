@@ -1,22 +1,21 @@
-//! Which software a server runs, by what it says of itself: NodeInfo where
-//! there is one, else the version strings of Mastodon's API, which other
-//! software fills with its own.
+//! The software of a server, by its own information: NodeInfo if it exists, or else the
+//! version strings of Mastodon's API, which other software fills with its own.
 
 use crate::snapshot::{InstanceV1, Reading};
 
 /// A server's software.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Software {
-    /// Its name in small letters: `mastodon`, `gotosocial`, `iceshrimp.net`.
+    /// The name in lower case: `mastodon`, `gotosocial`, `iceshrimp.net`.
     pub name: Option<String>,
-    /// Its own version, as it spells it.
+    /// The version, as the software spells it.
     pub version: Option<String>,
-    /// Major and minor version of Mastodon that it is, or was forked from.
-    /// `None` for software that only speaks Mastodon's API.
+    /// The major and minor version of Mastodon that the software is, or was forked
+    /// from. `None` for software that only supports Mastodon's API.
     pub mastodon: Option<(u32, u32)>,
 }
 
-/// Software that grew from Misskey, or beside it, beyond what ends in `key`.
+/// Software derived from or related to Misskey, besides names that end in `key`.
 const MISSKEY_FAMILY: &[&str] = &[
     "firefish",
     "iceshrimp",
@@ -30,12 +29,12 @@ const MISSKEY_FAMILY: &[&str] = &[
     "qip",
 ];
 
-/// Forks of Mastodon that name themselves in NodeInfo.
+/// Forks of Mastodon with their own name in NodeInfo.
 const MASTODON_FAMILY: &[&str] =
     &["mastodon", "hometown", "glitchcafe", "ecko", "kmyblue", "fedibird", "corgidon"];
 
 impl Software {
-    /// What a target runs, by all that it said.
+    /// Determines a target's software from all that it reported.
     #[must_use]
     pub fn of(reading: &Reading<'_>) -> Software {
         let (v2, v1, nodeinfo) = (reading.v2(), reading.v1(), reading.nodeinfo());
@@ -45,7 +44,8 @@ impl Software {
         if found.mastodon.is_some_and(|version| version < shown_by_documents(reading)) {
             (found.name, found.mastodon) = (None, None);
         }
-        // Its source names software whose version is a bare number, as Mastodon's.
+        // The source URL names software whose version is a bare number, like
+        // Mastodon's.
         if let Some(name) = v2.and_then(|v| v.source_url.as_deref()).and_then(of_source) {
             found = Software { name: Some(name.to_owned()), mastodon: None, ..found };
         }
@@ -68,7 +68,7 @@ impl Software {
         found
     }
 
-    /// Reads a version string of Mastodon's API.
+    /// Parses a version string of Mastodon's API.
     #[must_use]
     pub fn parse(spelt: &str) -> Software {
         let spelt = spelt.trim();
@@ -84,7 +84,8 @@ impl Software {
                     Some((name, version)) => (name, Some(version.trim())),
                     None => (named, None),
                 };
-                // It only says what it is compatible with: `0.1.0 (compatible; Mastodon/4.2.0)`.
+                // The string only names what it is compatible with: `0.1.0 (compatible;
+                // Mastodon/4.2.0)`.
                 if name.eq_ignore_ascii_case("mastodon") {
                     return Software { version: not_empty(own.trim()), ..Software::default() };
                 }
@@ -112,13 +113,13 @@ impl Software {
             return Software { name: Some(name.to_lowercase()), version: not_empty(version), mastodon: None };
         }
         let hometown = spelt.contains("+hometown-");
-        // Hometown once counted itself before Mastodon: `1.0.7+3.5.5`.
+        // Hometown once put its own version before Mastodon's: `1.0.7+3.5.5`.
         let (base, hometown) = match spelt.split_once('+') {
             Some((own, base)) if own.starts_with("1.0.") && numbers(base).is_some() => (base, true),
             _ => (spelt, hometown),
         };
-        // GoToSocial can put a version of Mastodon before its own, so that clients take
-        // it for one: `3.5.3+0.17.3+git-6f4cb2f`. Forks add words.
+        // GoToSocial can put a version of Mastodon before its own, so that clients
+        // mistake it for one: `3.5.3+0.17.3+git-6f4cb2f`. Forks add words.
         let injected =
             base.split_once('+').and_then(|(_, own)| numbers(own)).is_some_and(|(major, _)| major < 100);
         let mastodon = numbers(base).filter(|(major, _)| (1..100).contains(major) && !injected);
@@ -129,22 +130,22 @@ impl Software {
         }
     }
 
-    /// Whether it is Misskey or grew from it. Its forks keep the end of its
+    /// Whether the software is Misskey or derived from it. Forks keep the end of the
     /// name: Calckey, Foundkey, Sharkey, and some new ones every year.
     #[must_use]
     pub fn is_misskey_family(&self) -> bool {
         self.name.as_deref().is_some_and(|name| name.ends_with("key") || MISSKEY_FAMILY.contains(&name))
     }
 
-    /// Whether its name is this.
+    /// Whether the software has this name.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.as_deref() == Some(name)
     }
 }
 
-/// Software that gives a bare version number over Mastodon's API, and names
-/// itself by its `source_url`.
+/// Software that reports a bare version number over Mastodon's API, and is recognised
+/// by its `source_url`.
 const BY_SOURCE: &[&str] =
     &["gotosocial", "hollo", "epicyon", "kitsune", "mitra", "piefed", "pixelfed", "snac", "takahe", "tootik"];
 
@@ -159,14 +160,14 @@ fn shown_by_documents(reading: &Reading<'_>) -> (u32, u32) {
     }
 }
 
-/// The software that a repository's URL names.
+/// Returns the software of a repository's URL.
 fn of_source(url: &str) -> Option<&'static str> {
     let last = url.trim().trim_end_matches('/').rsplit('/').next()?.to_ascii_lowercase();
     let last = last.strip_suffix(".git").unwrap_or(&last);
     BY_SOURCE.iter().copied().find(|name| *name == last)
 }
 
-/// Major and minor at the start of a version: `4.3` of `v4.3.0-rc.1+glitch`.
+/// Reads the major and minor version at the start: `4.3` of `v4.3.0-rc.1+glitch`.
 fn numbers(version: &str) -> Option<(u32, u32)> {
     let version = version.strip_prefix('v').unwrap_or(version);
     let (major, rest) = version.split_once('.')?;

@@ -1,13 +1,13 @@
-//! Whether a file is still the one that was read.
+//! Detects whether a file has changed since it was read.
 
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// How often files that may change are looked at.
+/// How often files that may change are checked.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What changes with a file's contents.
+/// The properties that change with a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     modified: Option<SystemTime>,
@@ -16,13 +16,13 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// That of a file; nothing where there is none.
+    /// Returns the stamp of a file, or `None` if it does not exist.
     #[must_use]
     pub fn at(path: &Path) -> Option<Stamp> {
         std::fs::metadata(path).ok().as_ref().map(Stamp::of)
     }
 
-    /// That of a file of which the system says this.
+    /// Returns the stamp for these metadata.
     #[must_use]
     pub fn of(file: &Metadata) -> Stamp {
         #[cfg(unix)]

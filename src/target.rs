@@ -1,5 +1,5 @@
-//! A target: the server that is polled, how it is identified on every point,
-//! and what is asked of it.
+//! A target: the server to poll, its identity on every point, and the endpoints to
+//! request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,57 +23,57 @@ pub use parse::{parse_host, parse_target};
 pub(crate) use token::MAX_TOKEN;
 pub use token::{Token, TokenOrigin};
 
-/// One server to poll. Everything in it has been checked.
+/// One server to poll. All values have been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// How people refer to it: `mastodon.social`, `http://127.0.0.1:3000`,
-    /// or the `host` where one is set.
+    /// The name for people: `mastodon.social`, `http://127.0.0.1:3000`, or the `host`
+    /// if it is set.
     pub name: Arc<str>,
-    /// Scheme, host and port that are connected to; path `/`.
+    /// The scheme, host and port to connect to. The path is `/`.
     pub url: Url,
-    /// The `Host` header to send instead of the URL's own: a server polled
+    /// The `Host` header, if it differs from the URL: for a server that is polled
     /// behind its proxy.
     pub host: Option<String>,
-    /// `X-Forwarded-Proto` to send: `http` or `https`.
+    /// The `X-Forwarded-Proto` header: `http` or `https`.
     pub forwarded_proto: Option<String>,
-    /// Authorities that its certificates may be signed by, beside the machine's.
+    /// The authorities that are trusted for its certificates, besides the machine's.
     pub authorities: Option<Authorities>,
-    /// An access token, if the user gave one.
+    /// The access token, if the user gave one.
     pub token: Option<Token>,
-    /// Where that token was read, to show in its place.
+    /// The source of the token, which is shown instead of it.
     pub token_origin: Option<TokenOrigin>,
-    /// Attributes of every point about this target, sorted by key:
-    /// `server.address`, `server.port` where it is not https on 443, and the
-    /// user's own.
+    /// The attributes of every point about this target, sorted by key:
+    /// `server.address`, `server.port` unless it is https on 443, and the user's own.
     pub identity: Arc<[(Arc<str>, AttributeValue)]>,
-    /// The endpoints to ask for, in the order of [`Endpoint::ALL`].
+    /// The endpoints to request, in the order of [`Endpoint::ALL`].
     pub endpoints: Vec<Endpoint>,
     /// Accounts to follow.
     pub accounts: Vec<AccountRef>,
     /// Hashtags to follow, without `#`.
     pub tags: Vec<Arc<str>>,
-    /// Whether robots.txt says what may be asked.
+    /// Whether to obey robots.txt.
     pub obey_robots: bool,
     /// Whether `last_success`, `duration` and `size` are reported by endpoint.
     pub endpoint_details: bool,
-    /// Which metrics the user wants of it.
+    /// The metrics that the user wants.
     pub metrics: Choice,
-    /// The names of those that it has not: by its own choice, or by that for all.
+    /// The names of the metrics that are excluded, for this target or for all.
     pub left_out: Option<Arc<BTreeSet<&'static str>>>,
-    /// Intervals that the user set.
+    /// The intervals that the user set.
     pub intervals: BTreeMap<Endpoint, Duration>,
-    /// The list that it was found in, where it does not stand in the configuration.
+    /// The list of the target, if it is not in the configuration itself.
     pub source: Option<Arc<str>>,
-    /// It is asked at public addresses only: another than the user named it.
+    /// Whether only public addresses are allowed, because somebody else than the user
+    /// named the target.
     pub only_public: bool,
 }
 
-/// Which metrics are wanted, by patterns of their names.
+/// The wanted metrics, by patterns of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// Those that are wanted; all where it is empty.
+    /// The wanted metrics. Empty means all.
     pub include: Vec<String>,
-    /// Those that are not, of these.
+    /// The metrics to exclude from these.
     pub exclude: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ pub struct Choice {
 pub enum AttributeValue {
     /// Text.
     Text(Arc<str>),
-    /// A whole number (`server.port`).
+    /// An integer (`server.port`).
     Int(i64),
 }
 
@@ -91,12 +91,12 @@ pub enum AttributeValue {
 pub enum AccountRef {
     /// `name` or `name@domain`, without a leading `@`.
     Acct(Arc<str>),
-    /// The server's own id, digits.
+    /// The server's own id, in digits.
     Id(Arc<str>),
 }
 
 impl AccountRef {
-    /// What stands in `mastodon.account.acct`: as the user wrote it.
+    /// The value of `mastodon.account.acct`, as the user wrote the account.
     #[must_use]
     pub fn label(&self) -> &Arc<str> {
         match self {
@@ -106,16 +106,16 @@ impl AccountRef {
 }
 
 impl Target {
-    /// Describes the server at `server`: a host such as `mastodon.social`, a host with
-    /// a port, or an `http` or `https` URL without a path.
+    /// Starts building a target. `server` is a host such as `mastodon.social`, a host
+    /// with a port, or an `http` or `https` URL without a path.
     pub fn builder(server: &str) -> TargetBuilder {
         TargetBuilder::new(server)
     }
 
-    /// A target with the default endpoints, from a checked URL.
+    /// Creates a target with the default endpoints from a checked URL.
     ///
-    /// `host` and `forwarded_proto` are those of [`Target`]; `attributes` are
-    /// the user's static attributes.
+    /// `host` and `forwarded_proto` are those of [`Target`]; `attributes` are the
+    /// user's static attributes.
     #[must_use]
     pub fn new(
         url: Url,
@@ -124,8 +124,8 @@ impl Target {
         attributes: &BTreeMap<String, String>,
     ) -> Target {
         let scheme = forwarded_proto.as_deref().unwrap_or(url.scheme()).to_owned();
-        // With `host` the site is the one of that name; the URL only says
-        // where its server is reached.
+        // With `host` the target is the site of that name; the URL only says where its
+        // server is reached.
         let (address, port) = match &host {
             Some(h) => split_host(h),
             None => (bare_host(&url), url.port()),
@@ -170,8 +170,8 @@ impl Target {
         }
     }
 
-    /// Sets [`Target::endpoints`] to the default ones, those of `collect`, and
-    /// those that the target's token and lists call for.
+    /// Sets [`Target::endpoints`] to the default ones, those of `collect`, and those
+    /// that the target's token and lists need.
     pub fn select_endpoints(&mut self, collect: &[Endpoint]) {
         let wanted = |e: Endpoint| match e.on() {
             On::Default => true,
@@ -186,13 +186,13 @@ impl Target {
         self.endpoints = Endpoint::ALL.iter().copied().filter(|e| wanted(*e)).collect();
     }
 
-    /// Whether the user does not want the metric of this name.
+    /// Whether the metric of this name is excluded.
     #[must_use]
     pub fn leaves_out(&self, name: &str) -> bool {
         self.left_out.as_ref().is_some_and(|names| names.contains(name))
     }
 
-    /// The user's own attributes: those of [`Target::identity`] that are not
+    /// Returns the user's own attributes: those of [`Target::identity`] that are not
     /// built in.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.identity.iter().filter_map(|(key, value)| match value {
@@ -201,7 +201,7 @@ impl Target {
         })
     }
 
-    /// What the server has said passes through it: a server may repeat its token.
+    /// Returns the cleaner for the server's text, which may repeat the token.
     #[must_use]
     pub fn cleaner(&self) -> Cleaner {
         self.token.as_ref().map(Token::cleaner).unwrap_or_default()
@@ -219,7 +219,7 @@ impl Target {
             .unwrap_or_default()
     }
 
-    /// The value of `server.port`, which points leave out where it is 443 of https.
+    /// The value of `server.port`. Points omit it if it is 443 with https.
     #[must_use]
     pub fn port(&self) -> i64 {
         let port = self.identity.iter().find_map(|(key, value)| match value {

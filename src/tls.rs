@@ -1,5 +1,4 @@
-//! The one TLS stack (rustls with ring): which authorities are trusted, and
-//! who this side says it is.
+//! The TLS stack (rustls with ring): the trusted authorities and the client identity.
 
 #[cfg(feature = "program")]
 pub mod pinned;
@@ -17,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 pub use words::in_words;
 
-/// A file that TLS needs is missing, or is not what it should be.
+/// Why a file for TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file cannot be read.
@@ -25,30 +24,30 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// One of the certificates in the file is of no use.
+    /// A certificate in the file cannot be used.
     #[error("{path}: certificate {number} in it cannot be used: {reason}")]
     BadCertificate {
         /// The file.
         path: PathBuf,
-        /// Which one, counted from 1.
+        /// Its number, counted from 1.
         number: usize,
         /// Why, and what to do about it.
         reason: String,
     },
-    /// The file has no certificate at all.
+    /// The file contains no certificate.
     #[error("{0}: no certificate in PEM form (`-----BEGIN CERTIFICATE-----`) in it")]
     NoCertificate(PathBuf),
-    /// The file has no usable private key.
+    /// The file contains no usable private key.
     #[error("{0}: no unencrypted private key in PEM form (`-----BEGIN PRIVATE KEY-----`) in it")]
     NoKey(PathBuf),
-    /// One half of a client certificate.
+    /// Only one half of a client certificate is configured.
     #[error("a client certificate needs both its certificate and its key; only {0} is set")]
     HalfIdentity(PathBuf),
-    /// rustls refuses them: the key is not the certificate's, or of a kind
-    /// that it does not know.
+    /// rustls refuses the pair: the key does not belong to the certificate, or is of an
+    /// unknown kind.
     #[error("the client certificate {certificate} and its key {key} cannot be used: {}", reason(source))]
     Identity {
         /// The certificate's file.
@@ -58,13 +57,13 @@ pub enum TlsError {
         /// rustls's reason.
         source: rustls::Error,
     },
-    /// rustls could not be set up at all.
+    /// rustls could not be set up.
     #[error("failed to set up TLS: {0}")]
     Setup(rustls::Error),
 }
 
 impl TlsError {
-    /// The file that is wrong, where it is one alone.
+    /// The invalid file, if it is a single one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -77,8 +76,8 @@ impl TlsError {
     }
 }
 
-/// rustls's reason without its first words, which call every certificate that
-/// it does not like that of a peer.
+/// Returns rustls's reason without its first words, which call every invalid
+/// certificate a peer's.
 fn reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => format!("invalid certificate: {error}"),
@@ -86,16 +85,16 @@ fn reason(error: &rustls::Error) -> String {
     }
 }
 
-/// A client certificate with its key, both as PEM.
+/// A client certificate with its key, both in PEM.
 #[derive(Clone)]
 pub struct Identity {
-    /// Where the certificate was read from.
+    /// The file of the certificate.
     certificate_path: PathBuf,
-    /// Where the key was read from.
+    /// The file of the key.
     key_path: PathBuf,
     /// The certificate with its chain.
     pub certificate: Vec<u8>,
-    /// The private key; never shown.
+    /// The private key, which is never shown.
     pub key: Vec<u8>,
 }
 
@@ -109,11 +108,11 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads a client certificate and its key; neither is no identity.
+    /// Reads a client certificate and its key. Returns `None` if neither is configured.
     ///
     /// # Errors
     ///
-    /// One without the other, or a file that cannot be read.
+    /// When only one of them is configured, or a file cannot be read.
     pub fn read(certificate: Option<&Path>, key: Option<&Path>) -> Result<Option<Identity>, TlsError> {
         match (certificate, key) {
             (None, None) => Ok(None),
@@ -136,8 +135,8 @@ pub fn roots_are_read() -> bool {
     ROOTS.get().is_some()
 }
 
-/// The authorities that this machine trusts, or the ones that came with this
-/// program where the machine names none (a container from scratch). Read once: the first call blocks.
+/// Returns the authorities that this machine trusts, or the bundled ones if it has none
+/// (a container from scratch). They are read once.
 #[must_use]
 pub fn roots() -> Arc<RootCertStore> {
     ROOTS
@@ -162,11 +161,11 @@ fn native_or_bundled(native: Vec<CertificateDer<'static>>) -> RootCertStore {
     store
 }
 
-/// The authorities in a PEM file, and no others.
+/// Reads the only authorities to trust from a PEM file.
 ///
 /// # Errors
 ///
-/// The file cannot be read, holds no certificate, or one that is of no use.
+/// When the file cannot be read, contains no certificate, or an invalid one.
 pub fn roots_from(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
     for (certificate, number) in certificates(&read(path)?, path)?.into_iter().zip(1..) {
@@ -179,7 +178,7 @@ pub fn roots_from(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(store))
 }
 
-/// Authorities that a target's servers may have, beside those that this machine trusts.
+/// Authorities that are trusted for a target, besides those of this machine.
 #[derive(Debug, Clone)]
 pub struct Authorities {
     path: Arc<Path>,
@@ -187,11 +186,11 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Those in a PEM file.
+    /// Reads authorities from a PEM file.
     ///
     /// # Errors
     ///
-    /// As [`roots_from`].
+    /// As for [`roots_from`].
     pub fn read(path: &Path) -> Result<Authorities, TlsError> {
         Ok(Authorities { path: path.into(), roots: roots_from(path)? })
     }
@@ -215,17 +214,18 @@ impl PartialEq for Authorities {
     }
 }
 
-/// A client that trusts `roots` and shows `identity` to a server that asks.
+/// Creates a client configuration that trusts `roots`, and sends `identity` to a server
+/// that asks for it.
 ///
 /// # Errors
 ///
-/// The identity's certificate or key cannot be used.
+/// When the identity's certificate or key cannot be used.
 pub fn client_config(
     roots: Arc<RootCertStore>,
     identity: Option<&Identity>,
 ) -> Result<ClientConfig, TlsError> {
-    // The provider is named: a process-wide default belongs to the application,
-    // and this is also a library.
+    // The provider is passed explicitly, because a process-wide default belongs to the
+    // application, and this is also a library.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -269,7 +269,7 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
     if found.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(found) }
 }
 
-/// Whether it is from before X.509 version 3, whose extensions TLS asks for.
+/// Whether the certificate is older than X.509 version 3, whose extensions TLS needs.
 fn is_old(certificate: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(certificate)
         .is_ok_and(|(_, certificate)| certificate.version() != X509Version::V3)
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_machine_without_certificates_gets_the_bundled_ones() {
         assert_eq!(native_or_bundled(Vec::new()).len(), webpki_roots::TLS_SERVER_ROOTS.len());
-        // What cannot be parsed is as good as nothing.
+        // A certificate that cannot be parsed has no expiry.
         let garbage = vec![CertificateDer::from(vec![1, 2, 3])];
         assert_eq!(native_or_bundled(garbage).len(), webpki_roots::TLS_SERVER_ROOTS.len());
     }

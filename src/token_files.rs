@@ -1,5 +1,5 @@
-//! Files with access tokens, read again when they change: whoever renews a token
-//! need not restart the bridge.
+//! Files with access tokens, which are read again when they change, so that renewing a
+//! token needs no restart.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ struct TokenFiles(BTreeMap<PathBuf, TokenFile>);
 
 #[derive(Debug, Default)]
 struct TokenFile {
-    /// What the file was like when it was last read.
+    /// The state of the file when it was last read.
     seen: Option<Stamp>,
-    /// Those who use it, with the token that they have.
+    /// The targets that use the file, with their current token.
     users: Vec<(Arc<Target>, Token)>,
     failing: LogOnce,
 }
 
-/// What is new about a file.
+/// News about a file.
 #[derive(Debug, Clone, PartialEq)]
 enum News {
-    /// This target has another token.
+    /// This target has a new token.
     Replaced(Arc<Target>),
     /// The file cannot be read, for this reason.
     Unreadable(String),
@@ -35,11 +35,11 @@ enum News {
     Readable(PathBuf),
 }
 
-/// Takes new tokens out of files that have changed, for as long as it is polled.
+/// Reads tokens from files that changed, for as long as it is polled.
 pub async fn follow(refresher: &Refresher) {
     let mut files = TokenFiles::default();
     loop {
-        // A reload may have brought other targets.
+        // A reload may have changed the targets.
         files.are_those_of(&refresher.targets());
         tokio::time::sleep(LOOK_INTERVAL).await;
         if files.0.is_empty() {
@@ -58,10 +58,7 @@ fn tell(refresher: &Refresher, news: News) {
     match news {
         News::Replaced(target) => {
             let server = &*target.name;
-            tracing::info!(
-                server,
-                "{server}: its token file has changed, and the new token is used from now on"
-            );
+            tracing::info!(server, "{server}: its token file has changed; the new token is now in use");
             refresher.has_new_token(&target);
         }
         News::Unreadable(why) => tracing::warn!("the token that was read before stays in use: {why}"),
@@ -70,7 +67,8 @@ fn tell(refresher: &Refresher, news: News) {
 }
 
 impl TokenFiles {
-    /// Takes in who uses which file. Files that were used before are as they were seen.
+    /// Updates which target uses which file. Files that were used before keep their
+    /// state.
     fn are_those_of(&mut self, targets: &[Arc<Target>]) {
         let mut files = BTreeMap::<PathBuf, TokenFile>::new();
         for target in targets {
@@ -85,8 +83,8 @@ impl TokenFiles {
         self.0 = files;
     }
 
-    /// Reads the files that have changed, and hands new tokens to those who use them.
-    /// A file that cannot be read changes nothing. Blocks: not for an async thread.
+    /// Reads the files that changed, and passes new tokens to their targets. A file
+    /// that cannot be read changes nothing. Blocks: do not call it on an async thread.
     fn read_changed(&mut self) -> Vec<News> {
         self.0.iter_mut().flat_map(|(path, file)| file.read_changed(path)).collect()
     }
@@ -95,8 +93,8 @@ impl TokenFiles {
 impl TokenFile {
     fn read_changed(&mut self, path: &Path) -> Vec<News> {
         let file = std::fs::metadata(path).ok();
-        // A pipe (`--token-file <(command)`) tells its token once, and may hang when it
-        // is read again.
+        // A pipe (`--token-file <(command)`) returns its token once, and may hang when
+        // it is read again.
         let is_read_once = file.as_ref().is_some_and(|file| !file.is_file() && !file.is_dir());
         let stamp = file.as_ref().map(Stamp::of);
         if is_read_once || (stamp.is_some() && stamp == self.seen) {
@@ -153,7 +151,7 @@ mod tests {
         assert_eq!(tokens(), ["first", "second", "second"]);
         assert_eq!(files.read_changed(), []);
 
-        // As an orchestrator does it: another file takes the place of the first.
+        // Orchestrators replace the file by another one.
         let new = directory.path().join("new");
         std::fs::write(&new, "third").unwrap();
         std::fs::rename(&new, &own).unwrap();

@@ -1,4 +1,4 @@
-//! Faults put into effect.
+//! Applies faults to answers.
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
@@ -10,13 +10,13 @@ use crate::clock::Now;
 use crate::faults::{Fault, MAX_BODY};
 use crate::reply::{Content, Rendered, Reply};
 
-/// There is no answer: the connection closes.
+/// There is no answer, because the connection closes.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection closes on purpose")]
 pub(crate) struct Closed;
 
-/// What a faulty server says in place of an answer, or `None` for the faults
-/// that spoil the true one ([`after`]).
+/// Returns the answer of a faulty server that replaces the true one, or `None` for
+/// faults that spoil the true answer ([`after`]).
 pub(crate) async fn instead(fault: &Fault, now: Now) -> Option<Result<Response<Body>, Closed>> {
     let reply = match fault {
         Fault::Status(code) => {
@@ -66,7 +66,7 @@ pub(crate) async fn instead(fault: &Fault, now: Now) -> Option<Result<Response<B
             tokio::time::sleep(*time).await;
             return None;
         }
-        // Asked for at a moment, an intermittent fault is the one within.
+        // An intermittent fault counts as the fault inside it.
         Fault::Intermittent { .. }
         | Fault::Stall
         | Fault::Truncated
@@ -80,7 +80,7 @@ pub(crate) async fn instead(fault: &Fault, now: Now) -> Option<Result<Response<B
     Some(Ok(reply.render().respond(&HeaderMap::new())))
 }
 
-/// The answer, spoilt.
+/// Spoils the true answer.
 pub(crate) fn after(fault: &Fault, mut reply: Reply, request: &HeaderMap) -> Response<Body> {
     match fault {
         Fault::WrongType => spoil(&mut reply, |value| *value = inner(value, &mut 0, wrong_type)),
@@ -121,8 +121,7 @@ fn spoil(reply: &mut Reply, change: impl Fn(&mut Value)) {
     }
 }
 
-/// The value with every scalar in it replaced; `n` counts them, so that
-/// replacements vary.
+/// Replaces every scalar in a value. `n` counts them, so that replacements vary.
 fn inner(value: &Value, n: &mut usize, replace: fn(&Value, usize) -> Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -140,13 +139,13 @@ fn wrong_type(value: &Value, n: usize) -> Value {
     match n % 3 {
         0 => json!({ "value": value }),
         1 => json!([value]),
-        // Words are the wrong type for a number, a number is for words.
+        // A word has the wrong type for a number, and a number for a word.
         _ if value.is_string() => json!(n),
         _ => json!("quite a few"),
     }
 }
 
-/// Only for what is a number, be it written as text.
+/// Only numbers are replaced, also those written as text.
 fn odd_number(value: &Value, n: usize) -> Value {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
     match value {
@@ -166,8 +165,8 @@ fn odd_number(value: &Value, n: usize) -> Value {
     }
 }
 
-/// The whole length is promised and half of it sent; then nothing comes any
-/// more, or the connection closes.
+/// Promises the whole length and sends half of it. Then the connection stalls or
+/// closes.
 fn half(mut rendered: Rendered, stall: bool) -> Response<Body> {
     rendered.headers.insert(CONTENT_LENGTH, HeaderValue::from(rendered.body.len()));
     rendered.with_body(|body| {
@@ -176,7 +175,8 @@ fn half(mut rendered: Rendered, stall: bool) -> Response<Body> {
             match start {
                 Some(start) => Some((Ok(start), None)),
                 None if stall => std::future::pending().await,
-                // Once around, for what has been written to leave before the connection breaks.
+                // Yields once, so that what has been written leaves before the
+                // connection breaks.
                 None => {
                     tokio::task::yield_now().await;
                     Some((Err(Closed), None))
@@ -186,7 +186,8 @@ fn half(mut rendered: Rendered, stall: bool) -> Response<Body> {
     })
 }
 
-/// A JSON text of this size, made as it is sent: spaces, and an empty object.
+/// Returns a JSON text of this size, which is made while it is sent: spaces, and an
+/// empty object.
 fn large(bytes: u64) -> Response<Body> {
     static SPACES: [u8; 1 << 16] = [b' '; 1 << 16];
     let chunks = stream::unfold(bytes.clamp(2, MAX_BODY), |left| async move {
@@ -205,10 +206,10 @@ fn large(bytes: u64) -> Response<Body> {
     response
 }
 
-/// A status out of a setting; what is none is a server's error.
+/// Returns a status from a setting. An invalid one becomes a server error.
 fn status(code: u16) -> StatusCode {
     match StatusCode::from_u16(code) {
-        // An informational status is no answer, and can't be sent as one.
+        // An informational status is not an answer, and cannot be sent as one.
         Ok(status) if !status.is_informational() => status,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

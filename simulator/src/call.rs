@@ -1,4 +1,4 @@
-//! A request as an endpoint sees it, and the answers that many give.
+//! A request as an endpoint sees it, and answers that many endpoints share.
 
 use std::sync::Arc;
 
@@ -25,14 +25,14 @@ pub(crate) struct Call<'a> {
     pub path: &'a str,
     pub query: &'a str,
     pub headers: &'a HeaderMap,
-    /// Whether answers say how long they may be kept.
+    /// Whether answers contain cache headers.
     pub cache_headers: bool,
     pub bearer: Bearer,
-    /// What a form or JSON document has in the body.
+    /// The body of a form or JSON document.
     pub body: &'a [u8],
-    /// `http` or `https`, by `X-Forwarded-Proto`.
+    /// `http` or `https`, from `X-Forwarded-Proto`.
     pub scheme: &'a str,
-    /// The host and port that the instance calls itself.
+    /// The host and port by which the instance calls itself.
     pub domain: String,
 }
 
@@ -46,7 +46,7 @@ impl Call<'_> {
         format!("{}://{}", self.scheme, self.domain)
     }
 
-    /// What a test has set, else what the numbers say now.
+    /// Returns the value that a test has set, or else the instance's own.
     pub fn say<T>(&self, pinned: impl Fn(&Truth) -> T, own: impl Fn(&Instance, i64) -> T) -> T {
         match &self.pinned {
             Some(truth) => pinned(truth),
@@ -54,7 +54,7 @@ impl Call<'_> {
         }
     }
 
-    /// The same for what only its admins see.
+    /// The same for values that only administrators see.
     pub fn say_admin<T>(&self, pinned: impl Fn(&AdminTruth) -> T, own: impl Fn(&Instance, i64) -> T) -> T {
         match &self.pinned_admin {
             Some(truth) => pinned(truth),
@@ -62,19 +62,19 @@ impl Call<'_> {
         }
     }
 
-    /// The value of a query parameter.
+    /// Returns the value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
-    /// All values of a query parameter: `id[]=1&id[]=2`.
+    /// Returns all values of a query parameter: `id[]=1&id[]=2`.
     pub fn list(&self, name: &str) -> Vec<String> {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     }
 
-    /// How many are asked for: `limit`, within what is allowed.
+    /// Returns the number of requested items: `limit`, within its bounds.
     pub fn limit(&self, default: usize, most: usize) -> usize {
         self.parameter("limit").map_or(default, |limit| {
             let limit = limit.parse::<i64>().unwrap_or(0).unsigned_abs();
@@ -82,12 +82,12 @@ impl Call<'_> {
         })
     }
 
-    /// The part of the path behind its last slash.
+    /// Returns the part of the path after its last slash.
     pub fn last_segment(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The token of the request, if it is known.
+    /// Returns the token of the request, if it is known.
     pub fn token(&self) -> Option<&TokenSpec> {
         match &self.bearer {
             Bearer::Known(token) => Some(token),
@@ -95,12 +95,12 @@ impl Call<'_> {
         }
     }
 
-    /// Whether the request has a token that is known.
+    /// Whether the request has a known token.
     pub fn authenticated(&self) -> bool {
         self.token().is_some()
     }
 
-    /// The refusal of who has no token, where an admin wants everyone to have
+    /// Returns the refusal of a request without a token, if the administrator requires
     /// one.
     pub fn closed(&self) -> Option<Reply> {
         let closed = self.switches.authenticated_only || self.switches.limited_federation;
@@ -108,7 +108,7 @@ impl Call<'_> {
     }
 }
 
-/// What several documents say.
+/// Content that several documents share.
 impl Call<'_> {
     pub fn users(&self) -> i64 {
         self.say(|truth| truth.users, |instance, now| instance.numbers.users(now) as i64)
@@ -157,17 +157,17 @@ impl Call<'_> {
 /// The token of a request.
 pub(crate) enum Bearer {
     None,
-    /// One that nobody knows, or no longer.
+    /// An unknown or revoked token.
     Dead,
     Known(Arc<TokenSpec>),
 }
 
-/// 401 of an endpoint that wants a user.
+/// Returns the 401 of an endpoint that requires a user.
 pub(crate) fn needs_user() -> Reply {
     Reply::error(StatusCode::UNAUTHORIZED, "This method requires an authenticated user")
 }
 
-/// 422 of an endpoint that wants a user, where it has a refusal of its own.
+/// Returns the 422 of an endpoint that requires a user and has its own refusal.
 pub(crate) fn needs_user_here() -> Reply {
     Reply::error(StatusCode::UNPROCESSABLE_ENTITY, "This method requires an authenticated user")
 }

@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
-/// Where the simulator's time comes from.
+/// The source of the simulator's time.
 ///
-/// Faults use this clock to decide *when* they occur; how long a delay takes is
-/// real time.
+/// Faults use this clock to decide *when* they occur; how long a delay takes is real
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// The system's clock.
     System,
     /// This Unix time in seconds, until
     /// [`Simulator::set_time`](crate::Simulator::set_time) or
-    /// [`Simulator::advance`](crate::Simulator::advance) moves it.
+    /// [`Simulator::advance`](crate::Simulator::advance) changes it.
     Fixed(i64),
 }
 
@@ -51,7 +51,7 @@ impl RunningClock {
         RunningClock { clock, fixed: AtomicI64::new(fixed) }
     }
 
-    /// The time; a fixed clock stands until it is moved.
+    /// Returns the time. A fixed clock stands still until it is changed.
     pub fn now(&self) -> Now {
         match self.clock {
             Clock::Fixed(_) => Now { seconds: self.fixed.load(Ordering::SeqCst), micros: 0 },
@@ -62,7 +62,7 @@ impl RunningClock {
         }
     }
 
-    /// Moves a fixed clock; the system's ignores it.
+    /// Changes a fixed clock. The system's clock ignores it.
     pub fn set(&self, change: impl Fn(i64) -> i64) {
         self.fixed.store(change(self.fixed.load(Ordering::SeqCst)), Ordering::SeqCst);
     }

@@ -1,6 +1,6 @@
-//! What instances answer when nothing is wrong: one file a family of
-//! endpoints, each turning its part of the [truth](crate::truth) into the JSON
-//! of the instance's version.
+//! The answers of instances without faults: one file for each family of endpoints. Each
+//! converts its part of the [truth](crate::truth) into the JSON of the instance's
+//! version.
 
 pub(crate) mod accounts;
 pub(crate) mod activity;

@@ -1,5 +1,4 @@
-//! What can go wrong with an answer, and how a fault is written on the
-//! command line.
+//! The kinds of faults, and how a fault is written on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,18 +11,18 @@ pub const MAX_BODY: u64 = 64 << 20;
 
 /// A way in which a response fails.
 ///
-/// Each has a short form, which [`FromStr`] reads. Durations are written like
-/// `250ms`, `30s`, `5m`.
+/// Each has a short form, which [`FromStr`] parses. Durations are written as `250ms`,
+/// `30s`, `5m`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// `status:503`: this status with a JSON error, as Mastodon words it.
     Status(u16),
-    /// `status:404:empty`: this status and no body, as for a switched-off endpoint.
+    /// `status:404:empty`: this status and no body, as for a disabled endpoint.
     StatusEmpty(u16),
     /// `status:502:html`: this status with a page, as a reverse proxy sends it.
     StatusHtml(u16),
-    /// `status:404:plain`: this status and a line of text, as a gateway says
-    /// that it has no server behind a name (Traefik: `404 page not found`).
+    /// `status:404:plain`: this status and a line of text, as from a gateway without a
+    /// server for a name (Traefik: `404 page not found`).
     StatusPlain(u16),
     /// `retry-after:30s`: 503 with `Retry-After`.
     RetryAfter(Duration),
@@ -48,12 +47,12 @@ pub enum Fault {
     NotJson,
     /// `html-challenge`: 200 with a page that checks for a browser.
     HtmlChallenge,
-    /// `web-app`: 200 with the page of a web application instead of a 404; the
-    /// true response otherwise.
+    /// `web-app`: 200 with the page of a web application instead of a 404, otherwise
+    /// the true response.
     WebApp,
-    /// `cached` or `cached:HEADER=VALUE`: the first response to each path again
-    /// and again, as a cache reuses it, with the rate limit headers of the first
-    /// request, and a header that says so: `X-Cached: HIT` by default.
+    /// `cached` or `cached:HEADER=VALUE`: always the first response to each path, as
+    /// from a cache, with the rate limit headers of the first request, and a header
+    /// that says so. The default is `X-Cached: HIT`.
     Cached {
         /// The header's name.
         name: String,
@@ -66,13 +65,13 @@ pub enum Fault {
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
-        /// The value of `Location`, sent as it is.
+        /// The value of `Location`, sent unchanged.
         to: String,
     },
     /// `rate-limited:90s`: 429, with a limit that resets after this time.
     RateLimited(Duration),
-    /// `too-large` or `too-large:BYTES`: valid JSON of this size, sent as it
-    /// is made; at most [`MAX_BODY`].
+    /// `too-large` or `too-large:BYTES`: valid JSON of this size, which is made while
+    /// it is sent; at most [`MAX_BODY`].
     TooLarge(u64),
     /// `header:cache-control=max-age=60`: the true response with this header
     /// replaced; an empty value removes it.
@@ -82,7 +81,7 @@ pub enum Fault {
         /// Its value.
         value: String,
     },
-    /// Another fault for a part of each period, by the simulator's clock.
+    /// Another fault during a part of each period, by the simulator's clock.
     Intermittent {
         /// The period, at least a second. Periods are counted from 1970.
         every: Duration,
@@ -108,12 +107,12 @@ impl Fault {
     }
 }
 
-/// A fault and where it occurs, as `fedimeter simulate --fault` takes it:
+/// A fault and where it occurs, as in `fedimeter simulate --fault`:
 /// `i=3,path=/api/v1/instance,kind=status:503,every=5m,for=20s`.
 ///
-/// `i` is an instance's number or `*` for all (the default), `path` an exact
-/// path, a prefix that ends in `*`, or `*` for all (the default). With `every`
-/// and `for` the fault comes and goes.
+/// `i` is the number of an instance, or `*` for all (the default). `path` is an exact
+/// path, a prefix that ends in `*`, or `*` for all (the default). With `every` and
+/// `for` the fault comes and goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultRule {
     /// The instance's number from 0; all instances when `None`.
@@ -124,8 +123,8 @@ pub struct FaultRule {
     pub fault: Fault,
 }
 
-/// Why the text of a fault could not be read: a sentence that quotes it and
-/// says what is expected.
+/// Why a fault could not be parsed: a sentence that quotes the text and says what is
+/// expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseFaultError(String);
@@ -134,10 +133,10 @@ fn error(text: impl fmt::Display) -> ParseFaultError {
     ParseFaultError(text.to_string())
 }
 
-const KINDS: &str = "status:CODE, status:CODE:empty, status:CODE:html, status:CODE:plain, retry-after:TIME, delay:TIME, hang, \
-    stall, truncated, reset, wrong-type, odd-numbers, wrong-top, not-json, html-challenge, web-app, \
-    cached[:HEADER=VALUE], error-object, \
-    redirect:STATUS:URL, rate-limited:TIME, too-large[:BYTES], header:NAME=VALUE";
+const KINDS: &str = "status:CODE, status:CODE:empty, status:CODE:html, status:CODE:plain, retry-after:TIME, \
+                     delay:TIME, hang, stall, truncated, reset, wrong-type, odd-numbers, wrong-top, \
+                     not-json, html-challenge, web-app, cached[:HEADER=VALUE], error-object, \
+                     redirect:STATUS:URL, rate-limited:TIME, too-large[:BYTES], header:NAME=VALUE";
 
 impl FromStr for Fault {
     type Err = ParseFaultError;
@@ -194,7 +193,7 @@ impl FromStr for Fault {
 
 fn parse_status(text: &str) -> Result<Fault, ParseFaultError> {
     let (code, body) = text.split_once(':').unwrap_or((text, "json"));
-    // 1xx is no answer, and 204 and 304 can't have a body.
+    // 1xx is not an answer, and 204 and 304 cannot have a body.
     let code = code.parse().ok().filter(|code| (200..=599).contains(code));
     let code = code.ok_or_else(|| error(format!("`{text}` does not begin with a status from 200 to 599")))?;
     match body {
@@ -273,7 +272,7 @@ impl FromStr for FaultRule {
     }
 }
 
-/// The `key=value` parts of a rule. A comma belongs to the value where no key
+/// Splits a rule into its `key=value` parts. A comma belongs to the value if no key
 /// follows it: `kind=header:cache-control=max-age=60, public`.
 fn parts(text: &str) -> Result<Vec<(&str, String)>, ParseFaultError> {
     let mut parts: Vec<(&str, String)> = Vec::new();

@@ -40,9 +40,9 @@
 //! # }
 //! ```
 //!
-//! [`Simulator`] is the way in: [`Settings`] start it, [`Truth`] and
-//! [`AdminTruth`] say what an instance answers, [`Switches`] what its admin has
-//! decided, [`TokenSpec`] who may ask, [`Fault`] what goes wrong.
+//! Start with [`Simulator`] and its [`Settings`]. [`Truth`] and [`AdminTruth`] are what
+//! an instance answers, [`Switches`] its administrator's settings, [`TokenSpec`] an
+//! access token, and [`Fault`] a way to fail.
 //!
 //! # Reading order of the source
 //!
@@ -52,16 +52,16 @@
 //! |---|---|
 //! | `dates`, `clock`, `version` | days and instants as text, the time, what a version can do |
 //! | `truth` | seed, version and time → what an instance says, as plain data |
-//! | `tokens`, `faults`, `settings` | access tokens, kinds of faults, what a simulator is started with |
-//! | `texts`, `reply` | a response before it is written, and the writing |
-//! | `state` | the running instances: what tests have changed, what was requested |
+//! | `tokens`, `faults`, `settings` | access tokens, kinds of faults, the simulator's settings |
+//! | `texts`, `reply` | a response before and after it is serialised |
+//! | `state` | the running instances: changes by tests, and requests |
 //! | `limits` | rate limits |
 //! | `call` | a request as an endpoint sees it |
-//! | `endpoints` | truth → JSON of each version, one file a family |
+//! | `endpoints` | truth → JSON of each version, one file for each family |
 //! | `routes` | the table of endpoints |
-//! | `broken` | faults put into effect |
-//! | `server` | the way of a request through all of these |
-//! | `simulator` | the public door |
+//! | `broken` | the effects of faults |
+//! | `server` | the steps of a request through all of these |
+//! | `simulator` | the public interface |
 
 mod broken;
 mod call;

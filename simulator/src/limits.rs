@@ -1,4 +1,4 @@
-//! Rate limits, as servers count and tell them.
+//! Rate limits, as servers count and report them.
 
 use http::StatusCode;
 use http::header::HeaderName;
@@ -8,30 +8,31 @@ use crate::clock::Now;
 use crate::reply::Reply;
 use crate::state::{Running, Shared};
 
-/// Requests of `/api` count in windows of five minutes by the clock on the wall,
-/// those for pages of a list in windows of fifteen besides.
+/// Requests to `/api` count in windows of five minutes. Those for pages of a list also
+/// count in windows of fifteen minutes.
 const WINDOW: i64 = 300;
 const PAGING_WINDOW: i64 = 900;
 
-/// What asks for a page of a list.
+/// The parameters that ask for a page of a list.
 const PAGING: [&str; 4] = ["page", "max_id", "min_id", "since_id"];
 
-/// Where a client stands with a rate limit.
+/// The state of a client's rate limit.
 pub(crate) struct Limit {
     allowed: u32,
     spent: u32,
     reset: String,
 }
 
-/// Counts a request, 304s included, and gives the limit that is closest to its
-/// end. Real servers count by address; here all clients of an instance share
-/// one count. The streaming server and what is outside `/api` have no limit.
+/// Counts a request, including those answered with 304, and returns the limit that is
+/// closest to its end. Real servers count by address, but here all clients of an
+/// instance share one count. The streaming server and paths outside `/api` are not
+/// limited.
 pub(crate) fn spend(shared: &Shared, running: &Running, now: Now, path: &str, query: &str) -> Option<Limit> {
     if !path.starts_with("/api") || path.starts_with("/api/v1/streaming") {
         return None;
     }
     let version = &running.instance.version;
-    // 7500 for strangers before 2.9, and nothing on pages.
+    // Before 2.9 the limit was 7500 for anonymous clients, and pages were not limited.
     let allowed = shared.settings.rate_limit.unwrap_or(if version.since(2, 9) { 300 } else { 7500 });
     let limit = count(running, now, 0, WINDOW, allowed);
     let paging = || form_urlencoded::parse(query.as_bytes()).any(|(name, _)| PAGING.contains(&&*name));
@@ -50,17 +51,17 @@ fn count(running: &Running, now: Now, rule: usize, window: i64, allowed: u32) ->
 }
 
 impl Limit {
-    /// Requests left in the window; below zero when there were too many.
+    /// The remaining requests in the window; negative after too many.
     fn left(&self) -> i64 {
         i64::from(self.allowed) - i64::from(self.spent)
     }
 
-    /// The refusal, when there were too many.
+    /// Returns the refusal after too many requests.
     pub fn refusal(&self) -> Option<Reply> {
         (self.left() < 0).then(|| self.tell(Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many requests")))
     }
 
-    /// Whether an answer that a test has set brings a limit of its own.
+    /// Whether an answer from a test contains its own limit.
     pub fn is_told(reply: &Reply) -> bool {
         reply.headers.contains_key("x-ratelimit-reset")
     }

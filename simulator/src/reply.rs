@@ -1,5 +1,5 @@
-//! An answer on its way out: what a handler says, the headers that go with
-//! it, and the form in which it is sent.
+//! An answer: the content from a handler, its headers, and the form in which it is
+//! sent.
 
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher};
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 use crate::texts::Texts;
 
-/// Smaller bodies are sent as they are, as nginx's `gzip_min_length` does.
+/// Smaller bodies are not compressed, as with nginx's `gzip_min_length`.
 const GZIP_FROM: usize = 1000;
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// What stands in the body.
+/// The content of the body.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     Empty,
@@ -27,11 +27,11 @@ pub(crate) enum Content {
     Html(String),
     /// A list that is made while it is sent.
     Texts(Texts),
-    /// A body whose type, if any, is among the headers.
+    /// A body whose type, if it has one, is among the headers.
     Raw(Bytes),
 }
 
-/// An answer before it is written down.
+/// An answer before it is serialised.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub status: StatusCode,
@@ -44,18 +44,17 @@ impl Reply {
         Reply::new(StatusCode::OK, Content::Json(value))
     }
 
-    /// 200 with JSON's content type and this body, whatever it is.
+    /// Returns 200 with JSON's content type and this body, unchecked.
     pub fn as_json(body: impl Into<Bytes>) -> Reply {
         Reply::new(StatusCode::OK, Content::Raw(body.into())).with(CONTENT_TYPE, JSON)
     }
 
-    /// An error in Mastodon's form.
+    /// Returns an error in Mastodon's format.
     pub fn error(status: StatusCode, text: &str) -> Reply {
         Reply::new(status, Content::Json(json!({ "error": text })))
     }
 
-    /// A status without a body: how Mastodon answers for what an admin has
-    /// switched off.
+    /// Returns a status without a body, as Mastodon does for disabled endpoints.
     pub fn empty(status: StatusCode) -> Reply {
         Reply::new(status, Content::Empty)
     }
@@ -72,7 +71,7 @@ impl Reply {
         Reply { status, headers: HeaderMap::new(), content }
     }
 
-    /// With this header, unless its value can't be sent.
+    /// Adds this header, unless its value is invalid.
     pub fn with(mut self, name: HeaderName, value: &str) -> Reply {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
@@ -80,7 +79,7 @@ impl Reply {
         self
     }
 
-    /// The answer to a request with these headers.
+    /// Returns the response to a request with these headers.
     pub fn respond(self, request: &HeaderMap) -> Response<Body> {
         let Content::Texts(texts) = self.content else { return self.render().respond(request) };
         let head = Reply { content: Content::Empty, ..self }.with(CONTENT_TYPE, JSON);
@@ -96,12 +95,12 @@ impl Reply {
         rendered.with_body(|_| texts.stream(gzip))
     }
 
-    /// With `Content-Type`, and with a weak `ETag` where the answer is a good
-    /// one and has none; the body as bytes.
+    /// Serialises the body. Adds `Content-Type`, and a weak `ETag` to a successful
+    /// answer without one.
     pub fn render(self) -> Rendered {
         let (default_type, body) = match self.content {
             Content::Empty => (None, Bytes::new()),
-            // A `Value` has nothing that can't be written.
+            // Every `Value` can be serialised.
             Content::Json(value) => (Some(JSON), serde_json::to_vec(&value).unwrap_or_default().into()),
             Content::Texts(texts) => (Some(JSON), texts.written().into()),
             Content::Html(page) => (Some("text/html; charset=utf-8"), page.into()),
@@ -121,7 +120,7 @@ impl Reply {
     }
 }
 
-/// An answer whose bytes are known.
+/// An answer with a serialised body.
 pub(crate) struct Rendered {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -129,8 +128,8 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    /// The answer to a request with these headers: 304 where it knows the
-    /// answer already, gzip where it accepts it.
+    /// Returns the response to a request with these headers: 304 if the client knows
+    /// the answer, gzip if it accepts that.
     pub fn respond(mut self, request: &HeaderMap) -> Response<Body> {
         if self.status == StatusCode::OK && self.is_known(request) {
             self.status = StatusCode::NOT_MODIFIED;
@@ -149,7 +148,7 @@ impl Rendered {
         self.with_body(Body::from)
     }
 
-    /// The answer with a body made otherwise out of these bytes.
+    /// Returns the response with another body made from these bytes.
     pub fn with_body(self, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
         let mut response = Response::new(body(self.body));
         *response.status_mut() = self.status;
@@ -165,8 +164,8 @@ impl Rendered {
     }
 }
 
-/// As Rails makes them: weak, 32 hexadecimal digits. The hash needs no secret,
-/// only to be the same in every run.
+/// Makes an ETag as Rails does: weak, with 32 hexadecimal digits. The hash needs no
+/// secret, but must be the same in every run.
 fn etag(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
@@ -184,20 +183,20 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
 }
 
 thread_local! {
-    /// A compressor is some hundred kilobytes that would be cleared for every
-    /// answer; that takes longer than to compress one.
+    /// Clearing a compressor's hundreds of kilobytes for every answer would take longer
+    /// than the compression.
     static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-/// Raw deflate between a gzip header and trailer (RFC 1952, 2.3).
+/// Puts raw deflate between a gzip header and trailer (RFC 1952, 2.3).
 fn gzip(body: &[u8]) -> Option<Bytes> {
-    // No name, no time, made by whatever system; level 1 says so in the ninth byte.
+    // No name, no time, unknown system; the ninth byte says level 1.
     const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
     DEFLATE.with_borrow_mut(|deflate| {
         deflate.reset();
         let mut packed = Vec::with_capacity(body.len() + 64);
         packed.extend_from_slice(&HEADER);
-        // What does not get shorter in this space is sent as it is.
+        // A body that does not get shorter is sent uncompressed.
         if deflate.compress_vec(body, &mut packed, FlushCompress::Finish).ok()? != Status::StreamEnd {
             return None;
         }

@@ -1,5 +1,5 @@
-//! The endpoints: one row each, with the version that brought it, how long
-//! its answers may be kept, what it asks of a token, and who answers. To add an
+//! The endpoints: one row each, with the version that introduced it, how long its
+//! answers may be cached, what it requires of a token, and its function. To add an
 //! endpoint, add a row, and a function in the file of its family.
 
 use http::header::{CACHE_CONTROL, VARY};
@@ -18,31 +18,31 @@ use crate::version::Version;
 /// An endpoint.
 pub(crate) struct Route {
     method: Method,
-    /// Segments; one that begins with a colon stands for any.
+    /// The segments. One that begins with a colon matches any text.
     path: &'static str,
-    /// The release that brought it.
+    /// The release that introduced it.
     since: Release,
     kept: Kept,
-    /// What it asks of those who use it, beyond what its answer does.
+    /// What it requires of a token, besides the checks in its function.
     needs: Option<Needs>,
     answer: fn(&Call<'_>) -> Reply,
 }
 
-/// How long an answer may be kept.
+/// How long an answer may be cached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Instance,
-    /// Like the instance, but only since 4.2.
+    /// Like `Instance`, but only since 4.2.
     Blocks,
-    /// What changes once a day.
+    /// For content that changes once a day.
     Activity,
-    /// What changes all the time.
+    /// For content that changes all the time.
     Accounts,
     Nodeinfo,
     NodeinfoDiscovery,
-    /// What is for one user.
+    /// For content of one user.
     Private,
-    /// Nothing is said but what the answer says itself.
+    /// No header, except one from the answer itself.
     Unsaid,
 }
 
@@ -82,7 +82,7 @@ const ROUTES: &[Route] = &[
     admin("/api/v1/admin/trends/links", (3, 5, 0), trends::NEEDS, trends::links),
 ];
 
-/// Not Mastodon's web server answers here, but its streaming server.
+/// Mastodon's streaming server answers here, not its web server.
 const STREAMING_HEALTH: &str = "/api/v1/streaming/health";
 
 const DASHBOARD: Needs = needs("admin:read", VIEW_DASHBOARD);
@@ -108,7 +108,7 @@ const fn needs(scope: &'static str, permission: u64) -> Needs {
     Needs { scope, permission, or_public: false }
 }
 
-/// The answer of an instance with nothing wrong.
+/// Returns the answer of an instance without faults.
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
     let path = call.path.trim_end_matches('/');
     let method = if call.method == Method::HEAD { &Method::GET } else { &call.method };
@@ -116,7 +116,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         route.method == *method && call.version().since_patch(route.since) && leads_to(route.path, path)
     });
     let Some(route) = route else { return unknown(call) };
-    // A dead token spoils public endpoints too; NodeInfo does not look at it.
+    // Public endpoints also refuse a revoked token; NodeInfo ignores it.
     if path.starts_with("/api/") && route.path != STREAMING_HEALTH && matches!(call.bearer, Bearer::Dead) {
         return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
     }
@@ -143,8 +143,8 @@ fn leads_to(route: &str, path: &str) -> bool {
     }
 }
 
-/// No such route: a page on old versions, JSON for those who ask for it from
-/// 4.0 on.
+/// Returns the answer for an unknown route: a page, or from 4.0 on JSON for clients
+/// that ask for it.
 fn unknown(call: &Call<'_>) -> Reply {
     let accept =
         call.headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
@@ -154,8 +154,8 @@ fn unknown(call: &Call<'_>) -> Reply {
     Reply::html(StatusCode::NOT_FOUND, "Nothing is here", "No page of this server has that address.")
 }
 
-/// `Cache-Control` as Mastodon sends it: since 4.2 one policy for everything
-/// that is public, between 3.0 and 4.1 by endpoint, before that Rails' own.
+/// Returns `Cache-Control` as Mastodon sends it: one policy for all public content
+/// since 4.2, one for each endpoint from 3.0 to 4.1, and Rails' default before.
 fn cache_control(kept: Kept, version: &Version, authenticated: bool) -> &'static str {
     match kept {
         Kept::Nodeinfo => "max-age=1800, public",

@@ -1,4 +1,4 @@
-//! The listener and the way of a request: on record, limits, faults, answer.
+//! The listener, and the steps of a request: log, limits, faults, answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::reply::Reply;
 use crate::routes::answer;
 use crate::state::{Request, Running, Shared};
 
-/// As much as a request's body may hold.
+/// The maximum size of a request's body in bytes.
 const MAX_REQUEST: usize = 1 << 16;
 
-/// Accepts connections until it is aborted; they end with it.
+/// Accepts connections until it is aborted, which also ends the connections.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -34,29 +34,30 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&shared)));
                 }
-                // Out of file descriptors, most likely: some will be free again.
+                // The process is probably out of file descriptors, and some will be
+                // free again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
-            // Finished connections are collected, or their results would pile up.
+            // Finished connections must be collected, or their results would pile up.
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    // Answers are small and written whole; waiting for more only delays them.
+    // Answers are small and written in one piece, so waiting for more would delay them.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { respond(&shared, request).await }
     });
-    // What ends a connection early is the peer's business, or a fault on purpose.
+    // A connection ends early because of its peer, or because of a fault.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn respond(shared: &Shared, request: HttpRequest<Incoming>) -> Result<Response<Body>, Closed> {
     let (head, body) = request.into_parts();
-    // Nobody has more to say to the simulator than fits; where one breaks off, so does it.
+    // A longer or incomplete body closes the connection.
     let body = axum::body::to_bytes(Body::new(body), MAX_REQUEST).await.map_err(|_| Closed)?;
     let request = &HttpRequest::from_parts(head, body);
     let uri = request.uri();
@@ -97,7 +98,7 @@ async fn respond(shared: &Shared, request: HttpRequest<Incoming>) -> Result<Resp
     })
 }
 
-/// What the instance says when nothing is wrong.
+/// Returns the answer of an instance without faults.
 fn ask(shared: &Shared, running: &Running, request: &HttpRequest<Bytes>, now: Now, domain: String) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
     let forwarded = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
@@ -139,8 +140,8 @@ fn bearer(shared: &Shared, headers: &HeaderMap) -> Bearer {
     }
 }
 
-/// What the instance calls itself. Asked by another name than its own it takes
-/// that, so that the links it gives lead back to it.
+/// Returns the name by which the instance calls itself. If it was asked by another
+/// name, it uses that, so that its links lead back to it.
 fn domain(shared: &Shared, running: &Running, own_name: bool, host: &str) -> String {
     if own_name || host.is_empty() { running.instance.host(shared.port) } else { host.to_owned() }
 }

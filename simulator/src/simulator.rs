@@ -1,4 +1,4 @@
-//! The running simulator, and what tests can do to it.
+//! The running simulator, and how tests control it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,12 +34,12 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Listens on an address and serves, as a task of the calling Tokio runtime.
-    /// Port 0 takes a free port.
+    /// Listens on an address, and serves in a task of the current Tokio runtime. Port 0
+    /// chooses a free port.
     ///
     /// # Errors
     ///
-    /// The system's error when the address cannot be listened on.
+    /// The system's error if the address cannot be listened on.
     pub async fn start(settings: Settings, listen: SocketAddr) -> io::Result<Simulator> {
         let listener = TcpListener::bind(listen).await?;
         let addr = listener.local_addr()?;
@@ -48,11 +48,10 @@ impl Simulator {
         Ok(Simulator { addr, shared, task })
     }
 
-    /// Stops serving and closes every connection. The port is free when this
-    /// returns.
+    /// Stops serving and closes every connection. Afterwards the port is free.
     pub async fn shutdown(mut self) {
         self.task.abort();
-        // Cancelled, as it was told to be.
+        // The task was aborted on purpose.
         let _ = (&mut self.task).await;
     }
 
@@ -61,7 +60,7 @@ impl Simulator {
         let _ = (&mut self.task).await;
     }
 
-    /// The address that it listens on, with the port that was taken.
+    /// The address, with the port that was chosen.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -86,14 +85,14 @@ impl Simulator {
         format!("http://{}", self.host(i))
     }
 
-    /// The `Host` header that means an instance: `art.localhost:3000`. Any
-    /// other, an address for example, means instance 0.
+    /// The `Host` header of an instance: `art.localhost:3000`. Any other value, such as
+    /// an address, means instance 0.
     #[must_use]
     pub fn host(&self, i: usize) -> String {
         self.running(i).instance.host(self.addr.port())
     }
 
-    /// What an instance says now to a request for its own host name.
+    /// What an instance currently answers to requests for its own host name.
     #[must_use]
     pub fn truth(&self, i: usize) -> Truth {
         let running = self.running(i);
@@ -107,13 +106,13 @@ impl Simulator {
         }
     }
 
-    /// Makes an instance say this from now on, except `domain` and `version`,
-    /// which stay as they are. `None` gives its own numbers back.
+    /// Sets the values of an instance, except `domain` and `version`. `None` restores
+    /// its own values.
     pub fn set_truth(&self, i: usize, truth: Option<Truth>) {
         self.running(i).state().pinned = truth.map(Arc::new);
     }
 
-    /// What an instance says now to its admins.
+    /// What an instance currently shows to its administrators.
     #[must_use]
     pub fn admin_truth(&self, i: usize) -> AdminTruth {
         let running = self.running(i);
@@ -127,35 +126,35 @@ impl Simulator {
         }
     }
 
-    /// Makes an instance say this to its admins from now on. `None` gives its own
-    /// numbers back.
+    /// Sets the values for an instance's administrators. `None` restores its own
+    /// values.
     pub fn set_admin_truth(&self, i: usize, truth: Option<AdminTruth>) {
         self.running(i).state().pinned_admin = truth.map(Arc::new);
     }
 
-    /// Changes an instance's settings, as its admin would.
+    /// Changes an instance's settings, as its administrator would.
     pub fn switch(&self, i: usize, change: impl FnOnce(&mut Switches)) {
         change(&mut self.running(i).state().switches);
     }
 
-    /// Replaces the tokens that all instances know, [`Settings::token`] included.
-    /// A request with an older one gets 401.
+    /// Replaces the tokens of all instances, including [`Settings::token`]. A request
+    /// with an older one gets 401.
     pub fn set_tokens(&self, tokens: Vec<TokenSpec>) {
         self.shared.set_tokens(tokens);
     }
 
-    /// Sets or removes the fault at a path of an instance: an exact path, a
-    /// prefix that ends in `*`, or `*` for all. An exact path is preferred to a
-    /// prefix, and a longer prefix to a shorter one.
+    /// Sets or removes the fault at a path of an instance: an exact path, a prefix that
+    /// ends in `*`, or `*` for all. An exact path precedes a prefix, and a longer
+    /// prefix precedes a shorter one.
     pub fn set_fault(&self, i: usize, path: &str, fault: Option<Fault>) {
         let mut state = self.running(i).state();
         state.faults.retain(|(pattern, _)| pattern != path);
         state.faults.extend(fault.map(|fault| (path.to_owned(), fault)));
     }
 
-    /// Makes an instance answer an exact path with this, whatever its version and
-    /// switches. `headers` are sent as they are, so they need a `Content-Type`;
-    /// a response with 200 gets an `ETag` where it has none.
+    /// Sets the answer of an instance for an exact path, whatever its version and
+    /// switches. `headers` are sent unchanged, so they need a `Content-Type`. A
+    /// response with 200 and without an `ETag` gets one.
     pub fn set_answer(
         &self,
         i: usize,
@@ -180,45 +179,45 @@ impl Simulator {
         self.set_answer(i, "/robots.txt", StatusCode::OK, headers, body);
     }
 
-    /// Removes what [`set_answer`](Simulator::set_answer) has set.
+    /// Removes the answer set by [`set_answer`](Simulator::set_answer).
     pub fn remove_answer(&self, i: usize, path: &str) {
         self.running(i).state().answers.remove(path);
     }
 
-    /// Number of requests that have arrived for an exact path, a prefix that ends
-    /// in `*`, or `*` for all, those with a faulty response too. The query does
-    /// not matter. An instance counts its first 256 different paths; later ones
-    /// are in `*` only.
+    /// The number of requests for an exact path, a prefix that ends in `*`, or `*` for
+    /// all, including those with a faulty response. The query does not matter. An
+    /// instance counts its first 256 different paths separately; others only count in
+    /// `*`.
     #[must_use]
     pub fn requests(&self, i: usize, path: &str) -> usize {
         self.running(i).requests(path)
     }
 
-    /// The last requests of all instances, oldest first, as many as
-    /// [`Settings::request_log`] says.
+    /// The last requests to all instances, oldest first. [`Settings::request_log`] sets
+    /// their number.
     #[must_use]
     pub fn request_log(&self) -> Vec<Request> {
         self.shared.log().iter().cloned().collect()
     }
 
-    /// Forgets the last requests; the counters stay.
+    /// Clears the request log. The counters stay.
     pub fn clear_request_log(&self) {
         self.shared.log().clear();
     }
 
-    /// The simulator's time, Unix time in seconds.
+    /// The simulator's time in Unix seconds.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.shared.clock.now().seconds
     }
 
-    /// Sets a [`Clock::Fixed`](crate::Clock::Fixed) to this Unix time in seconds.
-    /// The system's clock is left alone.
+    /// Sets a [`Clock::Fixed`](crate::Clock::Fixed) to this Unix time in seconds. With
+    /// the system's clock it has no effect.
     pub fn set_time(&self, seconds: i64) {
         self.shared.clock.set(|_| seconds);
     }
 
-    /// Moves a [`Clock::Fixed`](crate::Clock::Fixed) forward, by whole seconds.
+    /// Advances a [`Clock::Fixed`](crate::Clock::Fixed) by whole seconds.
     pub fn advance(&self, time: Duration) {
         self.shared.clock.set(|now| now.saturating_add_unsigned(time.as_secs()));
     }

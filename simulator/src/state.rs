@@ -1,5 +1,5 @@
-//! What the running simulator knows: its instances, what tests have changed
-//! about them, and what it was asked.
+//! The state of the running simulator: its instances, the changes by tests, and the
+//! requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +18,10 @@ use crate::version::{GENERATIONS, Version};
 use axum::body::Bytes;
 use http::HeaderMap;
 
-/// Of an instance, so many different paths are counted one by one.
+/// How many different paths of an instance are counted separately.
 const COUNTED_PATHS: usize = 256;
 
-/// Everything that requests share.
+/// The state that all requests share.
 pub(crate) struct Shared {
     pub settings: Settings,
     pub instances: Vec<Running>,
@@ -31,26 +31,26 @@ pub(crate) struct Shared {
     log: Mutex<VecDeque<Request>>,
 }
 
-/// An instance as it runs: what the seed makes it, and what is done to it.
+/// A running instance: the properties from the seed, and the changes by tests.
 pub(crate) struct Running {
     pub instance: Instance,
     requests: AtomicUsize,
     state: Mutex<State>,
 }
 
-/// What changes about an instance.
+/// The changeable state of an instance.
 pub(crate) struct State {
     pub switches: Switches,
-    /// Path or pattern, and what goes wrong there.
+    /// Paths or patterns with their faults.
     pub faults: Vec<(String, Fault)>,
-    /// Answers that stand in for the instance's own, by exact path.
+    /// Answers that replace the instance's own, by exact path.
     pub answers: HashMap<String, Reply>,
-    /// First answers by path and query, for the fault of a cache that reuses them.
+    /// First answers by path and query, for the fault of a cache.
     kept: HashMap<String, Reply>,
-    /// What the instance says instead of its own numbers.
+    /// Values that replace the instance's own.
     pub pinned: Option<Arc<Truth>>,
     pub pinned_admin: Option<Arc<AdminTruth>>,
-    /// By rule: the end of the running rate limit window, and the requests in it.
+    /// For each rule: the end of the current rate limit window, and its requests.
     windows: [(i64, u32); 2],
     paths: HashMap<Box<str>, usize>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct State {
 /// A request as it arrived, in [`Simulator::request_log`](crate::Simulator::request_log).
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The number of the instance that was asked, from 0.
+    /// The number of the instance, from 0.
     pub instance: usize,
     /// `GET`, …
     pub method: http::Method,
@@ -66,14 +66,14 @@ pub struct Request {
     pub target: String,
     /// HTTP/1.1 or HTTP/2.
     pub version: http::Version,
-    /// All headers; over HTTP/2, `host` is made from the authority.
+    /// All headers. For HTTP/2, `host` is made from the authority.
     pub headers: HeaderMap,
-    /// The body; empty without one.
+    /// The body; empty if there was none.
     pub body: Bytes,
 }
 
 impl State {
-    /// The first answer that was given here, which may be this one.
+    /// Returns the first answer for this target, which may be this one.
     pub fn first(&mut self, target: &str, reply: Reply) -> Reply {
         if let Some(kept) = self.kept.get(target) {
             return kept.clone();
@@ -109,7 +109,7 @@ impl Shared {
         Shared { settings, instances, port, tokens, clock, log }
     }
 
-    /// The token with this secret.
+    /// Returns the token with this secret.
     pub fn token(&self, secret: &str) -> Option<Arc<TokenSpec>> {
         lock(&self.tokens).iter().find(|token| token.secret == secret).map(Arc::clone)
     }
@@ -118,8 +118,8 @@ impl Shared {
         *lock(&self.tokens) = tokens.into_iter().map(Arc::new).collect();
     }
 
-    /// The instance that a `Host` header means, and whether it is its own
-    /// name. Whoever asks by address or by a name of their own asks instance 0.
+    /// Returns the instance of a `Host` header, and whether it is the instance's own
+    /// name. An address, or any other name, means instance 0.
     pub fn by_host(&self, host: &str) -> (&Running, bool) {
         let label = host.split(['.', ':']).next().unwrap_or_default().to_ascii_lowercase();
         match Instance::index_of(&label).and_then(|index| self.instances.get(index)) {
@@ -128,7 +128,7 @@ impl Shared {
         }
     }
 
-    /// Puts a request on record, and drops the oldest.
+    /// Adds a request to the log, and removes the oldest.
     pub fn record(&self, request: impl FnOnce() -> Request) {
         if self.settings.request_log == 0 {
             return;
@@ -175,7 +175,7 @@ impl Running {
         }
     }
 
-    /// The requests that arrived for a path or pattern.
+    /// Returns the number of requests for a path or pattern.
     pub fn requests(&self, pattern: &str) -> usize {
         if pattern == "*" {
             return self.requests.load(Ordering::Relaxed);
@@ -185,16 +185,16 @@ impl Running {
 }
 
 impl State {
-    /// The fault at a path now: an exact path goes before a pattern, and a
-    /// longer pattern before a shorter one.
+    /// Returns the current fault at a path. An exact path precedes a pattern, and a
+    /// longer pattern precedes a shorter one.
     pub fn fault(&self, path: &str, now: i64) -> Option<Fault> {
         let rules = self.faults.iter().filter(|(pattern, _)| matches(pattern, path));
         let rule = rules.max_by_key(|(pattern, _)| (!pattern.ends_with('*'), pattern.len()))?;
         rule.1.at(now).cloned()
     }
 
-    /// Counts a request against the limit of a rule's window that ends at
-    /// `end`: how many have come in it, this one included.
+    /// Counts a request in the window of a rule that ends at `end`. Returns the number
+    /// of its requests, including this one.
     pub fn spend(&mut self, rule: usize, end: i64) -> u32 {
         let window = &mut self.windows[rule];
         if window.0 != end {
@@ -205,7 +205,7 @@ impl State {
     }
 }
 
-/// Whether a path is meant by an exact path or a prefix that ends in `*`.
+/// Whether a pattern, an exact path or a prefix that ends in `*`, matches a path.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => path.starts_with(prefix),
@@ -213,8 +213,8 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// What is behind these locks is whole at every step, so a thread that
-/// panicked with one leaves nothing broken behind.
+/// The data behind these locks is consistent at every step, so a panic while one is
+/// held does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The simulator as a client sees it.
+//! Tests of the simulator from a client's view.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ mod tokens;
 const NOW: i64 = 1_785_592_262; // Saturday 2026-08-01T13:51:02Z
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-/// Instances by version, as the defaults have them.
+/// The numbers of instances by version, with the default settings.
 const V4_6: usize = 0;
 const V4_2: usize = 1;
 const V3_4: usize = 2;
 const V2_4: usize = 3;
-/// The one whose numbers change every few seconds, of version 4.6 too.
+/// An instance of version 4.6 whose numbers change every few seconds.
 const BIG: usize = 4;
 
 struct Bed {
@@ -36,7 +36,7 @@ struct Bed {
 }
 
 async fn bed(change: impl FnOnce(&mut Settings)) -> Bed {
-    // Already installed by another test, most of the time.
+    // Another test has usually installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut settings = Settings { clock: Clock::Fixed(NOW), ..Settings::default() };
     change(&mut settings);
@@ -103,7 +103,7 @@ async fn hosts_tell_instances_apart() {
     for i in [0, 7, 8, 42] {
         assert_eq!(bed.json(i, "/api/v1/instance").await["title"], bed.simulator.truth(i).title);
     }
-    // By an address it is instance 0, whose links then lead to that address.
+    // An address means instance 0, whose links then contain that address.
     let url = format!("http://{}", bed.simulator.addr());
     let links = parse(bed.client.get(format!("{url}/.well-known/nodeinfo")).send().await.unwrap()).await;
     assert_eq!(links["links"][0]["href"], format!("{url}/nodeinfo/2.0"));

@@ -1,4 +1,4 @@
-//! A JSON array of texts that is made while it is sent: a server may know a
+//! A JSON array of texts that is made while it is sent, because a server may know a
 //! hundred thousand domains.
 
 use std::convert::Infallible;
@@ -10,24 +10,24 @@ use flate2::write::GzEncoder;
 use futures_util::stream;
 use serde_json::Value;
 
-/// Texts in a piece of the body.
+/// The number of texts in a piece of the body.
 const PIECE: usize = 1000;
 
 /// A JSON array of this many texts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Texts {
     pub count: usize,
-    /// The `n`th text.
+    /// Returns text number `n`.
     pub text: fn(usize) -> String,
 }
 
 impl Texts {
-    /// The whole array, for those that want to spoil it.
+    /// Returns the whole array, for faults that change it.
     pub fn value(self) -> Value {
         (0..self.count).map(self.text).collect()
     }
 
-    /// The whole array, written.
+    /// Returns the whole array as JSON.
     pub fn written(self) -> Vec<u8> {
         let mut written = Vec::new();
         for start in (0..=self.count).step_by(PIECE) {
@@ -36,17 +36,17 @@ impl Texts {
         written
     }
 
-    /// Lists of one kind are known by their lengths.
+    /// Returns an ETag. Lists of one kind differ only in their lengths.
     pub fn etag(self) -> String {
         format!("W/\"{:032x}\"", self.count)
     }
 
-    /// The array, piece by piece.
+    /// Streams the array, piece by piece.
     pub fn stream(self, gzip: bool) -> Body {
         let encoder = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Body::from_stream(stream::unfold((Some(0), encoder), move |(mut next, mut encoder)| async move {
             let mut piece = Vec::new();
-            // The encoder may hold back all of a piece; an empty one is not sent.
+            // The encoder may keep all of a piece. An empty piece is not sent.
             while piece.is_empty() {
                 let start = next?;
                 self.piece(start, &mut piece);
@@ -65,8 +65,8 @@ impl Texts {
         }))
     }
 
-    /// The piece that begins with text `start`, brackets included where it is
-    /// the first or the last.
+    /// Writes the piece that begins with text `start`, with the bracket of the first or
+    /// last piece.
     fn piece(self, start: usize, written: &mut Vec<u8>) {
         if start == 0 {
             written.push(b'[');
@@ -75,7 +75,7 @@ impl Texts {
             if n > 0 {
                 written.push(b',');
             }
-            // Memory takes what is written to it.
+            // Writing to memory cannot fail.
             let _ = serde_json::to_writer(&mut *written, &(self.text)(n));
         }
         if start + PIECE > self.count {

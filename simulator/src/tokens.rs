@@ -1,23 +1,22 @@
-//! Access tokens: what they are for, and what their users may do.
+//! Access tokens: their scopes, and the permissions of their users.
 
 use crate::version::Version;
 
 /// A user's access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSpec {
-    /// What follows `Bearer` in `Authorization`.
+    /// The text after `Bearer` in `Authorization`.
     pub secret: String,
-    /// Its scopes: `read`, `admin:read:reports`, … A scope covers those that
-    /// begin with it and a colon.
+    /// The scopes: `read`, `admin:read:reports`, … A scope covers those that begin with
+    /// it and a colon.
     pub scopes: Vec<String>,
-    /// What the user's role allows, as bits of [`permission`]. Before 4.0,
-    /// which knows only staff and others, anyone who may do more than invite
-    /// is staff.
+    /// The permissions of the user's role, as bits of [`permission`]. Before 4.0 there
+    /// are only staff and others, and anyone who may do more than invite is staff.
     pub permissions: u64,
 }
 
 impl TokenSpec {
-    /// A token with these scopes, separated by spaces, of a user with these
+    /// Creates a token with these scopes, separated by spaces, of a user with these
     /// permissions.
     #[must_use]
     pub fn new(secret: &str, scopes: &str, permissions: u64) -> TokenSpec {
@@ -25,7 +24,7 @@ impl TokenSpec {
         TokenSpec { secret: secret.to_owned(), scopes, permissions }
     }
 
-    /// The owner's token, with every scope and permission.
+    /// Creates the owner's token, with every scope and permission.
     #[must_use]
     pub fn everything(secret: &str) -> TokenSpec {
         TokenSpec::new(
@@ -35,21 +34,21 @@ impl TokenSpec {
         )
     }
 
-    /// Whether it has a scope, or one that covers it.
+    /// Whether the token has a scope, or one that covers it.
     pub(crate) fn has_scope(&self, wanted: &str) -> bool {
         self.scopes.iter().any(|scope| {
             wanted.strip_prefix(scope.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         })
     }
 
-    /// Whether its user may do this.
+    /// Whether the user has this permission.
     pub(crate) fn may(&self, wanted: u64, version: &Version) -> bool {
         let granted = self.granted(version);
         if version.since(4, 0) { granted & wanted != 0 } else { granted & !permission::INVITE_USERS != 0 }
     }
 
-    /// Every bit that the user's role has: all of them for an administrator,
-    /// and everyone may invite.
+    /// Returns every bit of the user's role. An administrator has all of them, and
+    /// everyone may invite.
     pub(crate) fn granted(&self, version: &Version) -> u64 {
         if self.permissions & permission::ADMINISTRATOR == 0 {
             return self.permissions | permission::INVITE_USERS;
@@ -63,23 +62,23 @@ impl TokenSpec {
     }
 }
 
-/// The bits of `role.permissions` that decide about what can be read.
+/// The bits of `role.permissions` that matter for reading.
 pub mod permission {
-    /// Everything.
+    /// All permissions.
     pub const ADMINISTRATOR: u64 = 1;
     /// Measures, dimensions, retention.
     pub const VIEW_DASHBOARD: u64 = 1 << 3;
     /// Reports.
     pub const MANAGE_REPORTS: u64 = 1 << 4;
-    /// Blocks and allowances of domains.
+    /// Blocked and allowed domains.
     pub const MANAGE_FEDERATION: u64 = 1 << 5;
-    /// Blocks of addresses and e-mail.
+    /// Blocked addresses and e-mail.
     pub const MANAGE_BLOCKS: u64 = 1 << 7;
     /// Trends.
     pub const MANAGE_TAXONOMIES: u64 = 1 << 8;
-    /// Accounts, pending ones too.
+    /// Accounts, including pending ones.
     pub const MANAGE_USERS: u64 = 1 << 10;
-    /// What every user may do.
+    /// The permission of every user.
     pub const INVITE_USERS: u64 = 1 << 16;
 }
 

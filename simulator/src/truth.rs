@@ -1,11 +1,11 @@
-//! What an instance would say right now, as plain data: made from a seed and
-//! the clock, by code that knows nothing of requests.
+//! What an instance currently says, as plain data. It follows from a seed and the
+//! clock, and does not depend on requests.
 //!
-//! In reading order: `instance` and `numbers` (what is constant about an
-//! instance, and what follows from the time), `switches` (what its admin
-//! decided), then a file a family: `accounts`, `activity`, `community`,
-//! `domains`, `reports`, `admin`. Each family is a function of an instance and
-//! the time, so that a request for one does not work out the others.
+//! In reading order: `instance` and `numbers` (the constants of an instance, and what
+//! follows from the time), `switches` (the decisions of its administrator), then one
+//! file for each family: `accounts`, `activity`, `community`, `domains`, `reports`,
+//! `admin`. Each family is a function of an instance and the time, so that a request
+//! for one does not compute the others.
 
 pub(crate) mod accounts;
 pub(crate) mod activity;
@@ -24,12 +24,12 @@ use domains::DomainBlocks;
 use instance::Instance;
 use switches::Switches;
 
-/// What a simulated instance says to the public at one moment.
+/// The public data of a simulated instance at one moment.
 ///
-/// Numbers are signed so that a test can make an instance say what none should.
+/// Numbers are signed, so that a test can set invalid ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truth {
-    /// The host and port that it calls itself: `art.localhost:3000`.
+    /// The host and port by which the instance calls itself: `art.localhost:3000`.
     pub domain: String,
     /// Its display name.
     pub title: String,
@@ -47,7 +47,7 @@ pub struct Truth {
     pub active_month: i64,
     /// Users active in the last 168 whole UTC days.
     pub active_half_year: i64,
-    /// Whether anyone can sign up, be it after approval.
+    /// Whether anyone can sign up, possibly with approval.
     pub registrations_open: bool,
     /// Whether sign-ups wait for approval.
     pub approval_required: bool,
@@ -55,27 +55,26 @@ pub struct Truth {
     pub rules: usize,
     /// The rows of `/api/v1/instance/activity`, newest first.
     pub activity: Vec<ActivityRow>,
-    /// Its accounts, the admin's first.
+    /// The accounts, the administrator's first.
     pub accounts: Vec<Account>,
     /// Number of domains in `/api/v1/instance/peers`.
     pub peers: usize,
-    /// Domains that it blocks and shows, from 4.0.
+    /// The blocked domains that the instance shows, from 4.0.
     pub domain_blocks: DomainBlocks,
     /// Number of custom emojis.
     pub custom_emojis: usize,
     /// Number of published announcements, from 3.1.
     pub announcements: usize,
-    /// When the newest status on the local timeline was written, Unix time in
-    /// milliseconds.
+    /// When the newest status on the local timeline was written, in Unix milliseconds.
     pub newest_local_ms: Option<i64>,
-    /// The same of the posts of other servers.
+    /// When the newest status of another server was written, in Unix milliseconds.
     pub newest_remote_ms: Option<i64>,
     /// Hashtags in use; any other has seven days of zeros.
     pub tags: Vec<Tag>,
 }
 
 impl Truth {
-    /// What an instance says at a Unix time in seconds.
+    /// Returns the data of an instance at a Unix time in seconds.
     pub(crate) fn of(instance: &Instance, switches: Switches, now: i64, domain: String) -> Truth {
         let numbers = &instance.numbers;
         Truth {

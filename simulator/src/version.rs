@@ -1,22 +1,21 @@
-//! What a Mastodon version can do.
+//! The features of a Mastodon version.
 
 use std::sync::Arc;
 
-/// The versions that instances have in turn when the settings name none: one
-/// of each generation of shapes.
+/// The default versions of the instances in turn: one of each generation of formats.
 pub(crate) const GENERATIONS: [&str; 4] = ["4.6.4", "4.2.13", "3.4.10", "2.4.5"];
 
 /// A Mastodon version, compared by its first three numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
-    /// As the server writes it.
+    /// The version as the server writes it.
     pub text: Arc<str>,
     number: (u32, u32, u32),
 }
 
 impl Version {
-    /// Reads `4.6.4`, and as much as is there of `4.5.0+glitch` or `2.4.1rc1`;
-    /// what can't be read counts as 0.
+    /// Parses `4.6.4`, and the numbers in `4.5.0+glitch` or `2.4.1rc1`. A missing
+    /// number counts as 0.
     pub fn new(text: &str) -> Version {
         let mut numbers = text.split('.').map(|part| {
             let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
@@ -36,8 +35,8 @@ impl Version {
         self.number >= number
     }
 
-    /// Whether this has the security fixes of 2026-07-27, which made the
-    /// dashboard's endpoints look at what they are given.
+    /// Whether this has the security fixes of 2026-07-27, which made the dashboard's
+    /// endpoints check their parameters.
     pub fn checks_parameters(&self) -> bool {
         match self.number {
             (4, 4, patch) => patch >= 21,

@@ -1,5 +1,5 @@
-//! The accounts that a target lists: `/api/v1/accounts/:id`,
-//! `/api/v1/accounts/lookup`, and 40 at once where the server can.
+//! The accounts that a target lists: `/api/v1/accounts/:id`, `/api/v1/accounts/lookup`,
+//! and 40 at once if the server supports it.
 
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
@@ -10,11 +10,12 @@ use crate::target::AccountRef;
 use super::{Answer, Ask, Attempt, SEGMENT};
 use crate::document::{Fields, Top};
 
-/// Accounts in one request of `GET /api/v1/accounts?id[]=` (Mastodon 4.3).
+/// The number of accounts in one request of `GET /api/v1/accounts?id[]=` (Mastodon
+/// 4.3).
 const BATCH: usize = 40;
 
 impl Attempt<'_> {
-    /// The listed accounts. Those that could be read are reported even where
+    /// Reads the listed accounts. Accounts that could be read are reported even if
     /// others could not.
     pub(super) async fn accounts(&self) -> Answer {
         let listed = &self.target.accounts;
@@ -48,7 +49,7 @@ impl Attempt<'_> {
         whole
     }
 
-    /// Reads one account, with a request of its own.
+    /// Reads one account in its own request.
     async fn account(&self, with_token: bool, account: &AccountRef) -> (Answer, Option<Account>) {
         let mut one = Answer::new(self);
         one.with_token = with_token;
@@ -59,8 +60,8 @@ impl Attempt<'_> {
         (one, read)
     }
 
-    /// Reads accounts whose ids are known, many in one request. What is
-    /// missing in an answer is left for a request of its own.
+    /// Reads accounts with known ids, many in one request. Accounts that are missing in
+    /// the answer get their own requests.
     async fn accounts_at_once(&self, whole: &mut Answer, read: &mut [Option<Account>]) {
         let before = self.reading();
         let before = before.snapshot.slots.iter().find_map(|slot| match &slot.facts {
@@ -103,11 +104,11 @@ fn path(account: &AccountRef) -> String {
     }
 }
 
-/// Reads an account. −1 followers is how glitch-soc hides them; Pleroma, Akkoma
-/// and kmyblue say 0, and beside it that they hide them.
+/// Reads an account. glitch-soc hides followers as −1. Pleroma, Akkoma and kmyblue
+/// report 0, and next to it that the followers are hidden.
 pub fn account(f: &mut Fields<'_>) -> Account {
-    // A suspended account (3.3 and later) answers with all counts 0: they are
-    // not its counts.
+    // A suspended account (3.3 and later) is shown with all counts 0, which are not its
+    // real counts.
     if f.flag("suspended") == Some(true) {
         return Account { id: f.text("id"), ..Account::default() };
     }
@@ -140,8 +141,8 @@ fn last_status(f: &mut Fields<'_>) -> Option<i64> {
     midnight
 }
 
-/// Midnight UTC of a day, Unix seconds. Mastodon 3.0 gave a whole instant
-/// where later versions give the day. Nothing was posted before 1970.
+/// Returns midnight UTC of a day in Unix seconds. Mastodon 3.0 gave a full timestamp
+/// where later versions give a day. Dates before 1970 are wrong.
 fn midnight(day: &str) -> Option<i64> {
     let date: Date = day.get(..10)?.parse().ok()?;
     let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;

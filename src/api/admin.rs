@@ -1,5 +1,5 @@
-//! What an administrator sees: lists to count, figures to read. The answers
-//! hold e-mail and IP addresses; nothing of those is kept.
+//! Endpoints for administrators: lists that are counted, and figures that are read. The
+//! answers contain e-mail and IP addresses, none of which is kept.
 
 mod languages;
 mod read;
@@ -20,21 +20,21 @@ use crate::document::{Document, Top};
 pub use read::{Pending, read_languages, read_measures, read_pending, read_reports, read_retention};
 use read::{days_from, dimension};
 
-/// Categories of a report (Mastodon 3.5 and later).
+/// The categories of a report (Mastodon 3.5 and later).
 const CATEGORIES: [&str; 4] = ["spam", "legal", "violation", "other"];
-/// Severities of a domain block.
+/// The severities of a domain block.
 const DOMAIN_BLOCKS: [&str; 3] = ["noop", "silence", "suspend"];
-/// Severities of an IP block.
+/// The severities of an IP block.
 const IP_BLOCKS: [&str; 3] = ["sign_up_requires_approval", "sign_up_block", "no_access"];
-/// Kinds of storage.
+/// The kinds of storage.
 const STORAGE: [&str; 4] = ["postgresql", "redis", "media", "search"];
-/// Components of the software at most.
+/// The maximum number of software components.
 const MAX_COMPONENTS: usize = 16;
-/// Days of sign-ins that languages are counted over.
+/// The number of days of sign-ins over which languages are counted.
 const LANGUAGE_DAYS: i64 = 28;
 
 impl Attempt<'_> {
-    /// What the token's user may do.
+    /// Reads the permissions of the token's user.
     pub(super) async fn credentials(&self) -> Answer {
         let read = |doc: &mut Document| {
             let permissions = doc.fields().count("role.permissions").map(|bits| bits as u64);
@@ -43,16 +43,16 @@ impl Attempt<'_> {
         self.document("/api/v1/accounts/verify_credentials", Top::Object, read).await
     }
 
-    /// Open reports.
+    /// Reads the open reports.
     ///
-    /// Without a parameter Mastodon lists those that are open, in all versions.
-    /// Before 4.6.0 it looks only at whether `resolved` is there, and answers
-    /// `resolved=false` with those that are resolved. GoToSocial lists all
-    /// unless asked for `resolved=false`.
+    /// Without a parameter every version of Mastodon lists the open reports. Versions
+    /// before 4.6.0 check only whether `resolved` is present, and answer
+    /// `resolved=false` with the resolved reports. GoToSocial lists all reports unless
+    /// `resolved=false` is given.
     pub(super) async fn reports(&self) -> Answer {
         let mut answer = Answer::new(self);
         let mut reports = Reports { open: Tally::of(&CATEGORIES), ..Reports::default() };
-        // A report is 3 to 5 kB: a hundred of them stay under the body cap.
+        // A report takes 3 to 5 kB, so a hundred stay below the body limit.
         let path = if self.software().is("gotosocial") {
             "/api/v1/admin/reports?resolved=false&limit=100"
         } else {
@@ -64,9 +64,9 @@ impl Attempt<'_> {
         answer
     }
 
-    /// Accounts that wait for approval. Not every server understands what it is
-    /// asked for: Mitra lists all its accounts. So only those count that say
-    /// that they are not approved.
+    /// Reads the accounts that wait for approval. Some servers ignore the filter: Mitra
+    /// lists all its accounts. So only accounts count that say that they are not
+    /// approved.
     pub(super) async fn pending_accounts(&self) -> Answer {
         let old = self.mastodon().is_some_and(|version| version < (3, 5));
         let path = if old {
@@ -88,8 +88,8 @@ impl Attempt<'_> {
         answer
     }
 
-    /// Trends that wait for review, by `offset`: in all versions of Mastodon the
-    /// `Link` of these lists leads to the public ones.
+    /// Reads the trends that wait for review, page by page with `offset`: in all
+    /// versions of Mastodon the `Link` header of these lists leads to the public ones.
     pub(super) async fn pending_trends(&self) -> Answer {
         const KINDS: [&str; 3] = ["tags", "statuses", "links"];
         const PAGE: usize = 20;
@@ -110,14 +110,14 @@ impl Attempt<'_> {
                 Some(page)
             };
             if self.pages(&mut one, &path, Turn::Offset(PAGE), read).await {
-                // Without the permission the public list comes, with 200.
+                // Without the permission the server answers 200 with the public list.
                 match (items, reviewable) {
                     (0, _) => empty.push(kind),
                     _ if reviewable == items => pending.add(kind, waiting as i64),
                     _ => {
                         is_public = true;
-                        let why = "the public list came: the token needs the scope admin:read, and its user's \
-                                   role the permission Manage Taxonomies";
+                        let why = "the public list came: the token needs the scope admin:read, and its \
+                                   user's role the permission Manage Taxonomies";
                         one.fail(Verdict::NotOffered, why);
                     }
                 }
@@ -127,8 +127,8 @@ impl Attempt<'_> {
                 break;
             }
         }
-        // An empty list says whose it is only through the others, or where the
-        // permission is known.
+        // An empty list does not show whether it is the public one. The other lists do,
+        // and so does the permission, if it is known.
         let permitted = self.reading().credentials().is_some_and(|c| c.permissions.is_some());
         if !pending.0.is_empty() || (permitted && !is_public) {
             for kind in empty {
@@ -141,8 +141,8 @@ impl Attempt<'_> {
         whole
     }
 
-    /// Figures of today and yesterday. Asked up to tomorrow, because the end
-    /// day is missing in `data` up to Mastodon 4.2.
+    /// Reads the figures of today and yesterday. The request ends with tomorrow,
+    /// because up to Mastodon 4.2 `data` lacks the last day.
     pub(super) async fn measures(&self) -> Answer {
         let Some(today) = utc_day(self.unix) else {
             return self.not_offered("the clock is wrong");
@@ -156,7 +156,7 @@ impl Attempt<'_> {
         self.post("/api/v1/admin/measures", &body, read).await
     }
 
-    /// Bytes by kind of storage.
+    /// Reads the bytes by kind of storage.
     pub(super) async fn storage(&self) -> Answer {
         let read = |doc: &mut Document| {
             let mut tally = Tally::default();
@@ -172,7 +172,7 @@ impl Attempt<'_> {
         self.dimension("space_usage", 1, read).await
     }
 
-    /// The software that the instance consists of.
+    /// Reads the software components of the instance.
     pub(super) async fn components(&self) -> Answer {
         let read = |doc: &mut Document| {
             let parts = dimension(doc, "software_versions", |f| Some((f.text("key")?, f.text("value")?)));
@@ -182,7 +182,7 @@ impl Attempt<'_> {
         self.dimension("software_versions", 1, read).await
     }
 
-    /// Users by the language of their interface.
+    /// Reads the users by the language of their interface.
     pub(super) async fn languages(&self) -> Answer {
         let read = |doc: &mut Document| Some(Facts::Languages(read_languages(doc).into()));
         self.dimension("languages", LANGUAGE_DAYS, read).await
@@ -206,8 +206,8 @@ impl Attempt<'_> {
         self.post("/api/v1/admin/dimensions", &body, read).await
     }
 
-    /// The share of the sign-ups of the month before last that was seen again
-    /// in the month after.
+    /// Reads the share of users who signed up in the month before last and were seen
+    /// again in the following month.
     pub(super) async fn retention(&self) -> Answer {
         let Some(today) = utc_day(self.unix) else {
             return self.not_offered("the clock is wrong");
@@ -225,19 +225,19 @@ impl Attempt<'_> {
         self.post("/api/v1/admin/retention", &body, read).await
     }
 
-    /// Domain blocks by severity. GoToSocial gives none, because all that its
-    /// blocks can do is to suspend.
+    /// Reads the domain blocks by severity. GoToSocial gives no severity, because its
+    /// blocks always suspend.
     pub(super) async fn admin_domain_blocks(&self) -> Answer {
         let missing = if self.software().is("gotosocial") { "suspend" } else { OTHER };
         self.tally_pages("domain_blocks", 500, &DOMAIN_BLOCKS, missing, Facts::AdminDomainBlocks).await
     }
 
-    /// IP blocks by severity.
+    /// Reads the IP blocks by severity.
     pub(super) async fn ip_blocks(&self) -> Answer {
         self.tally_pages("ip_blocks", 200, &IP_BLOCKS, OTHER, Facts::IpBlocks).await
     }
 
-    /// The number of items in one of the admin's lists.
+    /// Counts the items in one of the administrator's lists.
     pub(super) async fn pages_of(&self, list: &str, limit: usize, facts: fn(Arc<Count>) -> Facts) -> Answer {
         self.count_pages(&format!("/api/v1/admin/{list}?limit={limit}"), facts).await
     }
@@ -282,7 +282,7 @@ impl Attempt<'_> {
     }
 }
 
-/// The UTC day of a Unix time.
+/// Returns the UTC day of a Unix time.
 fn utc_day(unix: f64) -> Option<Date> {
     let at = Timestamp::from_second(unix as i64).ok()?;
     Some(at.to_zoned(jiff::tz::TimeZone::UTC).date())

@@ -1,4 +1,4 @@
-//! What comes of an attempt to read an endpoint.
+//! The result of an attempt to read an endpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,25 @@ use crate::document::{Document, DocumentError, Top};
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was read.
+    /// The endpoint was read.
     Ok,
-    /// It has not changed since it was read last.
+    /// The content is the same as when it was last read.
     NotModified,
-    /// The server does not have it, or not for us.
+    /// The server does not have the endpoint, or does not offer it to the bridge.
     NotOffered,
-    /// The server does not have it now, and may have it again in a moment.
+    /// The server does not have the endpoint now, but may have it again soon.
     Gone,
-    /// 404, 410 or 501, or a web page: not offered if a document that shows the
-    /// server up is read after it, else a failure of this type. A gateway
-    /// answers so for a server that restarts.
+    /// The answer was 404, 410, 501 or a web page. The endpoint is not offered if a
+    /// document that shows the server up is read afterwards. Otherwise it is a failure
+    /// of this type, because a gateway gives such answers for a server that is
+    /// restarting.
     Missing(ErrorType),
-    /// It could not be read.
+    /// The endpoint could not be read.
     Failed(ErrorType),
 }
 
 impl Verdict {
-    /// What it counts as.
+    /// Returns the outcome.
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
@@ -47,45 +48,46 @@ impl Verdict {
     }
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
 pub struct Answer {
     /// How it ended.
     pub verdict: Verdict,
-    /// What was read; after a partial failure, what could be.
+    /// The facts. After a partial failure, those that could be read.
     pub facts: Option<Facts>,
-    /// Fields of a wrong type: paths and kinds.
+    /// The paths and types of fields of a wrong type.
     pub problems: Vec<String>,
     /// The last HTTP status.
     pub status: Option<u16>,
-    /// Why it failed or is not offered, for people; clean and without secrets of ours.
+    /// Why the attempt failed or the endpoint is not offered, for people; cleaned and
+    /// without our secrets.
     pub reason: Option<String>,
-    /// Time under way.
+    /// The duration of all requests.
     pub elapsed: Duration,
-    /// Decoded bytes.
+    /// The size of the decoded bodies in bytes.
     pub size: u64,
-    /// For the next conditional request.
+    /// The `ETag` for the next conditional request.
     pub etag: Option<Arc<str>>,
-    /// How long it lives by its own headers.
+    /// How long the facts stay fresh by the answer's own headers.
     pub lifetime: Duration,
-    /// Where it came from; of several, what tells least of the server.
+    /// Where the answer came from. Of several answers, the least reliable source.
     pub served_from: ServedFrom,
-    /// How long the server wants to be left alone.
+    /// The pause that the server asked for.
     pub retry_after: Option<Duration>,
-    /// The anonymous rate limit, where the answer told it.
+    /// The anonymous rate limit, if the answer contained it.
     pub rate_limit: Option<RateLimit>,
     /// Whether any request was made.
     pub asked: bool,
-    /// Whether it took the token.
+    /// Whether the token was needed.
     pub with_token: bool,
-    /// What the server may repeat.
+    /// The token, which the server may repeat.
     token: Option<Token>,
-    /// Whether no connection could be made at all.
+    /// Whether no connection was possible at all.
     pub unreachable: bool,
 }
 
 impl Answer {
-    /// Reads a body, or notes why it cannot be read.
+    /// Reads a body, or records why it cannot be read.
     pub(super) async fn decode<T>(
         &mut self,
         reply: &Reply,
@@ -113,19 +115,19 @@ impl Answer {
     pub(super) fn undecodable(&mut self, error: &DocumentError) {
         self.etag = None;
         let verdict = match error {
-            // Many servers answer paths that they do not have with their own page.
+            // Many servers answer unknown paths with a web page of their own.
             DocumentError::WebPage => Verdict::Missing(ErrorType::Decode),
             _ => Verdict::Failed(ErrorType::Decode),
         };
         self.fail(verdict, &error.to_string());
     }
 
-    /// Adds one of several requests: the worst verdict stands, in the order
-    /// failure, not offered, read; the shortest lifetime.
+    /// Adds the result of one of several requests. The worst verdict counts, in the
+    /// order failure, not offered, read, and the shortest lifetime.
     pub(super) fn merge(&mut self, one: Answer, label: &str) {
         let rank = |v: Verdict| match v {
             Verdict::Failed(_) => 3,
-            // It remains to be seen, so that it is looked at.
+            // It still has to be decided, so it outranks a final `NotOffered`.
             Verdict::Missing(_) => 2,
             Verdict::NotOffered | Verdict::Gone => 1,
             Verdict::Ok | Verdict::NotModified => 0,
@@ -147,11 +149,11 @@ impl Answer {
             self.verdict = one.verdict;
             self.reason = one.reason.map(|r| format!("{label}: {r}"));
         }
-        // Whatever each of them wants holds for all.
+        // The longest pause applies to all of them.
         self.retry_after = self.retry_after.max(one.retry_after);
     }
 
-    /// Whether the rest of several requests would meet the same wall.
+    /// Whether the remaining requests would fail in the same way.
     pub(super) fn is_stopped(&self) -> bool {
         let wall = [ErrorType::RateLimited, ErrorType::Timeout].map(Verdict::Failed);
         self.unreachable || wall.contains(&self.verdict)
@@ -172,15 +174,15 @@ impl Answer {
             retry_after: None,
             rate_limit: None,
             asked: false,
-            // Without a token these are 403 for everybody.
+            // Without a token these endpoints answer 403 to everybody.
             with_token: attempt.with_token || attempt.endpoint.on() == On::Token,
             token: attempt.target.token.clone(),
             unreachable: false,
         }
     }
 
-    /// Keeps what some of several requests told: that another is not offered does
-    /// not make the endpoint so.
+    /// Keeps the facts of some of several requests. Then the endpoint is offered, even
+    /// if others were not.
     pub(super) fn tell_in_part(&mut self, facts: Facts) {
         self.facts = Some(facts);
         if self.verdict.outcome() == Outcome::NotOffered {
@@ -188,27 +190,27 @@ impl Answer {
         }
     }
 
-    /// Ends the attempt. The reason may hold words of others.
+    /// Ends the attempt. The reason may contain foreign text.
     pub(super) fn fail(&mut self, verdict: Verdict, reason: &str) {
         self.verdict = verdict;
         self.reason = Some(self.cleaner().clean(reason, MAX_REASON));
     }
 
-    /// What the server has said passes through it.
+    /// Returns the cleaner for the server's text.
     fn cleaner(&self) -> Cleaner {
         self.token.as_ref().map(Token::cleaner).unwrap_or_default()
     }
 }
 
-/// Bytes of a reason that are kept.
+/// The maximum length of a reason in bytes.
 const MAX_REASON: usize = 600;
-/// A body of so many bytes takes milliseconds to read.
+/// The size from which reading a body takes milliseconds, in bytes.
 const LONG_BODY: usize = 64 << 10;
-/// Long bodies that are read at the same time.
+/// The maximum number of long bodies that are read at the same time.
 const MAX_LONG_READS: usize = 2;
 
-/// Runs `read`, which reads so many bytes. A long read waits for its turn, and then
-/// for the runtime to move what this worker has to do to another thread.
+/// Runs `read`, which reads a body of this size. A long read first waits for its turn,
+/// and then for the runtime to move the worker's other tasks to another thread.
 async fn beside_the_workers<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
     static TURNS: Semaphore = Semaphore::const_new(MAX_LONG_READS);
     if bytes < LONG_BODY {

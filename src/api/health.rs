@@ -10,11 +10,12 @@ use crate::snapshot::{Facts, Health};
 
 use super::{Answer, Ask, Attempt, Verdict};
 
-/// A health page is two letters.
-const MOST: usize = 16 << 10;
+/// The maximum size of a health page, whose normal content is two letters.
+const MAX_BODY: usize = 16 << 10;
 
 impl Attempt<'_> {
-    /// Asks both servers. A failure is a 0: that is what the two figures are for.
+    /// Asks both servers. A failure becomes a 0, because that is what the two figures
+    /// show.
     pub(super) async fn health(&self) -> Answer {
         let mut whole = Answer::new(self);
         let mut health = Health {
@@ -27,7 +28,7 @@ impl Attempt<'_> {
         if health != Health::default() {
             whole.tell_in_part(Facts::Health(health.into()));
         }
-        // It changes without notice, whatever its headers say.
+        // The state changes without notice, whatever the headers say.
         whole.lifetime = std::time::Duration::ZERO;
         whole
     }
@@ -41,27 +42,29 @@ impl Attempt<'_> {
         let mut one = Answer::new(self);
         match url {
             Ok(url) => {
-                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MOST))).await {
+                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MAX_BODY))).await {
                     match Claim::by(&reply.body) {
                         Claim::Well => {}
                         Claim::Unwell => {
                             let why = "the health page does not say OK";
                             one.fail(Verdict::Failed(ErrorType::Decode), why);
                         }
-                        // An application that answers every path, a site in front.
+                        // An application answers every path, or another site is in
+                        // front.
                         Claim::Nothing => {
-                            let why = "the server has no health page: a web page came";
+                            let why = "the server has no health page: it answered with a web page";
                             one.fail(Verdict::NotOffered, why);
                         }
                     }
                 }
             }
-            // Nobody was asked, so nothing is known.
-            Err((_, why)) => one.fail(Verdict::NotOffered, &format!("it is not asked: {why}")),
+            // No request was made, so nothing is known.
+            Err((_, why)) => one.fail(Verdict::NotOffered, &format!("not requested: {why}")),
         }
         let healthy = match one.verdict {
             Verdict::Ok | Verdict::NotModified => Some(true),
-            // Nothing was asked where we lack the means, or where nobody may.
+            // No request was made, because resources are missing or the address is not
+            // allowed.
             Verdict::Failed(ErrorType::Local | ErrorType::BlockedAddress)
             | Verdict::NotOffered
             | Verdict::Gone
@@ -72,11 +75,11 @@ impl Attempt<'_> {
         healthy
     }
 
-    /// Where the streaming server is, by v2 or else v1 instance; it has to be
+    /// Returns the URL of the streaming server, from v2 or else v1 instance. It must be
     /// on the target's own site.
     fn streaming(&self) -> Option<Result<Url, (ErrorType, String)>> {
         let named = self.known.streaming.as_deref()?;
-        // wss is https with another name, and ws http.
+        // wss corresponds to https, and ws to http.
         let http = named.strip_prefix("ws").map_or_else(|| named.to_owned(), |rest| format!("http{rest}"));
         let mut url = Url::parse(&http).ok()?;
         url.set_path("/api/v1/streaming/health");
@@ -86,20 +89,20 @@ impl Attempt<'_> {
     }
 }
 
-/// The health of a web server that no connection can be made to. Of the
-/// streaming server, which may be another, nothing is known.
+/// Returns the health when no connection to the web server is possible. The streaming
+/// server may be another machine, so its state is unknown.
 pub(super) fn unreachable() -> Facts {
     Facts::Health(Health { web: Some(false), streaming: None }.into())
 }
 
-/// What a page says of the server's health.
+/// The state of the server according to a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
-    /// `OK`, or JSON that says it (Mastodon 3.0 to 3.3 on request).
+    /// `OK`, or JSON with the same meaning (Mastodon 3.0 to 3.3 on request).
     Well,
     /// Something else.
     Unwell,
-    /// It is a web page, and no health page.
+    /// A web page, which is not a health page.
     Nothing,
 }
 

@@ -48,8 +48,8 @@ pub fn is_instance(body: &[u8]) -> bool {
     Raw::parse(body).is_ok_and(|raw| ["uri", "title", "version"].iter().all(|key| raw.get(key).is_some()))
 }
 
-/// Reads `GET /api/v1/instance/activity`: rows newest first, whatever order
-/// the server has them in. A row without a week cannot be placed and is left out.
+/// Reads `GET /api/v1/instance/activity`. The rows are sorted newest first, because
+/// servers differ. A row without a week is omitted.
 pub fn activity(doc: &mut Document) -> Vec<ActivityWeek> {
     let mut rows: Vec<ActivityWeek> = doc.each(activity_week).into_iter().flatten().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.week));

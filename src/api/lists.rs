@@ -1,4 +1,4 @@
-//! Public lists of which only the length counts.
+//! Public lists of which only the length is used.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use crate::snapshot::{Count, Facts, OTHER, Tally};
 use super::{Answer, Ask, Attempt};
 use crate::document::{Document, Fields, Top};
 
-/// Decoded bytes of a list that is counted while it streams in.
+/// The maximum decoded size of a list that is counted while it streams in, in bytes.
 const MAX_STREAMED: usize = 32 << 20;
-/// Decoded bytes of a list that is looked into.
+/// The maximum decoded size of a list whose items are read, in bytes.
 const MAX_READ: usize = 8 << 20;
 
-/// Severities of a domain block that are shown to the public.
+/// The severities of a public domain block.
 const SHOWN: [&str; 2] = ["silence", "suspend"];
 
 impl Attempt<'_> {
-    /// The length of the list at `path`.
+    /// Counts the items of the list at `path`.
     pub(super) async fn length(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
         let mut answer = Answer::new(self);
         let ask = Ask::get(self.url(path)).known_as(self.etag.as_deref()).take(Take::Length(MAX_STREAMED));
@@ -27,7 +27,7 @@ impl Attempt<'_> {
         answer
     }
 
-    /// Domain blocks by severity.
+    /// Counts domain blocks by severity.
     pub(super) async fn domain_blocks(&self) -> Answer {
         let mut answer = Answer::new(self);
         let url = self.url("/api/v1/instance/domain_blocks");
@@ -41,8 +41,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Items by `severity`; those that give none are `missing`. Nothing where one
-/// is no object.
+/// Counts items by `severity`. Items without one count as `missing`. Returns `None` if
+/// an item is not an object.
 pub fn by_severity(doc: &mut Document, known: &[&'static str], missing: &'static str) -> Option<Tally> {
     let mut tally = Tally::of(known);
     let read =

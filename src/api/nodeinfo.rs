@@ -1,5 +1,5 @@
-//! NodeInfo: `/.well-known/nodeinfo` and the document that it names; where
-//! there is none, its forerunners `x-nodeinfo2` and `statistics.json`.
+//! NodeInfo: `/.well-known/nodeinfo` and the document that it names. Without one, the
+//! older `x-nodeinfo2` and `statistics.json`.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::document::{Document, Fields, Top};
 
 type Reader = fn(&mut Document) -> Nodeinfo;
 
-/// What servers had before NodeInfo, newest first.
+/// The documents that servers had before NodeInfo, newest first.
 const OLDER: [(&str, Reader); 2] =
     [("/.well-known/x-nodeinfo2", nodeinfo2), ("/statistics.json", statistics)];
 
 impl Attempt<'_> {
-    /// Looks for the document's place.
+    /// Finds the URL of the document.
     pub(super) async fn discovery(&self) -> Answer {
         let mut answer = Answer::new(self);
         let ask = Ask::get(self.url("/.well-known/nodeinfo")).known_as(self.etag.as_deref());
         let Some(reply) = self.ask(&mut answer, ask).await else { return answer };
-        // Links are relative to where they stand; the target's own place
-        // stands for its public one.
+        // Links are relative to the URL of the answer. The target's own origin replaces
+        // the server's public one.
         let own = reply.url.origin() == self.target.url.origin();
         let base = if own { fetch::public_url(self.target) } else { reply.url.clone() };
         let base = base.join("/.well-known/nodeinfo").unwrap_or_else(|_| reply.url.clone());
@@ -39,14 +39,14 @@ impl Attempt<'_> {
                 answer.fail(Verdict::Failed(error), &format!("the link to the document: {why}"));
             }
             None => {
-                let why = "it names no document of a schema from 1.0 to 2.2";
+                let why = "the discovery names no document of a schema from 1.0 to 2.2";
                 answer.fail(Verdict::NotOffered, why);
             }
         }
         answer
     }
 
-    /// Reads the document that was discovered, else the older kinds.
+    /// Reads the discovered document, or else the older kinds.
     pub(super) async fn nodeinfo(&self) -> Answer {
         let discovered = self.known.slots.iter().find_map(|slot| match &slot.facts {
             Some(Facts::Discovery(url)) => Some(Url::clone(url)),
@@ -62,7 +62,8 @@ impl Attempt<'_> {
             return answer;
         }
         let mut answer = Answer::new(self);
-        // Where the discovery may not be asked for, its forerunners are not either.
+        // If robots.txt forbids the discovery, the older documents are not requested
+        // either.
         if let Some((verdict, why)) = self.robots_forbid(&self.url("/.well-known/nodeinfo")) {
             answer.fail(verdict, &why);
             return answer;
@@ -73,14 +74,14 @@ impl Attempt<'_> {
                 one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into())).await;
             }
             if one.verdict == Verdict::Ok {
-                // Not the ETag of a document that may be discovered later.
+                // The ETag would not belong to a document that is discovered later.
                 one.etag = None;
                 return one;
             }
             answer.merge(one, path);
         }
-        // Many servers answer any path with a page, or refuse it: then there
-        // is no document. A server that cannot answer has not said so.
+        // Many servers answer every path with a page, or refuse it. Then there is no
+        // document. A server that cannot answer has said nothing.
         let tells = [
             ErrorType::Timeout,
             ErrorType::RateLimited,
@@ -100,15 +101,15 @@ impl Attempt<'_> {
     }
 }
 
-/// There are five schemas.
+/// There are five versions of the schema.
 const MAX_BESIDE: usize = 5;
-/// Links that are looked at.
+/// The maximum number of links that are read.
 const MAX_LINKS: usize = 64;
-/// Characters of a key among the links that are shown.
+/// The maximum length of a key among the links in a message, in characters.
 const MAX_KEY: usize = 40;
 
-/// Where the newest document of a schema that we understand (1.0 to 2.2) is,
-/// relative to the URL that the links came from. `None` when there is none.
+/// Returns the URL of the newest document of a supported schema (1.0 to 2.2), relative
+/// to the URL of the links. `None` if there is none.
 pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
     let fields = &mut doc.fields();
     // Epicyon answers with the document itself.
@@ -125,7 +126,7 @@ pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
             value.text().map(|text| text.trim().to_owned())
         };
         let (rel, href) = (text("rel"), text("href"));
-        // Without a `rel` the path is all that tells.
+        // Without a `rel` only the path tells the version.
         let version = rel.as_deref().or(href.as_deref()).and_then(schema_version);
         if let (Some(version), Some(href)) = (version, href)
             && let Ok(url) = base.join(&href)
@@ -136,8 +137,8 @@ pub fn href(doc: &mut Document, base: &Url) -> Option<Url> {
     found.into_iter().max_by_key(|(version, _)| *version).map(|(_, url)| url)
 }
 
-/// The links with their paths. Hubzilla gives the first as an object where a
-/// list is due, and the others beside `links`, under numbers.
+/// Returns the links with their paths. Hubzilla gives an object instead of a list for
+/// the first one, and puts the others next to `links`, with numbers as keys.
 fn links<'a>(fields: &mut Fields<'a>) -> Vec<(String, Raw<'a>)> {
     let Some(links) = fields.get("links") else { return Vec::new() };
     match links.kind() {
@@ -163,8 +164,8 @@ fn links<'a>(fields: &mut Fields<'a>) -> Vec<(String, Raw<'a>)> {
     }
 }
 
-/// The schema version in the last segment of a `rel`
-/// (`http://nodeinfo.diaspora.software/ns/schema/2.0`) or path, if understood.
+/// Returns the schema version in the last segment of a `rel`
+/// (`http://nodeinfo.diaspora.software/ns/schema/2.0`) or path, if it is supported.
 fn schema_version(rel: &str) -> Option<(u8, u8)> {
     let last = rel.trim().trim_end_matches(['/', '#']).rsplit('/').next()?;
     match last.trim_end_matches(".json") {
@@ -177,7 +178,7 @@ fn schema_version(rel: &str) -> Option<(u8, u8)> {
     }
 }
 
-/// Reads a NodeInfo document of any schema.
+/// Reads a NodeInfo document of any supported schema.
 pub fn document(doc: &mut Document) -> Nodeinfo {
     let f = &mut doc.fields();
     Nodeinfo {
@@ -203,7 +204,7 @@ pub fn document(doc: &mut Document) -> Nodeinfo {
 pub fn nodeinfo2(doc: &mut Document) -> Nodeinfo {
     let mut read = document(doc);
     let f = &mut doc.fields();
-    // Epicyon serves its NodeInfo document here, too.
+    // Epicyon also serves its NodeInfo document here.
     read.software = f.text("server.software").or(read.software);
     read.version = f.text("server.version").or(read.version);
     read
@@ -226,7 +227,7 @@ pub fn statistics(doc: &mut Document) -> Nodeinfo {
     }
 }
 
-/// Whether an object is there and empty; PHP writes it as an array.
+/// Whether an object exists and is empty. PHP writes an empty object as an array.
 fn is_empty(f: &mut Fields<'_>, path: &str) -> bool {
     let is_container = |value: &Raw<'_>| matches!(value.kind(), Kind::Object | Kind::Array);
     f.get(path).filter(is_container).is_some_and(Raw::is_empty)

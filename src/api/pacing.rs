@@ -1,5 +1,4 @@
-//! What a target's attempts share so that its server is not asked more than it
-//! wants.
+//! Limits that a target's attempts share, so that its server is not overloaded.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,33 +7,33 @@ use crate::clock::Moment;
 
 use super::Paging;
 
-/// One target's.
+/// The limits for one target.
 #[derive(Debug, Default)]
 pub struct Pacing {
-    /// What of the paging budget is left.
+    /// The paging budget.
     pub paging: Paging,
-    /// Until when nothing below `/api` is asked.
+    /// The pause for everything below `/api`.
     pub hold: Hold,
 }
 
-/// Until when nothing below `/api` is asked, because the rate limit is spent.
+/// Until when nothing below `/api` is requested, because the rate limit is used up.
 #[derive(Debug, Default)]
 pub struct Hold(Mutex<Moment>);
 
 impl Hold {
-    /// Until when; in the past where requests go out.
+    /// Returns the end of the pause. It is in the past if there is none.
     #[must_use]
     pub fn until(&self) -> Moment {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much longer, at this moment.
+    /// Returns the remaining pause at this moment.
     #[must_use]
     pub fn left(&self, now: Moment) -> Option<Duration> {
         Some(self.until().since(now)).filter(|left| !left.is_zero())
     }
 
-    /// Holds until this moment at least.
+    /// Extends the pause to this moment, if it is shorter.
     pub fn extend(&self, until: Moment) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *held = until.max(*held);

@@ -1,5 +1,5 @@
-//! Lists without a total: they are paged through and counted, up to a cap of
-//! pages and within the server's own budget for paging.
+//! Lists without a total are counted page by page, up to a maximum number of pages, and
+//! within the server's own limit for paging.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -14,18 +14,18 @@ use crate::outcome::ErrorType;
 use super::{Answer, Ask, Attempt, Verdict};
 use crate::document::{Document, Top};
 
-/// Pages of one list at most.
+/// The maximum number of pages of one list.
 const MAX_PAGES: usize = 20;
-/// Mastodon lets a client turn 300 pages in 15 minutes; a tenth is for us.
+/// Mastodon allows a client 300 pages in 15 minutes. The bridge uses a tenth.
 const BUDGET: usize = 30;
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// When pages of a target were turned. First pages are free.
+/// When pages of a target were requested. First pages do not count.
 #[derive(Debug, Default)]
 pub struct Paging(Mutex<VecDeque<Moment>>);
 
 impl Paging {
-    /// Takes one page out of the budget, or says how long there is none.
+    /// Takes one page out of the budget, or returns how long the budget is used up.
     fn take(&self, now: Moment) -> Result<(), Duration> {
         let mut turned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while turned.front().is_some_and(|at| *at + WINDOW <= now) {
@@ -41,19 +41,19 @@ impl Paging {
     }
 }
 
-/// How a list leads from one page to the next.
+/// How a list leads to its next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// By `Link` with `rel="next"`.
     Link,
-    /// By `offset`, in steps of so many items.
+    /// By `offset`, in steps of this many items.
     Offset(usize),
 }
 
 impl Attempt<'_> {
-    /// Reads all pages of a list; true when there are no more. Else what was
-    /// read is no whole and not to be reported. `read` says how many items a
-    /// page has; nothing where it cannot be read.
+    /// Reads all pages of a list, and returns true if there are no more. Otherwise the
+    /// result is incomplete and must not be reported. `read` returns the number of
+    /// items of a page, or `None` if it cannot be read.
     pub(super) async fn pages(
         &self,
         answer: &mut Answer,
@@ -67,7 +67,7 @@ impl Attempt<'_> {
         let mut before = Vec::new();
         for page in 0.. {
             if page == MAX_PAGES {
-                let why = format!("it has more than {MAX_PAGES} pages");
+                let why = format!("the list has more than {MAX_PAGES} pages");
                 answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
                 return false;
             }
@@ -75,7 +75,7 @@ impl Attempt<'_> {
                 && let Err(wait) = self.pacing.paging.take(self.now)
             {
                 let why =
-                    format!("it has more pages than the {BUDGET} that a target is asked for in 15 minutes");
+                    format!("the list has more pages than the {BUDGET} allowed for a target in 15 minutes");
                 answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
                 answer.retry_after = Some(wait);
                 return false;
@@ -89,7 +89,7 @@ impl Attempt<'_> {
                     return true;
                 }
                 if reply.body == before {
-                    let why = "the server shows the same page again: it does not know `offset`";
+                    let why = "the server returned the same page again: it does not support `offset`";
                     answer.fail(Verdict::Failed(ErrorType::Decode), why);
                     return false;
                 }
@@ -99,15 +99,15 @@ impl Attempt<'_> {
                 continue;
             }
             let Some(next) = reply.next else { return true };
-            // The server may know itself by its public name.
+            // The server may use its public name in links.
             match fetch::follow(self.target, &reply.url, &next) {
                 Ok(next) if next.origin() != self.target.url.origin() => {
                     let why = "the next page is on another host";
                     answer.fail(Verdict::Failed(ErrorType::Redirect), why);
                     return false;
                 }
-                // Another list would be counted: Mastodon's lists of trends lead
-                // from the administrator's to the public one.
+                // The link leads to another list: Mastodon's administrator lists of
+                // trends lead to the public ones.
                 Ok(next) if next.path() != first.path() => {
                     let why = format!("the next page is of another list, {}", next.path());
                     answer.fail(Verdict::Failed(ErrorType::Redirect), &why);

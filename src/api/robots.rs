@@ -1,5 +1,4 @@
-//! robots.txt, for targets that are to be asked only what it allows
-//! (RFC 9309).
+//! robots.txt (RFC 9309), for targets whose settings ask to obey it.
 
 use std::sync::Arc;
 
@@ -13,16 +12,16 @@ use crate::snapshot::Facts;
 
 use super::{Answer, Ask, Attempt, Verdict};
 
-/// What the specification wants to be read at least.
-const MOST: usize = 500 << 10;
-/// The name by which robots.txt may single us out.
+/// The size that the specification requires clients to read, in bytes.
+const MAX_BODY: usize = 500 << 10;
+/// The name that robots.txt can use for this program.
 const AGENT: &str = "fedimeter";
 
 impl Attempt<'_> {
-    /// Reads robots.txt. A server that has none allows everything.
+    /// Reads robots.txt. A server without one allows everything.
     pub(super) async fn robots(&self) -> Answer {
         let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MOST));
+        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MAX_BODY));
         let reply = self.ask(&mut answer, ask).await;
         let unavailable = answer.status.is_some_and(|status| (400..500).contains(&status) && status != 429);
         if let Some(reply) = reply {
@@ -35,21 +34,21 @@ impl Attempt<'_> {
         answer
     }
 
-    /// Why robots.txt does not let us ask for this; nothing where it does.
+    /// Returns why robots.txt forbids this URL, or `None` if it allows it.
     pub(super) fn robots_forbid(&self, url: &Url) -> Option<(Verdict, String)> {
         if !self.target.obey_robots || self.endpoint == Endpoint::Robots {
             return None;
         }
         let slot = self.known.slots.iter().find(|slot| slot.endpoint == Endpoint::Robots);
-        // The copy that is kept holds until it is replaced, whatever its age.
+        // The kept copy applies until it is replaced, whatever its age.
         if let Some(Facts::Robots(text)) = slot.and_then(|slot| slot.facts.as_ref()) {
             let allowed = Robots::parse(text.as_bytes(), AGENT).is_url_allowed(url);
-            let why = || format!("robots.txt does not allow {AGENT} to ask for {}", url.path());
+            let why = || format!("robots.txt does not allow {AGENT} to request {}", url.path());
             return (!allowed).then(|| (Verdict::NotOffered, why()));
         }
-        // What cannot be read allows nothing (RFC 9309, 2.3.1.4). A server that
-        // answered at all is not down for that.
-        let why = "robots.txt could not be read, so nothing may be asked".to_owned();
+        // An unreadable robots.txt allows nothing (RFC 9309, 2.3.1.4). A server that
+        // answered is not down because of that.
+        let why = "robots.txt could not be read, so nothing may be requested".to_owned();
         let verdict = match slot.and_then(|slot| slot.outcome) {
             Some(Outcome::Failed(_)) if slot.is_some_and(|slot| slot.status.is_some()) => Verdict::NotOffered,
             Some(Outcome::Failed(error)) => Verdict::Failed(error),

@@ -8,7 +8,7 @@ use super::{Answer, Ask, Attempt, SEGMENT};
 use crate::document::{Document, Fields, Top};
 
 impl Attempt<'_> {
-    /// The listed hashtags, one request each.
+    /// Reads the listed hashtags, with one request each.
     pub(super) async fn tags(&self) -> Answer {
         let mut whole = Answer::new(self);
         let mut read: Vec<Option<TagUse>> = vec![None; self.target.tags.len()];
@@ -31,7 +31,7 @@ impl Attempt<'_> {
     }
 }
 
-/// The newest day of a hashtag's `history`.
+/// Reads the newest day of a hashtag's `history`.
 pub fn newest_day(doc: &mut Document) -> Option<TagUse> {
     let day = |f: &mut Fields<'_>| {
         Some(TagUse { uses: f.count("uses"), accounts: f.count("accounts"), day: f.count("day")? })

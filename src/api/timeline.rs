@@ -1,4 +1,4 @@
-//! When the newest posts were made: is posting, is federation alive?
+//! The times of the newest posts, which show whether posting and federation work.
 
 use jiff::Timestamp;
 
@@ -7,21 +7,21 @@ use crate::snapshot::{Facts, Timelines};
 use super::{Answer, Ask, Attempt, Verdict};
 use crate::document::{Document, Fields, Top};
 
-/// A post dated later than this, seconds from now, has a wrong date. Servers
-/// take what other servers say: a post of the year 2077 stays the newest.
+/// How far in the future a post may be dated, in seconds. Servers accept the dates of
+/// other servers, so a post of the year 2077 stays the newest one.
 const FUTURE: f64 = 300.0;
-/// Posts that are looked at: those of wrong dates, or of this server, in front
-/// of the one that is wanted.
+/// The number of posts that are read, because posts with wrong dates or of this server
+/// may come before the wanted one.
 const POSTS: usize = 20;
 
 impl Attempt<'_> {
-    /// Asks for the newest post of the local timeline, and the newest of another
-    /// server on the public one, which holds the local posts, too.
+    /// Reads the newest post of the local timeline, and the newest post of another
+    /// server from the public timeline, which may also contain local posts.
     pub(super) async fn timelines(&self) -> Answer {
         let mut whole = Answer::new(self);
         let mut newest = Timelines::default();
-        // Mastodon leaves the local posts out from 3.1.4 on; servers that do not
-        // know the parameter show them, and they are passed over here.
+        // Mastodon omits the local posts from 3.1.4 on. Servers that do not know the
+        // parameter include them, so they are skipped here.
         let remote =
             if self.mastodon().is_some_and(|version| version >= (3, 2)) { "&remote=true" } else { "" };
         for (query, label, origin) in [
@@ -44,7 +44,7 @@ impl Attempt<'_> {
                 break;
             }
         }
-        // A timeline without a post was read as well.
+        // A timeline without posts was read successfully, too.
         if matches!(whole.verdict, Verdict::Ok) || newest != Timelines::default() {
             whole.facts = Some(Facts::Timelines(newest.into()));
         }
@@ -52,16 +52,17 @@ impl Attempt<'_> {
     }
 }
 
-/// Whose posts count.
+/// The posts that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Everyone's.
+    /// Posts of all servers.
     Any,
-    /// Those of other servers: their authors have an `@` in `acct`.
+    /// Posts of other servers, whose authors have an `@` in `acct`.
     Elsewhere,
 }
 
-/// The latest `created_at` of the posts that is not after `until`, Unix seconds.
+/// Returns the latest `created_at` of the posts that is not after `until`, in Unix
+/// seconds.
 pub fn newest_post(doc: &mut Document, origin: Origin, until: f64) -> Option<f64> {
     let read = |f: &mut Fields<'_>| {
         let counts = origin == Origin::Any || f.text("account.acct").is_some_and(|acct| acct.contains('@'));
@@ -70,11 +71,11 @@ pub fn newest_post(doc: &mut Document, origin: Origin, until: f64) -> Option<f64
     doc.each(read).into_iter().flatten().reduce(f64::max)
 }
 
-/// An ISO 8601 instant as Unix seconds.
+/// Reads an ISO 8601 timestamp as Unix seconds.
 pub(super) fn instant(f: &mut Fields<'_>, path: &str) -> Option<f64> {
     let value = f.get(path)?;
     let at = value.text().and_then(|text| text.trim().parse::<Timestamp>().ok());
-    // Nothing was posted before 1970.
+    // Dates before 1970 are wrong.
     let at = at.filter(|at| at.as_second() > 0);
     if at.is_none() {
         f.wrong(path, value);

@@ -1,6 +1,6 @@
-//! The last hours of each target, for the lines on the pages. Memory is bounded: a target
-//! keeps so many samples, which grow further apart as time goes on, and a fleet that is
-//! larger than the setting keeps none.
+//! The last hours of each target, for the lines on the pages. Memory is bounded: each
+//! target keeps a fixed number of samples, whose distance grows over time, and a fleet
+//! that is larger than the setting keeps none.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use crate::listing::Headline;
 use crate::outcome::Outcome;
 use crate::snapshot::{Reading, View};
 
-/// Samples of a target.
+/// The maximum number of samples of a target.
 const MAX_SAMPLES: usize = 180;
-/// Seconds between two samples, at first and in the end: a quarter of an hour of the demo
-/// is all there, and a bridge keeps eight hours.
+/// The first and the last distance between two samples, in seconds. A quarter of an
+/// hour of the demo is kept in full, and a bridge keeps eight hours.
 const MIN_STEP: u32 = 5;
 const MAX_STEP: u32 = 160;
 
@@ -25,28 +25,28 @@ pub struct History {
     targets: Mutex<HashMap<Arc<str>, Samples>>,
 }
 
-/// Values of one target over time, the oldest first, each with its age in seconds.
+/// Values of one target over time, oldest first, each with its age in seconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Users.
     pub users: Vec<(f64, Option<f64>)>,
     /// Posts.
     pub posts: Vec<(f64, Option<f64>)>,
-    /// Seconds that the server took for the document that shows it up.
+    /// The response time of the document that shows the server up, in seconds.
     pub took: Vec<(f64, Option<f64>)>,
 }
 
-/// Users, posts and seconds at one time. Those that are absent are not a number.
+/// Users, posts and response time at one moment. Absent values are NaN.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    /// Seconds on the process's time line.
+    /// The time in seconds, counted by the bridge's clock.
     at: u32,
     values: [f64; 3],
 }
 
 #[derive(Debug)]
 struct Samples {
-    /// Seconds of which one sample is kept.
+    /// The seconds of which one sample is kept.
     step: u32,
     kept: VecDeque<Sample>,
 }
@@ -58,13 +58,13 @@ impl Default for Samples {
 }
 
 impl History {
-    /// Keeps what collections find, of fleets up to so many targets.
+    /// Creates a history for fleets of up to this many targets.
     #[must_use]
     pub fn new(max_targets: usize) -> History {
         History { max_targets, headline: Headline::new(), targets: Mutex::default() }
     }
 
-    /// Takes in what a collection has found.
+    /// Adds the values of a collection.
     pub fn record(&self, view: &View) {
         if view.targets.len() > self.max_targets {
             return;
@@ -80,13 +80,13 @@ impl History {
             let sample = Sample { at, values: values.map(|value| value.unwrap_or(f64::NAN)) };
             targets.entry(reading.target.name.clone()).or_default().push(sample);
         }
-        // The fleet may have become another.
+        // The targets may have changed.
         if targets.len() > view.targets.len() {
             targets.retain(|name, _| view.targets.iter().any(|(target, _)| target.name == *name));
         }
     }
 
-    /// The last hours of a target; nothing where none are kept.
+    /// Returns the last hours of a target, or nothing if none are kept.
     #[must_use]
     pub fn series(&self, target: &str, now: Moment) -> Option<Series> {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ fn seconds(at: Moment) -> f64 {
     at.since(Moment::ORIGIN).as_secs_f64()
 }
 
-/// How long the first document took that shows the server up.
+/// The response time of the first document that shows the server up.
 fn took(r: &Reading<'_>) -> Option<f64> {
     let slots = r.snapshot.slots.iter();
     let read = slots.filter(|slot| slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok));
@@ -128,7 +128,7 @@ impl Samples {
         }
     }
 
-    /// Of the samples of one step the last one stays.
+    /// Of the samples within one step the last one is kept.
     fn keep(&mut self, sample: Sample) {
         if self.kept.back().is_some_and(|last| last.at / self.step == sample.at / self.step) {
             self.kept.pop_back();
@@ -150,7 +150,7 @@ mod tests {
         samples
     }
 
-    /// At first each is kept, after a while one of many, and in the end eight hours.
+    /// At first every sample is kept, later one of many, and in the end eight hours.
     #[test]
     fn samples_grow_apart_and_stay_few() {
         let few = samples((0..500).step_by(5));

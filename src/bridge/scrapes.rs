@@ -1,9 +1,8 @@
-//! Scrapes that come together share one collection and one page a format.
+//! Simultaneous scrapes share one collection, and one page for each format.
 //!
-//! A scrape joins the round under way, or begins one. The round's work goes on
-//! for as long as a scrape waits for it. Each scrape waits until its own
-//! deadline: then it gets a page of what is known by then, which it shares with
-//! the others that ran out of time meanwhile.
+//! A scrape joins the running round or begins one. The round continues as long as a
+//! scrape waits for it. Each scrape waits until its own deadline. Then it gets a page
+//! of what is known, which it shares with the other scrapes whose time is over.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +19,12 @@ use crate::snapshot::{ExporterName, View};
 
 use super::{Bridge, ScrapeError};
 
-/// No collection for `/metrics` takes longer, whatever its clients would wait.
+/// The maximum duration of a collection for `/metrics`, even if its clients would wait
+/// longer.
 pub const MAX_COLLECTION: Duration = Duration::from_secs(120);
 
-/// Whether the collection was complete, the format without its version, and the scheme of
-/// its names.
+/// Whether the collection was complete, the format without its version, and the
+/// escaping scheme of the names.
 type PageKey = (bool, bool, Escaping);
 
 type Rendered = Result<Arc<Page>, ScrapeError>;
@@ -33,8 +33,8 @@ type Rendered = Result<Arc<Page>, ScrapeError>;
 #[derive(Debug)]
 pub struct Scrapes {
     round: Mutex<Weak<Round>>,
-    /// One page is made at a time: those that nobody wants any more end soon, and the
-    /// memory of several that overlap would add up.
+    /// Limits the work to one page at a time: the memory of overlapping pages would add
+    /// up, and unwanted pages end soon.
     turns: Arc<Semaphore>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Scrapes {
     }
 }
 
-/// A collection and its pages, kept by the scrapes that wait for them.
+/// A collection and its pages. It lives while scrapes wait for it.
 #[derive(Debug)]
 struct Round {
     began: Instant,
@@ -52,17 +52,17 @@ struct Round {
     unix: f64,
     view: watch::Receiver<Option<Arc<View>>>,
     pages: Mutex<HashMap<PageKey, Weak<Rendering>>>,
-    /// A complete page is there: later scrapes collect anew.
+    /// Whether a complete page exists. Later scrapes start a new round.
     is_over: AtomicBool,
     _collecting: AbortOnDropHandle<()>,
 }
 
-/// A page in the making, kept by the scrapes that wait for it.
+/// A page that is being written. It lives while scrapes wait for it.
 #[derive(Debug)]
 struct Rendering(watch::Receiver<Option<Rendered>>);
 
 impl Scrapes {
-    /// A page by `deadline` or soon after.
+    /// Returns a page at `deadline`, or soon after it.
     pub async fn page(
         &self,
         bridge: &Arc<Bridge>,
@@ -73,7 +73,7 @@ impl Scrapes {
         let mut collected = round.view.clone();
         let view = tokio::select! {
             biased;
-            // The sender goes without a view only when the collection panicked.
+            // The sender disappears without a view only if the collection panicked.
             view = collected.wait_for(Option::is_some) => view.ok().and_then(|view| view.clone()),
             () = tokio::time::sleep_until(deadline) => None,
         };
@@ -115,13 +115,14 @@ impl Round {
         }
     }
 
-    /// A target that hangs can make a collection long. What is due by then has
-    /// to be asked for all the same.
+    /// Whether a scrape may join this round. A target that hangs can make a collection
+    /// long, and endpoints that become due meanwhile must still be requested.
     fn may_be_joined(&self, within: Duration) -> bool {
         !self.is_over.load(Ordering::Relaxed) && self.began.elapsed() < within
     }
 
-    /// The page of a view, or of what is known where the collection goes on.
+    /// Returns the page of the view, or of what is known if the collection is still
+    /// running.
     fn rendering(
         self: &Arc<Self>,
         bridge: &Arc<Bridge>,
@@ -155,7 +156,7 @@ impl Round {
         tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turn.await;
-            // A panic is told by the sender's end.
+            // The dropped sender reports a panic.
             let _ = tokio::task::spawn_blocking(make).await;
         });
         rendering

@@ -1,4 +1,4 @@
-//! The bridge as its pages show it: plain data, of one moment.
+//! The state of the bridge for its pages: plain data, at one moment.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -10,61 +10,61 @@ use crate::snapshot::{BridgeFacts, Configured, ExporterName, View};
 
 use super::{Bridge, History};
 
-/// What the bridge knows, and how its exporters fare. Making one asks no server.
+/// What the bridge knows, and the state of its exporters. Creating it asks no server.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// The present.
     pub now: Moment,
-    /// The same as a Unix time in seconds.
+    /// The present in Unix seconds.
     pub unix: f64,
-    /// What is known, read as the last collection read it.
+    /// What is known, as the last collection saw it.
     pub view: Arc<View>,
-    /// When the bridge last collected by itself, Unix seconds.
+    /// When the bridge last collected without an exporter, in Unix seconds.
     pub by_itself: Option<f64>,
-    /// The last collection of each exporter, the latest last.
+    /// The last collection of each exporter, the latest at the end.
     pub collected: Vec<Collected>,
     /// Whether `/metrics` answers.
     pub pull: bool,
-    /// The exporter that pushes, where one does.
+    /// The exporter that pushes, if there is one.
     pub push: Option<Push>,
     /// The last hours of the targets.
     pub history: Arc<History>,
-    /// What it is configured with, where a configuration was loaded.
+    /// What the bridge reports about its configuration, if one was loaded.
     pub configured: Option<Configured>,
-    /// The process, where the bridge measures itself.
+    /// The metrics about the process, if the bridge measures itself.
     pub own: Option<BridgeFacts>,
 }
 
-/// A collection that has ended.
+/// A finished collection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Collected {
-    /// Who asked for it.
+    /// The exporter that asked for it.
     pub exporter: ExporterName,
     /// When it began.
     pub started: Moment,
-    /// The same as a Unix time in seconds.
+    /// The start in Unix seconds.
     pub unix: f64,
-    /// How long it took until there was something to hand over.
+    /// The time until the result was ready.
     pub took: Duration,
-    /// The format and the bytes of a scrape's answer, before compression.
+    /// The format of a scrape's answer, and its size in bytes before compression.
     pub page: Option<(Format, usize)>,
 }
 
-/// How pushing fares.
+/// The state of push.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Push {
-    /// Where it sends to, without what may be secret in it.
+    /// The receiver, without secrets.
     pub endpoint: String,
-    /// What it speaks.
+    /// The protocol.
     pub protocol: String,
-    /// The latest round, where one has ended.
+    /// The latest finished round.
     pub last: Option<Round>,
-    /// How long until the next begins; nothing while one is under way.
+    /// The time until the next round; `None` while one is running.
     pub next: Option<Duration>,
 }
 
 impl Bridge {
-    /// What is known now, of the targets and of the exporters.
+    /// Returns the current state of targets and exporters.
     #[must_use]
     pub fn status(&self) -> Status {
         let clock = self.refresher.clock();

@@ -1,15 +1,15 @@
-//! Collections that do not end: every one has a deadline, so one that is long past it
-//! is stuck, and the bridge reports nothing new until it is started again.
+//! Detects collections that never end. Every collection has a deadline. One that is
+//! long past it is stuck, and the bridge reports nothing new until it is restarted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far a collection may be past its deadline: pages of large fleets are made after
-/// it, on machines that have other work.
+/// How far a collection may exceed its deadline. Pages of large fleets are written
+/// after it, on machines that have other work.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// The work under way, by when it has to be over.
+/// The deadlines of running work.
 #[derive(Debug, Default)]
 pub struct Watchdog(Mutex<Work>);
 
@@ -19,7 +19,7 @@ struct Work {
     due: HashMap<u64, Instant>,
 }
 
-/// Work under way, until it is dropped.
+/// Registers running work until it is dropped.
 #[derive(Debug)]
 pub struct Watched {
     watchdog: Arc<Watchdog>,
@@ -27,7 +27,7 @@ pub struct Watched {
 }
 
 impl Watchdog {
-    /// Something begins that ends `within` this time.
+    /// Registers work that has to end `within` this time.
     pub fn watch(self: &Arc<Watchdog>, within: Duration) -> Watched {
         let due = Instant::now() + within + GRACE;
         let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Watchdog {
         Watched { watchdog: self.clone(), number }
     }
 
-    /// Whether something should have ended before `now`.
+    /// Whether work should have ended before `now`.
     pub fn is_stuck(&self, now: Instant) -> bool {
         let work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work.due.values().any(|due| *due < now)

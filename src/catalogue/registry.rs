@@ -1,5 +1,5 @@
-//! The table as a registry of OpenTelemetry semantic conventions, for `weaver`
-//! and everything else that reads their YAML: `semconv/`.
+//! The table as a registry of OpenTelemetry semantic conventions (`semconv/`), for
+//! `weaver` and other readers of this YAML.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const TARGET_GROUP: &str = "attributes.fedimeter.target";
 const HEAD: &str =
     "# Generated from the table in src/metrics/: UPDATE_GOLDEN=1 cargo test --test it registry\n";
 
-/// The files of the registry: their names below `semconv/`, and what is in them.
+/// Returns the files of the registry: their names below `semconv/`, and their contents.
 #[must_use]
 pub fn files() -> [(&'static str, String); 3] {
     [("manifest.yaml", manifest()), ("attributes.yaml", attributes()), ("metrics.yaml", metrics())]
@@ -91,7 +91,7 @@ fn attributes() -> String {
     out
 }
 
-/// Why counts of a server are gauges.
+/// Explains why counts of a server are gauges.
 const GAUGES: &str = "\
 # Counts that a server reports (users, posts, peers) are gauges, not up-down counters. The
 # server adds them up, and fedimeter reads the total: the total can be wrong, corrected, or
@@ -137,17 +137,17 @@ fn metrics() -> String {
     out
 }
 
-/// What the bridge's resource describes, in OpenTelemetry's words.
+/// The entities of the bridge's resource, in OpenTelemetry's words.
 const ENTITIES: [&str; 3] = ["service", "service.instance", "telemetry.sdk"];
 
-/// Whether a metric is OpenTelemetry's own.
+/// Whether a metric is defined by OpenTelemetry.
 #[must_use]
 pub fn is_imported(row: &Row) -> bool {
     ["otel.", "process."].iter().any(|space| row.name.starts_with(space))
 }
 
 fn reference(out: &mut String, attribute: Option<&Attribute>, always: bool) {
-    // The table's own test sees to it that there is one.
+    // A test of the table ensures that the attribute exists.
     let Some(attribute) = attribute else { return };
     let _ = writeln!(out, "      - ref: {}", attribute.name);
     if always {
@@ -158,7 +158,7 @@ fn reference(out: &mut String, attribute: Option<&Attribute>, always: bool) {
     }
 }
 
-/// Text in double quotes: what JSON writes there is YAML too.
+/// Quotes text. JSON strings are valid YAML.
 fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

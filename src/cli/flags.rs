@@ -1,4 +1,4 @@
-//! Flags of settings, from the rows that say all of them.
+//! Flags of settings, built from their rows.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -13,27 +13,27 @@ use crate::config::{
     bridge_settings, target_settings,
 };
 
-/// All that a command that polls takes but for where it listens.
+/// The groups of a command that polls, without those of addresses.
 pub const POLL: u8 = Group::Targets as u8 | Group::Collection as u8 | Group::Logging as u8;
-/// Where and how `/metrics` is served.
+/// The address and content of `/metrics`.
 pub const PULL: u8 = Group::Address as u8 | Group::Page as u8;
-/// Where more targets are listed.
+/// Where further targets are listed.
 pub const LISTS: u8 = Group::Lists as u8;
 /// When the configuration is read again.
 pub const RELOAD: u8 = Group::Reload as u8;
 /// How metrics are pushed.
 pub const PUSH: u8 = Group::Push as u8;
-/// Where `/metrics` is served.
+/// The address of `/metrics`.
 pub const ADDRESS: u8 = Group::Address as u8;
-/// Logging, of the commands that poll nothing.
+/// Logging, for commands that poll nothing.
 #[cfg(feature = "simulator")]
 pub const LOGGING: u8 = Group::Logging as u8;
 
-/// The flags of some groups of settings. They are read with the file and the
-/// variables, so that all errors are told at once.
+/// The flags of some groups of settings. They are read together with the file and the
+/// variables, so that all errors are reported at once.
 #[derive(Debug, Clone)]
 pub struct SettingArgs<const GROUPS: u8> {
-    /// The targets, where the groups have them.
+    /// The targets, if the groups include them.
     pub targets: Vec<String>,
     /// The flags.
     pub flags: Flags,
@@ -46,7 +46,7 @@ impl<const GROUPS: u8> Default for SettingArgs<GROUPS> {
 }
 
 impl<const GROUPS: u8> SettingArgs<GROUPS> {
-    /// These flags with the other sources.
+    /// Combines these flags with the other sources.
     #[must_use]
     pub fn sources<'a>(&'a self, file: Option<&'a Path>, env: Env<'a>) -> Sources<'a> {
         Sources { file, text: None, targets: &self.targets, flags: self.flags.clone(), env }
@@ -60,26 +60,26 @@ pub struct ConfigArgs<const GROUPS: u8> {
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
     pub config: Option<PathBuf>,
 
-    /// The settings.
+    /// The flags of the settings.
     #[command(flatten)]
     pub settings: SettingArgs<GROUPS>,
 }
 
 impl<const GROUPS: u8> ConfigArgs<GROUPS> {
-    /// The configuration of flags, environment and file, with the origin of each
-    /// value. A command without flags for it listens nowhere.
+    /// Loads the configuration from flags, environment and file, with the origin of
+    /// each value. A command without flags for addresses does not listen.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     pub fn load_with_origins(&self, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
         self.load_of(None, env)
     }
 
-    /// The same again, while the program runs: of the file `text`, or else what it says
-    /// by now.
+    /// Loads the configuration again while the program runs: from `text` instead of the
+    /// file, or from the file's current content.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     pub fn load_again(&self, text: Option<&str>, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
         if text.is_none() && self.config.as_deref().is_some_and(config::is_standard_input) {
             let message = "the configuration came from standard input, which cannot be read again; \
@@ -98,16 +98,16 @@ impl<const GROUPS: u8> ConfigArgs<GROUPS> {
         Config::load_with_origins(&sources)
     }
 
-    /// The configuration of flags, environment and file.
+    /// Loads the configuration from flags, environment and file.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     pub fn load(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
         self.load_with_origins(env).map(|loaded| loaded.config)
     }
 }
 
-/// The settings of these groups that have a flag, in the order of help.
+/// Returns the settings of these groups that have a flag, in the order of the help.
 fn settings(groups: u8) -> Vec<(Description, Flag)> {
     let all = bridge_settings().into_iter().chain(target_settings());
     let with_flag = all.filter_map(|setting| setting.key.flag.map(|flag| (setting, flag)));
@@ -118,7 +118,7 @@ fn settings(groups: u8) -> Vec<(Description, Flag)> {
 
 fn heading(group: Group) -> &'static str {
     match group {
-        Group::Targets => "Targets given as arguments or variables",
+        Group::Targets => "Targets in arguments or variables",
         Group::Collection => "Collection",
         Group::Address | Group::Page => "Prometheus",
         Group::Logging => "Logging",
@@ -150,11 +150,11 @@ fn arg(Description { key, shape, default }: &Description, flag: Flag) -> Arg {
         Form::Off(summary) => summary,
         _ => key.summary,
     };
-    // Backticks are for pages.
+    // Only the documentation shows backticks.
     let summary = summary.trim_end_matches('.').replace('`', "");
     let long = format!("{summary}\n\n{}", paragraphs.join(" ").replace('`', ""));
     let arg = Arg::new(key.name).help(summary).long_help(StyledStr::from(long.trim_end().to_owned()));
-    // The values of variables are read with the other sources: here they only show.
+    // clap only displays the variable; its value is read with the other sources.
     let arg = arg.env(OsString::from(key.variable().unwrap_or_default()));
     let names = match shape {
         Shape::OneOf(names) => names.clone(),
@@ -183,7 +183,7 @@ fn named(arg: Arg, name: Option<String>, flag: Flag) -> Arg {
     if let Some(short) = flag.short { arg.short(short) } else { arg }
 }
 
-/// Takes any value: it is read with the other sources. Help shows the names.
+/// Accepts any value, which is read with the other sources. The help shows the names.
 #[derive(Clone)]
 struct Unread(Vec<(&'static str, &'static str)>);
 

@@ -1,4 +1,4 @@
-//! Whom `healthcheck` asks.
+//! The arguments of `healthcheck`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,30 +12,31 @@ use crate::config::{Config, ConfigErrors, Env, REQUEST_TIME};
 /// Arguments of `healthcheck`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
-    /// Configuration file (YAML); only its listen and compat count here
+    /// Configuration file (YAML); only the addresses and compat are used here
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
     pub config: Option<PathBuf>,
 
-    /// Ask there, wherever this configuration would listen: the address that
-    /// stands before /metrics, as in http://127.0.0.1:9464
+    /// Ask at this URL, wherever the configuration would listen: the address before
+    /// /metrics, as in http://127.0.0.1:9464
     #[arg(long, value_name = "URL", env = "FEDIMETER_HEALTHCHECK_URL", value_parser = url)]
     pub url: Option<Url>,
 
-    /// Time for the answer
+    /// Timeout of the request
     #[arg(long, value_name = "DURATION", env = "FEDIMETER_HEALTHCHECK_TIMEOUT", default_value = "3s",
           value_parser = |text: &str| REQUEST_TIME.parse(text))]
     pub timeout: Duration,
 
-    /// Where the bridge listens.
+    /// The address of the bridge.
     #[command(flatten)]
     pub address: SettingArgs<ADDRESS>,
 }
 
 impl HealthcheckArgs {
-    /// How a bridge with these flags, environment and file is set up, but for its targets.
+    /// Loads the configuration of a bridge with these flags, environment and file,
+    /// without its targets.
     ///
     /// # Errors
-    /// What is wrong with that, at once.
+    /// All errors at once.
     pub fn bridge(&self, env: Env<'_>) -> Result<Config, ConfigErrors> {
         Config::load_bridge(&self.address.sources(self.config.as_deref(), env))
     }

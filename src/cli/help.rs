@@ -2,15 +2,15 @@
 
 pub const TOP: &str = "\
 Examples:
-  fedimeter demo                            the first minute, without any server
+  fedimeter demo                            try it without any server
   fedimeter once mastodon.social            one collection, printed
   fedimeter mastodon.social                 /metrics on http://127.0.0.1:9464
   fedimeter init mastodon.social            a commented configuration file
   fedimeter --config fedimeter.yaml         many targets, with tokens and attributes
   fedimeter serve --help                    all settings
 
-Every flag has a FEDIMETER_* variable, which its help names. Flags win over variables,
-variables over the configuration file.
+Every flag has a FEDIMETER_* variable, which its help names. Flags override variables,
+and variables override the configuration file.
 
 The exit status is 0 for success, 1 for a failure (such as a server that is down), 2 for
 wrong usage or configuration, and 3 when an address cannot be listened on.";
@@ -36,7 +36,7 @@ Examples:
   fedimeter check --config fedimeter.yaml
   fedimeter check --config fedimeter.yaml && systemctl restart fedimeter
   generate-targets | fedimeter check --config -
-  fedimeter check mastodon.social           what holds when nothing else is said";
+  fedimeter check mastodon.social           the defaults";
 
 pub const INIT: &str = "\
 Examples:

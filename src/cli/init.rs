@@ -1,4 +1,4 @@
-//! What `init` is given.
+//! The arguments of `init`.
 
 use std::path::PathBuf;
 
@@ -14,16 +14,16 @@ pub struct InitArgs {
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_INIT_OUTPUT", default_value = "fedimeter.yaml")]
     pub output: PathBuf,
 
-    /// The servers, and how they are asked.
+    /// The servers, and how to ask them.
     #[command(flatten)]
     pub settings: SettingArgs<POLL>,
 }
 
 impl InitArgs {
-    /// The servers as a configuration without a file.
+    /// Loads a configuration with the servers, without a file.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     pub fn load_with_origins(&self, env: Env<'_>) -> Result<Loaded, ConfigErrors> {
         let mut sources = self.settings.sources(None, env);
         sources.flags.set("listen", "none");

@@ -1,4 +1,4 @@
-//! What is installed beside the program: completions and manual pages.
+//! Files that are installed with the program: completions and manual pages.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::plain_command;
 /// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
-    /// The shell to complete in
+    /// The shell for which to print completions
     pub shell: Shell,
 }
 
@@ -24,7 +24,7 @@ pub struct ManArgs {
 }
 
 impl CompletionsArgs {
-    /// The script that the shell reads.
+    /// Returns the completion script for the shell.
     #[must_use]
     pub fn script(&self) -> Vec<u8> {
         let mut script = Vec::new();
@@ -33,10 +33,10 @@ impl CompletionsArgs {
     }
 }
 
-/// The manual page of the program, as roff.
+/// Returns the manual page of the program, as roff.
 ///
 /// # Errors
-/// None: it is written to memory.
+/// No error is known: it is written to memory.
 pub fn manual_page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(plain_command()).render(&mut page)?;
@@ -47,7 +47,7 @@ pub fn manual_page() -> io::Result<Vec<u8>> {
 /// `fedimeter-serve.1`, and so on.
 ///
 /// # Errors
-/// The directory or a file in it cannot be written.
+/// When the directory or a file in it cannot be written.
 pub fn write_manual_pages(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     clap_mangen::generate_to(plain_command(), directory)

@@ -1,10 +1,10 @@
-//! Flags of every command: colour, and how much is logged.
+//! Flags of every command: colour and log level.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{ArgAction, Args, ValueEnum};
 
-/// When output is coloured.
+/// When the output is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -36,7 +36,7 @@ pub struct OutputArgs {
 const COLOR_VARIABLE: &str = "FEDIMETER_COLOR";
 
 impl OutputArgs {
-    /// The log level that `-v` or `-q` stand for, and how they were written.
+    /// Returns the log level of `-v` or `-q`, and how they were written.
     #[must_use]
     pub fn log_level(&self) -> Option<(&'static str, &'static str)> {
         match (self.verbose, self.quiet) {
@@ -50,8 +50,8 @@ impl OutputArgs {
     }
 }
 
-/// How many of these arguments, which begin after the program's name, are flags of every
-/// command that stand before it.
+/// Returns how many of these arguments, which begin after the program's name, are
+/// leading flags of every command.
 pub fn leading(args: &[OsString]) -> usize {
     let mut count = 0;
     while let Some(arg) = args.get(count).and_then(|arg| arg.to_str()) {
@@ -70,7 +70,7 @@ fn is_all(text: &str, letter: char) -> bool {
     !text.is_empty() && text.chars().all(|c| c == letter)
 }
 
-/// What `--color` says, for errors of the arguments themselves.
+/// Reads `--color`, for errors of the arguments themselves.
 pub fn color_of(args: &[OsString]) -> clap::ColorChoice {
     let arg = |i: usize| args.get(i).and_then(|arg| arg.to_str());
     let given = (0..args.len()).find_map(|i| match arg(i)? {

@@ -1,4 +1,4 @@
-//! Commands that need no server: the simulator is one.
+//! The commands of the simulator, which need no server.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use super::flags::{LOGGING, PULL, SettingArgs};
 /// Arguments of `demo`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DemoArgs {
-    /// Where and how `/metrics` is served, and logging.
+    /// The address and content of `/metrics`, and logging.
     #[command(flatten)]
     pub settings: SettingArgs<{ PULL | LOGGING }>,
 }
@@ -17,11 +17,11 @@ pub struct DemoArgs {
 /// Arguments of `simulate`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
-    /// How many servers to be
+    /// The number of servers
     #[arg(short = 'n', long, value_name = "N", env = "FEDIMETER_SIMULATE_INSTANCES", default_value_t = 5)]
     pub instances: usize,
 
-    /// Where to listen
+    /// The address to listen on
     #[arg(
         short,
         long,
@@ -35,13 +35,13 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", env = "FEDIMETER_SIMULATE_SEED", default_value_t = 1)]
     pub seed: u64,
 
-    /// What is to go wrong; repeat it for more: i=3,path=/api/*,kind=status:503,every=5m,for=20s
+    /// A fault, repeatable: i=3,path=/api/*,kind=status:503,every=5m,for=20s
     ///
-    /// Instance and path default to all; every and for make it come and go.
-    /// Kinds: status:N, status:N:empty, status:N:html, retry-after:TIME,
-    /// delay:TIME, hang, stall, truncated, reset, wrong-type, odd-numbers,
-    /// wrong-top, not-json, html-challenge, error-object, redirect:N:URL,
-    /// rate-limited:TIME, too-large, header:NAME=VALUE.
+    /// Instance and path default to all; every and for make the fault come and go.
+    /// Kinds: status:N, status:N:empty, status:N:html, retry-after:TIME, delay:TIME,
+    /// hang, stall, truncated, reset, wrong-type, odd-numbers, wrong-top, not-json,
+    /// html-challenge, error-object, redirect:N:URL, rate-limited:TIME, too-large,
+    /// header:NAME=VALUE.
     #[arg(long = "fault", value_name = "SPEC", env = "FEDIMETER_SIMULATE_FAULT")]
     pub faults: Vec<String>,
 

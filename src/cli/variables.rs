@@ -1,4 +1,4 @@
-//! Variables that look like ours and are not: a misspelt one is silence otherwise.
+//! Warns about misspelt variables, which would otherwise be ignored silently.
 
 use std::ffi::OsString;
 
@@ -10,14 +10,14 @@ use crate::config::{bridge_settings, target_settings};
 
 use super::Cli;
 
-/// A warning for each variable with our prefix that says nothing to us, and for each that
-/// is nearly one of OpenTelemetry's. Those that Kubernetes sets for a service called
-/// `fedimeter` are passed over.
+/// Returns a warning for each variable with our prefix that is unknown, and for each
+/// that resembles one of OpenTelemetry's. Variables that Kubernetes sets for a service
+/// called `fedimeter` are ignored.
 #[must_use]
 pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
     let of_settings = bridge_settings().into_iter().chain(target_settings());
     let mut known: Vec<String> = of_settings.filter_map(|setting| setting.key.variable()).collect();
-    // Those of commands.
+    // The variables of commands.
     let command = Cli::command();
     let of_commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
     let arguments = command.get_arguments().chain(of_commands);
@@ -27,7 +27,7 @@ pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -
     let set: Vec<(String, OsString)> = set.filter(|(_, value)| !value.is_empty()).collect();
     let of_otel: Vec<String> = VARIABLES.iter().flat_map(Variable::names).collect();
     let of_otel: Vec<&str> = of_otel.iter().map(String::as_str).collect();
-    // Other programs and libraries have more of them than we know.
+    // Other programs and libraries have more variables than we know.
     let nearly = set.iter().filter(|(name, _)| name.starts_with("OTEL_") && !of_otel.contains(&&**name));
     let nearly = nearly.filter_map(|(name, _)| {
         let meant = misspelt(name, &of_otel)?;
@@ -53,7 +53,8 @@ pub fn misspelt_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -
     warnings
 }
 
-/// `FEDIMETER_PORT=tcp://10.0.0.1:9464`, `FEDIMETER_SERVICE_HOST`, and so on.
+/// Whether Kubernetes sets the variable: `FEDIMETER_PORT=tcp://10.0.0.1:9464`,
+/// `FEDIMETER_SERVICE_HOST`, and so on.
 fn is_of_kubernetes(name: &str, value: &str) -> bool {
     let rest = name.strip_prefix("FEDIMETER_").unwrap_or_default();
     let is_port = rest == "PORT" || rest.starts_with("PORT_");
@@ -96,7 +97,8 @@ mod tests {
         }
     }
 
-    /// `cargo run` and `cargo test` set what the build script set: nobody wrote that.
+    /// `cargo run` and `cargo test` set variables of the build script, which nobody
+    /// wrote.
     #[test]
     fn cargo_sets_no_variable_of_ours() {
         let ours: Vec<OsString> = std::env::vars_os()

@@ -1,13 +1,13 @@
-//! Where the bridge listens.
+//! The addresses on which the bridge listens.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What the path of a Unix socket follows.
+/// The prefix of a Unix socket's path.
 const UNIX: &str = "unix:";
 
-/// An address that the bridge listens on.
+/// An address on which the bridge listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// An IP address and a port.
@@ -17,7 +17,8 @@ pub enum Address {
 }
 
 impl Address {
-    /// What leads people to a path of the bridge there: a URL, or the socket and the path.
+    /// Returns how to reach a path of the bridge at this address: a URL, or the socket
+    /// and the path.
     #[must_use]
     pub fn page(&self, is_tls: bool, path: &str) -> String {
         match self {
@@ -43,7 +44,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The path of a Unix socket, if the text says that it is one.
+/// Returns the path of a Unix socket, if the text names one.
 pub fn unix_socket(text: &str) -> Option<Result<PathBuf, String>> {
     let path = text.strip_prefix(UNIX)?;
     // As a URL: `unix:///run/fedimeter.sock`.

@@ -1,4 +1,4 @@
-//! The settings of the bridge: a row for each key at the top of the file.
+//! The settings of the bridge: one row for each key at the top level of the file.
 
 mod draft;
 mod fields;
@@ -37,7 +37,7 @@ macro_rules! field {
     };
 }
 
-/// Keys at the top of the file.
+/// The keys at the top level of the file.
 pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "targets",
@@ -45,21 +45,21 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "Servers to poll: `mastodon.social` (https is assumed), `example.org:8443`, `http://127.0.0.1:3000`.",
     )
     .details(
-        "In the file, a target may also be a map with the keys of a target. In the variable, targets are separated \
-         by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; targets of the \
-         file are added.",
+        "In the file, a target may also be a map with the keys of a target. In the variable, targets are \
+         separated by commas or spaces; `MASTODON_HOST` names one more. Arguments replace both variables; \
+         targets of the file are added.",
     )
     .flag(Flag::arguments(Group::Targets))
     .on_reload(),
     Setting::new(
         "targets_file",
         &fields::TARGETS_FILE,
-        "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's file_sd. `*`, `?` and \
-         `[…]` in a path stand for any names.",
+        "Files with more targets, YAML or JSON: lists as in `targets`, or groups as in Prometheus's \
+         file_sd. `*`, `?` and `[…]` in a path stand for any names.",
     )
     .details(
-        "In the configuration file, a path is relative to that file. They are looked at every five seconds, and read again \
-         when they have changed. The labels of a group become attributes.",
+        "In the configuration file, a path is relative to that file. The files are checked every five \
+         seconds, and read again when they change. The labels of a group become attributes.",
     )
     .flag(Flag::of(Group::Lists))
     .on_reload(),
@@ -68,50 +68,55 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         &fields::TARGETS_URL,
         "URLs that answer with groups of targets, as in Prometheus's HTTP service discovery.",
     )
-    .details("While one cannot be read, its last list holds.")
+    .details("While one cannot be read, its last list stays in effect.")
     .flag(Flag::of(Group::Lists))
     .on_reload(),
     Setting::new(
         "targets_url_token_file",
         &fields::TARGETS_URL_TOKEN_FILE,
-        "A file with a bearer token to show to `targets_url`; it is read each time.",
+        "A file with the bearer token for `targets_url`, read before each request.",
     )
     .flag(Flag::of(Group::Lists))
     .on_reload(),
     Setting::new(
         "targets_url_interval",
         field!(REFRESH, config.discovery.interval),
-        "How often `targets_url` is asked.",
+        "How often `targets_url` is requested.",
     )
     .flag(Flag::of(Group::Lists))
     .on_reload(),
     Setting::new(
         "targets_url_allow_private",
         field!(Boolean, config.discovery.allow_private),
-        "Whether targets that `targets_url` lists may be at private, loopback and other special addresses.",
+        "Whether targets from `targets_url` may have private, loopback and other special addresses.",
     )
     .flag(Flag::on(Group::Lists))
     .on_reload(),
     Setting::new(
         "shard",
         &fields::SHARD,
-        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets divide them.",
+        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets \
+         divide them.",
     )
-    .details("Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. Without it, the host name has to end so.")
-    .flag(Flag::of(Group::Lists)),
-    Setting::new(
-        "total_shards",
-        field!(SHARDS, config.shard.total),
-        "How many bridges divide the targets.",
+    .details(
+        "Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. \
+              Without it, the host name has to end so.",
     )
-    .details("Each target is polled by one of them: which one depends on the target's name alone. With one bridge more, each of the others gives a part of its targets to the new one, and keeps the rest.")
     .flag(Flag::of(Group::Lists)),
+    Setting::new("total_shards", field!(SHARDS, config.shard.total), "How many bridges divide the targets.")
+        .details(
+            "Each target is polled by one of them: which one depends on the target's name alone. With one \
+              bridge more, each of the others gives a part of its targets to the new one, and keeps the \
+              rest.",
+        )
+        .flag(Flag::of(Group::Lists)),
     Setting::new(
         "watch_config",
         field!(Boolean, config.reload.watch),
-        "Whether a change of the configuration file, or of a file with authorities that it names, is taken without a signal.",
+        "Whether a changed configuration file, or a changed file of authorities that it names, is reloaded \
+         without a signal.",
     )
-    .details("They are looked at every five seconds: for mounted ConfigMaps and renewed secrets.")
+    .details("The files are checked every five seconds. This suits mounted ConfigMaps and renewed secrets.")
     .flag(Flag::on(Group::Reload))
     .on_reload(),
     Setting::new(
@@ -129,10 +134,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "defaults",
         &Structure("map"),
-        "Settings for all targets, those of the command line included: the keys of a target marked so below.",
+        "Settings for all targets, also those of the command line. The keys of a target that may be set \
+         here are marked below.",
     )
     .details(
-        "A target's own lists are added to these, its maps are merged into these, everything else replaces these.",
+        "A target's own lists are added to these, its maps are merged with these, and its other values \
+         replace these.",
     )
     .on_reload(),
     Setting::new(
@@ -147,9 +154,14 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
             },
             get: |config: &Config| Some(config.metrics.clone()).filter(|choice| *choice != Choice::default()),
         },
-        "Which metrics are wanted, of every target and of the bridge itself: patterns of names, as OpenTelemetry or Prometheus has them, with `*` and `?`.",
+        "The wanted metrics of all targets and of the bridge itself: patterns of OpenTelemetry or \
+         Prometheus names, with `*` and `?`.",
     )
-    .details("Without `include` all are; what `exclude` names is not. `fedimeter.target.up` stays unless it is named whole. An endpoint from which nothing is wanted is not asked for."),
+    .details(
+        "Without `include` all metrics are wanted, except those that `exclude` names. \
+              `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted \
+              metric is not requested.",
+    ),
     Setting::new(
         "listen",
         &Value {
@@ -167,8 +179,8 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
                 Some(config.listen.iter().map(listen).collect())
             },
         },
-        "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all IPv4 \
-         addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
+        "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all \
+         IPv4 addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
     )
     .flag(Flag::of(Group::Address).short('l'))
     .otel(&[OTEL_HOST_VARIABLE, OTEL_PORT_VARIABLE]),
@@ -183,11 +195,11 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
             },
             get: |config: &Config| Some(config.listen_hosts.clone()).filter(|hosts| !hosts.is_empty()),
         },
-        "The host names, beside loopback names and addresses, that `/metrics` and the pages answer to: \
+        "The host names to which `/metrics` and the pages answer, besides loopback names and addresses: \
          `*.example.org` for those below a domain, `*` for any.",
     )
-    .details("It is for a proxy that passes on the name it was asked for.")
-    .default("loopback names, if `listen` is a loopback address; else any")
+    .details("It is needed behind a proxy that passes the original host name on.")
+    .default("loopback names if `listen` is a loopback address, otherwise any")
     .flag(Flag::of(Group::Page).named("listen-host")),
     Setting::new(
         "external_url",
@@ -200,50 +212,52 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
             },
             get: |config: &Config| config.external_url.clone(),
         },
-        "Where people find the pages behind a proxy: `https://metrics.example.org/fedimeter/`.",
+        "The public URL of the pages behind a proxy: `https://metrics.example.org/fedimeter/`.",
     )
     .details(
-        "Paths below its path are served, too, for a proxy that does not take it off, and its host is one of \
+        "Paths below its path are also served, for a proxy that does not remove it, and its host is one of \
          `listen_hosts`.",
     )
     .flag(Flag::of(Group::Page)),
     Setting::new(
         "listen_socket_mode",
         field!(MODE, config.socket_mode),
-        "The mode of the Unix sockets of `listen`: who may connect.",
+        "The mode of the Unix sockets of `listen`, which says who may connect.",
     )
-    .details("In octal. Their group is the bridge's: `Group=` in a unit of systemd.")
+    .details("The mode is octal. The sockets' group is that of the bridge: `Group=` in a systemd unit.")
     .default("`0660`"),
     Setting::new(
         "web_config_file",
         &fields::WEB_CONFIG_FILE,
-        "A file with TLS, passwords and headers for `/metrics` and the pages, in the format that Prometheus's exporters \
-         share.",
+        "A file with TLS, passwords and headers for `/metrics` and the pages, in the format that \
+         Prometheus's exporters share.",
     )
-    .details("It is read again when it, or a file that it names, has changed.")
+    .details("The file is read again when it, or a file that it names, changes.")
     .flag(Flag::of(Group::Address)),
     Setting::new(
         "web_token_file",
         &fields::WEB_TOKEN_FILE,
-        "Files with bearer tokens of which a client must show one, or else a password of `web_config_file`.",
+        "Files with bearer tokens. A client must send one of them, or a password of `web_config_file`.",
     )
-    .details("They are read again when they change.")
+    .details("The files are read again when they change.")
     .flag(Flag::of(Group::Address)),
     Setting::new(
         "web_open_health",
         field!(Boolean, config.web.open_health),
-        "Whether `/-/healthy` is answered to anybody, without password or token.",
+        "Whether `/-/healthy` needs no password or token.",
     )
     .flag(Flag::on(Group::Address)),
     Setting::new(
         "listen_max_connections",
         field!(CONNECTIONS, config.limits.max_connections),
-        "Open connections of clients; one more takes the place of the one that has waited longest for its client.",
+        "The maximum number of open connections. A further one replaces the connection that has waited \
+         longest for its client.",
     ),
     Setting::new(
         "listen_max_requests",
         field!(REQUESTS, config.limits.max_requests),
-        "Responses with metrics or pages under way at once; one more waits for its turn, for a few seconds, and is then answered with 503.",
+        "The maximum number of simultaneous responses with metrics or pages. A further request waits a few \
+         seconds for its turn, and is then answered with 503.",
     ),
     Setting::new(
         "listen_header_timeout",
@@ -253,7 +267,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "listen_idle_timeout",
         field!(WAITING, config.limits.idle_timeout),
-        "How long a client's connection is kept between requests.",
+        "How long a client's connection is kept open between requests.",
     )
     .details("Longer than the scrape interval, so that Prometheus keeps its connection."),
     Setting::new(
@@ -264,9 +278,10 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "history_max_targets",
         field!(TARGETS, config.history_max_targets),
-        "Up to so many targets the pages draw the last hours of users, posts and response times; 0 draws none.",
+        "The maximum number of targets for which the pages draw the last hours of users, posts and response \
+         times. 0 draws none.",
     )
-    .details("It takes 6 KiB of memory for each target."),
+    .details("The history takes 6 KiB of memory for each target."),
     Setting::new(
         "compat",
         &Value {
@@ -286,25 +301,26 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         field!(Boolean, config.scope_labels),
         "Whether `/metrics` carries `otel_scope_*` labels.",
     )
-    .flag(Flag::off(Group::Page, "without-scope-labels", "Leave `otel_scope_*` labels out of `/metrics`.")),
+    .flag(Flag::off(Group::Page, "without-scope-labels", "Omit `otel_scope_*` labels from `/metrics`.")),
     Setting::new(
         "target_info",
         field!(Boolean, config.target_info),
         "Whether `/metrics` has `target_info`, with the attributes of the bridge's resource.",
     )
-    .flag(Flag::off(Group::Page, "without-target-info", "Leave `target_info` out of `/metrics`.")),
+    .flag(Flag::off(Group::Page, "without-target-info", "Omit `target_info` from `/metrics`.")),
     Setting::new(
         "created",
         field!(Boolean, config.created),
-        "Whether OpenMetrics says since when each counter counts (`_created`): a series more for each of them.",
+        "Whether OpenMetrics says when each counter started (`_created`), which adds a series for each of \
+         them.",
     )
     .flag(Flag::on(Group::Page)),
     Setting::new(
         "translation_strategy",
         field!(STRATEGY, config.translation_strategy),
-        "How names of OpenTelemetry become names on `/metrics`.",
+        "How OpenTelemetry names are translated for `/metrics`.",
     )
-    .details("Names with dots go to scrapers that ask for UTF-8 names; for others they are escaped.")
+    .details("Scrapers that ask for UTF-8 names get names with dots. For others these names are escaped.")
     .flag(Flag::of(Group::Page)),
     Setting::new(
         "endpoint_details",
@@ -315,14 +331,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
                 draft.endpoint_details = value;
                 Ok(())
             },
-            // Each target has its own.
+            // Each target has its own value.
             get: |_: &Config| None,
         },
         "Whether last success, duration and size are reported for each endpoint of every target.",
     )
-    .details(
-        "`defaults` and targets can say otherwise, but not where a flag or a variable turns the details off.",
-    )
+    .details("`defaults` and targets can override it, unless a flag or a variable turns the details off.")
     .default("`true`")
     .flag(Flag::off(
         Group::Collection,
@@ -332,65 +346,65 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "deadline",
         field!(REQUEST_TIME, config.deadline),
-        "How long a collection may take when the scraper sets no shorter time.",
+        "How long a collection may take, if the scraper sets no shorter timeout.",
     )
     .flag(Flag::of(Group::Collection)),
     Setting::new(
         "prefetch",
         field!(PREFETCH, config.prefetch),
-        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which those come.",
+        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which \
+         those come.",
     )
-    .details("A collection then finds everything fresh, and a large fleet is not asked all at once. When three collections in a row have not come, nobody is asked until somebody collects again.")
+    .details(
+        "A collection then finds everything fresh, and a large fleet is not asked all at once. When \
+              three collections in a row have not come, nobody is asked until somebody collects again.",
+    )
     .flag(Flag::of(Group::Collection)),
     Setting::new("timeout", field!(REQUEST_TIME, config.http.timeout), "Time for a whole request.")
         .flag(Flag::of(Group::Collection)),
     Setting::new(
         "connect_timeout",
         field!(REQUEST_TIME, config.http.connect_timeout),
-        "Time to connect, TLS included.",
+        "Time to connect, including TLS.",
     )
     .flag(Flag::of(Group::Collection)),
-    Setting::new(
-        "dns_timeout",
-        field!(REQUEST_TIME, config.http.dns_timeout),
-        "Time to find the addresses of a name.",
-    )
-    .flag(Flag::of(Group::Collection)),
+    Setting::new("dns_timeout", field!(REQUEST_TIME, config.http.dns_timeout), "Time to resolve a name.")
+        .flag(Flag::of(Group::Collection)),
     Setting::new(
         "connection_age",
         field!(AGE, config.http.connection_age),
-        "The greatest age of a connection: then a new one is made, to where the name leads by then.",
+        "The maximum age of a connection. After it a new one is made, to the name's current address.",
     )
     .flag(Flag::of(Group::Collection)),
-    Setting::new("max_requests", field!(REQUESTS, config.http.max_requests), "Requests under way in all.")
-        .flag(Flag::of(Group::Collection)),
+    Setting::new(
+        "max_requests",
+        field!(REQUESTS, config.http.max_requests),
+        "The maximum number of simultaneous requests.",
+    )
+    .flag(Flag::of(Group::Collection)),
     Setting::new(
         "max_requests_per_host",
         field!(REQUESTS, config.http.max_requests_per_host),
-        "Requests under way per host.",
+        "The maximum number of simultaneous requests to one host.",
     )
-    .details("With more than 100 targets it is 1 unless it is set, because one connection is kept per host then.")
+    .details("With more than 100 targets it is 1 unless it is set, because then only one connection per host is kept.")
     .flag(Flag::of(Group::Collection)),
-    Setting::new(
-        "max_body",
-        field!(BODY, config.http.max_body),
-        "The largest answer that is read, decoded.",
-    )
-    .flag(Flag::of(Group::Collection)),
+    Setting::new("max_body", field!(BODY, config.http.max_body), "The maximum size of a decoded response.")
+        .flag(Flag::of(Group::Collection)),
     Setting::new(
         "otlp_max_request_size",
         field!(REQUEST, config.delivery.max_request),
-        "The greatest OTLP request, before compression. Requests that the receiver finds too large become smaller \
-         by themselves.",
+        "The maximum size of an OTLP request, before compression. If the receiver refuses requests as too \
+         large, smaller ones are sent.",
     )
     .flag(Flag::of(Group::Push)),
     Setting::new(
         "otlp_backlog_size",
         field!(BACKLOG, config.delivery.backlog),
-        "How much may wait for an OTLP receiver that is away, compressed. When it is full, the oldest go first. \
-         0 switches the backlog off: what cannot be delivered is lost.",
+        "How much data may wait for an OTLP receiver that is unreachable, compressed. If it is full, the \
+         oldest data is dropped. 0 switches the backlog off, so data that cannot be delivered is lost.",
     )
-    .details("It is the limit of each signal: metrics, logs and traces.")
+    .details("The limit applies to each signal: metrics, logs and traces.")
     .flag(Flag::of(Group::Push)),
     Setting::new(
         "otlp_backlog_directory",
@@ -403,10 +417,11 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
             },
             get: |config: &Config| config.delivery.directory.as_ref().map(|path| path.display().to_string()),
         },
-        "A directory in which the backlog outlives a restart or a crash of the bridge.",
+        "A directory in which the backlog survives a restart or a crash of the bridge.",
     )
     .details(
-        "In the configuration file, the path is relative to that file. Each bridge needs a directory of its own.",
+        "In the configuration file, the path is relative to that file. Each bridge needs a directory of its \
+         own.",
     )
     .default("in memory")
     .flag(Flag::of(Group::Push)),
@@ -419,10 +434,10 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "log_level",
         field!(LOG_LEVEL, config.log.level),
-        "Least severe messages to log: `off`, `error`, `warn`, `info`, `debug` or `trace`.",
+        "The least severe messages to log: `off`, `error`, `warn`, `info`, `debug` or `trace`.",
     )
     .details(
-        "`debug` has each collection and export, `trace` each request. Or levels by module, as in \
+        "`debug` logs each collection and export, `trace` each request. Levels can differ by module, as in \
          `info,fedimeter::fetch=debug`.",
     )
     .flag(Flag::of(Group::Logging))

@@ -1,4 +1,4 @@
-//! Which metrics are wanted: patterns of their names.
+//! The choice of metrics, by patterns of their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::export::prometheus::family_name;
 use crate::metrics::{Row, UP, rows};
 use crate::target::Choice;
 
-/// The two lists, by their keys.
+/// The keys of the two lists.
 const KEYS: [&str; 2] = ["include", "exclude"];
 
-/// Patterns of names, to include and to exclude.
+/// The setting with patterns of names to include and to exclude.
 pub struct Choices;
 
 impl Syntax for Choices {
@@ -58,7 +58,7 @@ impl Syntax for Choices {
     }
 }
 
-/// Whether the pattern is one, of any metric.
+/// Checks that a pattern is valid and matches a metric.
 fn matched(text: &str) -> Result<(), String> {
     let pattern = glob::Pattern::new(text)
         .map_err(|e| format!("is not a valid pattern: {}, at character {}", e.msg, e.pos + 1))?;
@@ -81,13 +81,13 @@ fn namespaces(name: &str) -> impl Iterator<Item = String> {
     name.rmatch_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]))
 }
 
-/// By its name in OpenTelemetry, or in Prometheus.
+/// Whether a pattern matches a row by its OpenTelemetry or its Prometheus name.
 fn is_meant(pattern: &glob::Pattern, row: &Row) -> bool {
     pattern.matches(row.name) || pattern.matches(&family_name(row))
 }
 
-/// The metrics that a choice leaves out. Whether a target is up is left out only by its
-/// very name: alerts and dashboards build on it.
+/// Returns the excluded metrics. `fedimeter.target.up` is excluded only by its exact
+/// name, because alerts and dashboards need it.
 #[must_use]
 pub fn left_out(choice: &Choice) -> BTreeSet<&'static str> {
     let patterns = |list: &[String]| -> Vec<glob::Pattern> {

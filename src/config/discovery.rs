@@ -1,4 +1,4 @@
-//! Where targets come from beside the configuration: files and URLs that it names.
+//! Sources of targets besides the configuration: files and URLs that it names.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,18 +11,18 @@ use url::Url;
 use super::error::{Errors, Place};
 use super::yaml::MAX_FILE;
 
-/// Files and URLs with lists of targets.
+/// Files and URLs that list targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
-    /// Patterns of paths of files.
+    /// Patterns of the files' paths.
     pub files: Vec<FilePattern>,
     /// URLs that answer with groups of targets.
     pub urls: Vec<Url>,
-    /// The file with the token that is shown there.
+    /// The file with the token for these URLs.
     pub token_file: Option<PathBuf>,
-    /// How often they are asked.
+    /// How often the URLs are requested.
     pub interval: Duration,
-    /// Whether what they list may be at an address that is not public.
+    /// Whether the listed targets may have addresses that are not public.
     pub allow_private: bool,
 }
 
@@ -39,28 +39,28 @@ impl Default for Discovery {
 }
 
 impl Discovery {
-    /// Whether there may be targets beside those of the configuration.
+    /// Whether targets may come from outside the configuration.
     #[must_use]
     pub fn has_lists(&self) -> bool {
         !self.files.is_empty() || !self.urls.is_empty()
     }
 }
 
-/// A pattern of paths, as the user wrote it and where it begins.
+/// A pattern of paths, with its place in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePattern {
-    /// As it was written.
+    /// The pattern as it was written.
     pub written: Arc<str>,
-    /// Where it was written: what it is relative to.
+    /// Where the pattern was written, to which it is relative.
     pub place: Place,
 }
 
 impl FilePattern {
-    /// The files, in the order of their names.
+    /// Returns the matching files, sorted by name.
     ///
     /// # Errors
     ///
-    /// The pattern is none, or a file that it names without a wildcard is not there.
+    /// When the pattern is invalid, or has no wildcard and its file does not exist.
     pub fn files(&self) -> Result<Vec<PathBuf>, String> {
         let path = self.place.directory().join(&*self.written);
         if !self.written.contains(['*', '?', '[']) {
@@ -78,7 +78,7 @@ impl FilePattern {
     }
 }
 
-/// Reads a file as text; `cannot` says what a failure means.
+/// Reads a file as text. `cannot` describes a failure.
 pub fn read_text(file: impl Read, cannot: impl Fn(std::io::Error) -> String) -> Result<String, String> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -92,7 +92,7 @@ pub fn read_text(file: impl Read, cannot: impl Fn(std::io::Error) -> String) -> 
     })
 }
 
-/// The texts of all files of these patterns; what cannot be read is noted.
+/// Reads the files of all patterns. Errors are recorded.
 pub fn read_files(patterns: &[FilePattern], errors: &Errors) -> Vec<(Arc<str>, PathBuf, String)> {
     let mut read = Vec::new();
     for pattern in patterns {

@@ -1,4 +1,4 @@
-//! docs/config.md, from the rows of settings.
+//! Writes docs/config.md from the rows of settings.
 
 use std::fmt::Write as _;
 
@@ -9,21 +9,20 @@ const HEAD: &str = "\
 <!-- Generated from src/config/bridge.rs, src/config/target.rs and src/config/probe.rs: UPDATE_GOLDEN=1 cargo test --test it config -->
 # Configuration
 
-fedimeter takes its settings from flags, from environment variables, and from a YAML file that `--config` names. \
-Where several say something, flags win over `FEDIMETER_*` variables, these over the file, and the file over `OTEL_*` \
-variables. A variable that is empty counts as not set.
+fedimeter reads its settings from flags, from environment variables, and from a YAML file that `--config` names. \
+Flags override `FEDIMETER_*` variables, these override the file, and the file overrides `OTEL_*` variables. An empty \
+variable counts as missing.
 
-Targets given as arguments replace those of `FEDIMETER_TARGETS` and `MASTODON_HOST`; the file's targets are added. \
-`--collect`, `--account`, `--token-file` and `--token-env` are about targets given as arguments or variables, not \
-about those of the file. A server that is given twice is an error.
+Targets in arguments replace those of `FEDIMETER_TARGETS` and `MASTODON_HOST`. Targets in the file are added. \
+`--collect`, `--account`, `--token-file` and `--token-env` apply to targets in arguments or variables, not to those \
+in the file. A target that is given twice is an error.
 
-`fedimeter init HOST…` asks servers what they offer and writes a commented file. `fedimeter check --config FILE` \
-shows every error with its line, or the effective configuration; it touches no network. `--config -` reads the file \
-from standard input. Tokens never stand in the file: it names where they are.
+`fedimeter init HOST…` asks servers what they offer, and writes a commented file. `fedimeter check --config FILE` \
+shows every error with its line, or the effective configuration, without using the network. `--config -` reads the \
+file from standard input. The file never contains tokens: it names the files or variables that do.
 
-For editors there is a JSON Schema: `fedimeter schema > fedimeter.schema.json` writes it. Editors that know the YAML \
-language server complete keys and mark errors in a file that begins with \
-`# yaml-language-server: $schema=fedimeter.schema.json`.
+`fedimeter schema > fedimeter.schema.json` writes a JSON Schema for editors. Editors with the YAML language server \
+complete keys and mark errors in a file that begins with `# yaml-language-server: $schema=fedimeter.schema.json`.
 
 ```yaml
 listen: 127.0.0.1:9464
@@ -44,22 +43,22 @@ Durations are written `500ms`, `30s`, `5m`, `1h30m`, `1d`; sizes as bytes, or wi
 ";
 
 const ATTRIBUTES: &str = "
-Names of attributes that points have already (`server.address`, `server.port`, `error.type`, and everything that \
-begins with `fedimeter.`, `mastodon.`, `nodeinfo.`, `fediverse.` or `otel.`) cannot be given again, nor names that \
-Prometheus gives a meaning (`job`, `instance`, `le`, `quantile`), nor two names that become one Prometheus label \
-(`a.b` and `a_b`). A target has at most 32.
+Some names of attributes are reserved: names that points already have (`server.address`, `server.port`, \
+`error.type`, and everything that begins with `fedimeter.`, `mastodon.`, `nodeinfo.`, `fediverse.` or `otel.`), and \
+names with a meaning in Prometheus (`job`, `instance`, `le`, `quantile`). Two names must not become the same \
+Prometheus label (`a.b` and `a_b`). A target has at most 32 attributes.
 
 ## Other variables
 
 | variable | meaning |
 |---|---|
-| `MASTODON_HOST` | One target, as the exporter of 2018 took it: a URL, with or without a slash at its end. |
+| `MASTODON_HOST` | One target, in the form of the 2018 exporter: a URL, with or without a slash at its end. |
 | `FEDIMETER_CONFIG` | The configuration file (`--config`). |
-| `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | Where `/metrics` listens when neither a flag, \
-its variable nor the file says so. |
+| `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | The address of `/metrics`, if neither a flag, \
+its variable nor the file sets one. |
 ";
 
-/// The page.
+/// Returns the page.
 #[must_use]
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();

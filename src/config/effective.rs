@@ -1,4 +1,4 @@
-//! The effective configuration as YAML: what `fedimeter check` prints.
+//! The effective configuration as YAML, as `fedimeter check` prints it.
 
 use super::Config;
 use super::bridge::BRIDGE;
@@ -9,10 +9,10 @@ use super::setting::{Origins, Setting};
 use super::syntax::Shown;
 use super::target::TARGET;
 
-/// The configuration as a file that says the same, every default included.
+/// Returns the configuration as an equivalent file with all defaults.
 ///
-/// A token stands there as where it was read, or as `<secret>` where the
-/// program gave it, in which case the file does not load.
+/// A token is shown as its source, or as `<secret>` if the program supplied it. A file
+/// with `<secret>` does not load.
 #[must_use]
 pub fn effective_yaml(config: &Config) -> String {
     yaml(config, None)
@@ -26,7 +26,7 @@ impl Loaded {
     }
 }
 
-/// The settings of the bridge that differ, of those that count only from a start on.
+/// Returns the bridge's settings that differ, of those that need a restart.
 #[must_use]
 pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let differs = |row: &&Setting<_, Config>| row.field.show(before) != row.field.show(after);
@@ -44,7 +44,7 @@ fn yaml(config: &Config, loaded: Option<&Loaded>) -> String {
     let stand_here = config.targets.iter().any(|target| target.source.is_none());
     lines.push(if stand_here { "targets:" } else { "targets: []" }.to_owned());
     for (i, target) in config.targets.iter().enumerate() {
-        // It stands in a list that is named above.
+        // The list is already named above.
         let is_listed = target.source.is_some();
         let mut of_target = lines_of(TARGET, target, loaded.and_then(|loaded| loaded.targets.get(i)));
         if target.token.is_some() && target.token_origin.is_none() {
@@ -77,7 +77,7 @@ fn lines_of<D, R>(rows: &[Setting<D, R>], result: &R, origins: Option<&Origins>)
     lines
 }
 
-/// Where a value comes from: a line of a file, a flag or a variable.
+/// Describes the origin of a value: a line of a file, a flag or a variable.
 fn comment(origins: &[Place]) -> String {
     let origin = |place: &Place| match &place.file {
         Some((file, line)) => format!("{file}:{line}"),

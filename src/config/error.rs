@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, all of it at once, each with its place.
+//! Errors of a configuration, collected and each with its place.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -9,34 +9,34 @@ use std::sync::Arc;
 /// `--token-file`, `FEDIMETER_TARGETS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file and the line in it, counted from 1.
+    /// The file, and the line in it, counted from 1.
     pub file: Option<(Arc<str>, usize)>,
-    /// The path in the file, the flag or the variable; empty for a whole file.
+    /// The path in the file, the flag or the variable. Empty for a whole file.
     pub path: String,
 }
 
 impl Place {
-    /// A place that is no file: a flag, an argument or a variable.
+    /// A place outside a file: a flag, an argument or a variable.
     #[must_use]
     pub fn outside(path: impl Into<String>) -> Place {
         Place { file: None, path: path.into() }
     }
 
-    /// A line of a file, with the path of the setting there.
+    /// A line in a file, with the path of its setting.
     #[must_use]
     pub fn line(file: &Arc<str>, line: usize, path: impl Into<String>) -> Place {
         Place { file: Some((file.clone(), line)), path: path.into() }
     }
 
-    /// Where paths in a file begin: its directory, or outside a file the working
-    /// directory.
+    /// Returns the directory to which paths are relative: that of the file, or the
+    /// working directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
         let file = self.file.as_ref().map(|(file, _)| Path::new(&**file));
         file.and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
-    /// An error at this place.
+    /// Creates an error at this place.
     #[must_use]
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         ConfigError { place: self.clone(), message: message.into() }
@@ -53,36 +53,36 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong: where, what, and what to do. It shows no secret.
+/// An error: where it is, what is wrong, and what to do. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{message}", place, if place.file.is_none() && place.path.is_empty() { "" } else { ": " })]
 pub struct ConfigError {
-    /// Where it was given.
+    /// Where the setting was given.
     pub place: Place,
     /// What is wrong and what to do.
     pub message: String,
 }
 
-/// Everything that is wrong, in the order of the file, one a line.
+/// All errors in the order of the file, one in each line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.list())]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Sorts errors by line; those from outside a file come first.
+    /// Sorts errors by line. Errors outside a file come first.
     #[must_use]
     pub fn new(mut errors: Vec<ConfigError>) -> ConfigErrors {
         errors.sort_by_key(|e| e.place.file.as_ref().map_or(0, |(_, line)| *line));
         ConfigErrors(errors)
     }
 
-    /// One that has no place.
+    /// Creates an error without a place.
     #[must_use]
     pub fn other(message: impl Into<String>) -> ConfigErrors {
         ConfigErrors(vec![Place::outside("").error(message)])
     }
 
-    /// The errors, one by one.
+    /// Iterates over the errors.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -92,27 +92,27 @@ impl ConfigErrors {
     }
 }
 
-/// What is wrong so far. Readers note it and go on.
+/// Collects errors. Readers record an error and continue.
 #[derive(Debug, Default)]
 pub struct Errors(RefCell<Vec<ConfigError>>);
 
 impl Errors {
-    /// Notes an error.
+    /// Records an error.
     pub fn push(&self, error: ConfigError) {
         self.0.borrow_mut().push(error);
     }
 
-    /// Whether nothing was wrong so far.
+    /// Whether there are no errors so far.
     pub fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
 
-    /// Forgets the errors that are not to be kept.
+    /// Keeps only the errors for which `keep` returns true.
     pub fn retain(&self, keep: impl Fn(&ConfigError) -> bool) {
         self.0.borrow_mut().retain(keep);
     }
 
-    /// `value` when nothing was wrong.
+    /// Returns `value` if there were no errors.
     pub fn none_or<T>(&self, value: T) -> Result<T, ConfigErrors> {
         let errors = self.0.take();
         if errors.is_empty() { Ok(value) } else { Err(ConfigErrors::new(errors)) }

@@ -1,18 +1,18 @@
-//! One value as one source gives it: a node of the file, or the text of a flag
-//! or a variable. What is wrong with it is noted where it was given.
+//! A value from one source: a node of the file, or the text of a flag or a variable.
+//! Errors are recorded with its place.
 
 use super::error::{Errors, Place};
 use super::yaml::Node;
 
-/// The longest value of a flag or a variable that an error repeats.
+/// The maximum length of a flag's or variable's value that an error repeats.
 const MAX_SHOWN: usize = 24;
 
-/// A value, with the place that it was given at.
+/// A value and its place.
 #[derive(Clone)]
 pub enum Given<'a> {
-    /// In the file.
+    /// A value in the file.
     Node(Node<'a>),
-    /// Outside it.
+    /// A value outside the file.
     Text(GivenText<'a>),
 }
 
@@ -21,13 +21,13 @@ pub enum Given<'a> {
 pub struct GivenText<'a> {
     pub text: &'a str,
     pub place: Place,
-    /// Whether it turns off what the setting turns on.
+    /// Whether the flag turns off what the setting turns on.
     pub turns_off: bool,
     pub errors: &'a Errors,
 }
 
 impl<'a> Given<'a> {
-    /// Where it was given.
+    /// Returns the place of the value.
     pub fn place(&self) -> Place {
         match self {
             Given::Node(node) => node.place(),
@@ -35,7 +35,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Notes an error here.
+    /// Records an error at this place.
     pub fn error(&self, message: impl Into<String>) {
         match self {
             Given::Node(node) => node.error(message),
@@ -43,8 +43,8 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// A value that `parse` understands, and `expected` describes. A number counts
-    /// as the text that it is written as.
+    /// Returns a value that `parse` accepts and `expected` describes. A number counts
+    /// as its text.
     pub fn parse<T>(&self, expected: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         match self {
             Given::Node(node) => node.parse(expected, parse),
@@ -58,7 +58,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Text alone.
+    /// Returns text only.
     pub fn text(&self, expected: &str) -> Option<String> {
         match self {
             Given::Node(node) => node.text(expected).map(str::to_owned),
@@ -66,7 +66,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// `true` or `false`; in a variable also the other words that are usual there.
+    /// Returns `true` or `false`. Variables also accept other common words.
     pub fn boolean(&self) -> Option<bool> {
         let Given::Text(given) = self else {
             let Given::Node(node) = self else { return None };
@@ -83,8 +83,8 @@ impl<'a> Given<'a> {
         Some(on != given.turns_off)
     }
 
-    /// Whether it may be a list: in a flag or a variable everything may, with
-    /// commas between its items.
+    /// Whether the value may be a list. Every flag or variable may be one, separated by
+    /// commas.
     pub fn is_list(&self) -> bool {
         match self {
             Given::Node(node) => node.is_list(),
@@ -92,7 +92,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub fn items(&self, expected: &str) -> Option<Vec<Given<'a>>> {
         match self {
             Given::Node(node) => Some(node.items(expected)?.into_iter().map(Given::Node).collect()),
@@ -108,7 +108,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The keys and values of a map. Flags and variables have none.
+    /// Returns the keys and values of a map. Flags and variables have none.
     pub fn entries(&self, expected: &str) -> Option<Vec<(String, Node<'a>)>> {
         match self {
             Given::Node(node) => node.entries(expected),
@@ -121,9 +121,9 @@ impl<'a> Given<'a> {
 }
 
 impl GivenText<'_> {
-    /// The place with the value, as in `FEDIMETER_TIMEOUT=5`: who reads the error may
-    /// not see what a file of deployment made of it. What could hold a password or a
-    /// token is left out.
+    /// Returns the place with the value, as in `FEDIMETER_TIMEOUT=5`, because
+    /// deployment files can change a value unseen. What could contain a password or a
+    /// token is omitted.
     fn with_value(&self) -> Place {
         let plain = |c: char| c.is_ascii_graphic() && c != '@';
         let shows = self.text.len() <= MAX_SHOWN && self.text.chars().all(plain) && !self.text.contains("//");

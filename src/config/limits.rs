@@ -1,24 +1,24 @@
-//! What clients of the bridge may take.
+//! The limits for clients of the bridge.
 
 use std::time::Duration;
 
-/// Limits on clients of the bridge. The defaults leave room for any number of
-/// Prometheus servers that behave, and bound what others can take.
+/// The limits for clients of the bridge. The defaults leave room for any number of
+/// well-behaved Prometheus servers, and limit other clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections over all listeners. Another one takes the place of the
-    /// connection that has waited longest for its client.
+    /// The maximum number of open connections over all listeners. A further one
+    /// replaces the connection that has waited longest for its client.
     pub max_connections: usize,
-    /// Responses with metrics or pages under way at once. `node_exporter`,
-    /// whose `--web.max-requests` this is, has the same default.
+    /// The maximum number of responses with metrics or pages at the same time. The
+    /// default equals that of `--web.max-requests` in `node_exporter`.
     pub max_requests: usize,
-    /// From a connection's start, or the first byte of a further request, to
+    /// The time from a connection's start, or the first byte of a further request, to
     /// the end of the request's headers.
     pub header_timeout: Duration,
-    /// From a response to the next request on the same connection. Longer than
+    /// The time from a response to the next request on the same connection. It exceeds
     /// the usual scrape intervals, so that Prometheus keeps its connection.
     pub idle_timeout: Duration,
-    /// From the first byte of a response to its last.
+    /// The time from the first byte of a response to its last.
     pub write_timeout: Duration,
 }
 

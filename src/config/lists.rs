@@ -1,5 +1,4 @@
-//! Targets as they are listed: in the configuration, in files that it names, and behind
-//! URLs.
+//! Lists of targets: in the configuration, in files that it names, and behind URLs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,23 +15,23 @@ use super::yaml::{Document, Fields, Node};
 use crate::metrics::is_of_use;
 use crate::target::{AttributeValue, Target, parse_target};
 
-/// The keys of a group of targets, as Prometheus's service discovery has them.
+/// The keys of a group of targets, as in Prometheus's service discovery.
 const GROUP: [&str; 2] = ["targets", "labels"];
 
-/// What is said of all targets.
+/// Settings for all targets.
 #[derive(Debug, Clone)]
 pub struct Defaults {
-    /// What holds where a target says nothing else.
+    /// The values for targets without their own.
     pub draft: TargetDraft,
-    /// Where that comes from.
+    /// The origins of these values.
     pub origins: Origins,
-    /// Details by endpoint are turned off for all, whatever else is said.
+    /// Whether details by endpoint are off for all targets.
     pub no_details: bool,
-    /// Metrics that no target has.
+    /// The metrics that are excluded for all targets.
     pub left_out: BTreeSet<&'static str>,
 }
 
-/// A target with what was said of it.
+/// A target with its settings.
 pub struct Given {
     pub place: Place,
     pub url: Url,
@@ -41,7 +40,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// The target; what is wrong with the whole of it is noted.
+    /// Builds the target, and records errors that concern it as a whole.
     pub fn build(self, defaults: &Defaults, env: Env<'_>, errors: &Errors) -> (Place, Target, Origins) {
         let Given { place, url, draft, mut origins } = self;
         let mut target = draft.build(&url, &place, env, errors);
@@ -52,7 +51,7 @@ impl Given {
         out.extend(&defaults.left_out);
         if !out.is_empty() {
             target.left_out = Some(Arc::new(out));
-            // What nothing is read from need not be asked for.
+            // An endpoint that supplies no wanted metric is not requested.
             target.endpoints = target.endpoints.iter().copied().filter(|e| is_of_use(*e, &target)).collect();
         }
         origins.note("url", place.clone(), false);
@@ -61,14 +60,14 @@ impl Given {
 }
 
 impl Defaults {
-    /// A target of the configuration.
+    /// Reads a target of the configuration.
     pub fn target(&self, node: &Node<'_>) -> Option<Given> {
         if node.is_text() {
             return self.host(node);
         }
         let (mut draft, mut origins) = (self.draft.clone(), self.origins.clone());
         let fields = node.fields("a host, a URL or a map with `url`", &names(TARGET, |_| true), no_token)?;
-        // A misspelt or empty `url` has been noted already.
+        // An error about a misspelt or empty `url` is already recorded.
         if fields.get("url").is_none() && fields.complete {
             node.error("has no `url`; give the host or the URL of the server");
         }
@@ -81,7 +80,7 @@ impl Defaults {
         Some(Given { place: node.place(), url, draft: self.draft.clone(), origins: self.origins.clone() })
     }
 
-    /// Targets of a file: as in the configuration, or in groups.
+    /// Reads the targets of a file, listed as in the configuration or in groups.
     #[must_use]
     pub fn in_file(&self, root: &Node<'_>, source: &Arc<str>) -> Vec<Given> {
         let items = root.items("a list of targets").unwrap_or_default();
@@ -99,7 +98,7 @@ impl Defaults {
         given
     }
 
-    /// A group of targets with the same labels, which become attributes.
+    /// Reads a group of targets with common labels, which become attributes.
     fn group(&self, node: &Node<'_>) -> Vec<Given> {
         let due = "a map with `targets`";
         let Some(fields) = node.fields(due, &GROUP, |_| None) else { return Vec::new() };
@@ -114,13 +113,14 @@ impl Defaults {
         targets.unwrap_or_default().iter().filter_map(|host| defaults.host(host)).collect()
     }
 
-    /// Reads what a URL answered: groups of targets, in JSON or YAML. They say no more than
-    /// hosts and labels, so that whoever answers there cannot name files or variables of
-    /// this machine. What is wrong with a group or a target costs that one alone.
+    /// Reads the answer of a URL: groups of targets, in JSON or YAML. They contain only
+    /// hosts and labels, so that whoever controls the URL cannot name files or
+    /// variables of this machine. An error in a group or a target affects only that
+    /// one.
     ///
     /// # Errors
     ///
-    /// It is no list of groups.
+    /// When the answer is not a list of groups.
     pub fn behind_url(&self, text: &str, source: &Arc<str>, is_public: bool) -> Result<Listed, ConfigError> {
         let errors = Errors::default();
         let document = Document::parse(Path::new(&**source), text, &errors);
@@ -136,7 +136,7 @@ impl Defaults {
         };
         let Some(groups) = groups else {
             let first = errors.none_or(()).err().and_then(|errors| errors.iter().next().cloned());
-            return Err(first.unwrap_or_else(|| Place::outside(&**source).error("is no list")));
+            return Err(first.unwrap_or_else(|| Place::outside(&**source).error("is not a list")));
         };
         let given = groups.iter().flat_map(|group| self.group(group));
         let mut listed = Listed::default();
@@ -155,25 +155,26 @@ impl Defaults {
     }
 }
 
-/// What a list outside the configuration has.
+/// The content of a list outside the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Listed {
-    /// Its targets, each with its place.
+    /// The targets, each with its place.
     pub targets: Vec<(Place, Target)>,
-    /// What is wrong with others.
+    /// The errors of other entries.
     pub wrong: Vec<ConfigError>,
 }
 
-/// The names of rows.
+/// Returns the names of rows.
 pub fn names<D, R>(rows: &[Setting<D, R>], has: impl Fn(&Key) -> bool) -> Vec<&'static str> {
     rows.iter().filter(|row| has(&row.key)).map(|row| row.key.name).collect()
 }
 
-/// The keys that hold for all targets.
+/// Returns the keys that apply to all targets.
 pub fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
     let known = names(TARGET, |key| key.of_one_server.is_none());
     node.fields("a map of settings", &known, |name| {
-        // The list of known keys alone would not say why a key of a target is none here.
+        // The list of known keys alone would not explain why a target's key is invalid
+        // here.
         let row = TARGET.iter().find(|row| row.key.name == name);
         let reason = row.and_then(|row| row.key.of_one_server);
         reason.map(|reason| format!("{reason}; move it to its target")).or_else(|| no_token(name))
@@ -181,13 +182,13 @@ pub fn defaults_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
 }
 
 fn no_token(key: &str) -> Option<String> {
-    let message = "a token never stands in the configuration; name its file in `token_file` or its variable in \
-                   `token_env`";
+    let message = "a token must not be in the configuration; name its file in `token_file` or its variable \
+                   in `token_env`";
     matches!(key, "token" | "access_token" | "bearer_token").then(|| message.to_owned())
 }
 
-/// Targets that can stand beside each other, by what sets them apart: what is polled,
-/// and the attributes of their points, which would else be two points of one series.
+/// Accepts targets that differ from each other in what is polled and in the attributes
+/// of their points. Otherwise a series would have two points.
 #[derive(Default)]
 pub struct Apart<'a> {
     polled: BTreeMap<(&'a str, Option<&'a str>), &'a Place>,
@@ -195,11 +196,11 @@ pub struct Apart<'a> {
 }
 
 impl<'a> Apart<'a> {
-    /// Takes in one more target.
+    /// Adds a target.
     ///
     /// # Errors
     ///
-    /// Why it cannot stand beside one that is there.
+    /// When it conflicts with an earlier target.
     pub fn add(&mut self, place: &'a Place, target: &'a Target) -> Result<(), ConfigError> {
         let polled = (target.url.as_str(), target.host.as_deref());
         if let Some(first) = self.polled.get(&polled) {

@@ -1,5 +1,5 @@
-//! Flags over variables over the file over `OTEL_*` over defaults: all sources become
-//! one checked [`Config`].
+//! Combines all sources into one checked [`Config`]: flags over variables over the file
+//! over `OTEL_*` over defaults.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +25,8 @@ const NO_TARGET: &str = "no target: name a server in one of these three ways:
   a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
-/// Commands, which are no targets, but for a slip in the order.
+/// The names of commands. As a target, such a name is a mistake in the order of
+/// arguments.
 const COMMANDS: [&str; 12] = [
     "serve",
     "once",
@@ -41,27 +42,27 @@ const COMMANDS: [&str; 12] = [
     "help",
 ];
 
-/// In place of a file: the configuration comes from standard input.
+/// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
-/// What errors and origins call it.
+/// The name of standard input in errors and origins.
 const STANDARD_INPUT_NAME: &str = "standard input";
 
-/// Where a configuration comes from.
+/// The sources of a configuration.
 pub struct Sources<'a> {
-    /// The file of `--config`; `-` is standard input.
+    /// The file of `--config`; `-` means standard input.
     pub file: Option<&'a Path>,
-    /// What that file says, where it is not to be read again.
+    /// The content of that file, if it must not be read again.
     pub text: Option<&'a str>,
-    /// Targets given as arguments. Where there are some, those of
-    /// `FEDIMETER_TARGETS` and `MASTODON_HOST` do not count.
+    /// The targets in the arguments. If there are any, `FEDIMETER_TARGETS` and
+    /// `MASTODON_HOST` are ignored.
     pub targets: &'a [String],
-    /// Flags, and which variables count beside them.
+    /// The flags, and the variables that belong to them.
     pub flags: Flags,
     /// The environment.
     pub env: Env<'a>,
 }
 
-/// A configuration, and where each value of it comes from.
+/// A configuration with the origins of its values.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
@@ -72,16 +73,16 @@ pub struct Loaded {
     pub probe: Origins,
     /// The origins of the settings of each target.
     pub targets: Vec<Origins>,
-    /// Where each target stands.
+    /// The place of each target.
     pub places: Vec<Place>,
-    /// What is said of targets that are found later.
+    /// The settings for targets that are discovered later.
     pub defaults: Defaults,
-    /// What was read of the file.
+    /// The text that was read from the file.
     pub text: Option<String>,
 }
 
 impl Loaded {
-    /// A configuration that the program made itself.
+    /// A configuration that the program created.
     #[must_use]
     pub fn of(config: Config) -> Loaded {
         let places = config.targets.iter().map(|target| Place::outside(&*target.name)).collect();
@@ -104,7 +105,7 @@ impl Loaded {
     }
 }
 
-/// Reads every source and makes one configuration of them.
+/// Reads all sources and combines them into one configuration.
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     let errors = Errors::default();
     let text = match sources.text {
@@ -114,12 +115,12 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     load_with(text.as_deref().zip(sources.file.map(shown_name)), sources, &errors)
 }
 
-/// The same with the contents of a file in place of [`Sources::file`].
+/// The same with this text instead of [`Sources::file`].
 pub(super) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     load_with(Some((text, path)), sources, &Errors::default())
 }
 
-/// Reads the settings of the bridge alone. Those of targets may be wrong.
+/// Reads only the settings of the bridge. Those of targets may have errors.
 pub(super) fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
     let errors = Errors::default();
     let text = sources.file.and_then(|path| read_text(path, &errors));
@@ -129,7 +130,7 @@ pub(super) fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors>
         .map(|(text, path)| Document::parse(path, text, &errors));
     let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
     let (config, ..) = bridge(sources, fields.as_ref(), &errors);
-    // What became of the targets since the bridge has read them is for its next start.
+    // Errors of targets since the bridge has started concern only its next start.
     let of_targets = |path: &str| ["targets", "defaults"].iter().any(|key| path.starts_with(key));
     errors.retain(|error| error.place.file.is_none() || !of_targets(&error.place.path));
     errors.none_or(config)
@@ -152,7 +153,8 @@ fn load_with(
     let mut defaults = Defaults {
         draft: TargetDraft::new(),
         origins: Origins::default(),
-        // Details can be turned off for all from outside, whatever the file says.
+        // A flag or variable can turn the details off for all targets, whatever the
+        // file says.
         no_details: !details
             && bridge.of("endpoint_details").last().is_some_and(|place| place.file.is_none()),
         left_out: left_out(&config.metrics),
@@ -192,7 +194,8 @@ fn load_with(
             targets => format!("there are {targets}"),
         };
         errors.push(place.error(format!(
-            "dada has no label to tell targets apart, and {found}; use systemli, or one bridge a target"
+            "dada has no label to tell targets apart, and {found}; use systemli, or one bridge for each \
+             target"
         )));
     }
     if targets.len() > FLEET && bridge.of("max_requests_per_host").is_empty() {
@@ -205,8 +208,8 @@ fn load_with(
     errors.none_or(Loaded { config, bridge, probe, targets: origins, places, defaults, text })
 }
 
-/// The settings of the bridge, where they come from, and whether targets that say
-/// nothing report details by endpoint.
+/// Returns the settings of the bridge with their origins, and whether targets without
+/// this setting report details by endpoint.
 fn bridge(sources: &Sources<'_>, fields: Option<&Fields<'_>>, errors: &Errors) -> (Config, Origins, bool) {
     let mut origins = Origins::default();
     let mut draft = BridgeDraft::new(sources.env, &mut origins);
@@ -223,12 +226,12 @@ fn outside<'a>(sources: &'a Sources<'_>, errors: &'a Errors) -> Outside<'a> {
     Outside { flags: &sources.flags, env: sources.env, errors }
 }
 
-/// Whether this stands for standard input in place of a file.
+/// Whether the path means standard input.
 pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new(STANDARD_INPUT)
 }
 
-/// What errors and origins call the file.
+/// Returns the file's name for errors and origins.
 fn shown_name(path: &Path) -> &Path {
     if is_standard_input(path) { Path::new(STANDARD_INPUT_NAME) } else { path }
 }
@@ -295,7 +298,7 @@ fn given_targets(sources: &Sources<'_>, defaults: &Defaults, has_lists: bool, er
             }
             _ if given.is_empty() && (sources.file.is_some() || has_lists) => {
                 wrong(
-                    "is about targets given as arguments or variables, and there are none; say it in the file"
+                    "is about targets given as arguments or variables, and there are none; set it in the file"
                         .to_owned(),
                 );
             }

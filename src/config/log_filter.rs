@@ -1,4 +1,4 @@
-//! Which messages are logged: a level, or levels by module.
+//! The log filter: a level, or levels by module.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,11 +9,11 @@ use tracing_subscriber::filter::Directive;
 use super::otel;
 use super::suggest::{did_you_mean, list};
 
-/// Levels by name, the least talkative first.
+/// The levels by name, from the fewest to the most messages.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What a user reads of the libraries underneath; of what is less severe only
-/// their authors know what it means.
+/// Libraries that log only warnings and errors. Only their authors understand their
+/// other messages.
 const LIBRARIES: [&str; 10] = [
     "h2",
     "hyper",
@@ -27,25 +27,25 @@ const LIBRARIES: [&str; 10] = [
     "tower",
 ];
 
-/// Libraries of which a user reads nothing: what the resolver says of strange answers
-/// is said by us, once, and others could make it say more without end.
+/// Libraries that log nothing. fedimeter itself reports the resolver's failures once,
+/// and servers could cause any number of the resolver's own messages.
 const SILENT_LIBRARIES: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
 
-/// Which messages are logged: a level, or levels by module such as
-/// `info,fedimeter::fetch=debug`.
+/// The log filter: a level, or levels by module such as `info,fedimeter::fetch=debug`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
 impl LogFilter {
-    /// A level, or directives with commas between them: each `module=level` or
-    /// a level for everything else.
+    /// Parses a level, or directives separated by commas: `module=level`, or a level
+    /// for everything else.
     ///
     /// # Errors
     /// What is wrong and how to write it.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
         let directives: Vec<&str> = text.split(',').map(str::trim).filter(|d| !d.is_empty()).collect();
         for directive in &directives {
-            // Alone, tracing takes any word for a module, all of whose messages are wanted.
+            // tracing accepts any single word as a module, and enables all its
+            // messages.
             let known = |level: &str| LEVELS.contains(&level);
             let right = match directive.rsplit_once('=') {
                 None => known(directive),
@@ -58,7 +58,8 @@ impl LogFilter {
                 let levels = list(&LEVELS);
                 return Err(if text == *directive {
                     format!(
-                        "must be one of {levels}, or levels by module such as info,fedimeter::fetch=debug{meant}"
+                        "must be one of {levels}, or levels by module such as \
+                         info,fedimeter::fetch=debug{meant}"
                     )
                 } else {
                     format!("`{directive}` is not one of {levels}, nor MODULE=LEVEL{meant}")
@@ -71,25 +72,25 @@ impl LogFilter {
         Ok(LogFilter(directives.join(",")))
     }
 
-    /// What `OTEL_LOG_LEVEL` says, if anything.
+    /// Returns the filter for `OTEL_LOG_LEVEL`, if it is set.
     #[must_use]
     pub fn of_otel(env: &dyn Fn(&str) -> Option<String>) -> Option<LogFilter> {
         otel::log_level(env).map(|level| LogFilter(level.to_string().to_ascii_lowercase()))
     }
 
-    /// Warnings, without what is logged of servers.
+    /// A filter for warnings, without those about servers.
     #[must_use]
     pub fn without_servers() -> LogFilter {
         LogFilter("warn,fedimeter::refresh=off".to_owned())
     }
 
-    /// The same in the words of `tracing-subscriber`, libraries held back.
+    /// Returns the directives for `tracing-subscriber`, with those for the libraries.
     #[must_use]
     pub fn directives(&self) -> String {
         let base = self.0.split(',').filter_map(|d| LevelFilter::from_str(d).ok()).next_back();
         let base = base.unwrap_or(LevelFilter::INFO);
         let libraries = base.min(LevelFilter::WARN);
-        // Of two for one module the last one holds: the user's.
+        // Of two directives for one module the last one applies, which is the user's.
         let libraries = LIBRARIES.map(|name| format!("{name}={libraries}")).join(",");
         let silent = SILENT_LIBRARIES.map(|name| format!("{name}=off")).join(",");
         format!("{base},{libraries},{silent},{}", self.0)

@@ -1,7 +1,7 @@
-//! The OpenTelemetry specification's environment variables.
+//! The environment variables of the OpenTelemetry specification.
 //!
-//! They are read here alone, and the SDK's own reading has no say: it knows only
-//! some of them, and some differently.
+//! Only this module reads them. The SDK's own reading has no effect, because the SDK
+//! knows only some of the variables and reads some differently.
 
 mod effective;
 mod file;
@@ -32,44 +32,44 @@ use crate::export::telemetry::TelemetrySettings;
 use origins::Origins;
 use reader::{Reader, entries};
 
-/// What the `OTEL_*` variables say, with the specification's defaults.
+/// The values of the `OTEL_*` variables, with the specification's defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtelEnv {
-    /// `OTEL_SDK_DISABLED`: nothing is exported at all.
+    /// `OTEL_SDK_DISABLED`: nothing is exported.
     pub disabled: bool,
-    /// Who gets the metrics; nobody when [`disabled`](Self::disabled).
+    /// The exporters of metrics; none if [`disabled`](Self::disabled).
     pub exporters: Exporters,
-    /// Where and how to push. Right in itself even when nothing is pushed.
+    /// Where and how to push. It is valid even if nothing is pushed.
     pub otlp: OtlpSettings,
-    /// What is exported of the bridge's own logs and traces; nothing when
+    /// How the bridge's own logs and traces are exported; not at all if
     /// [`disabled`](Self::disabled).
     pub telemetry: TelemetrySettings,
     /// `OTEL_METRIC_EXPORT_INTERVAL` and `OTEL_METRIC_EXPORT_TIMEOUT`.
     pub push: PushSettings,
     /// The kind of pushed histograms.
     pub histograms: HistogramAggregation,
-    /// `OTEL_EXPORTER_PROMETHEUS_HOST`, if set and right.
+    /// `OTEL_EXPORTER_PROMETHEUS_HOST`, if it is set and valid.
     pub prometheus_host: Option<IpAddr>,
-    /// `OTEL_EXPORTER_PROMETHEUS_PORT`, if set and right.
+    /// `OTEL_EXPORTER_PROMETHEUS_PORT`, if it is set and valid.
     pub prometheus_port: Option<u16>,
-    /// `OTEL_LOG_LEVEL`, if set.
+    /// `OTEL_LOG_LEVEL`, if it is set.
     pub log_level: Option<LevelFilter>,
     /// `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub exemplars: ExemplarFilter,
-    /// `OTEL_RESOURCE_ATTRIBUTES` with `OTEL_SERVICE_NAME`.
+    /// `OTEL_RESOURCE_ATTRIBUTES` together with `OTEL_SERVICE_NAME`.
     attributes: Vec<(String, String)>,
-    /// Where each value comes from.
+    /// The origin of each value.
     origins: Origins,
 }
 
-/// Who gets the metrics.
+/// The exporters of metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exporters {
     /// Push over OTLP.
     pub otlp: bool,
     /// `/metrics`.
     pub prometheus: bool,
-    /// Print on standard output.
+    /// Printing on standard output.
     pub console: bool,
 }
 
@@ -78,13 +78,13 @@ pub struct Exporters {
 pub enum ExemplarFilter {
     /// Every measurement may become an exemplar.
     AlwaysOn,
-    /// None may.
+    /// No measurement may become an exemplar.
     AlwaysOff,
-    /// Those within a sampled trace may.
+    /// Measurements within a sampled trace may become exemplars.
     TraceBased,
 }
 
-/// A variable with which the bridge cannot start.
+/// An invalid variable that prevents the start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {message}")]
 pub struct OtelEnvError {
@@ -96,20 +96,21 @@ pub struct OtelEnvError {
 
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
-/// Below it seconds were probably meant, where the specification has milliseconds.
-const SHORTEST_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
+/// A shorter interval was probably meant in seconds, but the specification uses
+/// milliseconds.
+const MIN_USUAL_INTERVAL: Duration = Duration::from_millis(1000);
 
-/// Namespace of `service.instance.id`, from the semantic conventions.
+/// The namespace of `service.instance.id`, from the semantic conventions.
 const INSTANCE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
 
 impl OtelEnv {
-    /// Reads the variables from `environment`, or in their place the file that
-    /// `OTEL_CONFIG_FILE` names. What is wrong and can be ignored is in the warnings.
+    /// Reads the variables from `environment`, or the file that `OTEL_CONFIG_FILE`
+    /// names. Errors that can be ignored become warnings.
     ///
     /// # Errors
     ///
-    /// Something in the file is wrong or not supported, or push is on and its endpoint
-    /// is no URL; all errors at once.
+    /// All other errors: the file is invalid or contains something unsupported, or push
+    /// is on and its endpoint is not a URL.
     pub fn read(
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(OtelEnv, Vec<Warning>), Vec<OtelEnvError>> {
@@ -118,13 +119,13 @@ impl OtelEnv {
         Ok((file.read()?, overridden.into_iter().collect()))
     }
 
-    /// The configuration file that stands for the variables, if one does.
+    /// The configuration file that replaces the variables, if there is one.
     #[must_use]
     pub fn file(&self) -> Option<&Arc<str>> {
         self.origins.file()
     }
 
-    /// The same of a file with this text.
+    /// Reads the text of a file in the same way.
     pub(crate) fn of_file(
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -145,7 +146,7 @@ impl OtelEnv {
         let telemetry = telemetry::settings(reader, disabled, &mut errors);
         let defaults = PushSettings::default();
         let interval = reader.milliseconds(&[INTERVAL], defaults.interval);
-        if interval < SHORTEST_USUAL_INTERVAL {
+        if interval < MIN_USUAL_INTERVAL {
             let millis = interval.as_millis();
             let meant =
                 if millis == 1 { "a millisecond".to_owned() } else { format!("{millis} milliseconds") };
@@ -188,12 +189,12 @@ impl OtelEnv {
         if errors.is_empty() { Ok((env, std::mem::take(&mut reader.warnings))) } else { Err(errors) }
     }
 
-    /// The attributes of the bridge's own resource, sorted by key: what the user
-    /// set, and where that is missing `service.name` and `service.instance.id`.
-    /// The latter is made from `identity`, which has to be the same from start to
-    /// start and another one for each bridge: where a backend makes it a label, a
-    /// new one would begin every series anew. `service.version` is this
-    /// program's, and `telemetry.sdk.*` are left to the SDK.
+    /// Returns the attributes of the bridge's own resource, sorted by key: those of the
+    /// user, and by default `service.name` and `service.instance.id`. The latter is
+    /// derived from `identity`, which must stay the same across restarts and differ
+    /// between bridges. Where a backend makes it a label, a new one would start every
+    /// series again. `service.version` is this program's, and `telemetry.sdk.*` are
+    /// left to the SDK.
     #[must_use]
     pub fn resource(&self, identity: &str) -> Vec<(String, String)> {
         let mut all = vec![
@@ -215,24 +216,25 @@ impl OtelEnv {
     }
 }
 
-/// `OTEL_LOG_LEVEL` alone, if it is set and right. Reading all variables has a
-/// warning where it is wrong.
+/// Reads only `OTEL_LOG_LEVEL`, if it is set and valid. Reading all variables gives a
+/// warning for an invalid value.
 pub(super) fn log_level(environment: &dyn Fn(&str) -> Option<String>) -> Option<LevelFilter> {
     with_file(environment, level)
 }
 
-/// Where `OTEL_EXPORTER_PROMETHEUS_*` say that `/metrics` listens. Reading all
-/// variables has a warning where they are wrong.
+/// Returns the address of `/metrics` by `OTEL_EXPORTER_PROMETHEUS_*`. Reading all
+/// variables gives a warning for invalid values.
 pub(super) fn prometheus(environment: &dyn Fn(&str) -> Option<String>) -> (Option<IpAddr>, Option<u16>) {
     with_file(environment, |reader| (prometheus_host(reader), prometheus_port(reader)))
 }
 
-/// Where the value of a variable comes from: itself, or its place in the file.
+/// Returns the origin of a variable's value: the variable itself, or its place in the
+/// file.
 pub(super) fn origin(environment: &dyn Fn(&str) -> Option<String>, variable: &str) -> String {
     file::named(environment).and_then(|file| file.place_of(variable)).unwrap_or_else(|| variable.to_owned())
 }
 
-/// Reads single variables, or what stands for them in the file.
+/// Reads single variables, or their replacements in the file.
 fn with_file<T>(environment: &dyn Fn(&str) -> Option<String>, read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
     match file::named(environment) {
         Some(file) => read(&mut Reader::new(&|name| file.get(name))),
@@ -240,7 +242,7 @@ fn with_file<T>(environment: &dyn Fn(&str) -> Option<String>, read: impl FnOnce(
     }
 }
 
-/// No other names: reading the variables touches no network.
+/// Other names are refused, because reading variables must not use the network.
 fn prometheus_host(reader: &mut Reader<'_>) -> Option<IpAddr> {
     const NAME: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
     let host = reader.text(NAME)?;
@@ -284,9 +286,9 @@ fn attributes(reader: &mut Reader<'_>) -> Vec<(String, String)> {
     attributes
 }
 
-/// Without `OTEL_METRICS_EXPORTER`, `/metrics` is served, and an endpoint turns
-/// push on. With it, what it names holds and nothing else: an endpoint may be
-/// there for the traces of other programs.
+/// Without `OTEL_METRICS_EXPORTER`, `/metrics` is served, and an endpoint turns push
+/// on. With the variable only the named exporters are on, because the endpoint may be
+/// meant for the traces of other programs.
 fn exporters(reader: &mut Reader<'_>) -> Exporters {
     const NAME: &str = "OTEL_METRICS_EXPORTER";
     let endpoint = reader.string(otlp::variables(Signal::Metrics, "ENDPOINT")).is_some();

@@ -1,5 +1,5 @@
-//! A JSON Schema of the configuration file, from the rows of settings: editors complete
-//! keys with it and mark what is wrong. It catches what depends on one value alone.
+//! A JSON Schema of the configuration file, from the rows of settings. Editors use it
+//! to complete keys and to mark errors. It detects errors within a single value.
 
 use serde_json::{Map, Value, json};
 
@@ -12,13 +12,13 @@ use crate::endpoint::{Endpoint, On};
 const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
 const DURATION: &str = r"^\s*([0-9]+(ms|s|m|h|d))+\s*$";
 const SIZE: &str = r"^\s*[0-9]+\s*(B|KiB|MiB|GiB)?\s*$";
-/// No user, path or query.
+/// Without user, path or query.
 const SERVER: &str = r"^\s*([Hh][Tt][Tt][Pp][Ss]?://)?[^/@?#\s]+/?\s*$";
 const ADDRESS: &str = r"^\s*(none|localhost(:[0-9]+)?|:[0-9]+|[0-9]+(\.[0-9]+){3}(:[0-9]+)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\s*$";
 const ATTRIBUTE: &str = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*(\.[a-z][a-z0-9]*(_[a-z0-9]+)*)*$";
 const NUMBER: &str = r"^\s*[0-9]+\s*$";
 
-/// The schema.
+/// Returns the schema.
 #[must_use]
 pub fn schema() -> Value {
     let of_target = target_settings();
@@ -75,7 +75,7 @@ fn properties(settings: &[Description]) -> Map<String, Value> {
     settings.iter().map(|setting| (setting.key.name.to_owned(), property(setting))).collect()
 }
 
-/// Keys that sit beside what a row says.
+/// Adds entries to those of a row.
 fn extend(properties: &mut Map<String, Value>, key: &str, more: Value) {
     if let (Some(Value::Object(property)), Value::Object(more)) = (properties.get_mut(key), more) {
         property.extend(more);
@@ -92,12 +92,12 @@ fn property(Description { key, shape, default }: &Description) -> Value {
     property.into()
 }
 
-/// What a value has to be. The reader takes a number as the text that it is written as.
+/// Returns the schema of a value. The reader accepts a number as its text.
 fn value(shape: &Shape) -> Map<String, Value> {
     let schema = match shape {
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Duration { .. } => json!({ "type": "string", "pattern": DURATION }),
-        // `pattern` is for text, the bounds are for numbers.
+        // `pattern` applies to text, and the bounds apply to numbers.
         Shape::Count { min, max } => {
             json!({ "type": ["integer", "string"], "minimum": min, "maximum": max, "pattern": NUMBER })
         }
@@ -121,14 +121,15 @@ fn value(shape: &Shape) -> Map<String, Value> {
         }
         Shape::Map { value: of_map, .. } => {
             let mut map = json!({ "type": "object", "additionalProperties": value(of_map) });
-            // Durations are those of endpoints; names of attributes have a rule of their own.
+            // Durations are keyed by endpoints; names of attributes have their own
+            // rule.
             map["propertyNames"] = match **of_map {
                 Shape::Duration { .. } => json!({ "enum": names(|_| true) }),
                 _ => json!({ "pattern": ATTRIBUTE }),
             };
             map
         }
-        // Its keys are in a definition.
+        // A definition lists its keys.
         Shape::Structure(_) => json!({}),
     };
     match schema {

@@ -1,4 +1,4 @@
-//! A setting: one row that says all of it, and the readers that follow from rows.
+//! A setting: one row with all its properties, and the readers that use rows.
 
 use std::collections::BTreeMap;
 
@@ -7,80 +7,80 @@ use super::given::{Given, GivenText};
 use super::syntax::{Shape, Shown, Syntax};
 use super::yaml::Fields;
 
-/// The environment: a variable's value by its name.
+/// The environment: returns the value of a variable.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Flags that a command takes together.
+/// Groups of flags. A command accepts whole groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Of the targets given as arguments or variables, and these themselves.
+    /// The targets in arguments or variables, and their settings.
     Targets = 1,
-    /// How servers are asked.
+    /// How servers are requested.
     Collection = 2,
-    /// Where `/metrics` is.
+    /// The address of `/metrics`.
     Address = 4,
-    /// How `/metrics` is served.
+    /// The content of `/metrics`.
     Page = 8,
     /// Logging.
     Logging = 16,
     /// How metrics are pushed.
     Push = 32,
-    /// Where more targets are listed.
+    /// Where further targets are listed.
     Lists = 64,
     /// When the configuration is read again.
     Reload = 128,
 }
 
-/// The flag of a setting, and with it the variable.
+/// The flag of a setting, which also determines its variable.
 #[derive(Debug, Clone, Copy)]
 pub struct Flag {
-    /// The group that it is in.
+    /// The group of the flag.
     pub group: Group,
-    /// Its name without dashes where that is not the key's.
+    /// The name without dashes, if it differs from the key.
     pub long: Option<&'static str>,
-    /// Its short form.
+    /// The short form.
     pub short: Option<char>,
-    /// How it is given.
+    /// The form of the flag.
     pub form: Form,
 }
 
-/// How a flag is given.
+/// The form of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// With a value.
+    /// A flag with a value.
     Value,
-    /// Without one: it turns off what the key turns on. The text says what then
-    /// happens.
+    /// A flag without a value that turns off what the key turns on. The text says what
+    /// then happens.
     Off(&'static str),
-    /// Without one: it turns on what the key turns on.
+    /// A flag without a value that turns on what the key turns on.
     On,
-    /// Not by name: the arguments of the command.
+    /// No flag: the arguments of the command.
     Arguments,
 }
 
-/// What a row says, but for the value.
+/// The properties of a row, except its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    /// Its name in the file.
+    /// The name in the file.
     pub name: &'static str,
-    /// What it does, in a sentence or two.
+    /// What the setting does, in one or two sentences.
     pub summary: &'static str,
-    /// More of it, for those who read on.
+    /// Details, for the long help and the documentation.
     pub details: &'static str,
-    /// Its flag, if it has one.
+    /// The flag, if there is one.
     pub flag: Option<Flag>,
-    /// What holds where it is not given, where that is no value of its own.
+    /// A description of the default, if it is not a value.
     pub default: Option<&'static str>,
-    /// The variables of OpenTelemetry that count when it is given nowhere.
+    /// The OpenTelemetry variables that are used if the setting is missing.
     pub otel: &'static [&'static str],
-    /// Of a key of the bridge: whether a reload suffices for it to count.
+    /// For a key of the bridge: whether a reload applies it.
     pub on_reload: bool,
-    /// Of a key of a target: why it cannot be said of all, where it cannot.
+    /// For a key of a target: why it cannot be set for all targets, if it cannot.
     pub of_one_server: Option<&'static str>,
 }
 
 impl Key {
-    /// What else there is to say, as sentences.
+    /// Returns further sentences for the documentation.
     #[must_use]
     pub fn more(&self) -> Vec<String> {
         let mut sentences: Vec<String> = Vec::new();
@@ -93,7 +93,7 @@ impl Key {
         sentences
     }
 
-    /// The flag as it is written: `--timeout`.
+    /// Returns the flag with its dashes: `--timeout`.
     #[must_use]
     pub fn flag_name(&self) -> Option<String> {
         let flag = self.flag?;
@@ -103,8 +103,9 @@ impl Key {
         })
     }
 
-    /// The variable that stands for the flag: `FEDIMETER_TIMEOUT`. What a flag turns
-    /// off has the name of the flag, all others have that of the key.
+    /// Returns the variable that belongs to the flag: `FEDIMETER_TIMEOUT`. If the flag
+    /// turns something off, the variable has the name of the flag, otherwise that of
+    /// the key.
     #[must_use]
     pub fn variable(&self) -> Option<String> {
         let flag = self.flag?;
@@ -113,29 +114,29 @@ impl Key {
     }
 }
 
-/// How a setting is read into the draft `D`, and shown from the result `R`.
+/// Reads a setting into the draft `D`, and shows it from the result `R`.
 pub trait Field<D, R>: Sync {
-    /// What is known of the value without one.
+    /// Describes the values.
     fn shape(&self) -> Shape;
-    /// Reads the value; what is wrong is noted. Whether there was one.
+    /// Reads the value and records errors. Returns whether there was a value.
     fn read(&self, given: &Given<'_>, draft: &mut D) -> bool;
-    /// Whether a value adds to what an earlier source says.
+    /// Whether a value is added to that of an earlier source.
     fn adds(&self) -> bool {
         false
     }
-    /// The value, unless there is none.
+    /// Returns the value, if there is one.
     fn show(&self, result: &R) -> Option<Shown>;
 }
 
-/// A value, where it goes and where it is found again.
+/// A value, with functions to set and get it.
 pub struct Value<S: Syntax, D, R> {
-    /// How it is written.
+    /// The syntax.
     pub syntax: S,
-    /// Whether it adds to what an earlier source says, in place of replacing it.
+    /// Whether the value is added to that of an earlier source instead of replacing it.
     pub adds: bool,
-    /// Puts it into the draft, or says why it cannot be there.
+    /// Sets the value in the draft, or returns why it is not allowed.
     pub set: fn(&mut D, S::Value, &Place) -> Result<(), String>,
-    /// What the result has of it.
+    /// Gets the value from the result.
     pub get: fn(&R) -> Option<S::Value>,
 }
 
@@ -164,7 +165,7 @@ impl<S: Syntax, D, R> Field<D, R> for Value<S, D, R> {
     }
 }
 
-/// A part of the file that has a reader of its own; what documentation calls it.
+/// A part of the file with its own reader, and its name in the documentation.
 pub struct Structure(pub &'static str);
 
 impl<D, R> Field<D, R> for Structure {
@@ -180,24 +181,24 @@ impl<D, R> Field<D, R> for Structure {
 }
 
 impl Flag {
-    /// Whether it is given without a value.
+    /// Whether the flag has no value.
     #[must_use]
     pub fn is_switch(&self) -> bool {
         matches!(self.form, Form::Off(_) | Form::On)
     }
 
-    /// The flag and the variable of a key, with its name.
+    /// A flag and a variable with the name of the key.
     pub(super) const fn of(group: Group) -> Flag {
         Flag { group, long: None, short: None, form: Form::Value }
     }
 
-    /// The flag has another name: one value of a list is given at a time.
+    /// Gives the flag another name, because it adds a single value to a list.
     pub(super) const fn named(mut self, long: &'static str) -> Flag {
         self.long = Some(long);
         self
     }
 
-    /// The flag has a short form.
+    /// Adds a short form.
     pub(super) const fn short(mut self, short: char) -> Flag {
         self.short = Some(short);
         self
@@ -213,7 +214,7 @@ impl Flag {
         Flag { form: Form::On, ..Flag::of(group) }
     }
 
-    /// The arguments of the command stand for the key.
+    /// The arguments of the command set the key.
     pub(super) const fn arguments(group: Group) -> Flag {
         Flag { form: Form::Arguments, ..Flag::of(group) }
     }
@@ -221,14 +222,14 @@ impl Flag {
 
 /// One setting. It is read into a `D`, which becomes an `R`.
 pub struct Setting<D: 'static, R: 'static> {
-    /// What the row says.
+    /// The properties of the row.
     pub key: Key,
-    /// Its value.
+    /// The value.
     pub field: &'static dyn Field<D, R>,
 }
 
 impl<D, R> Setting<D, R> {
-    /// A key of the file, with what it does in a sentence or two.
+    /// Creates a key of the file. `summary` says what it does in one or two sentences.
     pub const fn new(name: &'static str, field: &'static dyn Field<D, R>, summary: &'static str) -> Self {
         let key = Key {
             name,
@@ -243,56 +244,57 @@ impl<D, R> Setting<D, R> {
         Setting { key, field }
     }
 
-    /// What else there is to say, for those who read on.
+    /// Adds details.
     pub const fn details(mut self, details: &'static str) -> Self {
         self.key.details = details;
         self
     }
 
-    /// It is a flag and a variable, too.
+    /// Adds a flag and a variable.
     pub const fn flag(mut self, flag: Flag) -> Self {
         self.key.flag = Some(flag);
         self
     }
 
-    /// What holds where it is not given, in words.
+    /// Describes the default in words.
     pub const fn default(mut self, words: &'static str) -> Self {
         self.key.default = Some(words);
         self
     }
 
-    /// Variables of OpenTelemetry that count when it is given nowhere.
+    /// Adds OpenTelemetry variables that are used if the setting is missing.
     pub const fn otel(mut self, variables: &'static [&'static str]) -> Self {
         self.key.otel = variables;
         self
     }
 
-    /// A reload suffices for it to count.
+    /// Marks the setting as applied by a reload.
     pub const fn on_reload(mut self) -> Self {
         self.key.on_reload = true;
         self
     }
 
-    /// It cannot be said of all targets, and this is why.
+    /// Marks the setting as one that cannot be set for all targets, with the reason.
     pub const fn of_one_server(mut self, reason: &'static str) -> Self {
         self.key.of_one_server = Some(reason);
         self
     }
 }
 
-/// A setting as documentation, help and schemas show it.
+/// A setting for documentation, help and schemas.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// What the row says.
+    /// The properties of the row.
     pub key: Key,
-    /// What its value is.
+    /// The form of the value.
     pub shape: Shape,
-    /// What holds where it is not given: in words, or as a value between backticks.
+    /// The default: words, or a value in backticks.
     pub default: String,
 }
 
 impl<D, R> Setting<D, R> {
-    /// The setting without its types. `unsaid` is a result of which nothing was said.
+    /// Describes the setting without its types. `unsaid` is a result in which nothing
+    /// is set.
     pub(super) fn describe(&self, unsaid: &R) -> Description {
         let default = self.key.default.map(str::to_owned).or_else(|| {
             Some(match self.field.show(unsaid)? {
@@ -306,36 +308,36 @@ impl<D, R> Setting<D, R> {
     }
 }
 
-/// What a command line says of settings.
+/// The settings on a command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// The groups whose variables count: those that the command has flags of.
+    /// The groups whose variables are used: those of the command's flags.
     groups: u8,
-    /// Values by key; those of a list with commas between them.
+    /// The values by key. Lists are separated by commas.
     values: BTreeMap<&'static str, String>,
-    /// The flags that stand for others, by key: `-v` for `--log-level`.
+    /// Flags that set the value of another one, by key: `-v` for `--log-level`.
     written: BTreeMap<&'static str, &'static str>,
 }
 
 impl Flags {
-    /// No flags, but the variables of these groups.
+    /// Creates flags without values, for the variables of these groups.
     #[must_use]
     pub fn of(groups: u8) -> Flags {
         Flags { groups, ..Flags::default() }
     }
 
-    /// A flag that is given, by its key.
+    /// Sets the value of a flag, by its key.
     pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.values.insert(key, value.into());
     }
 
-    /// The same by a flag that stands for it, which is then its origin.
+    /// Sets the value by another flag, which becomes its origin.
     pub fn set_by(&mut self, key: &'static str, value: impl Into<String>, flag: &'static str) {
         self.set(key, value);
         self.written.insert(key, flag);
     }
 
-    /// The value of a flag, if it is given.
+    /// Returns the value of a flag, if it is set.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
@@ -350,8 +352,8 @@ pub struct Outside<'a> {
 }
 
 impl Outside<'_> {
-    /// What flag or variable say of a key; `then` takes it. A flag goes before the
-    /// variable, and a variable that is empty counts as not set.
+    /// Passes the flag or the variable of a key to `then`. A flag takes precedence over
+    /// the variable, and an empty variable counts as missing.
     pub fn with<T>(&self, key: &Key, then: impl FnOnce(&Given<'_>) -> T) -> Option<T> {
         let flag = key.flag?;
         let given = |text, place, turns_off| {
@@ -369,19 +371,19 @@ impl Outside<'_> {
     }
 }
 
-/// Where the value of each key comes from: the last of several sources, or all
-/// of them where they add up. Keys that have their default are not there.
+/// The origin of each key's value: the last of several sources, or all of them if they
+/// are merged. Keys with their default are missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(BTreeMap<&'static str, Vec<Place>>);
 
 impl Origins {
-    /// The origins of a key, if it was given.
+    /// Returns the origins of a key, if it was set.
     #[must_use]
     pub fn of(&self, key: &str) -> &[Place] {
         self.0.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Notes an origin. One that `adds` to the others stands beside them.
+    /// Records an origin. If it `adds` to the others, they are kept.
     pub fn note(&mut self, key: &'static str, place: Place, adds: bool) {
         let places = self.0.entry(key).or_default();
         if !adds {
@@ -391,7 +393,7 @@ impl Origins {
     }
 }
 
-/// Reads what the keys of a map say.
+/// Reads the keys of a map.
 pub fn read_fields<D, R>(rows: &[Setting<D, R>], fields: &Fields<'_>, draft: &mut D, origins: &mut Origins) {
     for row in rows {
         if let Some(node) = fields.get(row.key.name)
@@ -402,7 +404,7 @@ pub fn read_fields<D, R>(rows: &[Setting<D, R>], fields: &Fields<'_>, draft: &mu
     }
 }
 
-/// Reads what flags and variables say.
+/// Reads flags and variables.
 pub fn read_outside<D, R>(
     rows: &[Setting<D, R>],
     outside: &Outside<'_>,

@@ -59,8 +59,8 @@ impl Shard {
                 Ok(index) => (index, format!(" (from the host name {host_name})")),
                 Err(_) => {
                     return Err(format!(
-                        "total_shards is {total}, and the host name {host_name} does not end in the number of a \
-                         shard; set shard to a number from 0 to {}",
+                        "total_shards is {total}, and the host name {host_name} does not end in the number \
+                         of a shard; set shard to a number from 0 to {}",
                         total - 1
                     ));
                 }

@@ -1,17 +1,17 @@
-//! What a misspelt name may have meant.
+//! Suggestions for misspelt names.
 
-/// `; did you mean …?` when one of `names` is close to `word`, else nothing.
+/// Returns `; did you mean …?` if one of `names` is close to `word`, otherwise nothing.
 #[must_use]
 pub fn did_you_mean(word: &str, names: &[&str]) -> String {
     let word = word.to_lowercase().replace('-', "_");
     closest(&word, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// The one of `names` that `word`, in small letters, is a misspelling of.
+/// Returns the name of which `word`, in lower case, is a misspelling.
 #[must_use]
 pub fn closest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.chars().collect();
-    // Nothing so long is a misspelt name, and comparing costs its square.
+    // A longer word is not a misspelt name, and the comparison is quadratic.
     if word.len() > 64 {
         return None;
     }
@@ -19,7 +19,7 @@ pub fn closest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     (distance <= (name.len() / 3).max(1)).then_some(name)
 }
 
-/// The one of `names` that differs from `word` by a slip or two.
+/// Returns the name that differs from `word` by at most two mistakes.
 #[must_use]
 pub fn misspelt<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     const MAX_SLIPS: usize = 2;
@@ -37,8 +37,8 @@ pub fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// How many characters are to be added, removed, replaced or exchanged with their
-/// neighbour to get from one to the other.
+/// Returns how many characters must be added, removed, replaced or swapped with their
+/// neighbour to turn one into the other.
 fn distance(word: &[char], name: &str) -> usize {
     let name: Vec<char> = name.chars().collect();
     let first: Vec<usize> = (0..=word.len()).collect();

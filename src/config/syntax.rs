@@ -1,4 +1,4 @@
-//! How values are written. A syntax reads one from any source, shows it again, and
+//! The syntax of values. A syntax reads a value from any source, prints it, and
 //! describes itself for help, documentation and schemas.
 
 use std::time::Duration;
@@ -8,19 +8,19 @@ use super::suggest::{did_you_mean, list};
 use super::values;
 use super::yaml::quote;
 
-/// How the value of a setting is written.
+/// The syntax of a setting's value.
 pub trait Syntax: Sync {
-    /// What it means.
+    /// The type of the value.
     type Value;
-    /// What is known of it without a value.
+    /// Describes the values.
     fn shape(&self) -> Shape;
-    /// Reads a value. Where it is wrong, that is noted and there is none.
+    /// Reads a value. An error is recorded, and gives `None`.
     fn read(&self, given: &Given<'_>) -> Option<Self::Value>;
-    /// The value as YAML.
+    /// Prints the value as YAML.
     fn show(&self, value: &Self::Value) -> Shown;
 }
 
-/// A value as YAML, each part a scalar that reads back as the same.
+/// A value as YAML. Each part is a scalar that reads back as the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
     /// A scalar.
@@ -31,63 +31,63 @@ pub enum Shown {
     Map(Vec<(String, String)>),
 }
 
-/// What can be said of a syntax: the data of help, documentation and schemas.
+/// The description of a syntax, for help, documentation and schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// `true` or `false`.
     Boolean,
     /// A time with its unit.
     Duration {
-        /// The shortest.
+        /// The minimum.
         min: Duration,
-        /// The longest.
+        /// The maximum.
         max: Duration,
     },
-    /// A whole number.
+    /// An integer.
     Count {
-        /// The smallest.
+        /// The minimum.
         min: usize,
-        /// The largest.
+        /// The maximum.
         max: usize,
     },
-    /// A number of bytes.
+    /// A size in bytes.
     Size {
-        /// The smallest.
+        /// The minimum.
         min: usize,
-        /// The largest.
+        /// The maximum.
         max: usize,
     },
-    /// One of these names, each with what it means.
+    /// One of these names, each with its meaning.
     OneOf(Vec<(&'static str, &'static str)>),
     /// Text with a syntax of its own.
     Text {
-        /// What documentation calls it.
+        /// The name of the syntax in the documentation.
         kind: &'static str,
-        /// What help writes for it.
+        /// The placeholder in the help.
         placeholder: &'static str,
     },
-    /// A list of these.
+    /// A list.
     List {
-        /// What one item is.
+        /// The syntax of an item.
         item: Box<Shape>,
-        /// Whether an item may stand alone for a list of one.
+        /// Whether a single item may be written without a list.
         or_one: bool,
-        /// What they are called.
+        /// The name of the list in the documentation.
         kind: &'static str,
     },
     /// A map.
     Map {
-        /// What its values are.
+        /// The syntax of the values.
         value: Box<Shape>,
-        /// What it is called.
+        /// The name of the map in the documentation.
         kind: &'static str,
     },
-    /// A part of the file with keys of its own; what it is called.
+    /// A part of the file with its own keys, and its name.
     Structure(&'static str),
 }
 
 impl Shape {
-    /// What documentation calls it: `duration`, `list of accounts`.
+    /// Returns the name in the documentation: `duration`, `list of accounts`.
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
@@ -103,7 +103,7 @@ impl Shape {
         }
     }
 
-    /// What help writes for a value: `DURATION`.
+    /// Returns the placeholder in the help: `DURATION`.
     #[must_use]
     pub fn placeholder(&self) -> &'static str {
         match self {
@@ -118,7 +118,7 @@ impl Shape {
         }
     }
 
-    /// The bounds, as a sentence: `100ms to 5m.`
+    /// Returns the bounds as a sentence: `100ms to 5m.`
     #[must_use]
     pub fn bounds(&self) -> Option<String> {
         match self {
@@ -134,7 +134,7 @@ impl Shape {
         }
     }
 
-    /// What an error says there should be.
+    /// Returns what an error says was expected.
     fn expected(&self) -> String {
         match self {
             Shape::Boolean => "true or false".to_owned(),
@@ -199,7 +199,7 @@ impl Syntax for Time {
     }
 }
 
-/// A whole number within bounds.
+/// An integer within bounds.
 pub struct Count {
     pub min: usize,
     pub max: usize,
@@ -222,7 +222,7 @@ impl Syntax for Count {
     }
 }
 
-/// A number of bytes within bounds.
+/// A size in bytes within bounds.
 pub struct Size {
     pub min: usize,
     pub max: usize,
@@ -247,7 +247,7 @@ impl Syntax for Size {
     }
 }
 
-/// One of a few names: each with its value, and what it means.
+/// One of several names: each with its value and its meaning.
 pub struct OneOf<T: 'static>(pub &'static [(&'static str, T, &'static str)]);
 
 impl<T: Copy + PartialEq + Sync> Syntax for OneOf<T> {
@@ -270,11 +270,11 @@ impl<T: Copy + PartialEq + Sync> Syntax for OneOf<T> {
     }
 }
 
-/// Text that a function understands.
+/// Text that a function parses.
 pub struct Parsed<T> {
     pub kind: &'static str,
     pub placeholder: &'static str,
-    /// What an error says there should be.
+    /// What an error says was expected.
     pub expected: &'static str,
     pub parse: fn(&str) -> Result<T, String>,
     pub show: fn(&T) -> String,
@@ -293,11 +293,11 @@ impl<T> Syntax for Parsed<T> {
     }
 }
 
-/// Text as it stands, no number.
+/// Plain text, not a number.
 pub struct Plain {
     pub kind: &'static str,
     pub placeholder: &'static str,
-    /// What an error says there should be.
+    /// What an error says was expected.
     pub expected: &'static str,
 }
 
@@ -314,13 +314,13 @@ impl Syntax for Plain {
     }
 }
 
-/// A list. Items that are wrong are noted, and the others count.
+/// A list. Errors of items are recorded, and the other items are kept.
 pub struct List<S> {
     pub kind: &'static str,
-    /// What an error says there should be.
+    /// What an error says was expected.
     pub expected: &'static str,
     pub item: S,
-    /// Whether an item may stand alone for a list of one.
+    /// Whether a single item may be written without a list.
     pub or_one: bool,
 }
 

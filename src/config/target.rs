@@ -1,4 +1,4 @@
-//! The settings of a target: a row for each of its keys.
+//! The settings of a target: one row for each key.
 
 mod maps;
 
@@ -26,8 +26,8 @@ use maps::{Attributes, INTERVAL, Intervals};
 /// A target that is being read.
 #[derive(Debug, Clone)]
 pub struct TargetDraft {
-    /// Every setting that is a field of the target as it is. The URL and what
-    /// follows from it are not yet there.
+    /// All settings that are fields of the target. The URL, and what depends on it, is
+    /// still missing.
     pub target: Target,
     pub url: Option<Url>,
     pub host: Option<(String, Place)>,
@@ -95,7 +95,7 @@ const TAGS: List<Parsed<std::sync::Arc<str>>> = List {
     or_one: false,
 };
 
-/// Keys of a target.
+/// The keys of a target.
 pub static TARGET: &[Setting<TargetDraft, Target>] = &[
     Setting::new(
         "url",
@@ -123,8 +123,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| target.host.clone(),
         },
-        "The name to ask for instead of the URL's, and to report as `server.address`: for a server polled behind \
-         its own proxy.",
+        "The host name to request instead of the URL's, and to report as `server.address`, for a server \
+         that is polled behind its own proxy.",
     )
     .default("that of `url`")
     .of_one_server("names one server"),
@@ -155,10 +155,13 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| Some(target.authorities.as_ref()?.path().display().to_string()),
         },
-        "A file with certificates (PEM) of authorities to trust beside the system's: for a server whose certificate \
-         an authority of your own has signed.",
+        "A file with certificates (PEM) of authorities to trust besides the system's, for a server whose \
+         certificate an authority of your own has signed.",
     )
-    .details("In the configuration file, the path is relative to that file. Under `defaults` it holds for all targets.")
+    .details(
+        "In the configuration file, the path is relative to that file. Under `defaults` it applies to \
+              all targets.",
+    )
     .flag(Flag::of(Group::Targets)),
     Setting::new(
         "token_file",
@@ -175,7 +178,7 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
         },
         "A file with an access token. A token belongs to one server.",
     )
-    .details("In the configuration file, the path is relative to that file. A file that is replaced is read again.")
+    .details("In the configuration file, the path is relative to that file. A changed file is read again.")
     .flag(Flag::of(Group::Targets))
     .of_one_server("a token belongs to one server"),
     Setting::new(
@@ -212,7 +215,7 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
                 some(target.endpoints.iter().copied().filter(|e| e.on() == On::OptIn).collect())
             },
         },
-        "Endpoints to collect beside the default ones: `health`, `timelines`, `peers`, `domain_blocks`, \
+        "Endpoints to collect besides the default ones: `health`, `timelines`, `peers`, `domain_blocks`, \
          `custom_emojis`.",
     )
     .flag(Flag::of(Group::Targets)),
@@ -221,7 +224,7 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
         &Value {
             syntax: ACCOUNTS,
             adds: true,
-            // An account that the target and the defaults list is one series.
+            // An account that both the target and the defaults list gives one series.
             set: |draft: &mut TargetDraft, value, _: &Place| {
                 let accounts = &mut draft.target.accounts;
                 for account in value {
@@ -266,7 +269,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| target.obey_robots.then_some(true),
         },
-        "Whether robots.txt says what may be asked. A target that you name has been asked for by name.",
+        "Whether to obey the server's robots.txt. It is ignored by default, because you configured the \
+         target yourself.",
     )
     .default("`ignore`"),
     Setting::new(
@@ -283,7 +287,8 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
                 Some(own.collect::<BTreeMap<_, _>>()).filter(|own| !own.is_empty())
             },
         },
-        "Static attributes of every point about the target. Names are lowercase, with dots between the parts.",
+        "Static attributes of every point about the target. Names are lowercase, with dots between the \
+         parts.",
     ),
     Setting::new(
         "metrics",
@@ -297,15 +302,15 @@ pub static TARGET: &[Setting<TargetDraft, Target>] = &[
             },
             get: |target: &Target| Some(target.metrics.clone()).filter(|choice| *choice != Choice::default()),
         },
-        "Which metrics of the target are wanted, as `metrics` of the bridge says it.",
+        "The wanted metrics of the target, in the same form as `metrics` of the bridge.",
     )
-    .details("They are chosen from those that are wanted of all targets."),
+    .details("They are selected from the metrics that are wanted of all targets."),
     Setting::new(
         "endpoint_details",
         field!(Boolean, target.endpoint_details),
         "Whether last success, duration and size are reported for each endpoint.",
     )
-    .default("that of the bridge"),
+    .default("as for the bridge"),
     Setting::new(
         "intervals",
         &Value {
@@ -326,14 +331,14 @@ fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
     (!items.is_empty()).then_some(items)
 }
 
-/// A target of which nothing was said.
+/// A target without any settings.
 pub static UNSAID: LazyLock<Target> = LazyLock::new(|| {
     let url = Url::parse("https://localhost").expect("a URL that was written here");
     Target::new(url, None, None, &BTreeMap::new())
 });
 
 impl TargetDraft {
-    /// A target of which nothing is said.
+    /// Creates a target without any settings.
     pub fn new() -> TargetDraft {
         TargetDraft {
             target: UNSAID.clone(),
@@ -355,8 +360,8 @@ impl TargetDraft {
         Ok(())
     }
 
-    /// The target at `url`. What is wrong with the whole of it is noted; `place` is
-    /// where it was given.
+    /// Builds the target at `url`. Errors about the target as a whole are recorded at
+    /// `place`.
     pub fn build(self, url: &Url, place: &Place, env: Env<'_>, errors: &Errors) -> Target {
         let TargetDraft { target, host, token, collect, attributes, .. } = self;
         let scheme = target.forwarded_proto.as_deref().unwrap_or(url.scheme());
@@ -365,7 +370,8 @@ impl TargetDraft {
         });
         if let Some((a, b)) = collision(&attributes) {
             errors.push(place.error(format!(
-                "its attribute `{a}` and `{b}`, one of them from defaults, become the same Prometheus label; rename one"
+                "its attribute `{a}` and `{b}`, one of them from defaults, become the same Prometheus \
+                 label; rename one"
             )));
         }
         let known = Target::new(url.clone(), host, target.forwarded_proto.clone(), &attributes);

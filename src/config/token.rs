@@ -75,7 +75,8 @@ fn read_variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Tok
             Token::parse(&value).map_err(|what| format!("the environment variable {shown} {what}"))
         }
         None => Err(format!(
-            "there is no environment variable {shown}; set it to the token, or give the name of one that is set"
+            "there is no environment variable {shown}; set it to the token, or give the name of one that is \
+             set"
         )),
     }
 }

@@ -1,5 +1,5 @@
-//! How single values are written: the same in the file, in flags and in
-//! variables. Each parser's error says what is wrong and how to write it.
+//! The syntax of single values, the same in the file, in flags and in variables. Each
+//! parser's error says what is wrong and how to write it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,10 +12,10 @@ use super::address::{Address, unix_socket};
 use super::suggest::{did_you_mean, list};
 use crate::endpoint::{Endpoint, On};
 
-/// Milliseconds in each unit of a duration, longest first.
+/// The milliseconds in each unit of a duration, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// A duration as Prometheus writes it: `500ms`, `30s`, `5m`, `1h30m`, `1d`.
+/// Parses a duration in Prometheus's format: `500ms`, `30s`, `5m`, `1h30m`, `1d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "is not a duration; write a number with its unit: 500ms, 30s, 5m, 6h or 1d".to_owned();
     let mut rest = text.trim();
@@ -35,7 +35,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total))
 }
 
-/// The shortest way to write a duration: `90s`, `5m`, `1d`.
+/// Formats a duration in its shortest form: `90s`, `5m`, `1d`.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
     let millis = value.as_millis();
@@ -46,7 +46,7 @@ pub fn show_duration(value: Duration) -> String {
     format!("{}{unit}", millis / u128::from(*size))
 }
 
-/// A number of bytes: `1048576`, `512KiB`, `1MiB`.
+/// Parses a size in bytes: `1048576`, `512KiB`, `1MiB`.
 #[must_use]
 pub fn size(text: &str) -> Option<usize> {
     let text = text.trim();
@@ -61,7 +61,7 @@ pub fn size(text: &str) -> Option<usize> {
     digits.parse::<usize>().ok()?.checked_mul(factor)
 }
 
-/// The shortest way to write a number of bytes: `1MiB`.
+/// Formats a size in bytes in its shortest form: `1MiB`.
 #[must_use]
 pub fn show_size(bytes: usize) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -69,19 +69,19 @@ pub fn show_size(bytes: usize) -> String {
     unit.map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 
-/// Where to listen: nowhere, or an address whose port may be left to the default.
+/// A place to listen: none, or an address with an optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// `none`: no `/metrics` at all.
+    /// `none`: `/metrics` is off.
     Off,
-    /// An address, and a port where one was given.
+    /// An address, with a port if one was given.
     At(IpAddr, Option<u16>),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
 impl Listen {
-    /// The address, with `default_port` where no port was given.
+    /// Returns the address, with `default_port` if no port was given.
     #[must_use]
     pub fn address(&self, default_port: u16) -> Option<Address> {
         match self {
@@ -92,12 +92,12 @@ impl Listen {
     }
 }
 
-/// An address to listen on: `127.0.0.1:9464`, `[::]:9464`, `localhost`,
-/// `0.0.0.0` (default port), `:9464` (all IPv4 addresses), `unix:/run/fedimeter.sock`, or
-/// `none`.
+/// Parses an address to listen on: `127.0.0.1:9464`, `[::]:9464`, `localhost`,
+/// `0.0.0.0` (default port), `:9464` (all IPv4 addresses), `unix:/run/fedimeter.sock`,
+/// or `none`.
 ///
-/// Names other than `localhost` are refused: reading a configuration touches
-/// no network.
+/// Names other than `localhost` are refused, because reading a configuration must not
+/// use the network.
 pub fn listen(text: &str) -> Result<Listen, String> {
     let text = text.trim();
     if text == "none" {
@@ -133,12 +133,12 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     }
 }
 
-/// Whether the last group of an IPv6 address looks like a usual port.
+/// Whether the last group of an IPv6 address looks like a common port.
 fn is_like_port(group: &str) -> bool {
     group.len() == 4 && group.bytes().all(|digit| digit.is_ascii_digit()) && !group.starts_with('0')
 }
 
-/// The permissions of a file, in octal: `0660`.
+/// Parses the permissions of a file, in octal: `0660`.
 pub fn mode(text: &str) -> Result<u32, String> {
     let digits = text.trim().trim_start_matches("0o");
     let is_octal = digits.len() >= 3 && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -147,8 +147,8 @@ pub fn mode(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "is not the mode of a file; write it in octal, such as 0660".to_owned())
 }
 
-/// A host name that a listener answers to, in small letters and without a
-/// final dot: `metrics.example.org`, `*.example.org`, or `*`.
+/// Parses a host name to which a listener answers, in lower case and without a final
+/// dot: `metrics.example.org`, `*.example.org`, or `*`.
 pub fn listen_host(text: &str) -> Result<String, String> {
     let text = text.trim();
     let name = text.trim_end_matches('.').to_ascii_lowercase();
@@ -164,7 +164,7 @@ pub fn listen_host(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
-/// A URL that answers with a list of targets.
+/// Parses a URL that answers with a list of targets.
 pub fn list_url(text: &str) -> Result<Url, String> {
     let wrong = || "is not a URL; write it in full: https://inventory.example.org/targets.json".to_owned();
     let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
@@ -179,10 +179,10 @@ pub fn list_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The beginnings of the paths that the bridge serves.
+/// The first segments of the paths that the bridge serves.
 const OWN_PATHS: [&str; 7] = ["-", "api", "icon.svg", "metrics", "style.css", "target", "targets"];
 
-/// Where people find the pages: a URL whose path ends in a slash.
+/// Parses the public URL of the pages, which must end in a slash.
 pub fn external_url(text: &str) -> Result<Url, String> {
     let wrong = "is not a URL; write it as people open it, such as https://metrics.example.org/fedimeter/";
     let mut url = Url::parse(text.trim()).map_err(|_| wrong.to_owned())?;
@@ -203,7 +203,7 @@ pub fn external_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// An endpoint by name.
+/// Parses the name of an endpoint.
 pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     let name = text.trim();
     Endpoint::from_name(name).ok_or_else(|| {
@@ -212,7 +212,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     })
 }
 
-/// An endpoint that `collect` may name.
+/// Parses the name of an endpoint that `collect` may contain.
 pub fn collect(text: &str) -> Result<Endpoint, String> {
     let name = text.trim();
     match Endpoint::from_name(name) {
@@ -221,7 +221,7 @@ pub fn collect(text: &str) -> Result<Endpoint, String> {
         }
         Some(endpoint) => Ok(endpoint),
         None => {
-            // Only these need naming; what comes by itself may be named, too.
+            // Only these endpoints need to be named, but default ones may be.
             let named = Endpoint::collected(On::OptIn);
             Err(unknown_endpoint(name, &named.map(Endpoint::name).collect::<Vec<_>>()))
         }

@@ -1,4 +1,4 @@
-//! The web configuration file, in the format that Prometheus's exporters share
+//! The web configuration file, in the format of Prometheus's exporters
 //! (exporter-toolkit): TLS, passwords, headers and a limit on requests.
 
 use std::collections::BTreeMap;
@@ -17,33 +17,33 @@ use super::values;
 use super::yaml::{Document, Fields, Node};
 use crate::tls::server::{ClientAuth, Part, Server, cipher_suite, group};
 
-/// What the user set beside the file.
+/// Settings for access, besides those in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebSettings {
     /// The web configuration file.
     pub file: Option<PathBuf>,
-    /// Files with tokens that clients may show.
+    /// Files with tokens that clients may use.
     pub token_files: Vec<PathBuf>,
-    /// Whether `/-/healthy` is answered to anybody.
+    /// Whether `/-/healthy` needs no password or token.
     pub open_health: bool,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone)]
 pub struct Web {
-    /// TLS, where it is on.
+    /// The TLS configuration, if TLS is on.
     pub tls: Option<Arc<ServerConfig>>,
-    /// The certificate that is shown, as DER, to know the bridge by.
+    /// The server certificate in DER, by which the health check recognises the bridge.
     pub certificate: Option<Vec<u8>>,
-    /// Whether HTTP/2 is spoken, which it is over TLS only.
+    /// Whether HTTP/2 is used, which requires TLS.
     pub http2: bool,
-    /// Headers of every response.
+    /// Headers for every response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Users with the bcrypt hashes of their passwords.
     pub users: BTreeMap<String, String>,
-    /// One request each time this long, and so many at once.
+    /// The interval in which one more request is allowed, and the burst.
     pub rate_limit: Option<(Duration, u32)>,
-    /// The file, and those that it names.
+    /// The file, and the files that it names.
     pub files: Vec<PathBuf>,
 }
 
@@ -74,18 +74,19 @@ const CLIENT_AUTH: [(&str, ClientAuth); 6] = [
     ("NoClientCert", ClientAuth::NoClientCert),
     ("RequestClientCert", ClientAuth::RequestClientCert),
     ("RequireAnyClientCert", ClientAuth::RequireAnyClientCert),
-    // An older name of the same.
+    // An older name for the same.
     ("RequireClientCert", ClientAuth::RequireAnyClientCert),
     ("VerifyClientCertIfGiven", ClientAuth::VerifyClientCertIfGiven),
     ("RequireAndVerifyClientCert", ClientAuth::RequireAndVerifyClientCert),
 ];
 
 impl Web {
-    /// Reads the file and what it names. Blocks: not for an async thread.
+    /// Reads the file and the files that it names. Blocks: do not call it on an async
+    /// thread.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its line.
+    /// All errors, each with its line.
     pub fn read(path: &Path) -> Result<Web, ConfigErrors> {
         let errors = Errors::default();
         let cannot = |e: std::io::Error| format!("cannot be read: {e}; check web_config_file");
@@ -151,7 +152,8 @@ impl Web {
             let Some(hash) = node.text("the bcrypt hash of a password") else { continue };
             if hash.parse::<bcrypt::HashParts>().is_err() {
                 node.error(
-                    "is not a bcrypt hash; never write a password into this file: `htpasswd -nBC 10 USER` prints its hash",
+                    "is not a bcrypt hash; never write a password into this file: `htpasswd -nBC 10 USER` \
+                     prints its hash",
                 );
             } else if user.contains(':') {
                 node.error("is the password of a user whose name has a colon, which no client can send");
@@ -197,18 +199,21 @@ impl Web {
             client_names.iter().filter_map(|node| node.text("a name")).map(str::to_owned).collect();
         let versions = versions(&fields);
         let cipher_suites = many(&fields, "cipher_suites", "a list of cipher suites", |name| {
-            // As in Go, those of TLS 1.3 are always there.
+            // As in Go, those of TLS 1.3 are always enabled.
             if name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_") {
                 return Ok(None);
             }
-            cipher_suite(name).map(Some).ok_or("is not a cipher suite that fedimeter supports: it has ECDHE with AES-GCM and ChaCha20-Poly1305")
+            cipher_suite(name).map(Some).ok_or(
+                "is not a cipher suite that fedimeter supports: it has ECDHE \
+                                                with AES-GCM and ChaCha20-Poly1305",
+            )
         });
         let groups = many(&fields, "curve_preferences", "a list of curves", |name| {
             group(name)
                 .map(Some)
                 .ok_or("is not a curve that fedimeter supports: it has X25519, CurveP256 and CurveP384")
         });
-        // It never counted: Go and rustls choose by themselves.
+        // The setting has no effect: Go and rustls always choose themselves.
         let _ = fields.get("prefer_server_cipher_suites").and_then(Node::boolean);
         let (Some(certificate), Some(key), Some(versions)) = (certificate, key, versions) else { return };
         let server = Server {
@@ -237,7 +242,7 @@ impl Web {
         }
     }
 
-    /// What stands there inline, or in the file that is named.
+    /// Returns the inline PEM, or that of the named file.
     fn pem(&mut self, fields: &Fields<'_>, inline: &str, file: &str, directory: &Path) -> Option<Vec<u8>> {
         match (fields.get(inline), fields.get(file)) {
             (Some(_), Some(node)) => {
@@ -267,7 +272,7 @@ fn choice<T: Copy>(node: &Node<'_>, choices: &[(&'static str, T)]) -> Option<T> 
     found.map(|(_, value)| *value)
 }
 
-/// The items of a list that `read` takes; none where there is no list.
+/// Returns the items of a list that `read` accepts; empty without a list.
 fn many<T>(
     fields: &Fields<'_>,
     key: &str,
@@ -286,7 +291,7 @@ fn many<T>(
     (!found.is_empty()).then_some(found)
 }
 
-/// The versions from the least to the greatest that is wanted.
+/// Returns the TLS versions from the configured minimum to the maximum.
 fn versions(fields: &Fields<'_>) -> Option<Vec<&'static SupportedProtocolVersion>> {
     let of = |key: &str, otherwise: u8| match fields.get(key) {
         None => Some(otherwise),

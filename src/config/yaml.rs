@@ -1,5 +1,5 @@
-//! A YAML file as a tree whose nodes know their line and their path, and a
-//! reader that notes what is wrong and goes on.
+//! A YAML file as a tree whose nodes know their line and path, and a reader that
+//! records errors and continues.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,12 +10,13 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use super::error::{Errors, Place};
 use super::suggest::{did_you_mean, list};
 
-/// A fleet of 30,000 targets with their settings is a fifth of this.
+/// The maximum size of a file, five times that of a fleet of 30,000 targets with
+/// settings.
 pub const MAX_FILE: u64 = 16 << 20;
 
-/// The tree is built and dropped recursively, and what nests deeper must stand
-/// further to the right: this bounds the stack. (Flow style has a bound of its
-/// own in the parser, 255.)
+/// The maximum indentation. The tree is built and dropped recursively, and deeper
+/// nesting needs more indentation, so this limits the stack. (For flow style the parser
+/// has its own limit, 255.)
 const MAX_INDENT: usize = 200;
 
 /// A YAML file that is being read.
@@ -27,8 +28,8 @@ pub struct Document<'s> {
 }
 
 impl<'s> Document<'s> {
-    /// Parses `text`, the contents of the file at `path`. A file that is not YAML has
-    /// one error and no root; an empty one has no root.
+    /// Parses `text`, the content of the file at `path`. A file that is not YAML has
+    /// one error and no root; an empty file has no root.
     pub fn parse(path: &'s Path, text: &'s str, errors: &'s Errors) -> Document<'s> {
         // Some editors write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -45,7 +46,7 @@ impl<'s> Document<'s> {
         match MarkedYaml::load_from_str(text) {
             Ok(roots) if roots.len() > 1 => {
                 let line = roots[1].span.start.line();
-                document.fail(line, "a second document (`---`); keep one configuration a file");
+                document.fail(line, "a second document (`---`); keep one configuration in each file");
             }
             Ok(mut roots) => {
                 let empty = |root: &MarkedYaml<'_>| root.data.is_null() || root.data.is_badvalue();
@@ -54,7 +55,7 @@ impl<'s> Document<'s> {
             Err(e) => {
                 let what = match e.info() {
                     "duplicated key in mapping" => {
-                        "a key that appears twice in one map; keep one of them".to_owned()
+                        "a key appears twice in one map; keep one of them".to_owned()
                     }
                     info => format!("not YAML: {info}, at column {}", e.marker().col() + 1),
                 };
@@ -64,7 +65,7 @@ impl<'s> Document<'s> {
         document
     }
 
-    /// The outermost node, unless the file is empty or broken.
+    /// Returns the outermost node, unless the file is empty or invalid.
     pub fn root(&self) -> Option<Node<'_>> {
         self.root.as_ref().map(|yaml| Node { document: self, yaml, path: String::new() })
     }
@@ -74,32 +75,32 @@ impl<'s> Document<'s> {
     }
 }
 
-/// Lines as YAML has them: a carriage return alone ends one, too.
+/// Splits lines by the rules of YAML: a carriage return alone ends a line, too.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-/// Why a text nests too deeply to be read, if it does.
+/// Returns the error about a text that is nested too deeply.
 pub fn too_deep(text: &str) -> Option<String> {
     let (line, message) = first_too_deep(&lines(text).collect::<Vec<_>>())?;
     Some(format!("{message}, in line {line}"))
 }
 
-/// The first line that stands too far to the right, and what to say of it.
+/// Finds the first line with too much indentation.
 fn first_too_deep(lines: &[&str]) -> Option<(usize, String)> {
     let line = lines.iter().position(|line| is_too_deep(line))?;
     Some((line + 1, format!("nested too deeply; at most {MAX_INDENT} columns of indentation")))
 }
 
-/// Whether what begins on this line stands too far to the right. Block
-/// collections begin after spaces and the indicators of outer ones.
+/// Whether a line has too much indentation. Block collections begin after spaces and
+/// the indicators of outer ones.
 fn is_too_deep(line: &str) -> bool {
     let content = line.find(|c: char| !matches!(c, ' ' | '\t' | '-' | '?' | ':'));
     content.unwrap_or(line.trim_end().len()) > MAX_INDENT
 }
 
-/// One node of a [`Document`]: what it reads is `None` where something is
-/// wrong, which the document has then noted.
+/// One node of a [`Document`]. Its readers return `None` after an error, which they
+/// record.
 #[derive(Clone)]
 pub struct Node<'d> {
     document: &'d Document<'d>,
@@ -108,18 +109,18 @@ pub struct Node<'d> {
 }
 
 impl<'d> Node<'d> {
-    /// File, line and path.
+    /// Returns the file, line and path.
     pub fn place(&self) -> Place {
         Place::line(&self.document.file, self.yaml.span.start.line(), &self.path)
     }
 
-    /// Notes an error here.
+    /// Records an error at this node.
     pub fn error(&self, message: impl Into<String>) {
         self.document.errors.push(self.place().error(message));
     }
 
-    /// A map, which `due` describes, with keys of `names` only. Others are
-    /// noted, with what `advice` knows of them or the key they may have meant.
+    /// Reads a map, which `due` describes, whose keys must be in `names`. Other keys
+    /// are errors, with `advice` about them or the key that was probably meant.
     pub fn fields(
         &self,
         due: &str,
@@ -144,7 +145,7 @@ impl<'d> Node<'d> {
         Some(Fields { complete: known.len() == given, entries: known })
     }
 
-    /// The keys and values of a map, which `due` describes.
+    /// Returns the keys and values of a map, which `due` describes.
     pub fn entries(&self, due: &str) -> Option<Vec<(String, Node<'d>)>> {
         let Some(map) = self.yaml.data.as_mapping() else {
             self.wrong_type(due);
@@ -163,8 +164,7 @@ impl<'d> Node<'d> {
                 (true, path) => format!("{path}.{name}"),
                 (false, path) => format!("{path}[{name:?}]"),
             };
-            // An empty value has no place of its own: the parser puts it where
-            // the next token stands.
+            // The parser gives an empty value the place of the next token.
             let yaml = if value.data.is_null() { key } else { value };
             let node = Node { document: self.document, yaml, path };
             if value.data.is_null() {
@@ -176,7 +176,7 @@ impl<'d> Node<'d> {
         Some(entries)
     }
 
-    /// The items of a list, which `due` describes.
+    /// Returns the items of a list, which `due` describes.
     pub fn items(&self, due: &str) -> Option<Vec<Node<'d>>> {
         let Some(items) = self.yaml.data.as_vec() else {
             self.wrong_type(due);
@@ -186,22 +186,22 @@ impl<'d> Node<'d> {
         Some(items.iter().enumerate().map(node).collect())
     }
 
-    /// Whether it is text, not a list or a map.
+    /// Whether the node is a scalar, not a list or a map.
     pub fn is_text(&self) -> bool {
         self.yaml.data.is_string()
     }
 
-    /// Whether it is a map with this key.
+    /// Whether the node is a map with this key.
     pub fn has_key(&self, name: &str) -> bool {
         self.yaml.data.as_mapping().is_some_and(|map| map.keys().any(|key| key.data.as_str() == Some(name)))
     }
 
-    /// Whether it is a list.
+    /// Whether the node is a list.
     pub fn is_list(&self) -> bool {
         self.yaml.data.is_sequence()
     }
 
-    /// Text, which `due` describes.
+    /// Returns text, which `due` describes.
     pub fn text(&self, due: &str) -> Option<&'d str> {
         let text = self.yaml.data.as_str();
         if text.is_none() {
@@ -210,7 +210,7 @@ impl<'d> Node<'d> {
         text
     }
 
-    /// `true` or `false`.
+    /// Returns `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         let value = self.yaml.data.as_bool();
         if value.is_none() {
@@ -219,7 +219,7 @@ impl<'d> Node<'d> {
         value
     }
 
-    /// Text or a number, as it is written.
+    /// Returns text or a number, as it is written.
     pub fn scalar(&self, due: &str) -> Option<String> {
         match &self.yaml.data {
             YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
@@ -234,7 +234,7 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// Text, a number or a boolean, as it is written.
+    /// Returns text, a number or a boolean, as it is written.
     pub fn any_scalar(&self, due: &str) -> Option<String> {
         match &self.yaml.data {
             YamlData::Value(Scalar::Boolean(value)) => Some(value.to_string()),
@@ -242,7 +242,7 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// A value that `parse` understands; its error is noted here.
+    /// Returns a value that `parse` accepts. Its error is recorded.
     pub fn parse<T>(&self, due: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         match parse(&self.scalar(due)?) {
             Ok(value) => Some(value),
@@ -253,13 +253,13 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// A number as it stands in the file, so that `1.10` stays `1.10`.
+    /// Returns a number as it is written in the file, so that `1.10` stays `1.10`.
     fn as_written(&self, number: &Scalar<'_>, otherwise: impl Fn() -> String) -> String {
         let start = self.yaml.span.start;
         let line = self.document.lines.get(start.line().saturating_sub(1)).copied().unwrap_or_default();
         let end = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
         let written: String = line.chars().skip(start.col()).take_while(|c| !end(*c)).collect();
-        // An alias, or an anchor before the number, stands there instead.
+        // An alias, or an anchor before the number, may be written there.
         if Scalar::parse_from_cow(written.as_str().into()) == *number { written } else { otherwise() }
     }
 
@@ -280,19 +280,19 @@ impl<'d> Node<'d> {
 
 /// The known keys of a map.
 pub struct Fields<'d> {
-    /// Whether no key was refused.
+    /// Whether all keys were known.
     pub complete: bool,
     entries: Vec<(String, Node<'d>)>,
 }
 
 impl<'d> Fields<'d> {
-    /// The value of a key, if it is there.
+    /// Returns the value of a key, if it exists.
     pub fn get(&self, name: &str) -> Option<&Node<'d>> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, node)| node)
     }
 }
 
-/// Text as a YAML scalar: plain where it reads back as the same text.
+/// Formats text as a YAML scalar, without quotes if it reads back as the same text.
 pub fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@+-".contains(c);
     let first = |c: char| c.is_ascii_alphanumeric() || c == '/';
@@ -308,7 +308,7 @@ pub fn quote(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
-            // What YAML calls non-printable or may take for a line break.
+            // Characters that YAML calls non-printable or may read as a line break.
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
             }

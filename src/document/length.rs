@@ -1,12 +1,12 @@
-//! The length of a JSON array, counted while it streams in: memory does not
-//! grow with the list.
+//! Counts the items of a JSON array while it streams in, so that memory does not grow
+//! with the list.
 
 use crate::json::{Checker, Kind};
 
 use super::{DocumentError, kind_name};
 
-/// Counts the items of an array at the top of a JSON text: texts and objects, of
-/// which the lists of servers are.
+/// Counts the items of an array at the top level of a JSON text. The items must be
+/// texts or objects, as in the lists of servers.
 #[derive(Debug, Default)]
 pub struct ArrayLength {
     checker: Checker,
@@ -16,7 +16,7 @@ pub struct ArrayLength {
 }
 
 impl ArrayLength {
-    /// Takes the next bytes.
+    /// Reads the next bytes.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), DocumentError> {
         let ArrayLength { checker, items, top, has_others } = self;
         let checked = checker.feed(piece, |depth, kind| match (depth, kind) {
@@ -33,7 +33,7 @@ impl ArrayLength {
         }
     }
 
-    /// The number of items, when all bytes were fed.
+    /// Returns the number of items after all bytes.
     pub fn end(self) -> Result<i64, DocumentError> {
         self.checker.end()?;
         Ok(self.items)
@@ -63,7 +63,7 @@ mod tests {
             (b"\xef\xbb\xbf[\"a\"]", 1),
             (br#"["a","b,]","c\"]"]"#, 3),
             (br#"[{"domain":"a","x":[1,[2]],"y":null},{"z":true},"b"]"#, 3),
-            // What no program can hold is an item, too.
+            // An item that no program can decode counts, too.
             (b"[\"\\ud83d\",\"\xff\",{\"n\":1e999}]", 3),
             (deep.as_bytes(), 1),
             (big.as_bytes(), 5000),

@@ -1,4 +1,4 @@
-//! What push sends: all targets, a batch a request.
+//! Batches for push: all targets, divided so that each batch becomes one request.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use super::cut::{Cutter, MAX_PUSHED_POINTS};
 use super::delta::Delta;
 use super::pipeline::{SharedReader, pushing};
 
-/// Collects all targets for an exporter that pushes, a batch a request.
+/// Collects all targets for an exporter that pushes. Each batch becomes one request.
 #[derive(Debug)]
 pub struct Batches {
     pipelines: Pipelines,
@@ -25,14 +25,15 @@ pub struct Batches {
 
 #[derive(Debug)]
 enum Pipelines {
-    /// Any pipeline collects any slice.
+    /// Cumulative temporality: any pipeline can collect any slice of the targets.
     Shared(Cutter<SharedReader, Infallible>),
-    /// Each target keeps its pipeline, and with it the state of its differences.
+    /// Delta temporality: each target stays in its pipeline, which holds the last
+    /// reported values.
     Delta(Mutex<Delta>),
 }
 
 impl Batches {
-    /// Batches of these targets, and of others that views come with later.
+    /// Creates batches for these targets. Later views may contain other targets.
     #[must_use]
     pub fn new(temporality: Temporality, resource: &Resource, targets: &[Arc<Target>]) -> Batches {
         let pipelines = if temporality == Temporality::Delta {
@@ -46,7 +47,7 @@ impl Batches {
         Batches { pipelines, failing: LogOnce::default() }
     }
 
-    /// Collects what the view has. Blocks: not for an async thread.
+    /// Collects the view. Blocks: do not call it on an async thread.
     #[must_use]
     pub fn collect(&self, view: &Arc<View>) -> Vec<ResourceMetrics> {
         match &self.pipelines {
@@ -70,7 +71,8 @@ impl Batches {
         match reader.collect(&mut metrics) {
             Err(e) if self.failing.begins() => {
                 tracing::error!(
-                    "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report this"
+                    "collections fail in the SDK and lose points: {e}; restart fedimeter, and please report \
+                     this"
                 );
             }
             Ok(()) if self.failing.ends() => tracing::info!("collections no longer fail in the SDK"),
@@ -121,7 +123,8 @@ mod tests {
         let all = targets(3);
         let batches = Batches::new(Temporality::Delta, &Resource::builder_empty().build(), &all[..2]);
         assert_eq!(failures(&batches.collect(&view(&all[..2]))), expected(&all[..2], |n| n));
-        // One more target: those that were there report what is new, and nothing is.
+        // After one more target joins, the others report only what changed, which is
+        // nothing.
         let mut found = failures(&batches.collect(&view(&all)));
         assert_eq!(found.remove("i00002.example"), Some(3));
         assert!(found.values().all(|difference| *difference == 0), "{found:?}");

@@ -1,13 +1,14 @@
-//! Names that existing dashboards know: those of the 2018 exporter and of
-//! systemli's. The values are what those would have shown, activity row 0
-//! included; absent where they would have shown a false zero.
+//! The metric names of two older exporters, for existing dashboards: the 2018 Python
+//! exporter and systemli's. The values are those that the old exporters would show,
+//! including row 0 of the activity. A value is absent where the old exporter would show
+//! a false zero.
 
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::metrics::uncounted::Figure;
 use crate::snapshot::{Reading, View};
 
-/// The names of older exporters, for dashboards that know them.
+/// An older exporter whose metric names are exported too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compat {
     /// The 2018 Python exporter: `mastodon_user_count`, one target, no labels.
@@ -16,7 +17,7 @@ pub enum Compat {
     Systemli,
 }
 
-/// A name, and what is read for it.
+/// Name, help text, and the function that reads the value.
 type Old = (&'static str, &'static str, fn(&Reading<'_>) -> Option<i64>);
 
 const DADA: &[Old] = &[
@@ -44,7 +45,7 @@ const SYSTEMLI: &[Old] = &[
     }),
 ];
 
-/// The families of the older exporter.
+/// Builds the metric families of the older exporter.
 #[must_use]
 pub fn families(view: &View, compat: Compat) -> Vec<MetricFamily> {
     let names = match compat {

@@ -1,5 +1,5 @@
-//! Targets cut into slices that a pipeline reads one after the other. The cut follows
-//! the targets of the views that come: after a change of targets it is made anew.
+//! Divides the targets into slices that a pipeline reads one after the other. When a
+//! view contains other targets than the last one, the slices are computed again.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,37 +11,38 @@ use crate::target::{AttributeValue, Target};
 
 use super::pipeline::{Pipeline, Pool};
 
-/// Points of one push request at most. A collector refuses a gRPC message over
-/// 4 MiB, and a point takes 80 to 100 bytes.
+/// The maximum number of points in one push request. A Collector refuses a gRPC message
+/// over 4 MiB, and a point takes 80 to 100 bytes.
 pub const MAX_PUSHED_POINTS: usize = 40_000;
-/// Bytes that the points of one slice may take in OTLP, by estimate.
+/// The maximum size of one slice's points in OTLP, in estimated bytes.
 const MAX_BYTES: usize = 5 << 19;
 
-/// Makes a pipeline with room for these slices.
+/// Creates a pipeline with room for these slices.
 type Make<R, E> = dyn Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync;
 
-/// Cuts the targets of views into slices, and has pipelines for them.
+/// Divides the targets of each view into slices, and keeps pipelines for them.
 pub struct Cutter<R, E> {
     max_points: usize,
     make: Arc<Make<R, E>>,
     current: Mutex<Arc<Cut<R, E>>>,
 }
 
-/// The targets of a view in slices, and pipelines with room for them.
+/// The targets of a view, divided into slices, and the pipelines that can hold a slice.
 pub struct Cut<R, E> {
     targets: Arc<[Arc<Target>]>,
-    /// Where each slice is in the view.
+    /// The position of each slice in the view.
     pub slices: Arc<[Range<usize>]>,
-    /// What reads them.
+    /// The pipelines that read the slices.
     pub pool: Pool<R, E>,
 }
 
 impl<R: 'static, E: 'static> Cutter<R, E> {
-    /// Slices of so many points at most, read by what `make` makes.
+    /// Creates a cutter whose slices have at most `max_points` points. `make` creates
+    /// the pipelines.
     ///
     /// # Errors
     ///
-    /// When the first pipeline for these targets cannot be made.
+    /// When `make` fails to create the first pipeline.
     pub fn new(
         max_points: usize,
         targets: &[Arc<Target>],
@@ -52,11 +53,12 @@ impl<R: 'static, E: 'static> Cutter<R, E> {
         Ok(Cutter { max_points, make, current })
     }
 
-    /// The cut of this view. Blocks where it has to be made: not for an async thread.
+    /// Returns the slices of this view. Blocks while they are computed: do not call it
+    /// on an async thread.
     ///
     /// # Errors
     ///
-    /// When the first pipeline for new targets cannot be made.
+    /// When the first pipeline for new targets cannot be created.
     pub fn of(&self, view: &View) -> Result<Arc<Cut<R, E>>, E> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if !current.fits(view) {
@@ -78,7 +80,7 @@ impl<R: 'static, E: 'static> Cut<R, E> {
         Ok(Cut { targets, slices, pool })
     }
 
-    /// Whether it is of the very targets that the view has.
+    /// Whether the view has exactly the targets of this cut.
     fn fits(&self, view: &View) -> bool {
         self.targets.len() == view.targets.len()
             && self.targets.iter().zip(&view.targets).all(|(ours, (theirs, _))| Arc::ptr_eq(ours, theirs))
@@ -91,8 +93,8 @@ impl<R, E> fmt::Debug for Cutter<R, E> {
     }
 }
 
-/// Divides targets into slices of so many points at most, each of which fits
-/// into one export request.
+/// Divides targets into slices of at most `max_points` points. Each slice fits into one
+/// export request.
 #[must_use]
 pub fn slices(targets: &[Arc<Target>], max_points: usize) -> Vec<Range<usize>> {
     let mut slices = Vec::new();
@@ -112,9 +114,9 @@ pub fn slices(targets: &[Arc<Target>], max_points: usize) -> Vec<Range<usize>> {
     slices
 }
 
-/// Points that a target can have, and the bytes that they take in OTLP.
+/// Returns the maximum number of points of a target, and their size in OTLP in bytes.
 fn size(target: &Target) -> (usize, usize) {
-    // Of the types of failure that exist, a target meets few.
+    // A target meets only a few of the failure types.
     const FAILURE_TYPES: usize = 4;
     let points: usize = rows()
         .map(|row| match row.kind() {
@@ -122,7 +124,7 @@ fn size(target: &Target) -> (usize, usize) {
             _ => row.most(target),
         })
         .sum();
-    // Two timestamps and a value, framing, and each attribute twice framed.
+    // Two timestamps, a value and framing; each attribute adds two frames.
     let identity: usize = target
         .identity
         .iter()

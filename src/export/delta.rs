@@ -1,6 +1,6 @@
-//! Pipelines for delta temporality. The SDK computes differences by attribute set, so
-//! each target keeps its pipeline, and with it what was last reported of it, whatever
-//! targets come and go beside it.
+//! Pipelines for delta temporality. The SDK computes differences by attribute set. So
+//! each target stays in one pipeline, which holds the target's last reported values,
+//! while other targets come and go.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::target::{AttributeValue, Target};
 use super::cut::{MAX_PUSHED_POINTS, slices};
 use super::pipeline::{Pipeline, SharedReader, pushing};
 
-/// What the SDK knows a target by.
+/// The attributes by which the SDK identifies a target.
 type Identity = Arc<[(Arc<str>, AttributeValue)]>;
 
-/// The pipelines, and which of them has which target.
+/// The pipelines, and the place of each target in them.
 #[derive(Debug)]
 pub struct Delta {
     resource: Resource,
     pipelines: Vec<Pipeline<SharedReader>>,
     places: BTreeMap<Identity, Place>,
-    /// Places whose targets have gone.
+    /// Places of removed targets, free for others.
     free: HashMap<Room, Vec<usize>>,
 }
 
@@ -36,11 +36,11 @@ struct Place {
     pipeline: usize,
     target: Arc<Target>,
     room: Room,
-    /// Since when its counters counted when they were last told.
+    /// When the target's counters last started from zero, as of the last report.
     since: Moment,
 }
 
-/// For how many points of each row there is room.
+/// The number of points that a place has room for, by row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Room(Box<[usize]>);
 
@@ -55,13 +55,14 @@ impl Room {
 }
 
 impl Delta {
-    /// No pipelines yet.
+    /// Creates the collection without pipelines.
     pub fn new(resource: &Resource) -> Delta {
         let (pipelines, places, free) = Default::default();
         Delta { resource: resource.clone(), pipelines, places, free }
     }
 
-    /// Reads every target through its pipeline. Blocks: not for an async thread.
+    /// Reads every target through its pipeline. Blocks: do not call it on an async
+    /// thread.
     pub fn collect(
         &mut self,
         view: &View,
@@ -73,15 +74,16 @@ impl Delta {
         for (target, snapshot) in &view.targets {
             let known = || (target.clone(), snapshot.clone());
             if let Some(place) = self.places.get_mut(&target.identity) {
-                // It went and came back since it was last told, and counts from zero: no
-                // difference is right. Left out once, it begins anew for the SDK, too.
+                // The target was removed and added again since the last report, so its
+                // counters start from zero and every difference would be wrong.
+                // Skipping one collection makes the SDK start again, too.
                 if place.since == snapshot.since {
                     views[place.pipeline].targets.push(known());
                 }
                 place.since = snapshot.since;
             }
-            // Its old pipeline says what is new since the last time. The new one begins
-            // with all there ever was: that was said already.
+            // The old pipeline reports what changed since the last collection. The new
+            // one would report all counts since the start, which were reported before.
             if let Some(old) = outgrown.get(&target.identity).filter(|old| old.since == snapshot.since) {
                 views[old.pipeline].targets.push(known());
             }
@@ -94,21 +96,22 @@ impl Delta {
             is_told.then_some(metrics)
         });
         let collected = collected.collect();
-        // The SDK has let go of them only now that a collection did not observe them.
+        // The SDK forgets an attribute set only after a collection that did not observe
+        // it.
         for place in gone.into_iter().chain(outgrown.into_values()) {
             self.free.entry(place.room).or_default().push(place.pipeline);
         }
         collected
     }
 
-    /// Takes out the places of targets that the view does not have.
+    /// Removes and returns the places of targets that the view does not contain.
     fn without_those_of(&mut self, view: &View) -> Vec<Place> {
         let there: BTreeSet<&Identity> = view.targets.iter().map(|(target, _)| &target.identity).collect();
         self.places.extract_if(.., |identity, _| !there.contains(identity)).map(|(_, place)| place).collect()
     }
 
-    /// Gives a place to each target that has none, and a new one to each that needs more
-    /// room than it has; these places are returned.
+    /// Assigns a place to each new target, and a new place to each target that has
+    /// outgrown its own. Returns the outgrown places.
     fn place(&mut self, view: &View) -> BTreeMap<Identity, Place> {
         let (mut new, mut grown, mut outgrown) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (target, snapshot) in &view.targets {
@@ -130,7 +133,8 @@ impl Delta {
                 grown.push((target.clone(), snapshot.since));
             }
         }
-        // Apart, because the first collection of the grown ones is not reported.
+        // New and grown targets stay apart, because the first collection of the grown
+        // ones is discarded.
         for unplaced in [new, grown] {
             let (targets, since): (Vec<Arc<Target>>, Vec<Moment>) = unplaced.into_iter().unzip();
             for slice in slices(&targets, MAX_PUSHED_POINTS) {
@@ -162,13 +166,13 @@ pub(super) mod tests {
     use crate::snapshot::{Slot, Snapshot};
     use crate::target::AccountRef;
 
-    /// So many targets.
+    /// Creates this number of targets.
     pub fn targets(number: usize) -> Vec<Arc<Target>> {
         let url = |i| url::Url::parse(&format!("https://i{i:05}.example")).unwrap();
         (0..number).map(|i| Arc::new(Target::new(url(i), None, None, &BTreeMap::new()))).collect()
     }
 
-    /// The targets, each with as many failures as its place.
+    /// A view in which target number n has n failures.
     pub fn view(targets: &[Arc<Target>]) -> Arc<View> {
         let known = |(i, target): (usize, &Arc<Target>)| {
             let mut slot = Slot::new(Endpoint::InstanceV2);
@@ -218,7 +222,8 @@ pub(super) mod tests {
         let mut delta = Delta::new(&Resource::builder_empty().build());
         let first = found(&[("i00000.example", 1), ("i00001.example", 2), ("i00002.example", 3)]);
         assert_eq!(collect(&mut delta, &view(&all[..3])), first);
-        // The last two go; for a round their places are not free.
+        // The last two targets are removed. Their places become free one collection
+        // later.
         let next = found(&[("i00000.example", 0), ("i00003.example", 2)]);
         assert_eq!(collect(&mut delta, &view(&[all[0].clone(), all[3].clone()])), next);
         assert_eq!(delta.pipelines.len(), 2, "one for three targets, and one for the fourth");
@@ -243,13 +248,13 @@ pub(super) mod tests {
             view
         };
         assert_eq!(collect(&mut delta, &view(&all))["i00001.example"], 2);
-        // Fewer than before, and no difference below zero.
+        // The counters are lower than before, but no difference is negative.
         assert_eq!(collect(&mut delta, &since(9)), found(&[]));
         assert_eq!(collect(&mut delta, &since(9)), found(&[("i00000.example", 2), ("i00001.example", 1)]));
         assert_eq!(collect(&mut delta, &since(9)), found(&[("i00000.example", 0), ("i00001.example", 0)]));
     }
 
-    /// A target that is asked for more after a change of its settings needs more room.
+    /// A target needs more room after its settings ask for more endpoints.
     #[test]
     fn differences_outlive_a_move_to_where_there_is_more_room() {
         let mut all = targets(2);

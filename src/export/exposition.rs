@@ -1,9 +1,5 @@
-//! The Prometheus side's formats: gathered metric families, written as text
-//! 0.0.4, text 1.0.0 or OpenMetrics.
-//!
-//! Names are those that `opentelemetry-prometheus` made, which are legal in
-//! every format and under every escaping scheme, so that a series is called
-//! the same whatever a scraper negotiates.
+//! The formats of `/metrics`: writes gathered metric families as Prometheus text 0.0.4,
+//! Prometheus text 1.0.0 or OpenMetrics.
 
 mod family;
 mod label;
@@ -24,20 +20,20 @@ pub use unit::unit_word;
 /// A text format that Prometheus can scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Prometheus text 0.0.4, which everything understands.
+    /// Prometheus text 0.0.4, which every scraper understands.
     Text004,
-    /// Prometheus text 1.0.0: the same bytes as 0.0.4 where all names are
-    /// legal without quotes, as ours are.
+    /// Prometheus text 1.0.0. The bytes equal those of 0.0.4 unless a name needs
+    /// quotes.
     Text100,
-    /// OpenMetrics 0.0.1, the draft that older Prometheus versions ask for; the
-    /// same bytes as 1.0.0.
+    /// OpenMetrics 0.0.1, the draft that older Prometheus versions request. The bytes
+    /// equal those of 1.0.0.
     OpenMetrics001,
     /// OpenMetrics 1.0.0.
     OpenMetrics100,
 }
 
 impl Format {
-    /// What people call it.
+    /// The name of the format, for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,8 +44,8 @@ impl Format {
         }
     }
 
-    /// The `Content-Type` of a body in this format. Only the 1.0.0 formats
-    /// know of escaping schemes; for the others `escaping` says nothing.
+    /// The `Content-Type` of a body in this format. Only the 1.0.0 formats name an
+    /// escaping scheme; the others ignore `escaping`.
     #[must_use]
     pub fn content_type(self, escaping: Escaping) -> &'static str {
         match (self, escaping) {
@@ -78,40 +74,41 @@ impl Format {
         }
     }
 
-    /// Whether OpenMetrics' rules hold rather than those of Prometheus text.
+    /// Whether the format follows the rules of OpenMetrics rather than those of
+    /// Prometheus text.
     #[must_use]
     pub fn is_openmetrics(self) -> bool {
         matches!(self, Self::OpenMetrics001 | Self::OpenMetrics100)
     }
 }
 
-/// How names outside `[a-zA-Z0-9_:]` are written.
+/// How names with characters outside `[a-zA-Z0-9_:]` are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Escaping {
-    /// Each foreign character becomes an underscore.
+    /// Each other character becomes an underscore.
     #[default]
     Underscores,
-    /// A name with foreign characters becomes `U__` and their code points; a
+    /// A name with other characters becomes `U__` followed by their code points. A
     /// legal name stays.
     Values,
-    /// Foreign names stand in quotes; a legal name stays.
+    /// A name with other characters is written in quotes. A legal name stays.
     AllowUtf8,
-    /// A dot becomes `_dot_`, and every underscore is doubled.
+    /// A dot becomes `_dot_`, and each underscore is doubled.
     Dots,
 }
 
-/// What a page is written in.
+/// The format of a page and the escaping scheme of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Representation {
     /// The format.
     pub format: Format,
-    /// The scheme that names are in.
+    /// The escaping scheme of the names.
     pub escaping: Escaping,
 }
 
 impl Representation {
-    /// A format, and the scheme that was asked for with it: of the formats, only those of
-    /// version 1.0.0 know of schemes.
+    /// Combines a format with the requested escaping scheme. Only the formats of
+    /// version 1.0.0 support schemes.
     #[must_use]
     pub fn new(format: Format, escaping: Escaping) -> Representation {
         let knows = matches!(format, Format::Text100 | Format::OpenMetrics100);
@@ -125,11 +122,15 @@ impl From<Format> for Representation {
     }
 }
 
-/// What was gathered at once, written in a format, a piece a family.
+/// Writes families in a format, batch by batch, so that one batch is freed before the
+/// next is gathered.
 ///
-/// Within it, series are sorted by their labels, of two points of the very same series
-/// the first stays, and a family is left out with a warning whose type or sample names
-/// contradict an earlier one. There are no timestamps: a point is as old as the scrape.
+/// Families of the same name are merged. Their series keep the order of the batches,
+/// and within a batch they are sorted by their labels. A family is omitted with a
+/// warning if its type or sample names contradict an earlier family. If a batch
+/// contains a series twice, the first one is kept; two batches must not contain the
+/// same series. Families are sorted by name. Points have no timestamps, because they
+/// are as old as the scrape.
 ///
 /// Summaries and untyped families do not come from OpenTelemetry and are left
 /// out with a warning.
@@ -232,7 +233,7 @@ impl<'a> Exposition<'a> {
         }
     }
 
-    /// The whole body, in parts.
+    /// Returns the whole body, in parts.
     #[must_use]
     pub fn finish(self) -> Vec<Chunk> {
         let mut body = Vec::new();
@@ -247,7 +248,7 @@ impl<'a> Exposition<'a> {
     }
 }
 
-/// Writes one batch.
+/// Writes a single batch.
 #[must_use]
 pub fn encode(
     families: Vec<MetricFamily>,

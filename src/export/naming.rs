@@ -1,9 +1,10 @@
-//! Names on `/metrics`: how OpenTelemetry's become Prometheus's (the translation
-//! strategy), and how names that not every scraper takes are written (the escaping
-//! scheme that it asks for).
+//! Names on `/metrics`: how OpenTelemetry names become Prometheus names (the
+//! translation strategy), and how names are written for scrapers that accept only some
+//! characters (the escaping scheme of the request).
 //!
-//! `opentelemetry-prometheus` gathers names by `UnderscoreEscapingWithSuffixes`. Under
-//! another strategy each is looked up in the table, which knows what it was made from.
+//! `opentelemetry-prometheus` gathers names by `UnderscoreEscapingWithSuffixes`. For
+//! another strategy each gathered name is looked up in the table of metrics, which
+//! holds the original.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -39,7 +40,7 @@ impl Strategy {
         matches!(self, Strategy::NoUtf8EscapingWithSuffixes | Strategy::NoTranslation)
     }
 
-    /// A row's family under this strategy.
+    /// Returns the name of a row's family under this strategy.
     #[must_use]
     pub fn family(self, row: &Row) -> String {
         let mut name = if self.is_utf8() { row.name.to_owned() } else { row.name.replace('.', "_") };
@@ -55,18 +56,20 @@ impl Strategy {
     }
 }
 
-/// The names of a page.
+/// The translation of all names on a page.
 #[derive(Debug)]
 pub struct Names {
     strategy: Strategy,
-    /// What was gathered as this is called that.
+    /// The families' names on the page, by gathered name.
     families: HashMap<String, String>,
-    /// The same of labels that come from the table and the resource.
+    /// The labels' names on the page, by gathered name, for labels from the table and
+    /// the resource.
     labels: HashMap<String, String>,
 }
 
 impl Names {
-    /// Names by this strategy; those of the resource's attributes, too.
+    /// Prepares the names for this strategy, including those of the resource's
+    /// attributes.
     #[must_use]
     pub fn new(strategy: Strategy, resource: &Resource) -> Names {
         let gathered = Strategy::default();
@@ -79,27 +82,27 @@ impl Names {
         Names { strategy, families, labels }
     }
 
-    /// Whether a page with this scheme has the names that were gathered.
+    /// Whether a page with this scheme shows the names as they were gathered.
     #[must_use]
     pub fn are_as_gathered(&self, escaping: Escaping) -> bool {
         self.strategy == Strategy::default() && escaping != Escaping::Dots
     }
 
-    /// The unit words of families, by what they are called under a scheme.
+    /// The unit words of families, by their names under a scheme.
     #[must_use]
     pub fn units(&self, escaping: Escaping) -> HashMap<String, &'static str> {
         let named = |row: &Row| Some((escaped(&self.strategy.family(row), escaping), unit_word(row.unit)?));
         rows().filter_map(named).collect()
     }
 
-    /// What an attribute of a target is called.
+    /// The name of a target's attribute.
     #[must_use]
     pub fn label(&self, key: &str, escaping: Escaping) -> String {
         if self.strategy.is_utf8() { escaped(key, escaping) } else { escaped(&underscored(key), escaping) }
     }
 
-    /// Gives families and labels the names that the strategy and the scheme have for
-    /// them. The user's own attributes are known from the view.
+    /// Renames families and labels by the strategy and the scheme. The view supplies
+    /// the user's own attributes.
     pub fn rename(&self, families: &mut [MetricFamily], view: &View, escaping: Escaping) {
         if self.are_as_gathered(escaping) {
             return;
@@ -132,7 +135,8 @@ impl Names {
     }
 }
 
-/// Since when the counters of targets count: since the bridge first knew them.
+/// When counters started counting: those of a target when the bridge first knew the
+/// target, all others when the bridge started.
 pub struct Starts {
     names: HashSet<String>,
     targets: HashMap<Vec<(String, String)>, f64>,
@@ -157,7 +161,7 @@ impl Starts {
         Starts { names, targets }
     }
 
-    /// That of a series.
+    /// Returns the start time of a series.
     #[must_use]
     pub fn find(&self, labels: &[LabelPair]) -> Option<f64> {
         let identity = labels.iter().filter(|label| self.names.contains(label.name()));
@@ -176,7 +180,7 @@ fn is_legal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | ':')
 }
 
-/// A name as a scheme writes it: by Prometheus's document on escaping.
+/// Writes a name by a scheme, as Prometheus's document on escaping specifies.
 #[must_use]
 pub fn escaped(name: &str, escaping: Escaping) -> String {
     let is_plain = name.chars().all(is_legal) && !name.starts_with(|c: char| c.is_ascii_digit());

@@ -1,10 +1,8 @@
-//! Content negotiation for `/metrics`: which format, which escaping scheme,
-//! compressed or not.
+//! Content negotiation for `/metrics`: format, escaping scheme and compression.
 //!
-//! By RFC 9110 section 12.5 and Prometheus's "Scrape protocol content
-//! negotiation". A request is never refused: what cannot be understood is
-//! passed over, and where nothing is left the answer is text 0.0.4, the last
-//! resort that Prometheus names.
+//! It follows RFC 9110 section 12.5 and Prometheus's "Scrape protocol content
+//! negotiation". No request is refused: unknown values are ignored, and if nothing else
+//! is left the answer is text 0.0.4, Prometheus's last resort.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -14,20 +12,19 @@ use http::header::{ACCEPT, ACCEPT_ENCODING};
 
 use super::exposition::{Escaping, Format, Representation};
 
-/// How to answer a request. Answers that depend on it vary by `Accept` and
-/// `Accept-Encoding`.
+/// How to answer a request. The answer varies by `Accept` and `Accept-Encoding`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Negotiated {
     /// The format of the body.
     pub format: Format,
-    /// The scheme to name in the `Content-Type`.
+    /// The scheme that the `Content-Type` names.
     pub escaping: Escaping,
     /// Whether to compress the body.
     pub gzip: bool,
 }
 
 impl Negotiated {
-    /// What to write the body in.
+    /// The format and scheme of the body.
     #[must_use]
     pub fn representation(&self) -> Representation {
         Representation::new(self.format, self.escaping)
@@ -40,8 +37,8 @@ impl Negotiated {
     }
 }
 
-/// Reads `Accept` and `Accept-Encoding`, each of which may be there several
-/// times or not at all.
+/// Reads `Accept` and `Accept-Encoding`, which may each occur several times or not at
+/// all.
 #[must_use]
 pub fn negotiate(headers: &HeaderMap) -> Negotiated {
     let joined = |name| {
@@ -52,10 +49,10 @@ pub fn negotiate(headers: &HeaderMap) -> Negotiated {
     Negotiated { format, escaping, gzip: accepts_gzip(&joined(ACCEPT_ENCODING)) }
 }
 
-/// What we can send, best first where the client has no preference.
+/// The media types that we offer, in our order of preference.
 ///
-/// Prometheus's own endpoints answer a plain `*/*` or `text/plain` in text
-/// 0.0.4, and people with curl and browsers expect to read just that.
+/// Prometheus's own endpoints answer a plain `*/*` or `text/plain` with text 0.0.4, and
+/// people with curl and browsers expect the same.
 const OFFERS: [(Format, &str, &str, &str); 4] = [
     (Format::Text004, "text", "plain", "0.0.4"),
     (Format::OpenMetrics100, "application", "openmetrics-text", "1.0.0"),
@@ -63,12 +60,12 @@ const OFFERS: [(Format, &str, &str, &str); 4] = [
     (Format::OpenMetrics001, "application", "openmetrics-text", "0.0.1"),
 ];
 
-/// The format and escaping scheme for the value of `Accept`, an empty one if
-/// there is none.
+/// Returns the format and escaping scheme for the value of `Accept`, which is empty if
+/// the header is missing.
 ///
-/// Each offer has the weight of the most specific range that it matches. The
-/// heaviest offer wins; among equals the one that is named more precisely,
-/// then the one named first, then ours.
+/// Each offer gets the weight of the most specific range that matches it. The offer
+/// with the greatest weight wins. Among equals the more precisely named one wins, then
+/// the one named first, then our order.
 fn accept(value: &str) -> (Format, Escaping) {
     let ranges: Vec<Range> = split(value, ',').filter_map(Range::parse).collect();
     let mut best: Option<(_, Format, Escaping)> = None;
@@ -79,9 +76,8 @@ fn accept(value: &str) -> (Format, Escaping) {
         else {
             continue;
         };
-        // A version makes a range the one that counts for its offer, not a
-        // better one than its neighbour: `text/plain` comes before a later
-        // `text/plain;version=1.0.0`.
+        // A version makes a range more specific for its offer, but no better than its
+        // neighbour: `text/plain` comes before a later `text/plain;version=1.0.0`.
         let rank = (range.weight, range.precision.min(Precision::Type), Reverse(position));
         if range.weight > 0 && best.is_none_or(|(highest, ..)| rank > highest) {
             best = Some((rank, format, range.escaping));
@@ -100,7 +96,7 @@ struct Range<'a> {
     precision: Precision,
 }
 
-/// How much a range says, the least first.
+/// How specific a range is, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
     Anything,
@@ -113,7 +109,7 @@ impl<'a> Range<'a> {
     fn parse(element: &'a str) -> Option<Self> {
         let mut parts = split(element, ';');
         let (main, sub) = match parts.next()? {
-            // Java's URL connection says just this.
+            // Java's URL connection sends a bare `*`.
             "*" => ("*", "*"),
             media_type => media_type.split_once('/')?,
         };
@@ -133,8 +129,8 @@ impl<'a> Range<'a> {
             },
         };
         for (name, value) in parts.filter_map(parameter) {
-            // The weight may stand anywhere, and what is unknown (`charset`,
-            // `format`) excludes nothing.
+            // The weight may come at any position. Unknown parameters (`charset`,
+            // `format`) exclude nothing.
             if name.eq_ignore_ascii_case("q") {
                 range.weight = weight(&value)?;
             } else if name.eq_ignore_ascii_case("escaping") {
@@ -154,11 +150,10 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The scheme of this name.
-/// Unknown ones count as not named, which means underscores.
+/// The scheme of this name. An unknown name counts as missing, which means underscores.
 fn escaping(asked: &str) -> Escaping {
     match asked.to_ascii_lowercase().as_str() {
-        // Spelt the second way in the negotiation document's own examples.
+        // The negotiation document's own examples use the second spelling.
         "allow-utf-8" | "allow-utf8" => Escaping::AllowUtf8,
         "values" => Escaping::Values,
         "dots" => Escaping::Dots,
@@ -166,8 +161,8 @@ fn escaping(asked: &str) -> Escaping {
     }
 }
 
-/// Whether the value of `Accept-Encoding` lets the body be compressed. Nothing
-/// said means no, because a client that cannot decompress says nothing.
+/// Whether the value of `Accept-Encoding` allows compression. An empty value means no,
+/// because a client that cannot decompress sends none.
 fn accepts_gzip(value: &str) -> bool {
     let weight_of = |codings: &[&str]| {
         let weights = split(value, ',').filter_map(|element| {
@@ -185,22 +180,22 @@ fn accepts_gzip(value: &str) -> bool {
     gzip > 0 && gzip >= weight_of(&["identity"]).unwrap_or(0)
 }
 
-/// The weight where none is given, in thousandths.
+/// The default weight, in thousandths.
 const HEAVIEST: u16 = 1000;
 
-/// A weight in thousandths; `None` if it is not a number, and then it cannot
-/// be told what its element wants.
+/// Reads a weight in thousandths. Returns `None` if it is not a number, because the
+/// element's meaning is then unknown.
 fn weight(value: &str) -> Option<u16> {
     if !value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
     let weight: f64 = value.parse().ok()?;
-    // However small, a weight above 0 is no exclusion.
+    // Even a tiny weight above 0 does not exclude.
     let least = u16::from(weight > 0.0);
     Some(((weight.min(1.0) * f64::from(HEAVIEST)).round() as u16).max(least))
 }
 
-/// `name=value` or `name="value"`, with spaces tolerated around the sign.
+/// Reads `name=value` or `name="value"`, with spaces allowed around the equals sign.
 fn parameter(part: &str) -> Option<(&str, Cow<'_, str>)> {
     let (name, value) = part.split_once('=')?;
     let value = value.trim();
@@ -211,8 +206,8 @@ fn parameter(part: &str) -> Option<(&str, Cow<'_, str>)> {
     Some((name.trim(), value))
 }
 
-/// The trimmed pieces between separators that do not stand in quotes, without
-/// the empty ones.
+/// Splits at separators outside quotes, and returns the trimmed parts that are not
+/// empty.
 fn split(value: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     let pieces = value.split(move |c| {

@@ -1,10 +1,10 @@
-//! OTLP: collected points become requests, and a receiver's answer becomes
-//! something that can be said to the user.
+//! OTLP: turns collected points into requests, sends them, and explains the receiver's
+//! answers.
 //!
-//! `encode` lets `opentelemetry-otlp` make a request of what was collected, and
-//! this module sends it: one unary call or one POST, and the specification's
-//! retries. The crate's own clients are not used. They return `Ok` for points that
-//! a receiver rejected, give of a failed call only the code, do not end attempts
+//! `encode` uses `opentelemetry-otlp` to build a request from what was collected. This
+//! module sends it, as one unary call or one POST, with the retries of the
+//! specification. The crate's own clients are not used: they return `Ok` for points
+//! that a receiver rejected, report only the code of a failed call, do not end attempts
 //! at their deadline, and cannot divide a request that is too large.
 
 mod advice;
@@ -56,23 +56,23 @@ use store::Store;
 
 const USER_AGENT: &str = concat!("fedimeter/", env!("CARGO_PKG_VERSION"));
 
-/// An exporter cannot be built from its settings.
+/// Why an exporter cannot be built from its settings.
 #[derive(Debug, thiserror::Error)]
 pub enum OtlpError {
     /// A file named by `OTEL_EXPORTER_OTLP_CERTIFICATE`, `_CLIENT_KEY` or
-    /// `_CLIENT_CERTIFICATE`, or by their keys in a configuration file, is not what it
-    /// should be.
+    /// `_CLIENT_CERTIFICATE`, or by the matching keys of a configuration file, cannot
+    /// be used.
     #[error("{variable}: {source}")]
     Tls {
-        /// The variable, or both where it takes two.
+        /// The variable, or both variables if two belong together.
         variable: String,
         /// What is wrong with it.
         source: Box<tls::TlsError>,
     },
-    /// The client cannot be set up.
+    /// The client cannot be created.
     #[error("failed to set up the OTLP client: {0}")]
     Client(String),
-    /// The directory of the backlog.
+    /// The directory of the backlog cannot be used.
     #[error(transparent)]
     Backlog(#[from] BacklogError),
 }
@@ -83,11 +83,12 @@ pub struct Exporter {
     settings: OtlpSettings,
     cleaner: Cleaner,
     stats: Arc<PushStats>,
-    /// Until when the receiver has asked to be left alone, and how.
+    /// Until when nothing is sent because the receiver asked for a pause, and the
+    /// failure that asked.
     hold: Mutex<Option<(Instant, Failure)>>,
     request_size: RequestSize,
     store: Store,
-    /// Held by who sends: what is older arrives first.
+    /// Held while sending, so that older points arrive first.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -96,27 +97,27 @@ enum Transport {
     Http(Box<HttpTransport>),
 }
 
-/// What became of one batch of points.
+/// What happened to one batch of points.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Points that the receiver took.
+    /// Points that the receiver accepted.
     pub accepted: u64,
-    /// Points that the receiver refused while it took others.
+    /// Points that the receiver rejected while it accepted others.
     pub rejected: u64,
-    /// The receiver's words about that, or a warning of its own.
+    /// The receiver's message about the rejected points, or a warning from it.
     pub words: String,
-    /// Points that did not arrive and will not.
+    /// Points that were lost for good.
     pub lost: u64,
-    /// Points that wait for the receiver, those of earlier batches included.
+    /// Points that wait for the receiver, including those of earlier batches.
     pub waiting: u64,
-    /// Why; the first reason when there are several, as others often follow
-    /// from it.
+    /// Why points are lost or waiting. Of several reasons this is the first, because
+    /// later ones often follow from it.
     pub failure: Option<Failure>,
 }
 
 impl Report {
-    /// What went wrong, in words; nothing when all points arrived and the
-    /// receiver had nothing to say.
+    /// Describes what went wrong. Returns `None` if all points arrived and the receiver
+    /// sent no message.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.trouble_with(Signal::Metrics)
@@ -124,16 +125,18 @@ impl Report {
 
     fn trouble_with(&self, signal: Signal) -> Option<String> {
         let items = signal.items();
-        let said = if self.words.is_empty() { "without saying why" } else { &self.words };
+        let reason = if self.words.is_empty() { "the receiver gave no reason" } else { &self.words };
         match &self.failure {
             Some(failure) => Some(failure.to_string()),
-            None if self.rejected > 0 => Some(format!("{} {items} are refused: {said}", self.rejected)),
-            None if !self.words.is_empty() => Some(format!("all {items} are taken, with a warning: {said}")),
+            None if self.rejected > 0 => Some(format!("{} {items} are refused: {reason}", self.rejected)),
+            None if !self.words.is_empty() => {
+                Some(format!("all {items} are accepted, with a warning: {reason}"))
+            }
             None => None,
         }
     }
 
-    /// Adds what became of another batch.
+    /// Adds the report of another batch.
     pub fn merge(&mut self, other: Report) {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
@@ -147,14 +150,14 @@ impl Report {
 }
 
 impl Exporter {
-    /// An exporter that connects when it first sends. Must be called inside the
-    /// Tokio runtime that will send.
+    /// Builds an exporter, which connects when it first sends. Must be called inside
+    /// the Tokio runtime that will send.
     ///
     /// # Errors
     ///
-    /// A certificate or key cannot be used.
+    /// When a certificate or key cannot be used.
     pub fn build(settings: &OtlpSettings) -> Result<Exporter, OtlpError> {
-        // A connection that is not answered leaves time to say so, and to try again.
+        // If nothing answers, this leaves time to report it and to try again.
         let connect_timeout = settings.timeout / 2;
         let transport = match settings.protocol {
             Protocol::Grpc => Transport::Grpc(Box::new(GrpcTransport::build(settings, connect_timeout)?)),
@@ -164,7 +167,7 @@ impl Exporter {
         };
         let stats = Arc::new(PushStats::default());
         let delivery = &settings.delivery;
-        // Without a backlog only the parts of a request that was too large wait for each other.
+        // Without a backlog, only the parts of a divided request wait for each other.
         let limit = if delivery.keeps() { delivery.backlog as u64 } else { u64::MAX };
         let backlog = Backlog::in_memory(limit);
         Ok(Exporter {
@@ -179,12 +182,12 @@ impl Exporter {
         })
     }
 
-    /// Opens the directory in which the backlog outlives the process, if one is set.
-    /// Blocks: it is called before anything is sent.
+    /// Opens the directory in which the backlog outlives the process, if one is
+    /// configured. Blocks. Call it before anything is sent.
     ///
     /// # Errors
     ///
-    /// It cannot be used, or another bridge uses it.
+    /// When the directory cannot be used, or another bridge uses it.
     pub fn open_backlog(&mut self) -> Result<(), OtlpError> {
         let settings = &self.settings;
         let DeliverySettings { backlog, directory: Some(directory), .. } = &settings.delivery else {
@@ -199,16 +202,17 @@ impl Exporter {
         Ok(())
     }
 
-    /// Ends the backlog, as the process ends: what is only in memory is lost, and that
-    /// is said. How much was lost, and how much waits in the directory.
+    /// Closes the backlog at the end of the process. Points that are only in memory are
+    /// lost, which is logged. Returns the number of lost points and of points that wait
+    /// in the directory.
     pub async fn end(&self) -> (u64, u64) {
         let lost = self.store.end().await;
         let waiting = self.stats.waiting().points;
         let what = waiting_in_words(&self.settings);
         if lost > 0 {
             tracing::warn!(
-                "{lost} {what} waited in memory and are lost, as the bridge ends; with otlp_backlog_directory \
-                 they would wait for its next start"
+                "{lost} {what} waited in memory and are lost because the bridge is stopping; \
+                 otlp_backlog_directory would keep them for the next start"
             );
         }
         if waiting > 0 {
@@ -217,13 +221,13 @@ impl Exporter {
         (lost, waiting)
     }
 
-    /// The settings that this was built from.
+    /// The settings of this exporter.
     #[must_use]
     pub fn settings(&self) -> &OtlpSettings {
         &self.settings
     }
 
-    /// What the reader that collects for this exporter must use.
+    /// The temporality that the reader for this exporter must use.
     #[must_use]
     pub fn temporality(&self) -> Temporality {
         self.settings.temporality
@@ -238,7 +242,7 @@ impl Exporter {
         }
     }
 
-    /// How pushing fares.
+    /// The statistics of this exporter.
     #[must_use]
     pub fn stats(&self) -> &Arc<PushStats> {
         &self.stats
@@ -267,8 +271,8 @@ fn waiting_in_words(settings: &OtlpSettings) -> String {
     format!("{} for {} ({})", settings.signal.items(), settings.endpoint, settings.protocol)
 }
 
-/// The proxy before the receiver. The environment is read where servers' proxies are, so
-/// that `NO_PROXY=*` holds here, too.
+/// Returns the proxy before the receiver. It reads the environment as for proxies
+/// before targets, so that `NO_PROXY=*` applies here, too.
 fn proxy_of(settings: &OtlpSettings) -> Result<Option<Proxy>, OtlpError> {
     let uri = settings.endpoint.url().as_str().parse();
     match uri.ok().and_then(|uri| Proxies::of_the_system().for_uri(&uri)) {
@@ -279,7 +283,7 @@ fn proxy_of(settings: &OtlpSettings) -> Result<Option<Proxy>, OtlpError> {
     }
 }
 
-/// Whom this side trusts, who it says it is, and both as rustls has it.
+/// Trust roots and client identity, also as a rustls configuration.
 struct TlsMaterial {
     roots: Arc<rustls::RootCertStore>,
     identity: Option<tls::Identity>,

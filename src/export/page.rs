@@ -1,4 +1,4 @@
-//! A page of metrics as it is kept while clients take it.
+//! A finished page of metrics, kept while clients download it.
 
 use std::borrow::Cow;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use super::chunk::{Chunk, gzip};
 /// which takes a tenth of it, because clients that read slowly can hold several.
 pub const MAX_PLAIN: usize = 256 << 10;
 
-/// A page of metrics, shared by all who asked for it at once.
+/// A page of metrics, shared by all clients that asked at the same time.
 pub struct Page {
     length: usize,
     plain: Option<Bytes>,
@@ -21,7 +21,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of these parts, in their order.
+    /// Creates a page from these parts, in order.
     #[must_use]
     pub fn new(parts: &[Chunk]) -> Page {
         let length = parts.iter().map(Chunk::length).sum();
@@ -32,21 +32,21 @@ impl Page {
         }
     }
 
-    /// Bytes of the text.
+    /// The length of the text in bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no page is empty")]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// The text, where it is kept as such.
+    /// The text, if the page is kept uncompressed.
     #[must_use]
     pub fn plain(&self) -> Option<Bytes> {
         self.plain.clone()
     }
 
-    /// The text, compressed for `Content-Encoding: gzip`. It is compressed at
-    /// the first call where it is kept plain.
+    /// The text, compressed for `Content-Encoding: gzip`. A page that is kept
+    /// uncompressed is compressed at the first call.
     #[must_use]
     pub fn gzip(&self) -> Bytes {
         let compress = || gzip(&[Chunk::plain(self.plain.as_deref().unwrap_or_default().to_vec())]);
@@ -60,7 +60,7 @@ impl Page {
         self.plain.is_some() || self.gzip.get().is_some_and(|gzip| gzip.len() <= MAX_KEPT)
     }
 
-    /// Whether the compressed text is there already.
+    /// Whether the compressed text already exists.
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.gzip.get().is_some()
@@ -73,7 +73,7 @@ impl Page {
             return Cow::Borrowed(plain);
         }
         let mut text = Vec::with_capacity(self.length);
-        // What was compressed here can be read.
+        // Text that was compressed here can be decompressed.
         let _ = GzDecoder::new(&*self.gzip()).read_to_end(&mut text);
         Cow::Owned(text)
     }

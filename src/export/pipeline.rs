@@ -1,11 +1,11 @@
-//! Pipelines of the SDK, and how few of them serve any number of targets.
+//! Pipelines of the SDK, and how a few of them serve any number of targets.
 //!
-//! Callbacks report what is pinned, and an observable instrument reports only what
-//! the running collection observed. So a pipeline need not belong to a part of the
-//! targets: a slice of them is pinned and collected, then the next. What the SDK
-//! keeps, in tables that it sizes in advance, depends on the slice, not on the
-//! fleet. Delta temporality is the exception: the SDK computes differences by
-//! attribute set, so each target keeps its pipeline.
+//! Callbacks report the pinned snapshots, and an observable instrument reports only
+//! what the running collection observed. So a pipeline need not belong to fixed
+//! targets: a slice of the targets is pinned and collected, then the next one. The SDK
+//! allocates its tables in advance; their size depends on the slice, not on the fleet.
+//! Delta temporality is the exception: the SDK computes differences by attribute set,
+//! so each target stays in its pipeline.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,16 +27,16 @@ use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::Target;
 
-/// Pipelines of one exporter at most: collections in parallel beyond these take
-/// turns, a slice each.
+/// The maximum number of pipelines of one exporter. More parallel collections take
+/// turns, slice by slice.
 const MAX_PIPELINES: usize = 4;
 
-/// A reader that can be asked after the provider took it.
+/// A reader that can still be used after the provider has taken ownership of it.
 #[derive(Clone)]
 pub struct SharedReader(Arc<ManualReader>);
 
 impl SharedReader {
-    /// A reader with this temporality.
+    /// Creates a reader with this temporality.
     #[must_use]
     pub fn new(temporality: Temporality) -> SharedReader {
         SharedReader(Arc::new(ManualReader::builder().with_temporality(temporality).build()))
@@ -71,20 +71,20 @@ impl MetricReader for SharedReader {
     }
 }
 
-/// A provider of the SDK with its reader and the view that its callbacks read.
-/// One collection at a time.
+/// A provider of the SDK with its reader and the view that its callbacks read. It runs
+/// one collection at a time.
 #[derive(Debug)]
 pub struct Pipeline<R> {
     pinned: Arc<Pinned<View>>,
     reader: R,
-    /// Readers know their provider only weakly.
+    /// Keeps the provider alive: readers hold it only weakly.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is kept, not read"))]
     provider: SdkMeterProvider,
 }
 
 impl<R> Pipeline<R> {
-    /// Makes the instruments for these slices of targets. `sdk_reader` collects
-    /// them, and `reader` is what a collection asks.
+    /// Creates the instruments for these slices of targets. The SDK collects through
+    /// `sdk_reader`; collections read through `reader`.
     #[must_use]
     pub fn new(
         sdk_reader: impl MetricReader,
@@ -104,20 +104,20 @@ impl<R> Pipeline<R> {
         Pipeline { pinned, reader, provider }
     }
 
-    /// Runs `read` with this view in the callbacks' sight. Blocks while they
-    /// run: not for an async thread.
+    /// Runs `read` while the callbacks see this view. Blocks: do not call it on an
+    /// async thread.
     pub(super) fn read<T>(&self, view: Arc<View>, read: impl FnOnce(&R) -> T) -> T {
         self.pinned.with(view, || read(&self.reader))
     }
 
-    /// As good as poisoned: it collects nothing from now on.
+    /// Makes the pipeline collect nothing from now on, as if it were poisoned.
     #[cfg(test)]
     pub fn shutdown(&self) {
         let _ = self.provider.shutdown();
     }
 }
 
-/// A pipeline for an exporter that pushes, with room for these slices.
+/// Creates a pipeline for an exporter that pushes, with room for these slices.
 #[must_use]
 pub fn pushing(
     temporality: Temporality,
@@ -128,11 +128,10 @@ pub fn pushing(
     Pipeline::new(reader.clone(), reader, resource.clone(), instruments::pushed_scope(), slices)
 }
 
-/// A view that lets every row have as many points as these slices of targets
-/// give when one is collected after the other. The SDK merges what is beyond its
-/// limit of 2,000 silently into one point, and lets go of a gauge's attribute
-/// set only at the end of a collection that did not observe it: there has to be
-/// room for two slices.
+/// Returns an SDK view that gives every row room for the points of any two of these
+/// slices. The SDK silently merges points beyond its limit of 2,000 into one. It
+/// forgets a gauge's attribute set only at the end of a collection that did not observe
+/// it, so two consecutive slices need room at once.
 fn room_for(slices: &[&[Arc<Target>]]) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + use<> {
     let limits: HashMap<&'static str, usize> = rows()
         .filter(|row| !row.is_own())
@@ -141,7 +140,7 @@ fn room_for(slices: &[&[Arc<Target>]]) -> impl Fn(&Instrument) -> Option<Stream>
             let mut sizes: Vec<usize> = slices.iter().map(points).collect();
             sizes.sort_unstable_by(|a, b| b.cmp(a));
             let most: usize = sizes.iter().take(2).sum();
-            // The SDK keeps one place for what it merges.
+            // The SDK reserves one place for merged points.
             (row.name, (most + 1).next_power_of_two().max(16))
         })
         .collect();
@@ -151,8 +150,8 @@ fn room_for(slices: &[&[Arc<Target>]]) -> impl Fn(&Instrument) -> Option<Stream>
     }
 }
 
-/// A few pipelines through which any slice of the targets can be read. The
-/// first is made at once, the others when collections meet.
+/// A few pipelines through which any slice of the targets can be read. The first one is
+/// created at once, the others when collections overlap.
 pub struct Pool<R, E> {
     make: Box<dyn Fn() -> Result<Pipeline<R>, E> + Send + Sync>,
     state: Mutex<PoolState<R>>,
@@ -165,23 +164,23 @@ struct PoolState<R> {
 }
 
 impl<R, E> Pool<R, E> {
-    /// A pool of what `make` makes.
+    /// Creates a pool whose pipelines come from `make`.
     ///
     /// # Errors
     ///
-    /// When the first pipeline cannot be made.
+    /// When the first pipeline cannot be created.
     pub fn new(make: impl Fn() -> Result<Pipeline<R>, E> + Send + Sync + 'static) -> Result<Pool<R, E>, E> {
         let first = make()?;
         let state = Mutex::new(PoolState { idle: vec![Arc::new(first)], made: 1 });
         Ok(Pool { make: Box::new(make), state, returned: Condvar::new() })
     }
 
-    /// Reads a slice through a pipeline that nobody else uses meanwhile. Blocks,
-    /// also while all are in use: not for an async thread.
+    /// Reads a slice through a pipeline that no other collection uses at the same time.
+    /// Blocks, also while all pipelines are in use: do not call it on an async thread.
     ///
     /// # Errors
     ///
-    /// When a further pipeline cannot be made.
+    /// When another pipeline cannot be created.
     pub fn read<T>(&self, slice: Arc<View>, read: impl FnOnce(&R) -> T) -> Result<T, E> {
         let taken = Lease { pool: self, pipeline: self.take()? };
         Ok(taken.pipeline.read(slice, read))
@@ -202,7 +201,7 @@ impl<R, E> Pool<R, E> {
         }
     }
 
-    /// As [`Pipeline::shutdown`].
+    /// Shuts down the idle pipelines: see [`Pipeline::shutdown`].
     #[cfg(test)]
     #[allow(clippy::missing_panics_doc)]
     pub fn shutdown(&self) {
@@ -216,7 +215,7 @@ impl<R: fmt::Debug, E> fmt::Debug for Pool<R, E> {
     }
 }
 
-/// A pipeline in use; it goes back to the pool whatever happens.
+/// A pipeline in use. It returns to the pool even after a panic.
 struct Lease<'a, R, E> {
     pool: &'a Pool<R, E>,
     pipeline: Arc<Pipeline<R>>,
@@ -254,7 +253,8 @@ mod tests {
                 scope.spawn(|| {
                     pool.read(view.clone(), |alone| {
                         let _alone = alone.try_lock().expect("nobody else uses this pipeline");
-                        // As many as may are here at once, or this waits for ever.
+                        // Waits until the maximum number of collections is here at
+                        // once.
                         met.wait();
                     })
                 });

@@ -1,5 +1,5 @@
-//! Pull: what the SDK collects, as Prometheus families, in the format that
-//! the client asked for.
+//! Pull: turns what the SDK collects into Prometheus families, in the format that the
+//! client requested.
 
 mod kept;
 
@@ -30,7 +30,8 @@ use kept::{Kept, SliceText};
 /// a point until it is written: it is gathered and written slice by slice.
 const MAX_POINTS: usize = 5_000;
 
-/// Pipelines of its own, read through `opentelemetry-prometheus`.
+/// The exporter behind `/metrics`. Its pipelines are read through
+/// `opentelemetry-prometheus`.
 #[derive(Debug)]
 pub struct Pull {
     cutter: Cutter<Registry, PullError>,
@@ -47,22 +48,22 @@ type PullCut = Cut<Registry, PullError>;
 pub struct OwnFamilies {
     /// The families.
     pub families: Vec<MetricFamily>,
-    /// The start.
+    /// When the bridge's counters started counting, in Unix seconds.
     pub since: f64,
 }
 
-/// How a page is made.
+/// What a page contains.
 #[derive(Debug, Clone, Copy)]
 pub struct PullSettings {
-    /// Whether it carries `otel_scope_*` labels.
+    /// Whether series carry `otel_scope_*` labels.
     pub scope_labels: bool,
-    /// Whether it has `target_info`.
+    /// Whether the page contains `target_info`.
     pub target_info: bool,
-    /// Whether OpenMetrics says since when counters count.
+    /// Whether OpenMetrics pages say when counters started counting.
     pub created: bool,
-    /// How names are translated.
+    /// How OpenTelemetry names are translated.
     pub strategy: Strategy,
-    /// Older names beside ours.
+    /// The older exporter whose metric names are added.
     pub compat: Option<Compat>,
 }
 
@@ -78,25 +79,26 @@ impl Default for PullSettings {
     }
 }
 
-/// The family that tells the resource.
+/// The family that shows the resource.
 const TARGET_INFO: &str = "target_info";
 
-/// A scrape that cannot be answered.
+/// Why a scrape cannot be answered.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PullError {
-    /// The exporter cannot be set up.
+    /// The Prometheus exporter cannot be created.
     #[error("failed to set up the Prometheus exporter: {0}")]
     Setup(String),
-    /// The SDK's pipeline gave nothing at all, not even the target's own info.
+    /// The SDK's pipeline returned nothing, not even `up` of a target.
     #[error("the SDK collected nothing; restart fedimeter, and please report this")]
     Nothing,
-    /// All who asked have left.
-    #[error("nobody waits for the answer any more")]
+    /// All clients of this scrape have disconnected.
+    #[error("all clients of this scrape have disconnected")]
     Unwanted,
 }
 
 impl Pull {
-    /// Makes the instruments for these targets; views may come with others later.
+    /// Creates the instruments for these targets. Later views may contain other
+    /// targets.
     pub fn new(
         resource: &Resource,
         targets: &[Arc<Target>],
@@ -114,19 +116,19 @@ impl Pull {
         Ok(Pull { cutter, names, created, compat, kept })
     }
 
-    /// The same page as this, or this.
+    /// The simplest representation that gives the same page.
     #[must_use]
     pub fn simplest(&self, shown: Representation) -> Representation {
         let is_plain = self.names.are_as_gathered(shown.escaping);
         if is_plain { Representation::from(shown.format) } else { shown }
     }
 
-    /// What the view has, in a format, while it is wanted. What has not changed since
-    /// the last page in that format is taken from it. Blocks: not for an async thread.
+    /// Writes the view in a format, as long as `is_wanted` returns true. Blocks: do not
+    /// call it on an async thread.
     ///
     /// # Errors
     ///
-    /// When the SDK gave nothing, or the page is no longer wanted.
+    /// When the SDK returned nothing, or the page is no longer wanted.
     pub fn scrape(
         &self,
         view: &Arc<View>,
@@ -239,7 +241,7 @@ pub(super) fn scope() -> InstrumentationScope {
     InstrumentationScope::builder(SCOPE).build()
 }
 
-/// A reader through which the registry gathers, `target_info` included or not.
+/// Creates a reader that gathers into the registry, with or without `target_info`.
 pub(super) fn reader(
     registry: &Registry,
     scope_labels: bool,
@@ -253,7 +255,7 @@ pub(super) fn reader(
     exporter.build().map_err(|e| PullError::Setup(e.to_string()))
 }
 
-/// A row's family in Prometheus (`UnderscoreEscapingWithSuffixes`).
+/// The name of a row's family in Prometheus (`UnderscoreEscapingWithSuffixes`).
 #[must_use]
 pub fn family_name(row: &Row) -> String {
     Strategy::default().family(row)
@@ -270,8 +272,8 @@ mod tests {
     use crate::outcome::{ErrorType, Outcome};
     use crate::snapshot::{Slot, Snapshot};
 
-    /// A pipeline of the SDK that is poisoned or shut down gathers nothing. A
-    /// page without the target would look like a scrape that went well.
+    /// A poisoned or stopped pipeline gathers nothing. Without an error, a page that
+    /// lacks the target would look like a successful scrape.
     #[test]
     fn a_dead_pipeline_is_no_empty_page() {
         let url = url::Url::parse("https://a.example").unwrap();

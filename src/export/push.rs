@@ -1,8 +1,8 @@
-//! The push loop: a collection every interval, handed to an [`Exporter`].
+//! The push loop: collects at every interval, and hands the result to an [`Exporter`].
 //!
-//! It stands in place of the SDK's `PeriodicReader`, which waits a whole interval
-//! before its first export, dies for good with a panicking callback, has no limit
-//! on the time of a collection, and ignores its shutdown timeout.
+//! It replaces the SDK's `PeriodicReader`, which waits a whole interval before its
+//! first export, stops forever after a panic in a callback, does not limit the time of
+//! a collection, and ignores its shutdown timeout.
 
 mod failure_log;
 
@@ -19,48 +19,47 @@ use tracing::{Instrument, Span, field};
 use super::otlp::{Exporter, Failure, Limit, OtlpSettings, REJECTED, Report, Round, Until};
 use failure_log::{FailureLog, Line, NotCollected};
 
-/// How long a round that is under way may still take when a shutdown begins.
+/// How long a round that is running may continue after a shutdown begins.
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long the last round may take.
 const LAST_ROUND_TIMEOUT: Duration = Duration::from_millis(2300);
-/// How long the backlog may take to end. All together stay under the 5 s within
-/// which a shutdown ends, with room for what comes after.
-const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long closing the backlog may take. All three together stay below the 5 s that a
+/// shutdown may take, and leave time for later steps.
+const BACKLOG_CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Where points come from.
+/// A source of points.
 pub trait Collection: Send + Sync + 'static {
-    /// Collects: one [`ResourceMetrics`] for each provider. Should end by
-    /// `deadline` with what is there; one that does not is dropped somewhat
-    /// later, with all its points. Work that it leaves on a blocking thread is
-    /// not stopped by that, so it has to know an end by itself. Must not block:
-    /// with its worker the loop's own time stands still.
+    /// Collects one [`ResourceMetrics`] for each provider. It should return what it has
+    /// by `deadline`. A collection that does not is dropped a little later, with all
+    /// its points. Dropping does not stop work on a blocking thread, so that work needs
+    /// its own limit. It must not block: the loop's timers stop while its worker thread
+    /// is blocked.
     fn collect(&self, deadline: Instant) -> impl Future<Output = Vec<ResourceMetrics>> + Send;
 }
 
-/// The rhythm of the push loop.
+/// How often the push loop runs, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushSettings {
-    /// From the beginning of one round to that of the next.
+    /// From the start of one round to the start of the next.
     pub interval: Duration,
-    /// The longest that a round may take, collection and export together.
+    /// The maximum duration of a round, collection and export together.
     pub timeout: Duration,
 }
 
 impl Default for PushSettings {
-    /// The specification's defaults: every 60 s, 30 s long at most.
+    /// The defaults of the specification: every 60 s, for at most 30 s.
     fn default() -> PushSettings {
         PushSettings { interval: Duration::from_secs(60), timeout: Duration::from_secs(30) }
     }
 }
 
-/// Collects and exports until `shutdown`, then once more; returns within 5 s of
-/// it, whatever source and receiver do.
+/// Collects and exports until `shutdown`, and then once more. It returns within 5 s of
+/// the shutdown, whatever source and receiver do.
 ///
-/// The first round begins at once, each other a multiple of the interval later.
-/// A round that takes longer than the interval lets the ones in between fall
-/// out. Points that cannot be delivered wait in the exporter's backlog, and each
-/// round sends those first. A panic in the source, or a source that
-/// hangs, costs its round.
+/// The first round starts at once, and each later round a multiple of the interval
+/// after it. Rounds that a long round overlaps are skipped. Points that cannot be
+/// delivered wait in the exporter's backlog, and each round sends those first. If the
+/// source panics or hangs, only that round is lost.
 pub async fn run(
     source: impl Collection,
     exporter: Exporter,
@@ -77,7 +76,7 @@ pub async fn run(
         otlp.protocol,
         settings.interval
     );
-    // An interval of nothing would be a loop without a pause.
+    // An interval of zero would make a busy loop.
     let interval = settings.interval.max(Duration::from_millis(1));
     let mut next = Instant::now();
     loop {
@@ -92,7 +91,7 @@ pub async fn run(
         tokio::select! {
             () = &mut round => {}
             () = shutdown.cancelled() => {
-                // What it does not finish now counts as cancelled.
+                // A round that does not finish now counts as cancelled.
                 let _ = timeout(SHUTDOWN_FLUSH_TIMEOUT, round).await;
                 break;
             }
@@ -105,24 +104,25 @@ pub async fn run(
     let _ =
         timeout(LAST_ROUND_TIMEOUT, push.round(LAST_ROUND_TIMEOUT.min(settings.timeout), LAST_ROUND_TIMEOUT))
             .await;
-    let _ = timeout(LAST_LOOK_TIMEOUT, push.exporter.end()).await;
+    let _ = timeout(BACKLOG_CLOSE_TIMEOUT, push.exporter.end()).await;
 }
 
 struct Push<S> {
     source: Arc<S>,
     exporter: Exporter,
     streak: FailureLog,
-    /// This is the last round.
+    /// Whether this is the last round.
     ending: bool,
 }
 
 impl<S: Collection> Push<S> {
-    /// One collection and its export, in `budget` at most. Where the receiver is away,
-    /// it is over before the next round begins, so that no collection falls out.
+    /// Runs one collection and its export within `budget`. If the receiver is
+    /// unreachable, the round ends before the next one starts, so that no collection is
+    /// skipped.
     async fn round(&mut self, budget: Duration, interval: Duration) {
         let started = Instant::now();
         let end = started + budget;
-        // The exporter's time is kept back from the collection's, but no more than half.
+        // Reserves time for the export, but at most half of the budget.
         let reserved = self.exporter.settings().timeout.min(budget / 2);
         let collected = match self.collect(end - reserved, end, budget).await {
             Ok(collected) => collected,
@@ -148,7 +148,7 @@ impl<S: Collection> Push<S> {
         self.tell(started, &report, report.trouble());
     }
 
-    /// Leaves a note of the round for the bridge's page.
+    /// Records the round for the bridge's page.
     fn tell(&self, started: Instant, report: &Report, trouble: Option<String>) {
         self.exporter.stats().ended(Round {
             at: SystemTime::now(),
@@ -161,7 +161,7 @@ impl<S: Collection> Push<S> {
         });
     }
 
-    /// What was collected, or why there is nothing.
+    /// Returns what was collected, or why nothing was.
     async fn collect(
         &self,
         deadline: Instant,
@@ -169,8 +169,8 @@ impl<S: Collection> Push<S> {
         budget: Duration,
     ) -> Result<Vec<ResourceMetrics>, NotCollected> {
         let source = Arc::clone(&self.source);
-        // A task of its own catches a panic; the set aborts it when it is dropped,
-        // because it took too long or because the round was given up.
+        // A separate task contains a panic. The set aborts the task when it is dropped
+        // because it took too long or the round was given up.
         let mut task = JoinSet::new();
         task.spawn(async move { source.collect(deadline).await });
         match timeout_at(end, task.join_next()).await {
@@ -183,7 +183,7 @@ impl<S: Collection> Push<S> {
     }
 }
 
-/// The span of a round's requests.
+/// The parent span of a round's requests.
 fn span(settings: &OtlpSettings) -> Span {
     let url = settings.endpoint.url();
     tracing::debug_span!(
@@ -199,7 +199,7 @@ fn span(settings: &OtlpSettings) -> Span {
     )
 }
 
-/// Notes on a round's span how it ended.
+/// Records on a round's span how it ended.
 fn note(span: &Span, report: &Report) {
     span.record("fedimeter.push.points.accepted", report.accepted as i64);
     span.record("fedimeter.push.points.lost", (report.lost + report.rejected) as i64);

@@ -1,5 +1,6 @@
-//! The bridge's metrics about itself: once a scrape and once a round of push,
-//! from providers of their own, so that no number of targets multiplies them.
+//! The bridge's metrics about itself. They are collected once for each scrape and each
+//! round of push, through separate providers, so that their number does not grow with
+//! the targets.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,23 +42,23 @@ mod pushing;
 
 pub use pushing::Pushing;
 
-/// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
+/// The values of `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistogramAggregation {
-    /// Buckets with given bounds.
+    /// Buckets with explicit bounds.
     Explicit,
-    /// Buckets with bounds of powers of two.
+    /// Buckets whose bounds are powers of a base.
     Exponential,
 }
 
-/// What this binary was built from.
+/// The version and origin of this binary.
 pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     revision: env!("BUILT_REVISION"),
     rustc: env!("BUILT_RUSTC"),
 };
 
-/// Measures the bridge, and reports it.
+/// Measures the bridge and reports the measurements.
 #[derive(Debug)]
 pub struct SelfMetrics {
     began: Instant,
@@ -73,14 +74,14 @@ pub struct SelfMetrics {
 /// What reads instruments out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// For `/metrics`.
+    /// The reader for `/metrics`.
     Pull,
-    /// For push.
+    /// The reader for push.
     Push,
 }
 
 impl Reader {
-    /// Type and name, as the semantic conventions have them.
+    /// The type and name by the semantic conventions.
     fn component(self) -> (&'static str, &'static str) {
         match self {
             Reader::Pull => first_of!("prometheus_http_text_metric_exporter"),
@@ -92,22 +93,22 @@ impl Reader {
 /// On which sides the bridge reports itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outputs<'a> {
-    /// `/metrics`, and whether it carries `otel_scope_*` labels.
+    /// Set if `/metrics` is served: whether series carry `otel_scope_*` labels.
     pub pull: Option<bool>,
-    /// The exporter that pushes, and the kind of histograms that it gets.
+    /// The exporter that pushes, and the kind of histograms that it receives.
     pub push: Option<(&'a Exporter, HistogramAggregation)>,
     /// The bridge's own log records and spans that are exported.
     pub telemetry: &'a [Exported],
-    /// Metrics that are not wanted.
+    /// Metrics that the configuration excludes.
     pub left_out: Option<&'a BTreeSet<&'static str>>,
 }
 
 impl SelfMetrics {
-    /// Begins to measure.
+    /// Starts measuring.
     ///
     /// # Errors
     ///
-    /// The Prometheus exporter cannot be set up.
+    /// When the Prometheus exporter cannot be created.
     pub fn new(
         resource: &Resource,
         targets: usize,
@@ -116,7 +117,7 @@ impl SelfMetrics {
         let pull = match sides.pull {
             Some(scope_labels) => {
                 let registry = Registry::new();
-                // The targets' side tells `target_info`.
+                // The targets' exporter already writes `target_info`.
                 let reader = reader(&registry, scope_labels, false)?;
                 Some((
                     Output::new(reader, resource, scope(), HistogramAggregation::Explicit, sides.left_out),
@@ -139,7 +140,8 @@ impl SelfMetrics {
         let own =
             Arc::new(SelfMetrics { began, targets, configured, client_limits, pushing, probes, pull, push });
         for Pushing { stats, component, .. } in &own.pushing {
-            // Weakly: the statistics are in what listens to them.
+            // A weak reference: the listener is part of the statistics that it would
+            // own.
             let (listener, component) = (Arc::downgrade(&own), component.clone());
             stats.listen(move |operation| {
                 if let Some(own) = listener.upgrade() {
@@ -150,19 +152,19 @@ impl SelfMetrics {
         Ok(own)
     }
 
-    /// For `/metrics`. Blocks: not for an async thread.
+    /// Collects for `/metrics`. Blocks: do not call it on an async thread.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
         let gather = |(side, registry): &(Output, Registry)| {
             let families = side.with(self.facts(), || registry.gather());
             let is_lost = families.is_empty() && side.tells_build;
-            side.record_outcome(&if is_lost { Err("it gave nothing") } else { Ok(()) });
+            side.record_outcome(&if is_lost { Err("the SDK returned nothing") } else { Ok(()) });
             families
         };
         self.pull.as_ref().map(gather).unwrap_or_default()
     }
 
-    /// For push. Blocks: not for an async thread.
+    /// Collects for push. Blocks: do not call it on an async thread.
     #[must_use]
     pub fn collect(&self) -> Option<ResourceMetrics> {
         let (side, reader) = self.push.as_ref()?;
@@ -170,12 +172,13 @@ impl SelfMetrics {
         side.record_outcome(&side.with(self.facts(), || reader.collect(&mut metrics))).then_some(metrics)
     }
 
-    /// A collection took so long.
+    /// Records the duration of a collection.
     pub fn collected(&self, exporter: ExporterName, took: Duration) {
         self.record(Timing::Collection, took, &[("fedimeter.exporter.name", Label::Static(exporter.name()))]);
     }
 
-    /// The instruments of the targets were read out in so long, or it failed.
+    /// Records how long a reader took to read the targets' instruments, or how it
+    /// failed.
     pub fn read_out(&self, reader: Reader, took: Duration, error_type: Option<&'static str>) {
         let (kind, name) = reader.component();
         let mut labels =
@@ -184,7 +187,7 @@ impl SelfMetrics {
         self.record(Timing::Reading, took, &labels);
     }
 
-    /// An endpoint of a target was asked for, and that took so long.
+    /// Records a request for an endpoint of a target, with its duration.
     pub fn requested(&self, endpoint: Endpoint, outcome: Outcome, took: Duration) {
         let mut labels = vec![
             ("fedimeter.endpoint.name", Label::Static(endpoint.name())),
@@ -196,23 +199,23 @@ impl SelfMetrics {
         self.record(Timing::Request, took, &labels);
     }
 
-    /// A client of the bridge reached a limit.
+    /// Counts that a client of the bridge reached a limit.
     pub fn client_reached(&self, limit: ClientLimit) {
         self.client_limits[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How long ago it began to measure.
+    /// The time since measuring started.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// From now on there are so many targets.
+    /// Sets the number of targets.
     pub fn has_targets(&self, targets: usize) {
         self.targets.store(targets, Ordering::Relaxed);
     }
 
-    /// What the bridge is configured with.
+    /// Sets what the bridge reports about its configuration.
     pub fn configured(&self, with: Configured) {
         *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(with);
     }
@@ -241,13 +244,13 @@ impl SelfMetrics {
         }
     }
 
-    /// The exporter that pushes this, where one does.
+    /// The exporter that pushes this signal, if there is one.
     #[must_use]
     pub fn pushing(&self, signal: Signal) -> Option<&Pushing> {
         self.pushing.iter().find(|pushing| pushing.signal == signal)
     }
 
-    /// The bridge as it is now.
+    /// The current state of the bridge.
     #[must_use]
     pub fn facts(&self) -> BridgeFacts {
         let facts = |signal| self.pushing(signal).map(Pushing::facts);
@@ -274,13 +277,13 @@ impl SelfMetrics {
 struct Output {
     /// What the callbacks read while a collection runs.
     facts: Arc<Pinned<BridgeFacts>>,
-    /// One collection at a time.
+    /// Allows one collection at a time.
     turn: Mutex<()>,
     failing: LogOnce,
     /// The build is always there, where it is wanted.
     tells_build: bool,
     histograms: HashMap<Timing, Histogram<f64>>,
-    /// Readers know their provider only weakly.
+    /// Keeps the provider alive: readers hold it only weakly.
     _provider: SdkMeterProvider,
 }
 
@@ -322,17 +325,18 @@ impl Output {
         }
     }
 
-    /// Runs `read` with these facts in the callbacks' sight.
+    /// Runs `read` while the callbacks see these facts.
     fn with<T>(&self, facts: BridgeFacts, read: impl FnOnce() -> T) -> T {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.facts.with(Arc::new(facts), read)
     }
 
-    /// Says how a collection ended, where that is news; whether it went well.
+    /// Logs a change in the outcome of collections. Returns whether this one succeeded.
     fn record_outcome(&self, ended: &Result<(), impl std::fmt::Display>) -> bool {
         match ended {
             Err(e) if self.failing.begins() => tracing::error!(
-                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, and please report this"
+                "the bridge's own metrics are lost, the SDK does not collect them: {e}; restart fedimeter, \
+                 and please report this"
             ),
             Ok(()) if self.failing.ends() => tracing::info!("the bridge's own metrics are collected again"),
             _ => {}
@@ -341,8 +345,8 @@ impl Output {
     }
 }
 
-/// The aggregation of the specification's `base2_exponential_bucket_histogram`,
-/// with its default size and scale.
+/// The aggregation `base2_exponential_bucket_histogram` of the specification, with its
+/// default size and scale.
 fn exponential(instrument: &Instrument) -> Option<Stream> {
     let aggregation =
         Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true };

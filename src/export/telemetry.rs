@@ -1,5 +1,5 @@
-//! The bridge's own logs and traces over OTLP: `tracing`'s events and spans become
-//! records and spans of the SDK, whose batches leave through the transport of metrics.
+//! The bridge's own logs and traces over OTLP. Events and spans of `tracing` become
+//! records and spans of the SDK, whose batches use the same transport as metrics.
 
 mod queue;
 mod sampler;
@@ -32,18 +32,18 @@ use sampler::TargetSampler;
 pub use queue::Queue;
 pub use settings::{BatchSettings, Sampling, SignalSettings, TelemetrySettings};
 
-/// Lines and spans of this program are exported, of no library: what carries them
-/// would make others without end. So would what this program says of carrying them.
+/// Only events and spans of this program are exported. Those of the libraries that send
+/// them would cause further ones without end, and so would those of our own OTLP code.
 const EXPORTED: &str = "fedimeter";
 const CARRIES: &str = "fedimeter::export::otlp";
 
-/// How long the backlogs may take to end, after all else.
-const LAST_LOOK_TIMEOUT: Duration = Duration::from_millis(80);
+/// How long closing the backlogs may take, after everything else.
+const BACKLOG_CLOSE_TIMEOUT: Duration = Duration::from_millis(80);
 
-/// Something that `tracing` tells of events and spans.
+/// A layer that receives the events and spans of `tracing`.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// The providers of logs and traces, where they are exported.
+/// The providers of logs and traces that are exported.
 #[derive(Debug, Default, Clone)]
 pub struct Telemetry {
     logs: Option<SdkLoggerProvider>,
@@ -54,20 +54,20 @@ pub struct Telemetry {
 /// A signal that is exported.
 #[derive(Debug, Clone)]
 pub struct Exported {
-    /// What its batches leave through.
+    /// Sends its batches.
     carrier: Arc<Carrier>,
-    /// What waits to be put into a batch.
+    /// The items that are not in a batch yet.
     queue: Arc<Queue>,
 }
 
 impl Exported {
-    /// What sends its items.
+    /// The exporter that sends its items.
     #[must_use]
     pub fn exporter(&self) -> &Exporter {
         self.carrier.exporter()
     }
 
-    /// The queue before it.
+    /// The queue before the exporter.
     #[must_use]
     pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
@@ -75,12 +75,12 @@ impl Exported {
 }
 
 impl Telemetry {
-    /// Starts a thread for each signal that is exported, to put batches together. They
-    /// are sent on the Tokio runtime that this is called in.
+    /// Starts a thread for each exported signal, which builds batches. The batches are
+    /// sent on the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// A certificate, a key or the directory of the backlog cannot be used.
+    /// When a certificate, a key or the directory of the backlog cannot be used.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl Telemetry {
         Ok(telemetry)
     }
 
-    /// The signals that are exported.
+    /// The exported signals.
     #[must_use]
     pub fn signals(&self) -> &[Exported] {
         &self.signals
@@ -124,13 +124,13 @@ impl Telemetry {
         Ok(signal)
     }
 
-    /// What hands events and spans over. Of events those that the filter lets pass
-    /// which these directives are for.
+    /// The layers that pass events and spans on. Events are limited to those that the
+    /// filter and these directives allow.
     #[must_use]
     pub fn layers(&self, directives: &str) -> Vec<BoxedLayer> {
         let logs = self.logs.as_ref().map(|provider| {
-            // What `tracing::enabled!` asks for is no event, and its answer is kept for the
-            // event that follows.
+            // `tracing::enabled!` asks without an event, and `tracing` reuses the
+            // answer for the event that follows.
             let of_ours = FilterFn::new(|metadata| !metadata.is_span() && is_exported(metadata));
             OpenTelemetryTracingBridge::new(provider)
                 .with_filter(EnvFilter::new(directives).and(of_ours))
@@ -149,15 +149,15 @@ impl Telemetry {
         traces.into_iter().chain(logs).collect()
     }
 
-    /// Sends what waits, without waiting for it.
+    /// Starts sending the waiting items, without waiting for the result.
     pub fn flush(&self) {
         self.each(|logs| drop(logs.force_flush()), |traces| drop(traces.force_flush()));
     }
 
-    /// Sends what waits, within this time, and ends. What is not sent by then is lost.
+    /// Sends the waiting items within this time, and stops. The rest is lost.
     pub async fn end(&self, within: Duration) {
-        // What goes wrong is told by what carries it, and here: the SDK's own limit is
-        // longer, so that it says nothing.
+        // The carrier and this function log failures. The SDK gets a longer limit so
+        // that it does not log them, too.
         let limit = within * 10;
         let ended = self.each(
             move |logs| drop(logs.shutdown_with_timeout(limit)),
@@ -166,14 +166,15 @@ impl Telemetry {
         let ended = futures_util::future::join_all(ended);
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(
-                "the last log records or spans are lost: they were not taken within {within:?} of the end"
+                "the last log records or spans are lost: they were not accepted within {within:?} of the \
+                 shutdown"
             );
         }
         let ends = futures_util::future::join_all(self.signals.iter().map(|signal| signal.carrier.end()));
-        let _ = tokio::time::timeout(LAST_LOOK_TIMEOUT, ends).await;
+        let _ = tokio::time::timeout(BACKLOG_CLOSE_TIMEOUT, ends).await;
     }
 
-    /// Does something that blocks with each provider, on threads for that.
+    /// Runs a blocking function with each provider, on blocking threads.
     fn each(
         &self,
         to_logs: impl FnOnce(&SdkLoggerProvider) + Send + 'static,
@@ -253,7 +254,7 @@ fn start_traces(
     let processor = Queued { inner, queue };
     let builder = SdkTracerProvider::builder()
         .with_resource(resource.clone())
-        // The SDK would read the environment.
+        // Without explicit limits the SDK would read the environment.
         .with_span_limits(SpanLimits::default())
         .with_span_processor(processor);
     Ok(match sampling {

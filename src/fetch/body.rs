@@ -1,4 +1,4 @@
-//! Reading a body: decoded, in pieces, up to a cap and not a byte further.
+//! Reads a body: decompressed, in pieces, and at most up to a limit.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::outcome::ErrorType;
 use super::Failure;
 use super::failure;
 
-/// All of a body.
+/// Reads a whole body.
 pub async fn whole(response: Response<Incoming>, most: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     let keep = |piece: &[u8]| {
@@ -25,7 +25,7 @@ pub async fn whole(response: Response<Incoming>, most: usize) -> Result<Vec<u8>,
     Ok(body)
 }
 
-/// Hands the pieces of a body to `take`; returns how many decoded bytes there were.
+/// Passes the pieces of a body to `take`. Returns the number of decoded bytes.
 pub async fn in_pieces(
     response: Response<Incoming>,
     most: usize,
@@ -43,7 +43,7 @@ pub async fn in_pieces(
     decoder.end().map_err(|failure| failure.with_status(status))
 }
 
-/// What undoes the Content-Encoding that we ask for.
+/// Decodes the Content-Encoding that the client offers.
 enum Decoder<F: FnMut(&[u8]) -> Result<(), DocumentError>> {
     Plain(Sink<F>),
     Gzip(Box<MultiGzDecoder<Sink<F>>>),
@@ -84,15 +84,15 @@ impl<F: FnMut(&[u8]) -> Result<(), DocumentError>> Decoder<F> {
         }
     }
 
-    /// Why a piece was not taken: the sink's reason, or that it is no gzip.
+    /// Returns why a piece was rejected: the sink's reason, or invalid gzip.
     fn failure(&mut self, error: &io::Error) -> Failure {
         self.sink().refused.take().unwrap_or_else(|| {
-            Failure::new(ErrorType::Decode, format!("the body is not the gzip that it says it is: {error}"))
+            Failure::new(ErrorType::Decode, format!("the body is not valid gzip: {error}"))
         })
     }
 }
 
-/// Where decoded bytes go.
+/// Receives the decoded bytes.
 struct Sink<F> {
     size: usize,
     most: usize,
@@ -131,7 +131,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What comes of a body in pieces of this size: the text, or the failure's type.
+    /// Reads a body in pieces of this size. Returns the text, or the type of the
+    /// failure.
     fn read(encoding: &'static str, body: &[u8], size: usize, most: usize) -> String {
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
         let mut text = Vec::new();

@@ -1,33 +1,32 @@
-//! Whether an answer came out of a cache on the way, by its own headers: the
-//! one place that decides it.
+//! Decides from the headers whether an answer came from a cache.
 //!
-//! Caches have a family of headers that say so. Their names have a part `cache`
-//! or `cached` (`X-Cache`, `CF-Cache-Status`, `CDN-Cache`, `X-Cached` of the
-//! nginx configuration that Mastodon ships), and their values are words of a
-//! small vocabulary. So new members of the family are recognised without a list
-//! of names. Besides there are `Cache-Status` (RFC 9211), `Age` and `Warning`
-//! (RFC 9111, RFC 7234), `Server-Timing` and `X-Varnish`.
+//! Caches use a family of headers. Their names have a part `cache` or `cached`
+//! (`X-Cache`, `CF-Cache-Status`, `CDN-Cache`, `X-Cached` of the nginx configuration
+//! that Mastodon ships), and their values are words from a small vocabulary. So new
+//! members of the family are recognised without a list of names. Further headers are
+//! `Cache-Status` (RFC 9211), `Age` and `Warning` (RFC 9111, RFC 7234), `Server-Timing`
+//! and `X-Varnish`.
 
 use http::{HeaderMap, StatusCode};
 
 use crate::snapshot::ServedFrom;
 
-/// Words for an answer that a cache gave, in capitals:
-/// `HIT` is everybody's; `REVALIDATED` is nginx's and Cloudflare's for a stored
-/// answer that the server has confirmed, `UNMODIFIED` is Squid's
-/// (`TCP_REFRESH_UNMODIFIED`), `REFRESHHIT` is CloudFront's; `PRERENDER` is
-/// Vercel's for an answer out of its static storage.
+/// Words for an answer from a cache, in capitals. Every product uses `HIT`. nginx and
+/// Cloudflare use `REVALIDATED` for a stored answer that the server has confirmed, and
+/// Squid `UNMODIFIED` (`TCP_REFRESH_UNMODIFIED`). `REFRESHHIT` is CloudFront's, and
+/// `PRERENDER` is Vercel's for an answer from static storage.
 const CACHED: [&str; 5] = ["HIT", "REVALIDATED", "UNMODIFIED", "REFRESHHIT", "PRERENDER"];
-/// Words for a stored answer whose time is over. `UPDATING` (nginx, Cloudflare)
-/// is one that was given while another request fetches the new one.
+/// Words for an expired answer. `UPDATING` (nginx, Cloudflare) is returned while
+/// another request fetches the new answer.
 const STALE: [&str; 2] = ["STALE", "UPDATING"];
-/// Names with a part `cache` that say how answers are stored or found, and not
-/// where this one came from, by their last part: `Cache-Control` and its kin,
-/// `Cache-Tag`, `X-Cache-Key`, `X-Cache-Group`; `X-Rack-Cache` lists the steps
-/// that led to an answer, a fresh one included.
+/// The last parts of names with a part `cache` that say how answers are stored or
+/// found, not where this one came from: `Cache-Control` and similar, `Cache-Tag`,
+/// `X-Cache-Key`, `X-Cache-Group`. `X-Rack-Cache` lists the steps that led to an
+/// answer, even to a fresh one.
 const ABOUT_STORING: [&str; 6] = ["control", "key", "tag", "tags", "group", "policy"];
 
-/// Where an answer came from. What no header tells of is the server's own.
+/// Returns where an answer came from. Without any such header it came from the server
+/// itself.
 #[must_use]
 pub fn served_from(status: StatusCode, headers: &HeaderMap) -> ServedFrom {
     let has_cache = headers.contains_key("x-cache");
@@ -39,14 +38,15 @@ pub fn served_from(status: StatusCode, headers: &HeaderMap) -> ServedFrom {
             "age" if value.trim().parse::<u64>().is_ok_and(|age| age > 0) => ServedFrom::Cache,
             // 110 "Response is Stale", 111 "Revalidation Failed" (RFC 7234, 5.5).
             "warning" if value.starts_with("110") || value.starts_with("111") => ServedFrom::StaleCache,
-            // The number of this request, and where it was a hit that of the one that filled the cache.
+            // The number of this request, and after a hit also that of the request that
+            // filled the cache.
             "x-varnish" if value.split_ascii_whitespace().count() > 1 => ServedFrom::Cache,
             // `cdn-cache; desc=HIT` (Akamai), `cfCacheStatus;desc="HIT"` (Cloudflare).
             "server-timing" => server_timing(value),
-            // What a look-up found is not always what was given (Squid). Where it stands
-            // alone it is all there is (Tencent Cloud).
+            // The result of a look-up differs from the answer in Squid. Without another
+            // header it is the only information (Tencent Cloud).
             "x-cache-lookup" if has_cache => ServedFrom::Origin,
-            // How often each cache has given this answer (Fastly): `0, 3`.
+            // How often each cache has returned this answer (Fastly): `0, 3`.
             name if name.ends_with("cache-hits") => counted(value),
             name if is_of_family(name) => words(value),
             _ => ServedFrom::Origin,
@@ -62,12 +62,14 @@ fn is_of_family(name: &str) -> bool {
     parts().any(|part| matches!(part, "cache" | "cached")) && !about_storing && name != "x-rack-cache"
 }
 
-/// What the words of a value say: whole words, so that `white` is no hit.
+/// Interprets the words of a value. It compares whole words, so that `white` is not a
+/// hit.
 fn words(value: &str) -> ServedFrom {
     let upper = value.to_ascii_uppercase();
     let words = || upper.split(|c: char| !c.is_ascii_alphanumeric());
     let cached = words().any(|word| CACHED.contains(&word));
-    // `TCP_REFRESH_FAIL_HIT` (Akamai): it could not be renewed, and was given all the same.
+    // `TCP_REFRESH_FAIL_HIT` (Akamai): the answer could not be renewed, but was
+    // returned.
     let stale = words().any(|word| STALE.contains(&word)) || (cached && words().any(|word| word == "FAIL"));
     match (stale, cached) {
         (true, _) => ServedFrom::StaleCache,
@@ -88,11 +90,11 @@ fn server_timing(value: &str) -> ServedFrom {
     words.max().unwrap_or(ServedFrom::Origin)
 }
 
-/// `Cache-Status` (RFC 9211): a list of caches with what each did. `hit` is an
-/// answer of its own, stale where `ttl` is negative. `fwd-status` other than the
-/// answer's is that of a server whose own answer was not given: 304 confirmed
-/// the stored one, an error left it stale. `collapsed` is an answer to somebody
-/// else's request.
+/// Interprets `Cache-Status` (RFC 9211), a list of caches with what each did. `hit` is
+/// the cache's own answer, which is stale if `ttl` is negative. If `fwd-status` differs
+/// from the status of the answer, the server's answer was not returned: 304 confirmed
+/// the stored one, and after an error it is stale. `collapsed` is the answer to another
+/// client's request.
 fn cache_status(value: &str, status: StatusCode) -> ServedFrom {
     let member = |member: &str| {
         let (mut hit, mut ttl, mut forwarded) = (false, 0, None);
@@ -117,7 +119,7 @@ fn cache_status(value: &str, status: StatusCode) -> ServedFrom {
     split(value, ',').into_iter().map(member).max().unwrap_or(ServedFrom::Origin)
 }
 
-/// The parts of a value between separators outside quotes; one at least.
+/// Splits a value at separators outside quotes. Returns at least one part.
 fn split(value: &str, separator: char) -> Vec<&str> {
     let mut quoted = false;
     let parts = value.split(move |c| {
@@ -133,7 +135,7 @@ mod tests {
 
     use ServedFrom::{Cache, Origin, StaleCache};
 
-    /// Headers as servers and caches send them, and where the answer came from.
+    /// Headers of real servers and caches, and where the answer came from.
     const SEEN: &[(&str, &str, ServedFrom)] = &[
         // The nginx configuration that Mastodon ships: `add_header X-Cached $upstream_cache_status`.
         ("x-cached", "MISS", Origin),
@@ -143,7 +145,7 @@ mod tests {
         ("x-cached", "REVALIDATED", Cache),
         ("x-cached", "STALE", StaleCache),
         ("x-cached", "UPDATING", StaleCache),
-        // Other names for the same variable of nginx.
+        // Other names for the same nginx variable.
         ("x-cache-status", "HIT", Cache),
         ("x-cache-status", "EXPIRED", Origin),
         ("x-proxy-cache", "HIT", Cache),
@@ -221,7 +223,7 @@ mod tests {
         ("cache-status", "ExampleCache; fwd=stale; fwd-status=503", StaleCache),
         ("cache-status", "OriginCache; hit; ttl=1100, \"CDN Company, here\"; fwd=uri-miss", Cache),
         ("cache-status", r#""a; hit"; fwd=bypass"#, Origin),
-        // What says nothing of where the answer came from.
+        // Headers that do not say where the answer came from.
         ("cache-control", "public, max-age=300, stale-while-revalidate=30", Origin),
         ("cdn-cache-control", "stale-if-error=60", Origin),
         ("x-cache-key", "/hit/stale.example/api/v1/instance", Origin),
@@ -246,7 +248,7 @@ mod tests {
             (&[("x-cached", "MISS"), ("cf-cache-status", "HIT")][..], Cache),
             (&[("x-cached", "STALE"), ("cf-cache-status", "HIT"), ("age", "9")], StaleCache),
             (&[("x-cache", "MISS"), ("x-cache", "HIT")], Cache),
-            // Squid found one, and did not give it.
+            // Squid found a stored answer, but did not return it.
             (&[("x-cache", "MISS from proxy"), ("x-cache-lookup", "HIT from proxy:3128")], Origin),
             (&[], Origin),
         ] {

@@ -1,5 +1,5 @@
-//! TLS to servers: who is trusted, and when the certificates that they serve
-//! end. The chain passes here when a connection is made; nothing is asked twice.
+//! TLS to servers: the trusted authorities, and when the servers' certificates expire.
+//! The chain is read while a connection is made, without another request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,8 +13,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::tls::Authorities;
 
-/// The ends of the served chains, and who is trusted beside the machine's authorities,
-/// both by host.
+/// By host: when the certificates expire, and which authorities are trusted besides the
+/// machine's.
 #[derive(Debug, Default)]
 pub struct Certificates {
     usual: Arc<Usual>,
@@ -23,9 +23,9 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// From now on the ends of these hosts' chains are noted, and the authorities beside
-    /// them trusted where they are asked. Those of no others: redirects could name hosts
-    /// without end.
+    /// Watches these hosts: records when their certificates expire, and trusts the
+    /// given authorities for them. All others are forgotten, because redirects could
+    /// name any number of hosts.
     pub fn watch<'a>(&self, hosts: impl Iterator<Item = (&'a str, Option<&'a Authorities>)>) {
         let (mut ends, mut trusted) = (HashMap::new(), HashMap::new());
         for (host, authorities) in hosts {
@@ -60,14 +60,14 @@ impl Certificates {
         self.trusted.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
     }
 
-    /// Unix seconds at which the earliest certificate of the chain that this
-    /// host last served ends.
+    /// Returns when the first certificate of the host's last chain expires, in Unix
+    /// seconds.
     pub fn expiry(&self, host: &str) -> Option<i64> {
         let host = host.trim_matches(['[', ']']);
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().flatten()
     }
 
-    /// A TLS configuration that notes what it sees.
+    /// Creates a TLS configuration that records the chains.
     pub fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = RecordingVerifier {
@@ -81,7 +81,7 @@ impl Certificates {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        // The client is given this configuration whole, and offers what is in it.
+        // The client uses this configuration unchanged, including its protocols.
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -116,8 +116,8 @@ impl Usual {
     }
 }
 
-/// The usual verification, with a note of when the chain ends; of one that is
-/// refused, too: an expired certificate is the one that people want to see.
+/// The usual verification, which also records when a chain expires. It records rejected
+/// chains, too: an expired certificate is the one that matters.
 #[derive(Debug)]
 struct RecordingVerifier {
     usual: Arc<Usual>,

@@ -1,5 +1,4 @@
-//! Making connections: name, proxy, TCP, TLS, each with the time and the guard that
-//! are its own.
+//! Makes connections: name, proxy, TCP and TLS, each with its own timeout and checks.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -32,27 +31,27 @@ use super::resolve_error::ResolveError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// No connection could be made.
+/// Why no connection could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The name has no address that may be asked.
+    /// The name has no address that may be used.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// It took too long.
+    /// The connection took too long.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
-    /// The URL has no host, which ours all have.
+    /// The URL has no host. All our URLs have one.
     #[error("a URL without a host")]
     NoHost,
-    /// The proxy is of a kind that cannot be used.
+    /// The proxy is not an HTTP proxy.
     #[error("the proxy {0} is not an HTTP proxy")]
     ProxyKind(String),
-    /// TCP, TLS or the proxy.
+    /// TCP, TLS or the proxy failed.
     #[error("no connection{}: {source}", through(proxy.as_ref()))]
     Other {
-        /// The proxy that stands between.
+        /// The proxy of the connection.
         proxy: Option<String>,
-        /// What happened.
+        /// The cause.
         source: BoxError,
     },
 }
@@ -63,11 +62,11 @@ fn through(proxy: Option<&String>) -> String {
 
 type Dial = dyn Fn(&Uri) -> Box<dyn Stream> + Send + Sync;
 
-/// How a stream to a place is made.
+/// How a stream to a server is opened.
 pub enum Streams {
-    /// By the place's name, and the proxy before it.
+    /// Over the network, by the server's name and the proxy before it.
     Network,
-    /// By the fuzz targets, in memory: no name is looked up.
+    /// In memory, by the fuzz targets, without name look-ups.
     Given(Box<Dial>),
 }
 
@@ -86,19 +85,19 @@ pub struct Shared {
     pub streams: Streams,
     pub dns: Dns,
     pub proxies: Proxies,
-    /// To servers: it offers HTTP/2.
+    /// The TLS configuration for servers, which offers HTTP/2.
     pub tls: Arc<ClientConfig>,
-    /// The same for HTTP/1.1 alone.
+    /// The TLS configuration for HTTP/1.1 only.
     pub tls_http1: Arc<ClientConfig>,
     pub connect_timeout: Duration,
     pub ages: Ages,
-    /// Connections that are open.
+    /// The number of open connections.
     pub open: Arc<AtomicUsize>,
     /// Networks that guarded connections may lead to, beside public addresses.
     pub permitted: Mutex<Arc<[IpNet]>>,
 }
 
-/// How long connections are used.
+/// The maximum age of connections.
 #[derive(Debug)]
 pub struct Ages {
     greatest: Duration,
@@ -110,24 +109,25 @@ impl Ages {
         Ages { greatest, made: AtomicU64::new(0) }
     }
 
-    /// The age of the next connection: between three quarters of the greatest and the
-    /// whole, so that those of one collection do not end together.
+    /// Returns the maximum age of the next connection, between three quarters of the
+    /// setting and the whole, so that the connections of one collection do not end
+    /// together.
     fn next(&self) -> Duration {
         let made = self.made.fetch_add(1, Relaxed);
-        // Multiples of the golden ratio lie apart from each other, however many there are.
+        // Multiples of the golden ratio are evenly spread, however many there are.
         let fraction = (made as f64 * 0.618_033_988_749_895).fract();
         self.greatest.mul_f64(0.75 + 0.25 * fraction)
     }
 }
 
-/// Makes connections; clones share everything.
+/// Makes connections. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Connector {
     pub shared: Arc<Shared>,
-    /// The host that the user configured, where answers name the places: special
-    /// addresses are refused but its own.
+    /// Set if answers name the servers: the host that the user configured. Special
+    /// addresses are refused, except those of that host.
     pub guarded_for: Option<Arc<str>>,
-    /// HTTP/2 is not offered.
+    /// Whether only HTTP/1.1 is offered.
     pub is_http1_only: bool,
 }
 
@@ -146,7 +146,7 @@ impl Connector {
             self.guard_before_proxy(host).await?;
         }
         let is_https = uri.scheme() == Some(&Scheme::HTTPS);
-        // The proxy is the user's choice, wherever it is.
+        // The user chose the proxy, so its address may be special.
         let addresses = match &proxy {
             Some(proxy) => shared.dns.lookup(proxy.uri.host().ok_or(ConnectError::NoHost)?).await?,
             None => self.guarded_lookup(host).await?,
@@ -186,8 +186,8 @@ impl Connector {
         }
     }
 
-    /// The addresses that may be connected to. What is checked here is what is
-    /// connected to, so that the name cannot resolve differently the second time.
+    /// Returns the addresses that may be used. The connection is made to the addresses
+    /// that were checked, so that the name cannot resolve differently the second time.
     async fn guarded_lookup(&self, host: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
         let found = self.shared.dns.lookup(host).await?;
         if let Some(configured) = &self.guarded_for {
@@ -199,8 +199,8 @@ impl Connector {
         Ok(found)
     }
 
-    /// The proxy resolves by itself, and may know names that nobody else knows. A name
-    /// that is known here must not be at a special address.
+    /// A proxy resolves names itself, and may know names that are unknown here. A name
+    /// that is known here must not have a special address.
     async fn guard_before_proxy(&self, host: &str) -> Result<(), ResolveError> {
         if self.guarded_for.is_none() {
             return Ok(());
@@ -215,7 +215,7 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Found(addresses.clone()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Of several addresses each has its part of the time.
+        // Several addresses share this time.
         tcp.set_connect_timeout(Some(self.shared.connect_timeout));
         tcp
     }
@@ -235,7 +235,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A resolver that has resolved already.
+/// A resolver with a fixed result.
 #[derive(Debug, Clone)]
 struct Found(Arc<[IpAddr]>);
 

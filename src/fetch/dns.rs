@@ -1,9 +1,9 @@
-//! Finding the addresses of names, without a thread for each: a name server that
-//! hangs holds up only those who wait for it, and not for long.
+//! Resolves names without a thread for each. A slow name server delays only the
+//! requests that need it, and not for long.
 //!
-//! The order is that of the system: the hosts file, then DNS. A name of the local
-//! network that DNS does not have is asked of the system's own resolver, which may
-//! know other sources (mDNS).
+//! The order is the system's: the hosts file, then DNS. If DNS does not have a name of
+//! the local network, the system's own resolver is asked, which may know other sources
+//! (mDNS).
 
 mod system;
 
@@ -26,19 +26,20 @@ use super::resolve_error::ResolveError;
 
 use self::system::{Source, System};
 
-/// How long the addresses of one family wait for those of the other: the answer to
-/// one of the two questions gets lost more often than both (RFC 8305, section 3).
+/// How long the addresses of one family wait for those of the other. Losing one of the
+/// two answers is more common than losing both (RFC 8305, section 3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
-/// Whatever a name's time to live says: a run of several requests looks a name up
-/// once, and a change of address is seen within the hour.
+/// The minimum time to live, so that a run of several requests resolves a name once.
+/// The maximum shows a change of address within the hour.
 const MIN_TTL: Duration = Duration::from_secs(1);
 const MAX_TTL: Duration = Duration::from_secs(3600);
-/// Names whose addresses are kept. Answers can name some beside the targets.
+/// The maximum number of names whose addresses are kept. Answers can name hosts besides
+/// the targets.
 const MAX_NAMES: usize = 65_536;
-/// Threads that may wait for the system's resolver, which nobody can interrupt.
+/// Limits the threads that wait for the system's resolver, which cannot be interrupted.
 static SYSTEM_LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(16)));
 
-/// A resolver by the system's configuration and hosts file.
+/// A resolver that follows the system's configuration and hosts file.
 #[derive(Clone)]
 pub struct Dns(Arc<Shared>);
 
@@ -49,7 +50,7 @@ struct Shared {
     known: Mutex<HashMap<Box<str>, Known>>,
 }
 
-/// What is known of a name, and until when.
+/// The addresses of a name, and until when they are valid.
 #[derive(Debug, Clone)]
 struct Known {
     addresses: Arc<[IpAddr]>,
@@ -57,8 +58,8 @@ struct Known {
 }
 
 impl Dns {
-    /// Resolves as the system's configuration says. A look-up takes at most
-    /// `timeout`, and `at_once` of them are under way.
+    /// Creates a resolver with the system's configuration. A look-up takes at most
+    /// `timeout`, and at most `at_once` of them run at the same time.
     pub fn new(timeout: Duration, at_once: usize) -> Dns {
         Dns::of(Source::default(), timeout, at_once)
     }
@@ -68,13 +69,13 @@ impl Dns {
         Dns(Arc::new(Shared { source, timeout, lookups, known: Mutex::default() }))
     }
 
-    /// The addresses of a name or of an address literal. `localhost` and the
+    /// Returns the addresses of a name or of an address literal. `localhost` and the
     /// names below it are loopback, whatever a resolver says (RFC 6761, 6.3).
     ///
     /// # Errors
     ///
-    /// When the name has no address, when nobody could tell in time, or when the
-    /// bridge has no means to ask.
+    /// When the name has no address, when no server answered in time, or when the
+    /// bridge lacks the resources to ask.
     pub async fn lookup(&self, name: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
         let bare = name.trim_matches(['[', ']']);
         if let Ok(address) = bare.parse::<IpAddr>() {
@@ -98,7 +99,7 @@ impl Dns {
         let turn = tokio::time::timeout(timeout, self.0.lookups.acquire()).await;
         // The semaphore is never closed.
         let Ok(Ok(_turn)) = turn else {
-            return Err(Failed::Local(format!("too many names are looked up at once, for {timeout:?}")));
+            return Err(Failed::Local(format!("too many simultaneous look-ups for {timeout:?}")));
         };
         let asked = tokio::time::timeout(timeout, ask(&system, &parsed));
         let unanswered = || Failed::Unanswered(format!("no name server answered within {timeout:?}"));
@@ -138,7 +139,7 @@ impl fmt::Debug for Dns {
     }
 }
 
-/// Why a name gave no address.
+/// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Failed {
     NotFound(String),
@@ -162,8 +163,8 @@ impl From<NetError> for Failed {
         match error {
             NetError::Io(error) if is_local(&error) => Failed::Local(error.to_string()),
             NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. })) => match response_code {
-                ResponseCode::NXDomain => Failed::NotFound("there is no such name".to_owned()),
-                ResponseCode::NoError => Failed::NotFound("it has no address".to_owned()),
+                ResponseCode::NXDomain => Failed::NotFound("no such name".to_owned()),
+                ResponseCode::NoError => Failed::NotFound("the name has no address".to_owned()),
                 code => Failed::Unanswered(format!("the name server failed: {code}")),
             },
             NetError::Dns(DnsError::ResponseCode(code)) => {
@@ -181,10 +182,10 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// Asks for a name as it is and below the search domains, in the system's order.
-/// Told is how the name as it is fared: that is what was written.
+/// Queries a name as it is and below the search domains, in the system's order. An
+/// error is that of the name as it was written.
 async fn ask(system: &System, name: &Name) -> Result<Known, Failed> {
-    let mut failed = Failed::NotFound("there is no such name".to_owned());
+    let mut failed = Failed::NotFound("no such name".to_owned());
     for (candidate, is_as_written) in system.candidates(name) {
         match addresses(&system.dns, &candidate).await {
             Ok(found) => return Ok(found),
@@ -196,7 +197,8 @@ async fn ask(system: &System, name: &Name) -> Result<Known, Failed> {
     Err(failed)
 }
 
-/// The addresses of both families, IPv6 first: a connection tries them in turn.
+/// Returns the addresses of both families, IPv6 first, because a connection tries them
+/// in order.
 async fn addresses(dns: &TokioResolver, name: &Name) -> Result<Known, Failed> {
     let v6 = Box::pin(dns.lookup(name.clone(), RecordType::AAAA));
     let v4 = Box::pin(dns.lookup(name.clone(), RecordType::A));
@@ -217,21 +219,21 @@ async fn addresses(dns: &TokioResolver, name: &Name) -> Result<Known, Failed> {
                 addresses.extend(addresses_in(&lookup));
                 until = until.into_iter().chain([lookup.valid_until()]).min();
             }
-            // That nobody could tell is more than that one family is not there.
+            // A failure to answer matters more than a missing family.
             Err(error) if matches!(failed, None | Some(Failed::NotFound(_))) => failed = Some(error.into()),
             Err(_) => {}
         }
     }
     if addresses.is_empty() {
-        return Err(failed.unwrap_or_else(|| Failed::NotFound("it has no address".to_owned())));
+        return Err(failed.unwrap_or_else(|| Failed::NotFound("the name has no address".to_owned())));
     }
     let now = Instant::now();
     let ttl = until.map_or(MIN_TTL, |until| until.saturating_duration_since(now));
     Ok(Known { addresses: addresses.into(), until: now + ttl.clamp(MIN_TTL, MAX_TTL) })
 }
 
-/// How the question for the other family fares: waited for a little where the first
-/// has addresses, else to the end.
+/// Waits for the query of the other family: briefly if the first family has addresses,
+/// otherwise to the end.
 async fn other_family(
     first: &Result<Lookup, NetError>,
     other: impl Future<Output = Result<Lookup, NetError>>,
@@ -247,14 +249,14 @@ fn addresses_in(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
     lookup.answers().iter().filter_map(|record| record.data.ip_addr())
 }
 
-/// Whether a name is one of a local network, which multicast or another of the
-/// system's sources may know.
+/// Whether a name is one of a local network, which multicast or another source of the
+/// system may know.
 fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name.rsplit_once('.').is_none_or(|(_, last)| last == "local")
 }
 
-/// Asks the system's own resolver, on a thread, which keeps its permit to its end.
+/// Asks the system's own resolver on a thread, which keeps its permit until it ends.
 async fn by_the_system(name: &str) -> Result<Arc<[IpAddr]>, Failed> {
     let not_found = |cause: String| Failed::NotFound(cause);
     let permit = SYSTEM_LOOKUPS.clone().acquire_owned().await.map_err(|e| not_found(e.to_string()))?;
@@ -266,7 +268,7 @@ async fn by_the_system(name: &str) -> Result<Arc<[IpAddr]>, Failed> {
             .map(|all| all.map(|address| address.ip()).collect::<Arc<[IpAddr]>>())
     });
     let found = found.await.map_err(|e| not_found(e.to_string()))??;
-    if found.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(not_found("the name has no address".to_owned())) } else { Ok(found) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a request asks for, and what comes of it.
+//! A request and its result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +11,32 @@ use crate::target::{Target, Token};
 
 use super::Failure;
 
-/// What to ask a target for.
+/// A request to a target.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// The target.
     pub target: &'a Target,
-    /// Where: below [`Target::url`], or where an answer led on the same site.
+    /// The URL: below [`Target::url`], or where an answer led on the same site.
     pub url: Url,
-    /// The `ETag` of the answer that is known.
+    /// The `ETag` of the known answer.
     pub etag: Option<&'a str>,
-    /// The token to show.
+    /// The token to send.
     pub token: Option<&'a Token>,
-    /// A JSON body to send with POST, else it is a GET.
+    /// A JSON body to send with POST. Without it the request is a GET.
     pub post: Option<&'a [u8]>,
-    /// What of the body is wanted.
+    /// Which part of the body is wanted.
     pub take: Take,
 }
 
-/// What of a body is wanted.
+/// Which part of a body is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// All of it, up to the general cap of decoded bytes.
+    /// The whole body, up to the general limit of decoded bytes.
     Whole,
-    /// All of it, up to this cap.
+    /// The whole body, up to this limit.
     UpTo(usize),
-    /// The length of the JSON array that it is, counted as it streams in, up
-    /// to this cap of decoded bytes.
+    /// Only the length of the JSON array in the body, counted while it streams in, up
+    /// to this limit of decoded bytes.
     Length(usize),
 }
 
@@ -45,33 +45,33 @@ pub enum Take {
 pub struct Reply {
     /// The HTTP status.
     pub status: StatusCode,
-    /// Where it came from, after redirects.
+    /// The URL of the answer, after redirects.
     pub url: Url,
-    /// The decoded body; empty with 304 and where only the length was wanted.
+    /// The decoded body. It is empty for 304, and if only the length was wanted.
     pub body: Vec<u8>,
-    /// Decoded bytes that were read.
+    /// The number of decoded bytes that were read.
     pub size: u64,
-    /// The length of the array, where that was wanted.
+    /// The length of the array, if it was wanted.
     pub length: Option<i64>,
     /// `Link` with `rel="next"`.
     pub next: Option<Url>,
-    /// `X-Robots-Tag` with `noindex`.
+    /// Whether `X-Robots-Tag` contains `noindex`.
     pub noindex: bool,
-    /// Its `ETag`.
+    /// The `ETag`.
     pub etag: Option<Arc<str>>,
-    /// How long it stays fresh by its own headers.
+    /// How long the answer stays fresh by its own headers.
     pub lifetime: Duration,
-    /// Where it came from.
+    /// Whether the answer came from a cache.
     pub served_from: ServedFrom,
 }
 
-/// A request's end, good or bad.
+/// The result of a request.
 #[derive(Debug)]
 pub struct Exchange {
     /// The answer, or why there is none.
     pub result: Result<Reply, Failure>,
-    /// Time under way, without waiting for a turn.
+    /// The duration, without waiting for a turn.
     pub elapsed: Duration,
-    /// What the server says of its rate limit to the anonymous.
+    /// The rate limit for anonymous clients.
     pub rate_limit: Option<RateLimit>,
 }

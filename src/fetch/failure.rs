@@ -1,4 +1,4 @@
-//! Why a request failed: the type that is counted, and words for people.
+//! Why a request failed: the type for the counter, and words for people.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -14,27 +14,28 @@ use crate::tls;
 use super::connector::ConnectError;
 use super::local::is_local;
 
-/// A request that brought nothing.
+/// A failed request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The type of the failure.
     pub error: ErrorType,
     /// The HTTP status, if there was an answer.
     pub status: Option<StatusCode>,
-    /// What happened, for people; nothing private, on one line.
+    /// What happened, for people: one line, without private data.
     pub reason: String,
     /// Whether the server gave a reason of its own in JSON, as Mastodon does.
     pub explained: bool,
-    /// How long the server wants to be left alone.
+    /// The pause that the server asked for.
     pub retry_after: Option<Duration>,
-    /// Whether no connection could be made: what was asked does not matter.
+    /// Whether no connection could be made, so that every other request would fail,
+    /// too.
     pub unreachable: bool,
-    /// Whether a web page came where JSON was expected.
+    /// Whether the answer was a web page instead of JSON.
     pub web_page: bool,
 }
 
 impl Failure {
-    /// A failure of this type.
+    /// Creates a failure of this type.
     #[must_use]
     pub fn new(error: ErrorType, reason: impl Into<String>) -> Failure {
         Failure {
@@ -48,7 +49,7 @@ impl Failure {
         }
     }
 
-    /// The same, with the status of the answer.
+    /// Adds the status of the answer.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Failure {
         self.status = Some(status);
@@ -56,19 +57,19 @@ impl Failure {
     }
 }
 
-/// The total time was over.
+/// Creates the failure for a request that took too long.
 pub fn timed_out(limit: Duration) -> Failure {
-    Failure::new(ErrorType::Timeout, format!("no whole answer within {limit:?}"))
+    Failure::new(ErrorType::Timeout, format!("no complete response within {limit:?}"))
 }
 
-/// A body that is not what it should be.
+/// Creates the failure for a body that cannot be decoded.
 pub fn undecodable(error: &DocumentError) -> Failure {
     let web_page = *error == DocumentError::WebPage;
     Failure { web_page, ..Failure::new(ErrorType::Decode, error.to_string()) }
 }
 
-/// An answer that is neither 2xx nor a redirect. What the server says of the
-/// reason (`error` in a JSON body) is told.
+/// Creates the failure for an answer that is neither 2xx nor a redirect. It includes
+/// the server's own reason (`error` in a JSON body).
 pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
     let error = match status.as_u16() {
         429 => ErrorType::RateLimited,
@@ -90,19 +91,20 @@ pub fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8])
     Failure { status: Some(status), explained, retry_after, ..Failure::new(error, reason) }
 }
 
-/// A request that had no answer.
+/// Converts the error of a request without an answer.
 pub fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
     let failure = of_causes(error.source());
     Failure { unreachable: error.is_connect() && failure.error != ErrorType::BlockedAddress, ..failure }
 }
 
-/// A body that broke off.
+/// Converts the error of a body that broke off.
 pub fn of_body(error: &hyper::Error) -> Failure {
     of_causes(Some(error))
 }
 
-/// What the first cause that says so, or else a broken connection, counts as. The
-/// last cause is the one that people understand, but for ours.
+/// Returns the failure for the first cause with a known type, or else a broken
+/// connection. The last cause is shown, because people understand it best, unless the
+/// cause is our own.
 fn of_causes(mut cause: Option<&(dyn Error + 'static)>) -> Failure {
     let mut kind = ErrorType::Connect;
     let mut reason = "the request failed".to_owned();
@@ -117,7 +119,7 @@ fn of_causes(mut cause: Option<&(dyn Error + 'static)>) -> Failure {
                 ConnectError::Other { proxy, source } => {
                     let mut why = of_causes(Some(&**source));
                     if why.error == ErrorType::Timeout {
-                        "no connection in time".clone_into(&mut why.reason);
+                        "the connection timed out".clone_into(&mut why.reason);
                     }
                     let through = proxy.as_ref().map(|proxy| format!("through the proxy {proxy}: "));
                     return Failure { reason: through.unwrap_or_default() + &why.reason, ..why };
@@ -135,7 +137,7 @@ fn of_causes(mut cause: Option<&(dyn Error + 'static)>) -> Failure {
             return Failure::new(ErrorType::Tls, of_tls(error));
         }
         cause = match e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            // An I/O error's own `source` skips the error that it wraps.
+            // An I/O error's `source` skips the error that it wraps.
             Some(inner) => Some(inner),
             None => e.source(),
         };

@@ -1,6 +1,6 @@
-//! The address guard: what a server's answer names is never asked at a
-//! special address. The connection is made to the addresses that were checked, so
-//! that a name cannot resolve differently the second time.
+//! The address guard: the client never connects to a special address because a server's
+//! answer names it. The connection is made to the addresses that were checked, so that
+//! a name cannot resolve differently the second time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::dns::Dns;
 use super::resolve_error::ResolveError;
 
-/// Ranges that are no public unicast addresses: the IANA registries of
-/// special-purpose IPv4 and IPv6 addresses, multicast and the reserved space.
+/// Ranges that are not public unicast addresses: the IANA registries of special-purpose
+/// IPv4 and IPv6 addresses, multicast and the reserved space.
 const SPECIAL: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -45,9 +45,9 @@ const SPECIAL: &[&str] = &[
 static RANGES: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| SPECIAL.iter().filter_map(|range| range.parse().ok()).collect());
 
-/// Whether an address is loopback, private, link-local, shared, multicast or
-/// otherwise no public unicast address. IPv4 inside IPv6 (mapped, NAT64) is
-/// judged as the IPv4 address that it stands for.
+/// Whether an address is loopback, private, link-local, shared, multicast or otherwise
+/// not a public unicast address. An IPv4 address inside IPv6 (mapped, NAT64) is checked
+/// as IPv4.
 #[must_use]
 pub fn is_special(address: IpAddr) -> bool {
     let address = match address {
@@ -65,9 +65,8 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     v6.to_ipv4_mapped().or_else(|| (nat64 || compatible).then(last))
 }
 
-/// Refuses `name`, which is at the addresses `found`, when one of them is
-/// special and not an address of the configured host; `configured` is empty where
-/// none is excepted.
+/// Refuses `name` if one of its addresses `found` is special and does not belong to the
+/// configured host.
 pub async fn check(dns: &Dns, name: &str, found: &[IpAddr], configured: &str) -> Result<(), ResolveError> {
     let special: Vec<IpAddr> = found.iter().copied().filter(|ip| is_special(*ip)).collect();
     if special.is_empty() {

@@ -1,5 +1,4 @@
-//! What an answer's headers say: how long it lives, how many requests are
-//! left, when to come back.
+//! Reads an answer's headers: its lifetime, the rate limit, and when to return.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,12 +11,12 @@ use crate::snapshot::{RateLimit, ServedFrom};
 
 use super::cached::served_from;
 
-/// No lifetime from headers is longer.
+/// The maximum lifetime from headers.
 const MAX_LIFETIME: Duration = Duration::from_secs(6 * 3600);
-/// No server keeps us away longer.
+/// The maximum pause that a server can impose.
 const MAX_RETRY: Duration = Duration::from_secs(3600);
 
-/// The head of an answer.
+/// The status and headers of an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     status: StatusCode,
@@ -27,16 +26,16 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// What this status and these headers say.
+    /// Creates the head from a status and headers.
     #[must_use]
     pub fn of(status: StatusCode, headers: &'a HeaderMap) -> Head<'a> {
         Head { status, headers, served_from: served_from(status, headers) }
     }
 
-    /// How long an answer stays fresh by its own headers (RFC 9111): `max-age`,
-    /// `Age`, `Expires`; `stale-*` and heuristics play no part. An answer that a
-    /// cache calls stale has none: nginx gives it with the `max-age` that is over,
-    /// and without `Age`.
+    /// Returns how long an answer stays fresh by its own headers (RFC 9111): `max-age`,
+    /// `Age`, `Expires`. `stale-*` and heuristics are ignored. An answer that a cache
+    /// calls stale is not fresh: nginx returns it with the expired `max-age`, and
+    /// without `Age`.
     #[must_use]
     pub fn lifetime(&self, now: SystemTime) -> Duration {
         let Head { status, headers, .. } = *self;
@@ -60,14 +59,14 @@ impl<'a> Head<'a> {
         // A 304 renews the lifetime of the answer that it stands for.
         *response.status_mut() = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
         *response.headers_mut() = fresh;
-        // A private cache, and no guessing from Last-Modified.
+        // A private cache that does not guess from Last-Modified.
         let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
         let policy = CachePolicy::new_options(&request, &response, now, options);
         if policy.is_storable() { policy.time_to_live(now).min(MAX_LIFETIME) } else { Duration::ZERO }
     }
 
-    /// `X-RateLimit-*`, unless the answer came out of a cache: then they belong to
-    /// somebody else's request.
+    /// Reads `X-RateLimit-*`, unless the answer came from a cache. Then they belong to
+    /// another client's request.
     #[must_use]
     pub fn rate_limit(&self, unix: f64) -> Option<RateLimit> {
         if self.served_from != ServedFrom::Origin {
@@ -83,8 +82,8 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// How long to stay away: `Retry-After`, with 429 else the end of the rate
-    /// limit's window, unless that is somebody else's; at most an hour.
+    /// Returns the requested pause: `Retry-After`, or for 429 the end of the rate
+    /// limit's window, unless that belongs to another client. At most an hour.
     #[must_use]
     pub fn retry_after(&self, unix: f64) -> Option<Duration> {
         let text = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
@@ -100,11 +99,11 @@ impl<'a> Head<'a> {
     }
 }
 
-/// A `Cache-Control` value without its `stale-*` directives, which allow
-/// what we never do: show an old number as a present one.
+/// Returns a `Cache-Control` value without its `stale-*` directives, which would allow
+/// showing an old number as current.
 fn without_stale(value: &http::HeaderValue) -> http::HeaderValue {
     let Ok(text) = value.to_str() else { return value.clone() };
-    // Directives are case-insensitive, which the policy does not know.
+    // Directives are case-insensitive, but the policy compares their case.
     let text = text.to_ascii_lowercase();
     let kept: Vec<&str> = text.split(',').filter(|d| !d.trim_start().starts_with("stale-")).collect();
     http::HeaderValue::from_str(&kept.join(",")).unwrap_or_else(|_| value.clone())
@@ -117,7 +116,7 @@ pub fn is_noindex(headers: &HeaderMap) -> bool {
     tags.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().eq_ignore_ascii_case("noindex"))
 }
 
-/// Where `Link` with `rel="next"` leads (RFC 8288), relative to `base`.
+/// Returns the target of `Link` with `rel="next"` (RFC 8288), relative to `base`.
 #[must_use]
 pub fn next_link(headers: &HeaderMap, base: &Url) -> Option<Url> {
     let mut links = headers.get_all(http::header::LINK).iter().filter_map(|value| value.to_str().ok());
@@ -125,12 +124,12 @@ pub fn next_link(headers: &HeaderMap, base: &Url) -> Option<Url> {
     base.join(reference).ok()
 }
 
-/// The reference of the first link whose `rel` has `next`.
+/// Returns the reference of the first link whose `rel` contains `next`.
 fn next_reference(mut value: &str) -> Option<&str> {
     loop {
         let (_, rest) = value.split_once('<')?;
         let (reference, rest) = rest.split_once('>')?;
-        // The parameters go up to the next link; quoted ones may hold commas.
+        // The parameters extend to the next link. Quoted ones may contain commas.
         let mut quoted = false;
         let end = rest.find(|c| {
             quoted ^= c == '"';
@@ -149,12 +148,12 @@ fn next_reference(mut value: &str) -> Option<&str> {
     }
 }
 
-/// An ISO 8601 instant (Mastodon, `2026-08-01T13:55:00.548486Z`) or Unix
+/// Reads an ISO 8601 timestamp (Mastodon, `2026-08-01T13:55:00.548486Z`) or Unix
 /// seconds (others), as Unix seconds.
 fn instant(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        // Smaller numbers are a time span in some dialects: nothing we know.
+        // In some dialects smaller numbers are a duration. No known server uses it.
         return (seconds > 1_000_000_000).then_some(seconds as f64);
     }
     let at: Timestamp = text.parse().ok()?;

@@ -1,4 +1,4 @@
-//! How many requests are under way at once: in all, and per host.
+//! Limits the number of simultaneous requests, in all and per host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Limits {
     all: Arc<Semaphore>,
     per_host: usize,
-    /// Only hosts with a request under way or waiting.
+    /// Only hosts with a running or waiting request.
     hosts: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
 
-/// A turn to ask; ends when dropped.
+/// Permission to make a request, until it is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
     limits: &'a Limits,
@@ -23,7 +23,7 @@ pub struct Turn<'a> {
 }
 
 impl Limits {
-    /// At most `all` requests at once, and `per_host` to one host.
+    /// Allows at most `all` requests at once, and `per_host` to one host.
     #[must_use]
     pub fn new(all: usize, per_host: usize) -> Limits {
         Limits {
@@ -33,8 +33,8 @@ impl Limits {
         }
     }
 
-    /// Waits for a turn: first the host's, so that a busy host holds none of
-    /// the turns that others could have.
+    /// Waits for a turn. It waits for the host's turn first, so that requests to a busy
+    /// host do not occupy turns that others could use.
     pub async fn acquire(&self, host: &str) -> Turn<'_> {
         let own = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +58,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.permits = None;
         let mut hosts = self.limits.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody else holds or awaits a permit of this host: forget it.
+        // Nothing else holds or awaits a permit of this host, so it is removed.
         if hosts.get(&self.name).is_some_and(|own| Arc::strong_count(own) == 1) {
             hosts.remove(&self.name);
         }

@@ -1,5 +1,5 @@
-//! A connection as it is told apart from others: how old it is, whether it has
-//! answered before, and whether it died in silence.
+//! The state of a connection: its age, whether it has answered before, and whether it
+//! was closed silently.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connecti
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a connection is made of: TCP, TLS, a tunnel through a proxy.
+/// A layer of a connection: TCP, TLS, or a tunnel through a proxy.
 pub trait Stream: Read + Write + Connection + Send + Unpin + 'static {}
 
 impl<T: Read + Write + Connection + Send + Unpin + 'static> Stream for T {}
@@ -28,23 +28,23 @@ pub struct Link {
     _open: Open,
 }
 
-/// What is known of a connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct State {
-    /// It is not used from then on.
+    /// From then on the connection is not used.
     expires: Instant,
-    /// Whether a request on it has had an answer.
+    /// Whether a request on the connection has been answered.
     has_answered: AtomicBool,
-    /// Whether a byte has come since the last one was written.
+    /// Whether a byte has arrived since the last one was written.
     is_heard: AtomicBool,
-    /// Whether the other side has closed it, or it broke.
+    /// Whether the other side has closed the connection, or it broke.
     has_ended: AtomicBool,
     is_http2: bool,
 }
 
 impl Link {
-    /// A connection that is used for `age`, and counted in `open` while it is open;
-    /// `is_proxied` where it leads to a proxy that reads the requests.
+    /// Wraps a connection that is used for `age`, and counted in `open` while it is
+    /// open. `is_proxied` means that it leads to a proxy that reads the requests.
     pub fn new(stream: Box<dyn Stream>, age: Duration, open: &Arc<AtomicUsize>, is_proxied: bool) -> Link {
         let state = State {
             expires: Instant::now() + age,
@@ -67,27 +67,27 @@ impl Link {
 }
 
 impl State {
-    /// What is known of the connection that a request went out on, if it did.
+    /// Returns the state of the connection on which a request was sent, if it was sent.
     pub fn of(seen: &CaptureConnection) -> Option<Arc<State>> {
         let mut extras = Extensions::new();
         seen.connection_metadata().as_ref()?.get_extras(&mut extras);
         extras.remove::<Arc<State>>()
     }
 
-    /// Notes an answer; whether there was one before.
+    /// Records an answer. Returns whether there was an earlier one.
     pub fn answers_again(&self) -> bool {
         self.has_answered.swap(true, Relaxed)
     }
 
-    /// Whether the connection, which had answered before, died before a byte of the
-    /// answer to the last request came. On HTTP/2 bytes come that are no answer: there
-    /// the death alone counts.
+    /// Whether the connection had answered before, and was closed before the first byte
+    /// of the answer to the last request. On HTTP/2 other bytes arrive, too, so only
+    /// the closing counts.
     pub fn died_unheard(&self) -> bool {
         let is_heard = self.is_heard.load(Relaxed) && !self.is_http2;
         self.has_answered.load(Relaxed) && self.has_ended.load(Relaxed) && !is_heard
     }
 
-    /// Whether the connection may still be used after so long.
+    /// Whether the connection may still be used after this time.
     pub fn lives_for(&self, time: Duration) -> bool {
         Instant::now() + time < self.expires
     }
@@ -149,7 +149,7 @@ impl AsyncWrite for Link {
     }
 }
 
-/// One of the connections that are open.
+/// Counts an open connection until it is dropped.
 #[derive(Debug)]
 struct Open(Arc<AtomicUsize>);
 

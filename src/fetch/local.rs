@@ -1,7 +1,7 @@
-//! What the machine lacks, by the errors of its system calls.
+//! Recognises a shortage of this machine's resources, by the errors of system calls.
 
-/// Whether this machine refused: it had no descriptor (`EMFILE`, `ENFILE`), memory
-/// (`ENOMEM`, `ENOBUFS`), thread or port (`EAGAIN`) left for us.
+/// Whether the machine lacked a descriptor (`EMFILE`, `ENFILE`), memory (`ENOMEM`,
+/// `ENOBUFS`), a thread or a port (`EAGAIN`).
 pub fn is_local(error: &std::io::Error) -> bool {
     #[cfg(target_os = "linux")]
     const CODES: &[i32] = &[11, 12, 23, 24, 105];

@@ -1,4 +1,4 @@
-//! Limits and manners of the HTTP client.
+//! The settings of the HTTP client.
 
 use std::time::Duration;
 
@@ -8,30 +8,32 @@ use url::Url;
 /// asked for one thing at a time, so that it needs no other.
 pub const FLEET: usize = 100;
 
-/// Limits and manners of the HTTP client.
+/// The settings of the HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Requests under way in all.
+    /// The maximum number of simultaneous requests.
     pub max_requests: usize,
-    /// Requests under way per host.
+    /// The maximum number of simultaneous requests per host.
     pub max_requests_per_host: usize,
-    /// Time to find a name's addresses.
+    /// The timeout for resolving a name.
     pub dns_timeout: Duration,
-    /// Time to connect, TLS included.
+    /// The timeout for connecting, including TLS.
     pub connect_timeout: Duration,
-    /// Time for a whole request.
+    /// The timeout for a whole request.
     pub timeout: Duration,
-    /// Decoded bytes of a body.
+    /// The maximum size of a decoded body in bytes.
     pub max_body: usize,
-    /// A URL in the User-Agent by which an admin can reach whoever runs this.
+    /// A URL in the User-Agent by which an administrator can reach the operator of the
+    /// bridge.
     pub contact: String,
-    /// The greatest age of a connection: then a new one is made, to where the name leads.
+    /// The maximum age of a connection. Then a new one is made, to the name's current
+    /// address.
     pub connection_age: Duration,
-    /// Connections that are kept per host between collections. Not a setting:
-    /// the bridge keeps fewer for a fleet.
+    /// The number of connections per host that are kept between collections. It is not
+    /// a setting; a bridge with many targets keeps fewer.
     pub kept_per_host: usize,
-    /// Connections that are open, from which on none is kept. Not a setting: it follows
-    /// from the limit on open files.
+    /// The number of open connections from which on none is kept. It is not a setting,
+    /// but follows from the limit on open files.
     pub most_open: usize,
 }
 
@@ -52,14 +54,14 @@ impl Default for Http {
     }
 }
 
-/// A URL in the User-Agent: http, https or mailto.
+/// Checks a URL for the User-Agent: http, https or mailto.
 ///
 /// # Errors
 ///
 /// What to write instead.
 pub fn parse_contact(text: &str) -> Result<String, String> {
     let text = text.trim();
-    // The User-Agent puts it in a comment: parentheses would end that.
+    // The User-Agent contains it in a comment, which parentheses would end.
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'\\'));
     match Url::parse(text) {
         Ok(url)

@@ -1,6 +1,6 @@
 //! The forward proxy that the environment names (`HTTP_PROXY`, `HTTPS_PROXY`,
-//! `ALL_PROXY`, `NO_PROXY`), as curl reads it: one reading for all that is asked and
-//! all that is pushed.
+//! `ALL_PROXY`, `NO_PROXY`), read in the same way as curl does. Requests to servers and
+//! push use the same proxies.
 
 use std::fmt;
 use std::sync::Once;
@@ -11,27 +11,27 @@ use ipnet::IpNet;
 
 use crate::clean::Cleaner;
 
-/// Who stands between the bridge and others.
+/// The proxies between the bridge and other machines.
 pub struct Proxies(Option<Matcher>);
 
 /// The proxy for a URL.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// Where it is; without credentials.
+    /// The address of the proxy, without credentials.
     pub uri: Uri,
-    /// What proves who we are to it.
+    /// The credentials for the proxy.
     pub authorization: Option<HeaderValue>,
 }
 
 impl Proxies {
-    /// None, whatever the environment names.
+    /// No proxy, whatever the environment names.
     #[must_use]
     pub fn none() -> Proxies {
         Proxies(None)
     }
 
-    /// Those that the environment names, elsewhere than on Linux also the system.
-    /// What of it cannot be used is said in the log, once.
+    /// Reads the environment, and on systems other than Linux also the system settings.
+    /// What cannot be used is logged once.
     #[must_use]
     pub fn of_the_system() -> Proxies {
         warn_of_the_environment();
@@ -48,13 +48,13 @@ impl Proxies {
         if http.is_empty() && https.is_empty() && all.is_empty() {
             return Proxies(Some(Matcher::from_system()));
         }
-        // A CGI program's HTTP_PROXY is the `Proxy` header of a stranger.
+        // In a CGI program, HTTP_PROXY is the `Proxy` header of an unknown client.
         let http = if env("REQUEST_METHOD").is_some() { String::new() } else { http };
         let matcher = Matcher::builder().http(http).https(https).all(all).no(no_proxy.understood).build();
         Proxies(Some(matcher))
     }
 
-    /// The proxy for this URL, if there is one.
+    /// Returns the proxy for this URL, if there is one.
     #[must_use]
     pub fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
         let through = self.0.as_ref()?.intercept(uri)?;
@@ -69,7 +69,7 @@ impl fmt::Debug for Proxies {
 }
 
 impl Proxy {
-    /// Whether it is spoken to over HTTP.
+    /// Whether the proxy uses HTTP.
     #[must_use]
     pub fn is_http(&self) -> bool {
         matches!(self.uri.scheme_str(), Some("http" | "https"))
@@ -83,14 +83,14 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// `NO_PROXY`, as far as it is understood.
+/// The parts of `NO_PROXY`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct NoProxy {
     /// `*`: every host, addresses included.
     is_everything: bool,
-    /// Hosts, domains, addresses and networks, with commas between them.
+    /// Hosts, domains, addresses and networks, separated by commas.
     understood: String,
-    /// Entries that name nothing.
+    /// Entries that are not understood.
     strange: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl NoProxy {
         for entry in text.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()) {
             let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
             let is_address = bare.parse::<std::net::IpAddr>().is_ok() || bare.parse::<IpNet>().is_ok();
-            // `*.domain` is what others write for `.domain`.
+            // Some programs write `*.domain` for `.domain`.
             let name = bare.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(bare);
             if entry == "*" {
                 read.is_everything = true;
@@ -134,12 +134,12 @@ pub fn warn_of_the_environment() -> usize {
     complaints.len()
 }
 
-/// What of the environment cannot be used, in words for people.
+/// Describes what cannot be used in the environment.
 fn complaints(env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut all = Vec::new();
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         let Some(proxy) = value(env, name).filter(|value| !value.trim().is_empty()) else { continue };
-        // The value can hold a password.
+        // The value may contain a password.
         let scheme = proxy.split_once("://").map_or("http", |(scheme, _)| scheme);
         let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let matcher = Matcher::builder().all(proxy.as_str()).build();
@@ -154,15 +154,15 @@ fn complaints(env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     }
     for strange in NoProxy::read(&value(env, "NO_PROXY").unwrap_or_default()).strange {
         all.push(format!(
-            "NO_PROXY: `{}` names no host and is ignored; write a host or domain without a port, an address, a \
-             network as 10.0.0.0/8, or * for every host",
+            "NO_PROXY: `{}` names no host and is ignored; write a host or domain without a port, an \
+             address, a network as 10.0.0.0/8, or * for every host",
             Cleaner::default().clean(&strange, 100)
         ));
     }
     all
 }
 
-/// A variable in capitals, or else in small letters, as most programs take both.
+/// Reads a variable in upper case, or else in lower case, like most programs.
 fn value(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).or_else(|| env(&name.to_ascii_lowercase()))
 }

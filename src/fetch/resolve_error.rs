@@ -1,48 +1,48 @@
-//! Why a name leads nowhere.
+//! Why a name cannot be resolved.
 
 use std::net::IpAddr;
 
 use crate::outcome::ErrorType;
 
-/// A name has no address that may be asked.
+/// Why a name has no address that may be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// The name leads to a special address.
-    #[error("{name} is at {address}, an address that no server's answer may lead to")]
+    /// The name has a special address.
+    #[error("{name} has the special address {address}, to which answers must not lead")]
     Blocked {
         /// The name that was resolved.
         name: String,
-        /// The first special address that it has.
+        /// The first special address of the name.
         address: IpAddr,
     },
-    /// There is no such name.
+    /// The name does not exist.
     #[error("the name {name} was not found ({cause})")]
     NotFound {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The resolver's reason.
         cause: String,
     },
-    /// This machine had nothing left to ask with.
+    /// This machine lacked the resources to ask.
     #[error("the name {name} could not be looked up ({cause})")]
     Local {
         /// The name.
         name: String,
-        /// What is lacking.
+        /// The missing resource.
         cause: String,
     },
-    /// Nobody said whether there is such a name.
+    /// No name server answered whether the name exists.
     #[error("the name {name} could not be resolved for now ({cause})")]
     Unanswered {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The resolver's reason.
         cause: String,
     },
 }
 
 impl ResolveError {
-    /// What it counts as.
+    /// Returns the type of failure.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {

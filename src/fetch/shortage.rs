@@ -1,4 +1,4 @@
-//! What the log says while the bridge itself lacks the means to ask.
+//! Logs when the bridge itself lacks the resources for requests.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,15 +7,15 @@ use crate::outcome::ErrorType;
 
 use super::Failure;
 
-/// A shortage is over when no request has met it for so long: while it lasts, some
-/// requests still find a descriptor that another has just given back.
+/// A shortage is over when no request has met it for this time. During a shortage some
+/// requests still succeed, with a descriptor that another has just released.
 const OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// When a request last met a shortage, until the log has said that it is over.
+/// When a request last met a shortage, until its end is logged.
 #[derive(Debug, Default)]
 pub struct Shortage(Mutex<Option<Instant>>);
 
-/// What is to be logged.
+/// The news for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     Begun,
@@ -23,16 +23,16 @@ enum News {
 }
 
 impl Shortage {
-    /// Notes how a request ended, and logs the beginning and the end of a shortage.
+    /// Records the end of a request, and logs the beginning and the end of a shortage.
     pub fn note(&self, failure: Option<&Failure>, now: Instant) {
         let lack = failure.filter(|failure| failure.error == ErrorType::Local);
         match self.news(lack.is_some(), now) {
             Some(News::Begun) => tracing::error!(
-                "servers cannot be asked: {}; the bridge lacks file descriptors, threads or memory: raise its limits \
-                 (ulimit -n, LimitNOFILE=, TasksMax=, MemoryMax=)",
+                "servers cannot be asked: {}; the bridge lacks file descriptors, threads or memory: raise \
+                 its limits (ulimit -n, LimitNOFILE=, TasksMax=, MemoryMax=)",
                 lack.map_or_else(String::new, |lack| lack.reason.clone())
             ),
-            Some(News::Over) => tracing::info!("servers can be asked again"),
+            Some(News::Over) => tracing::info!("requests to servers are possible again"),
             None => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Where an answer may lead: the same site, and never from https to http.
+//! Where an answer may lead: only to the same site, and never from https to http.
 
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ use crate::target::Target;
 
 use super::guard;
 
-/// The public URL of a target: with `host` it differs from where its server
-/// is reached.
+/// The public URL of a target. With the setting `host` it differs from the URL at which
+/// the server is reached.
 #[must_use]
 pub fn public_url(target: &Target) -> Url {
     let mut url = target.url.clone();
@@ -24,11 +24,11 @@ pub fn public_url(target: &Target) -> Url {
     url
 }
 
-/// A place that an answer named, judged against the target: the URL to
-/// connect to, or why not.
+/// Checks a URL that an answer named. Returns the URL to connect to, or why it must not
+/// be used.
 pub fn follow(target: &Target, from: &Url, to: &Url) -> Result<Url, (ErrorType, String)> {
     if !matches!(to.scheme(), "http" | "https") {
-        return Err((ErrorType::Redirect, format!("it leads to a {} address", to.scheme())));
+        return Err((ErrorType::Redirect, format!("the URL has the scheme {}", to.scheme())));
     }
     let public = public_url(target);
     if let Some(address) = literal(to)
@@ -36,13 +36,13 @@ pub fn follow(target: &Target, from: &Url, to: &Url) -> Result<Url, (ErrorType, 
         && literal(&target.url) != Some(address)
         && literal(&public) != Some(address)
     {
-        return Err((ErrorType::BlockedAddress, format!("it leads to the special address {address}")));
+        return Err((ErrorType::BlockedAddress, format!("the URL leads to the special address {address}")));
     }
     let secure = public.scheme() == "https" || from.scheme() == "https";
     if secure && to.scheme() == "http" {
-        return Err((ErrorType::Redirect, format!("it leads from https to {to}")));
+        return Err((ErrorType::Redirect, format!("the URL leads from https to {to}")));
     }
-    // The target's own public place is reached where the user said.
+    // The target's own public URL is reached at the configured address.
     if to.origin() == public.origin() {
         let mut url = target.url.clone();
         url.set_path(to.path());
@@ -51,19 +51,19 @@ pub fn follow(target: &Target, from: &Url, to: &Url) -> Result<Url, (ErrorType, 
     }
     if same_site(&target.url, to) || same_site(&public, to) {
         let mut url = to.clone();
-        // Whatever an answer says, it makes no credentials. A URL with a host has room
-        // for user information, so taking it away cannot fail.
+        // An answer must not supply credentials. A URL with a host can have user
+        // information, so removing it cannot fail.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         Ok(url)
     } else {
         let host = to.host_str().unwrap_or_default();
-        Err((ErrorType::Redirect, format!("it leads to another site, {host}")))
+        Err((ErrorType::Redirect, format!("the URL leads to another site, {host}")))
     }
 }
 
-/// Whether two URLs are of one site: the same registrable domain, or the very
-/// host and port for addresses and for names that have none.
+/// Whether two URLs belong to one site: the same registrable domain, or the same host
+/// and port for addresses and for names without one.
 fn same_site(a: &Url, b: &Url) -> bool {
     match (registrable(a), registrable(b)) {
         (Some(a), Some(b)) => a == b,
@@ -71,8 +71,8 @@ fn same_site(a: &Url, b: &Url) -> bool {
     }
 }
 
-/// The registrable domain of a URL's host by the Public Suffix List. A suffix
-/// that is not on the list (`localhost`, an intranet's) makes no site.
+/// Returns the registrable domain of a URL's host by the Public Suffix List. A suffix
+/// that is not on the list (`localhost`, an intranet's) does not make a site.
 fn registrable(url: &Url) -> Option<String> {
     let Some(Host::Domain(name)) = url.host() else { return None };
     let name = name.trim_end_matches('.').to_ascii_lowercase();

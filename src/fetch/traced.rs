@@ -1,5 +1,5 @@
-//! What is told of each request: a line of the log, and a span by the semantic
-//! conventions of HTTP clients.
+//! The log line and the span of each request. Spans follow the semantic conventions of
+//! HTTP clients.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use url::Url;
 
 use super::{Failure, Hop, Request, uri};
 
-/// Bytes of a URL or a reason in a line of the log.
+/// The maximum length of a URL or a reason in a log line, in bytes.
 const MAX_TRACED: usize = 600;
 
-/// A line of the log for each request.
+/// Logs one line for a request.
 pub fn line(request: &Request<'_>, url: &Url, hop: &Result<Hop, Failure>, elapsed: Duration) {
     if !tracing::enabled!(tracing::Level::TRACE) {
         return;
     }
     let (status, failed) = outcome(hop);
     let bytes = if let Ok(Hop::Answer(reply)) = hop { reply.size } else { 0 };
-    // Both may hold words of the server.
+    // Both may contain text from the server.
     let cleaner = request.target.cleaner();
     let url = cleaner.clean(&uri(url), MAX_TRACED);
     let reason = failed.map(|failure| cleaner.clean(&failure.reason, MAX_TRACED));
@@ -36,8 +36,8 @@ pub fn line(request: &Request<'_>, url: &Url, hop: &Result<Hop, Failure>, elapse
     );
 }
 
-/// The span of a request that is about to leave, after so many redirects. Nothing about
-/// it is sent along. Numbers are signed: tracing-opentelemetry makes text of others.
+/// Creates the span of a request, after this many redirects. No trace header is sent.
+/// The numbers are signed, because tracing-opentelemetry turns other numbers into text.
 pub fn span(request: &Request<'_>, url: &Url, resends: usize) -> Span {
     tracing::trace_span!(
         "request",
@@ -54,7 +54,7 @@ pub fn span(request: &Request<'_>, url: &Url, resends: usize) -> Span {
     )
 }
 
-/// Notes on a span how its request ended.
+/// Records on a span how its request ended.
 pub fn end(span: &Span, hop: &Result<Hop, Failure>) {
     let (status, failed) = outcome(hop);
     span.record("http.response.status_code", status.map(|status| i64::from(status.as_u16())));
@@ -66,7 +66,7 @@ pub fn end(span: &Span, hop: &Result<Hop, Failure>) {
     span.record("otel.status_code", "ERROR");
 }
 
-/// The status of a request, and its failure.
+/// Returns the status of a request, and its failure.
 fn outcome(hop: &Result<Hop, Failure>) -> (Option<StatusCode>, Option<&Failure>) {
     match hop {
         Ok(Hop::Answer(reply)) => (Some(reply.status), None),

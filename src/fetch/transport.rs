@@ -1,5 +1,6 @@
-//! Requests over kept connections: none outlives its age, none is used again that
-//! may be about to close, and what dies on one that was kept is asked once more.
+//! Sends requests over kept connections. A connection is not used beyond its maximum
+//! age, or when it may be about to close. If a kept connection is closed before an
+//! answer, the request is repeated once.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -27,37 +28,37 @@ use super::dns::Dns;
 use super::link::State;
 use super::proxy::Proxies;
 
-/// A connection that nobody has used for so long is closed.
+/// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// What a server may send on one HTTP/2 stream, and on all streams of a connection,
+/// How much a server may send on one HTTP/2 stream, and on all streams of a connection,
 /// before we have read it.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
 
 type HyperClient = Client<Connector, Full<Bytes>>;
 
-/// A client's connections: those to what the user configured, and those to what
-/// answers named, each apart by the host that the user configured, so that none of
-/// the former passes for one of the latter.
+/// A client's connections. Those to configured servers are separate from those to
+/// servers that answers named, which are also separate for each configured host. So a
+/// connection of one kind is never used for the other.
 #[derive(Debug)]
 pub struct Transports {
     shared: Arc<Shared>,
     direct: Transport,
-    /// For servers that are asked by another name than their URL's: over HTTP/2 there
-    /// would be two names, which servers refuse (RFC 9113, 8.3.1).
+    /// Connections for servers with another name than in their URL. HTTP/2 would send
+    /// both names, which servers refuse (RFC 9113, 8.3.1).
     renamed: Transport,
-    /// For targets that others than the user named.
+    /// Connections for targets that somebody else than the user named.
     public: Transport,
     guarded: Mutex<HashMap<Arc<str>, Transport>>,
     limits: KeptLimits,
 }
 
-/// How long, and how many, connections are kept.
+/// How many connections are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 struct KeptLimits {
     age: Duration,
     per_host: usize,
-    /// While more are open in all, none is kept.
+    /// If more connections are open, none is kept.
     open: usize,
 }
 
@@ -91,14 +92,15 @@ impl Transports {
             |is_http1_only| Connector { shared: shared.clone(), guarded_for: None, is_http1_only };
         let (direct, renamed) =
             (Transport::new(connector(false), limits), Transport::new(connector(true), limits));
-        // No name is configured whose addresses would be excepted.
+        // No configured name exempts any address.
         let guarded_for = Some("".into());
         let public = Connector { shared: shared.clone(), guarded_for, is_http1_only: false };
         let public = Transport::new(public, limits);
         Transports { shared, direct, renamed, public, guarded: Mutex::default(), limits }
     }
 
-    /// The connections to a place that is the target's, or that its answers named.
+    /// Returns the connections for a URL of the target, or for one that its answers
+    /// named.
     pub fn to(&self, target: &Target, url: &Url) -> Transport {
         if target.only_public {
             return self.public.clone();
@@ -121,18 +123,18 @@ impl Transports {
         *self.shared.permitted.lock().unwrap_or_else(PoisonError::into_inner) = networks.into();
     }
 
-    /// Whether a proxy stands between.
+    /// Whether a proxy is used for this URL.
     pub fn has_proxy_for(&self, url: &Url) -> bool {
         url.as_str().parse().is_ok_and(|uri| self.shared.proxies.for_uri(&uri).is_some())
     }
 }
 
-/// A client with connections of its own.
+/// A client with its own connections.
 #[derive(Debug, Clone)]
 pub struct Transport {
     connector: Connector,
     kept: HyperClient,
-    /// The same, but each request has a connection of its own.
+    /// The same, with a new connection for each request.
     fresh: HyperClient,
     idle_timeout: Duration,
     most_open: usize,
@@ -155,15 +157,15 @@ impl Transport {
         Transport { connector, kept, fresh, idle_timeout, most_open: limits.open }
     }
 
-    /// Sends a request, which must not change anything on the server: where the
-    /// connection had answered before, and dies before a byte of this answer, it is
-    /// sent once more, on a new one.
+    /// Sends a request that changes nothing on the server. If the connection had
+    /// answered before and is closed before the first byte of this answer, the request
+    /// is sent once more, on a new connection.
     pub async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
         line: &Line,
     ) -> Result<Response<Incoming>, Error> {
-        // Inside a tunnel the proxy reads no headers.
+        // A proxy does not see the headers inside a tunnel.
         if request.uri().scheme() == Some(&Scheme::HTTP)
             && let Some(proxy) = self.connector.shared.proxies.for_uri(request.uri())
             && let Some(authorization) = proxy.authorization
@@ -181,13 +183,13 @@ impl Transport {
         let result = client.request(request).await;
         let Some(connection) = State::of(&seen) else { return Sent { result, is_stale: false } };
         let is_stale = match &result {
-            // The server had given the connection up (RFC 9110, 15.5.9).
+            // The server had already given up the connection (RFC 9110, 15.5.9).
             Ok(response) => connection.answers_again() && response.status() == StatusCode::REQUEST_TIMEOUT,
             Err(_) => connection.died_unheard(),
         };
         if let Ok(response) = &result {
             // A server that refuses a POST may not have read its body, and closes the
-            // connection without a word (Mitra).
+            // connection silently (Mitra).
             let is_refused = is_post && !response.status().is_success();
             let is_crowded = self.connector.shared.open.load(Relaxed) > self.most_open;
             if is_refused || is_stale || is_crowded || !connection.lives_for(self.idle_timeout) {
@@ -198,14 +200,15 @@ impl Transport {
     }
 }
 
-/// How a request ended.
+/// The result of a request.
 struct Sent {
     result: Result<Response<Incoming>, Error>,
-    /// The connection had been kept too long: nothing is known of the request itself.
+    /// Whether the connection was kept too long. Then nothing is known about the
+    /// request itself.
     is_stale: bool,
 }
 
-/// The connection that a request is on, once it is on one.
+/// The connection of a request, once it has one.
 #[derive(Debug, Default)]
 pub struct Line(Mutex<Option<CaptureConnection>>);
 
@@ -214,7 +217,8 @@ impl Line {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
     }
 
-    /// Lets no other request use the connection: one that hangs would hold up all.
+    /// Keeps other requests off the connection, because one that hangs would delay them
+    /// all.
     pub fn give_up(&self) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = &*seen

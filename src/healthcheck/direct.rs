@@ -1,5 +1,5 @@
-//! Asks a bridge where a URL does not lead: over a Unix socket, or over TLS whose
-//! certificate is known and need not have the name of this machine.
+//! Asks a bridge without a URL: over a Unix socket, or over TLS with a known
+//! certificate whose names do not matter.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,12 +23,12 @@ use crate::outcome::ErrorType;
 use crate::target::Token;
 use crate::tls::{in_words, pinned};
 
-/// Where the bridge says that it is healthy, and how that begins: the 200 of
-/// another program says nothing of the bridge.
+/// The path of the health page. The body is checked, too, because another program's 200
+/// says nothing about the bridge.
 pub const PATH: &str = "/-/healthy";
-/// How its answer begins.
+/// The beginning of its body.
 pub const HEALTHY: &[u8] = b"fedimeter";
-/// Nothing that is longer is the bridge's answer.
+/// The maximum length of the bridge's answer in bytes.
 pub const MAX_ANSWER: usize = 4 << 10;
 
 /// Where a bridge listens.
@@ -40,22 +40,22 @@ pub enum Peer {
     Socket(PathBuf),
 }
 
-/// How it lets itself be asked.
+/// What a client needs for its request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
-    /// The certificate (DER) that it shows, where it speaks TLS.
+    /// The server certificate (DER), if the bridge uses TLS.
     pub certificate: Option<Vec<u8>>,
-    /// A token that it wants to see.
+    /// The token, if one is required.
     pub token: Option<Token>,
 }
 
 type Failed = (ErrorType, String);
 
-/// Asks the bridge there.
+/// Asks the bridge at this address.
 ///
 /// # Errors
 ///
-/// Why it is not healthy: the kind, and the reason in words.
+/// Why it is not healthy: the type and the reason in words.
 pub async fn ask(peer: &Peer, access: &Access, within: Duration) -> Result<(), Failed> {
     let no_answer = (ErrorType::Timeout, format!("no answer within {}", show_duration(within)));
     let (status, body) = timeout(within, connect(peer, access)).await.map_err(|_| no_answer)??;
@@ -66,7 +66,7 @@ pub async fn ask(peer: &Peer, access: &Access, within: Duration) -> Result<(), F
         return Err((ErrorType::Http5xx, format!("HTTP {status}")));
     }
     if !body.starts_with(HEALTHY) {
-        return Err((ErrorType::Decode, "the answer is not a bridge's".to_owned()));
+        return Err((ErrorType::Decode, "the answer does not come from a bridge".to_owned()));
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ where
 {
     let Some(certificate) = access.certificate.clone() else { return get(stream, access).await };
     let client = pinned::client_of(certificate).map_err(|e| (ErrorType::Tls, e.to_string()))?;
-    // Whatever the certificate's names are.
+    // The name is not compared with the certificate.
     let name = ServerName::try_from("localhost").map_err(|e| (ErrorType::Tls, e.to_string()))?;
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.map_err(|e| {
         let words = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()).map(in_words);
@@ -125,7 +125,7 @@ where
     tokio::pin!(answer, connection);
     tokio::select! {
         answer = &mut answer => answer,
-        // With the connection the answer ends, too.
+        // If the connection ends, so does the answer.
         _ = &mut connection => answer.await,
     }
 }

@@ -1,14 +1,14 @@
-//! The grammar of JSON, over a text that comes in pieces of any size. The only
-//! memory is one bit for each array or object that is open.
+//! The grammar of JSON, for a text that arrives in pieces of any size. The only memory
+//! is one bit for each open array or object.
 
 use super::{Kind, is_space};
 
-/// A text that is not JSON, and where the first byte is that cannot be.
+/// A text that is not JSON, with the position of the first invalid byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The byte in the line, from 1.
+    /// The byte in the line, counted from 1.
     pub column: usize,
     /// The first byte of the text that is not white space; `None` in an empty text.
     pub first: Option<u8>,
@@ -16,8 +16,8 @@ pub struct Malformed {
 
 /// Checks that a text is one JSON value (RFC 8259).
 ///
-/// More lenient than the grammar: a byte order mark may stand in front, and texts
-/// may hold bytes that are not UTF-8 and lone halves of surrogate pairs.
+/// It accepts more than the grammar: a byte order mark at the start, bytes that are not
+/// UTF-8, and lone halves of surrogate pairs.
 #[derive(Debug)]
 pub struct Checker {
     state: State,
@@ -27,23 +27,24 @@ pub struct Checker {
     column: usize,
 }
 
-/// What is being read, or may come next.
+/// What is being read, or what may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The start of the text: a value, or a byte order mark.
     Start,
-    /// Within a byte order mark, of which these bytes are missing.
+    /// Inside a byte order mark, with the missing bytes.
     ByteOrderMark(&'static [u8]),
     Value,
-    /// A value, or the end of the array that has just begun.
+    /// A value, or the end of the array that just began.
     ValueOrEnd,
     Key,
-    /// A key, or the end of the object that has just begun.
+    /// A key, or the end of the object that just began.
     KeyOrEnd,
     Colon,
-    /// A comma, or the end of what is open; after the outermost value nothing.
+    /// A comma, or the end of the open array or object. Nothing after the outermost
+    /// value.
     CommaOrEnd,
-    /// Within a text in quotes, which may be a key.
+    /// Inside a text in quotes, which may be a key.
     Text {
         is_key: bool,
     },
@@ -51,17 +52,17 @@ enum State {
     Escape {
         is_key: bool,
     },
-    /// Within `\u`, of which so many digits are missing.
+    /// Inside `\u`, with the number of missing digits.
     Hex {
         is_key: bool,
         missing: u8,
     },
-    /// Within `true`, `false` or `null`, of which these bytes are missing.
+    /// Inside `true`, `false` or `null`, with the missing bytes.
     Word(&'static [u8]),
     Number(Digits),
 }
 
-/// How far a number is.
+/// The part of a number that was just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Digits {
     /// After the minus.
@@ -80,7 +81,7 @@ enum Digits {
 }
 
 impl State {
-    /// Whether white space would not be between tokens, but within one or its end.
+    /// Whether white space here would be inside a token, or end it.
     fn is_within_token(self) -> bool {
         !matches!(
             self,
@@ -102,12 +103,12 @@ impl Default for Checker {
 }
 
 impl Checker {
-    /// Reads the next piece. `begins` is called with each value that begins, keys of
-    /// objects left out, and with the number of arrays and objects around it.
+    /// Reads the next piece. `begins` is called at the beginning of each value except
+    /// keys, with the number of arrays and objects around it.
     ///
     /// # Errors
     ///
-    /// Where the text is not JSON. The checker is of no use then.
+    /// When the text is not JSON. The checker cannot be used afterwards.
     pub fn feed(&mut self, piece: &[u8], mut begins: impl FnMut(usize, Kind)) -> Result<(), Malformed> {
         let mut at = 0;
         while let Some(byte) = piece.get(at) {
@@ -149,7 +150,7 @@ impl Checker {
     ///
     /// # Errors
     ///
-    /// When there is no whole value.
+    /// When the value is incomplete or missing.
     pub fn end(mut self) -> Result<(), Malformed> {
         if let State::Number(digits) = self.state
             && digits.may_end()
@@ -159,7 +160,7 @@ impl Checker {
         if self.state == State::CommaOrEnd && self.open.depth == 0 { Ok(()) } else { Err(self.malformed()) }
     }
 
-    /// Takes a byte; whether it is used up. `None` where it cannot be here.
+    /// Reads a byte. Returns whether it was consumed, or `None` if it is invalid here.
     fn step(&mut self, byte: u8, begins: &mut impl FnMut(usize, Kind)) -> Option<bool> {
         self.state = match (self.state, byte) {
             (State::Start, 0xef) => State::ByteOrderMark(b"\xbb\xbf"),
@@ -244,7 +245,7 @@ impl Checker {
 }
 
 impl Digits {
-    /// The number with one more byte.
+    /// Returns the state of the number after one more byte.
     fn and(self, byte: u8) -> Option<Digits> {
         match (self, byte) {
             (Digits::Minus, b'0') => Some(Digits::Zero),
@@ -263,7 +264,7 @@ impl Digits {
     }
 }
 
-/// Which of the arrays and objects that are open are objects, outermost first.
+/// Whether each open array or object is an object, outermost first.
 #[derive(Debug, Default)]
 struct Open {
     are_objects: Vec<u64>,

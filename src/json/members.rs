@@ -1,12 +1,12 @@
-//! Where the values of a checked text begin and end.
+//! Finds the beginning and end of the values in a checked text.
 
 use super::{Kind, Raw, is_space};
 
-/// Members of an object that are found again without another look at the text: few
-/// objects have more, and hostile ones do not take more memory.
+/// The number of an object's members that are indexed. Few objects have more, and the
+/// index of a hostile object stays small.
 const MAX_INDEXED: usize = 64;
 
-/// The members of an object, to be looked up more than once.
+/// The members of an object, for repeated lookups.
 #[derive(Debug, Clone)]
 pub struct Members<'a> {
     indexed: Vec<(Raw<'a>, Raw<'a>)>,
@@ -14,7 +14,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The members of an object; none of anything else.
+    /// Indexes the members of an object. Empty for other types.
     #[must_use]
     pub fn of(object: Raw<'a>) -> Members<'a> {
         let mut others = Parts::of(object, Kind::Object);
@@ -23,7 +23,7 @@ impl<'a> Members<'a> {
         Members { indexed, others }
     }
 
-    /// The member with this key; the last one where there are several.
+    /// Returns the member with this key. Of several the last one counts.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Raw<'a>> {
         let with_key = |(name, _): &(Raw<'_>, Raw<'_>)| name.is_key(key);
@@ -32,7 +32,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The keys and values of an object, or the items of an array, in turn.
+/// Iterates over the keys and values of an object, or the items of an array.
 #[derive(Debug, Clone)]
 pub(super) struct Parts<'a>(&'a [u8]);
 
@@ -42,7 +42,7 @@ impl<'a> Parts<'a> {
         Parts(if value.kind() == kind { inside } else { &[] })
     }
 
-    /// The members of an object, keys as texts.
+    /// Returns the members of an object, with their keys as texts.
     pub(super) fn into_pairs(mut self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
         std::iter::from_fn(move || Some((self.next()?, self.next()?)))
     }
@@ -64,7 +64,7 @@ fn is_between_values(byte: u8) -> bool {
     is_space(byte) || matches!(byte, b',' | b':')
 }
 
-/// Length of the value at the start of a checked text.
+/// Returns the length of the value at the start of a checked text.
 fn length(text: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -92,7 +92,7 @@ fn length(text: &[u8]) -> usize {
     at
 }
 
-/// Length of the text in quotes at the start, the quotes included.
+/// Returns the length of the text in quotes at the start, including the quotes.
 fn string_length(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(byte) = text.get(at) {

@@ -1,6 +1,6 @@
-//! Numbers by their digits: no float stands between, which would round.
+//! Reads integers by their digits, because a float would round them.
 
-/// The whole number that a JSON number is, if it is one and fits into 64 bits:
+/// Returns the integer value of a JSON number, if it has one and fits into 64 bits:
 /// `12`, `12.0` and `1.2e1` are 12; `1e-400` is not 0.
 pub fn whole(number: &str) -> Option<i64> {
     let (is_negative, number) = match number.strip_prefix('-') {
@@ -17,16 +17,16 @@ pub fn whole(number: &str) -> Option<i64> {
     if count == 0 {
         return Some(0);
     }
-    // An exponent that does not fit is beyond all digits that there can be.
+    // An exponent that does not fit exceeds every possible number of digits.
     let limit = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
     let exponent = exponent.parse().unwrap_or(limit);
-    // The number is the significant digits, times ten to the power of `scale`.
+    // The number is its significant digits times ten to the power of `scale`.
     let scale = exponent.saturating_add(trailing as i64).saturating_sub(after.len() as i64);
     let scale = usize::try_from(scale).ok()?;
     if count.saturating_add(scale) > MAX_DIGITS {
         return None;
     }
-    // Negative, because there is one negative number more.
+    // The value is kept negative, because there is one more negative number.
     let mut value = 0_i64;
     for digit in significant.chain(std::iter::repeat_n(b'0', scale)) {
         value = value.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
@@ -34,5 +34,5 @@ pub fn whole(number: &str) -> Option<i64> {
     if is_negative { Some(value) } else { value.checked_neg() }
 }
 
-/// Digits of 2^63.
+/// The number of digits of 2^63.
 const MAX_DIGITS: usize = 19;

@@ -100,7 +100,7 @@ fn what_a_text_begins_with_tells_what_it_is() {
 
 #[test]
 fn only_four_bytes_are_white_space() {
-    // A form feed is white space to Rust, a vertical tab to C.
+    // Rust counts a form feed as white space, and C a vertical tab.
     for (byte, is_json) in
         [(' ', true), ('\t', true), ('\n', true), ('\r', true), ('\u{c}', false), ('\u{b}', false)]
     {
@@ -152,7 +152,7 @@ fn the_last_of_several_members_counts() {
     assert_eq!(raw.members().count(), 4);
 }
 
-/// A value that serde_json has read, built from ours.
+/// Builds the value that serde_json would read, from our reader.
 fn tree(raw: Raw<'_>) -> Value {
     match raw.kind() {
         Kind::Null => Value::Null,
@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn text_is_json_where_serde_says_so(text in r#"[\[\]{},:"\\a0-9.eE+\- tn]{0,12}|(true|null|-?[0-9.e-]{1,6}|"[a\\n]*")"#) {
-        // What is ignored may be a number beyond a float, or half of a surrogate pair.
+        // An ignored value may be a number beyond a float, or half of a surrogate pair.
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text);
         prop_assert_eq!(Raw::parse(text.as_bytes()).is_ok(), theirs.is_ok(), "{}", text);
     }

@@ -1,5 +1,5 @@
-//! A collection as a table for people. On a terminal no line is longer than the
-//! terminal is wide; elsewhere nothing is cut.
+//! A collection as a table for people. On a terminal no line exceeds the terminal's
+//! width; otherwise nothing is cut.
 
 use std::fmt::Write;
 
@@ -10,15 +10,15 @@ use crate::snapshot::{Reading, Slot, View};
 
 use super::label;
 
-/// The narrowest that a name becomes: what is cut further says nothing.
+/// The minimum width of a name. A shorter one would say nothing.
 const MIN_NAME: usize = 20;
 
-/// How a table is written.
+/// How a table is formatted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Layout {
-    /// Whether it is coloured.
+    /// Whether the table is coloured.
     pub is_coloured: bool,
-    /// The columns of the terminal; none where it is not for one.
+    /// The width of the terminal, if the output is one.
     pub width: Option<usize>,
 }
 
@@ -27,13 +27,14 @@ impl Layout {
         if self.is_coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// What is left of a line beside so many columns.
+    /// Returns the width that remains besides these columns.
     fn left(self, taken: usize) -> usize {
         self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(MIN_NAME))
     }
 }
 
-/// The view: each target's metrics, aligned, and below them how each endpoint fared.
+/// Formats the view: each target's metrics, aligned, and below them the outcome of each
+/// endpoint.
 #[must_use]
 pub fn table(view: &View, layout: Layout) -> String {
     let mut out = String::new();
@@ -55,7 +56,7 @@ pub fn table(view: &View, layout: Layout) -> String {
     out
 }
 
-/// What is said of one point: a number, an instant, or labels whose value says nothing.
+/// A point for display: a number, a time, or labels whose value means nothing.
 enum Shown {
     Number { value: String, unit: &'static str },
     Instant(String),
@@ -65,7 +66,7 @@ enum Shown {
 struct Line {
     name: &'static str,
     labels: Vec<(&'static str, String)>,
-    said: Shown,
+    shown: Shown,
 }
 
 fn lines(r: &Reading<'_>) -> Vec<Line> {
@@ -73,20 +74,20 @@ fn lines(r: &Reading<'_>) -> Vec<Line> {
     for row in rows().filter(|row| row.shown != ShownAs::Asking) {
         row.points(r, &mut |value, labels| {
             let instant = if row.name.ends_with(".timestamp") { instant(value) } else { None };
-            let said = match instant {
+            let shown = match instant {
                 _ if row.name.rsplit('.').next() == Some("info") => Shown::Info,
                 Some(at) => Shown::Instant(at),
                 None => Shown::Number { value: number(value), unit: row.unit.trim_matches(['{', '}']) },
             };
             let labels = labels.iter().map(|(key, value)| (*key, one_line(&label(value)))).collect();
-            lines.push(Line { name: row.name, labels, said });
+            lines.push(Line { name: row.name, labels, shown });
         });
     }
     lines
 }
 
 impl Line {
-    /// The name with its labels.
+    /// Formats the name with its labels.
     fn named(&self, key: impl Fn(&'static str) -> &'static str) -> String {
         if self.labels.is_empty() {
             return self.name.to_owned();
@@ -96,13 +97,13 @@ impl Line {
         format!("{}{{{}}}", self.name, labels.join(", "))
     }
 
-    /// The same in so many columns.
+    /// The same within this width.
     fn fitted(&self, width: usize) -> String {
         let whole = self.named(|key| key);
         if columns(&whole) <= width {
             return whole;
         }
-        // What stands before the last dot is in the metric's name, too.
+        // The part of a key before its last dot repeats the metric's name.
         cut(&self.named(|key| key.rsplit('.').next().unwrap_or(key)), width)
     }
 }
@@ -111,7 +112,7 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
     let lines = lines(r);
     let (mut names, mut values, mut units, mut instants) = (0, 0, 0, 0);
     for line in &lines {
-        match &line.said {
+        match &line.shown {
             Shown::Number { value, unit } => {
                 values = values.max(columns(value));
                 units = units.max(columns(unit));
@@ -121,10 +122,10 @@ fn metrics(out: &mut String, r: &Reading<'_>, layout: Layout) {
         }
         names = names.max(columns(&line.named(|key| key)));
     }
-    // An instant has no unit, and takes its place, too.
+    // A time has no unit, and uses the width of the unit, too.
     let names = names.min(layout.left(4 + (values + 2 + units).max(instants)));
     for line in lines {
-        match &line.said {
+        match &line.shown {
             Shown::Number { value, unit } => {
                 let name = pad(&line.fitted(names), names);
                 let value = layout.paint("36", &format!("{value:>values$}"));
@@ -192,8 +193,8 @@ fn pad(text: &str, width: usize) -> String {
     format!("{text:<width$}")
 }
 
-/// A text in at most so many columns. What is cut is in the middle: names begin with
-/// what they are about, and end in what sets them apart.
+/// Cuts a text to this width. The middle is removed, because names begin with their
+/// subject and end with what distinguishes them.
 fn cut(text: &str, width: usize) -> String {
     let characters: Vec<char> = text.chars().collect();
     if characters.len() <= width {
@@ -207,7 +208,7 @@ fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// A text in lines of at most so many columns, between its words where that can be.
+/// Breaks a text into lines of this width, between words if possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -225,7 +226,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A whole number with commas between its thousands.
+/// Formats an integer with commas between its thousands.
 fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = if n < 0 { "-".to_owned() } else { String::new() };
@@ -252,7 +253,7 @@ fn number(value: Number) -> String {
     }
 }
 
-/// A Unix time as a date, unless no calendar has it.
+/// Formats a Unix time as a date, if a calendar contains it.
 fn instant(value: Number) -> Option<String> {
     let seconds = match value {
         Number::Int(n) => n,

@@ -1,4 +1,4 @@
-//! Commands that write files: a configuration, and what is installed beside the program.
+//! Commands that write files: a configuration, completions and manual pages.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -15,7 +15,7 @@ use fedimeter::{init, logging};
 
 use super::{Complaint, USAGE, env, print, start_logging, without_servers_log, wrong};
 
-/// In place of a file: standard output.
+/// The file name that means standard output.
 const STANDARD_OUTPUT: &str = "-";
 
 pub async fn init(args: &InitArgs) -> Result<ExitCode, Complaint> {
@@ -48,11 +48,13 @@ fn exists(path: &Path) -> Complaint {
     let path = path.display();
     (
         USAGE,
-        format!("{path} exists, and init overwrites no file; name another with --output, or move it away"),
+        format!(
+            "{path} exists, and init does not overwrite files; name another with --output, or move it away"
+        ),
     )
 }
 
-/// Writes a file that must not exist, whoever makes it meanwhile.
+/// Writes a file that must not exist, without a race against other processes.
 fn write_new(path: &Path, text: &str) -> Result<(), Complaint> {
     let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|e| match e.kind() {
@@ -61,7 +63,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), Complaint> {
     })
 }
 
-/// What was written, and what comes next. Standard output stays free for files.
+/// Reports what was written, and the next step. Standard output is reserved for files.
 fn report(path: &Path, view: &View) {
     let path = path.display();
     for reading in view.readings().filter(|reading| reading.up() != Some(true)) {

@@ -1,4 +1,4 @@
-//! Commands that need no server.
+//! Commands of the simulator.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,25 +14,23 @@ use fedimeter::{init, serve};
 
 use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
 
-/// Instances of the demo: one of each age, one with an endpoint that fails,
-/// and one that fails whole now and then.
+/// The number of simulated servers of the demo: one of each generation, one with a
+/// failing endpoint, and one that fails completely now and then.
 const DEMO_INSTANCES: usize = 6;
 const DEMO_PORT: u16 = 9465;
 const DEMO_FAULTS: [&str; 2] =
     ["i=4,path=/api/v1/instance/activity,kind=status:500", "i=5,path=*,kind=status:503,every=5m,for=90s"];
 
-/// How often the demo collects by itself: what is fresh is not asked for again.
+/// How often the demo collects by itself. Fresh facts are not requested again.
 const DEMO_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The administrator's token of every simulated instance.
+/// The administrator token of every simulated server.
 const DEMO_TOKEN: &str = "demo";
 
-/// How many generations of servers are simulated in turn, the two newest
-/// first.
+/// The number of server generations, which are simulated in turn, the two newest first.
 const GENERATIONS: usize = 4;
 
-/// All that can be asked of a target, so that there is something to see in
-/// every panel of the dashboards.
+/// Requests all endpoints of a target, so that every panel of the dashboards has data.
 fn everything(target: &mut Target) {
     target.token = Some(Token::new(DEMO_TOKEN));
     target.accounts = ["admin", "news"].map(|name| AccountRef::Acct(name.into())).to_vec();
@@ -44,14 +42,14 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
     let faults: Result<_, _> = DEMO_FAULTS.iter().map(|fault| fault.parse().map_err(wrong)).collect();
     let settings = Settings {
         instances: DEMO_INSTANCES,
-        // So that numbers are seen to move.
+        // Without cache headers, numbers change visibly.
         cache_headers: false,
         token: Some(DEMO_TOKEN.to_owned()),
         faults: faults?,
         ..Settings::default()
     };
-    // A port of its own, so that series go on after a restart; any other
-    // where that is taken.
+    // A fixed port, so that series continue after a restart. If it is in use, any
+    // other.
     let simulator = match Simulator::start(settings.clone(), ([127, 0, 0, 1], DEMO_PORT).into()).await {
         Ok(simulator) => Ok(simulator),
         Err(_) => Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await,
@@ -62,21 +60,19 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
     let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
     config.collect_every = Some(DEMO_INTERVAL);
     inherited.replace(&mut config.listen);
-    // Older servers would only say of most that they do not have it.
+    // Older servers lack most of the endpoints.
     config.targets.chunks_mut(GENERATIONS).flat_map(|ages| ages.iter_mut().take(2)).for_each(everything);
     let (otel, telemetry) = otel_with_telemetry(&config)?;
     let ready = |listening: &Listening| {
         let places =
             listening.pages("/").into_iter().zip(listening.pages("/metrics")).map(|(all, metrics)| {
-                format!(
-                    "  {all}          the targets and how they fare\n  {metrics}   what Prometheus sees\n"
-                )
+                format!("  {all}          the targets and their state\n  {metrics}   what Prometheus sees\n")
             });
         let places: String = places.collect();
         let look = if places.is_empty() { "" } else { " Look at" };
         let text = format!(
-            "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 seconds of \
-             every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
+            "{DEMO_INSTANCES} simulated Mastodon instances.{look}\n{places}One instance fails for 90 \
+             seconds of every five minutes, another fails to tell its activity. Ctrl-C ends it.\n"
         );
         if let Err((_, message)) = print(text.as_bytes()) {
             tracing::warn!("{message}");

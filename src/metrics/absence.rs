@@ -1,5 +1,5 @@
-//! Why a row has no point about a target, from what the row says of itself and
-//! how its endpoints fared.
+//! Explains why a row has no point for a target, from the row and the outcomes of its
+//! endpoints.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::snapshot::{Reading, Slot};
 
 use super::Row;
 
-/// One reason why a number is absent.
+/// A reason why a number is absent.
 #[derive(Debug, Clone, Copy)]
 pub enum Absence<'a> {
-    /// The target is not asked for this endpoint.
+    /// The target's settings exclude this endpoint.
     NotAsked(Endpoint),
     /// No attempt has ended yet.
     NotYet(Endpoint),
@@ -20,17 +20,18 @@ pub enum Absence<'a> {
     NotOffered(&'a Slot),
     /// The last attempt failed.
     Failed(&'a Slot, ErrorType),
-    /// What was read has outlived its time, and has not been read anew.
+    /// The value is too old, and has not been read again.
     Ended(Endpoint),
-    /// It was read, and the number was not in it in a form that counts.
+    /// The endpoint was read, but its answer has no usable number.
     NotGiven(Endpoint),
-    /// It was read, and is known to mean something else or nothing.
+    /// The endpoint was read, but its number is known to be wrong or to mean something
+    /// else.
     Withheld(&'static str),
 }
 
 impl Row {
-    /// Why it has no point about a target: one reason for each endpoint that it
-    /// could be read from. Nothing where it has a point.
+    /// Returns why the row has no point for a target: one reason for each endpoint that
+    /// could supply it. Empty if the row has a point.
     #[must_use]
     pub fn absence<'a>(&self, r: &Reading<'a>) -> Vec<Absence<'a>> {
         let mut has_point = false;
@@ -39,13 +40,13 @@ impl Row {
             return Vec::new();
         }
         if r.target.leaves_out(self.name) {
-            return vec![Absence::Withheld("the configuration leaves it out")];
+            return vec![Absence::Withheld("the configuration excludes it")];
         }
         if let Some(why) = self.unless.and_then(|unless| unless(r)) {
             return vec![Absence::Withheld(why)];
         }
         let mut all: Vec<Absence<'_>> = self.from.iter().map(|endpoint| r.absence(*endpoint)).collect();
-        // Beside one that would have been read, it does not matter what another lacks.
+        // If one endpoint may still supply the number, the others do not matter.
         if all.iter().any(Absence::is_passing) {
             all.retain(|absence| !matches!(absence, Absence::NotGiven(_)));
         }
@@ -54,7 +55,7 @@ impl Row {
 }
 
 impl Absence<'_> {
-    /// Whether the next attempt may bring the number.
+    /// Whether the next attempt may supply the number.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Absence::NotYet(_) | Absence::Failed(..) | Absence::Ended(_))
@@ -62,7 +63,7 @@ impl Absence<'_> {
 }
 
 impl<'a> Reading<'a> {
-    /// Why nothing was found in an endpoint.
+    /// Returns why an endpoint supplies nothing.
     fn absence(&self, endpoint: Endpoint) -> Absence<'a> {
         let Some(slot) = self.slot(endpoint) else { return Absence::NotAsked(endpoint) };
         match slot.outcome {
@@ -75,7 +76,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Why a number is absent, in words; empty without a reason.
+/// Describes in words why a number is absent. Empty without reasons.
 #[must_use]
 pub fn in_words(reasons: &[Absence<'_>]) -> String {
     let lacking: Vec<&str> = reasons
@@ -89,51 +90,52 @@ pub fn in_words(reasons: &[Absence<'_>]) -> String {
     let mut all: Vec<String> = others.map(ToString::to_string).collect();
     match lacking.as_slice() {
         [] => {}
-        [one] => all.push(format!("{one} was read, and does not give it")),
-        more => all.push(format!("{} were read, and do not give it", more.join(" and "))),
+        [one] => all.push(format!("{one} was read, but does not contain it")),
+        more => all.push(format!("{} were read, but do not contain it", more.join(" and "))),
     }
     all.join("; ")
 }
 
 impl fmt::Display for Absence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
+        let reason = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
         match self {
             Absence::NotAsked(endpoint) => {
-                write!(f, "{} is not asked for: {}", endpoint.name(), HowToAsk(*endpoint))
+                write!(f, "{} is not requested: {}", endpoint.name(), HowToAsk(*endpoint))
             }
             Absence::NotYet(endpoint) => write!(f, "{} has not been read yet", endpoint.name()),
             Absence::NotOffered(slot) => {
-                write!(f, "{} is not offered: {}", slot.endpoint.name(), said(slot))
+                write!(f, "{} is not offered: {}", slot.endpoint.name(), reason(slot))
             }
             Absence::Failed(slot, error) => {
-                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), said(slot))
+                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), reason(slot))
             }
             Absence::Ended(endpoint) => {
-                write!(f, "{} was not read again before its time was over", endpoint.name())
+                write!(f, "{} was not read again in time", endpoint.name())
             }
             Absence::NotGiven(endpoint) => {
-                write!(f, "{} was read, and does not give it", endpoint.name())
+                write!(f, "{} was read, but does not contain it", endpoint.name())
             }
             Absence::Withheld(why) => f.write_str(why),
         }
     }
 }
 
-/// What to do so that a target is asked for an endpoint.
+/// What to do so that an endpoint of a target is requested.
 struct HowToAsk(Endpoint);
 
 impl fmt::Display for HowToAsk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.0.name();
         match (self.0.on(), self.0.needs()) {
-            (On::Default, _) => f.write_str("its settings leave it out"),
+            (On::Default, _) => f.write_str("its settings exclude it"),
             (On::OptIn, _) => write!(f, "add `{name}` to the target's `collect`"),
             (On::Listed, _) => write!(f, "the target lists no `{name}`"),
             (On::Token, None) => f.write_str("give the target an access token"),
             (On::Token, Some(needs)) => write!(
                 f,
-                "give the target an access token with the scope {}, of a user whose role has the permission {}",
+                "give the target an access token with the scope {}, of a user whose role has the permission \
+                 {}",
                 needs.scope, needs.permission
             ),
         }

@@ -1,4 +1,4 @@
-//! The accounts and hashtags that the target lists.
+//! Metrics of the accounts and hashtags that the target lists.
 
 use crate::endpoint::Endpoint;
 use crate::snapshot::{Account, Reading, TagUse};
@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.tag.uses",
         "{use}",
-        "Posts with the hashtag on the running UTC day that the server knows.",
+        "Posts with the hashtag on the current UTC day that the server knows.",
         "the newest day of the hashtag's `history`",
         Read::Ints(|r, emit| each_tag(r, emit, |t| t.uses), |t| t.tags.len()),
     )
@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.tag.accounts",
         "{account}",
-        "Accounts that used the hashtag on the running UTC day that the server knows.",
+        "Accounts that used the hashtag on the current UTC day that the server knows.",
         "the newest day of the hashtag's `history`",
         Read::Ints(|r, emit| each_tag(r, emit, |t| t.accounts), |t| t.tags.len()),
     )

@@ -1,4 +1,4 @@
-//! What an administrator's token lets the bridge see.
+//! Metrics that need an administrator's token.
 
 use crate::endpoint::Endpoint;
 use crate::snapshot::{Measures, Reading};
@@ -24,7 +24,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.reports().map(|reports| &reports.open), CATEGORY, emit), |_| 5),
     )
     .by(&[CATEGORY])
-    .on(TOKEN).from(&[Endpoint::AdminReports]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminReports]),
     gauge(
         "mastodon.admin.reports.unassigned",
         "{report}",
@@ -32,7 +33,8 @@ pub(super) const ROWS: &[Row] = &[
         "pages of unresolved `/api/v1/admin/reports`",
         Read::Int(|r| r.reports().map(|reports| reports.unassigned)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminReports]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminReports]),
     gauge(
         "mastodon.admin.reports.oldest.timestamp",
         "s",
@@ -40,7 +42,8 @@ pub(super) const ROWS: &[Row] = &[
         "`created_at` of unresolved `/api/v1/admin/reports`",
         Read::Float(|r| r.reports()?.oldest),
     )
-    .on(TOKEN).from(&[Endpoint::AdminReports])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminReports])
     .unless(no_report),
     gauge(
         "mastodon.admin.accounts.pending",
@@ -49,7 +52,8 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v2/admin/accounts` (v1 before Mastodon 3.5)",
         Read::Int(|r| r.pending_accounts().map(|n| n.0)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminAccounts]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminAccounts]),
     gauge(
         "mastodon.admin.trends.pending",
         "{trend}",
@@ -58,51 +62,57 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.pending_trends(), TREND, emit), |_| 3),
     )
     .by(&[TREND])
-    .on(TOKEN).from(&[Endpoint::AdminTrends]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminTrends]),
     gauge(
         "mastodon.admin.measures.today.active_users",
         "{user}",
-        "Users seen on the running UTC day so far.",
+        "Users seen on the current UTC day so far.",
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[0]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.new_users",
         "{user}",
-        "Sign-ups, unconfirmed ones included, on the running UTC day so far.",
+        "Sign-ups, unconfirmed ones included, on the current UTC day so far.",
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[1]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.interactions",
         "{interaction}",
-        "Favourites, boosts, replies, follows and votes by local users on the running UTC day so far.",
+        "Favourites, boosts, replies, follows and votes by local users on the current UTC day so far.",
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[2]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.opened_reports",
         "{report}",
-        "Reports made on the running UTC day so far.",
+        "Reports made on the current UTC day so far.",
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[3]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.today.resolved_reports",
         "{report}",
-        "Reports resolved on the running UTC day so far.",
+        "Reports resolved on the current UTC day so far.",
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.today[4]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.active_users",
@@ -111,7 +121,8 @@ pub(super) const ROWS: &[Row] = &[
         "`active_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[0]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.new_users",
@@ -120,7 +131,8 @@ pub(super) const ROWS: &[Row] = &[
         "`new_users` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[1]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.interactions",
@@ -129,7 +141,8 @@ pub(super) const ROWS: &[Row] = &[
         "`interactions` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[2]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.opened_reports",
@@ -138,7 +151,8 @@ pub(super) const ROWS: &[Row] = &[
         "`opened_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[3]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.measures.yesterday.resolved_reports",
@@ -147,7 +161,8 @@ pub(super) const ROWS: &[Row] = &[
         "`resolved_reports` of `/api/v1/admin/measures`, the day by its date",
         Read::Int(|r| measures(r)?.yesterday[4]),
     )
-    .on(TOKEN).from(&[Endpoint::AdminMeasures])
+    .on(TOKEN)
+    .from(&[Endpoint::AdminMeasures])
     .unless(of_another_day),
     gauge(
         "mastodon.admin.storage",
@@ -157,7 +172,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.storage(), KIND, emit), |_| 5),
     )
     .by(&[KIND])
-    .on(TOKEN).from(&[Endpoint::AdminStorage]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminStorage]),
     gauge(
         "mastodon.admin.software.info",
         "",
@@ -166,8 +182,10 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(
             |r, emit| {
                 for (component, version) in r.components().unwrap_or_default() {
-                    let parts =
-                        [(COMPONENT, Label::Text(component.clone())), (VERSION, Label::Text(version.clone()))];
+                    let parts = [
+                        (COMPONENT, Label::Text(component.clone())),
+                        (VERSION, Label::Text(version.clone())),
+                    ];
                     emit(1, &parts);
                 }
             },
@@ -175,16 +193,19 @@ pub(super) const ROWS: &[Row] = &[
         ),
     )
     .by(&[COMPONENT, VERSION])
-    .on(TOKEN).from(&[Endpoint::AdminSoftware]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminSoftware]),
     gauge(
         "mastodon.admin.languages",
         "{user}",
-        "Users who signed in during the last 28 UTC days, by the language of their interface (ISO 639), the ten largest.",
+        "Users who signed in during the last 28 UTC days, by the language of their interface (ISO 639), the \
+         ten largest.",
         "`languages` of `/api/v1/admin/dimensions`",
         Read::Ints(|r, emit| emit_tally(r.languages(), LANGUAGE, emit), |_| 10),
     )
     .by(&[LANGUAGE])
-    .on(TOKEN).from(&[Endpoint::AdminLanguages]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminLanguages]),
     gauge(
         "mastodon.admin.domain_blocks",
         "{domain}",
@@ -193,7 +214,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.admin_domain_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN).from(&[Endpoint::AdminDomainBlocks]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminDomainBlocks]),
     gauge(
         "mastodon.admin.ip_blocks",
         "{block}",
@@ -202,7 +224,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.ip_blocks(), SEVERITY, emit), |_| 4),
     )
     .by(&[SEVERITY])
-    .on(TOKEN).from(&[Endpoint::AdminIpBlocks]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminIpBlocks]),
     gauge(
         "mastodon.admin.domain_allows",
         "{domain}",
@@ -210,7 +233,8 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/domain_allows`",
         Read::Int(|r| r.domain_allows().map(|n| n.0)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminDomainAllows]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminDomainAllows]),
     gauge(
         "mastodon.admin.email_domain_blocks",
         "{domain}",
@@ -218,7 +242,8 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/email_domain_blocks`",
         Read::Int(|r| r.email_domain_blocks().map(|n| n.0)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminEmailDomainBlocks]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminEmailDomainBlocks]),
     gauge(
         "mastodon.admin.canonical_email_blocks",
         "{block}",
@@ -226,15 +251,18 @@ pub(super) const ROWS: &[Row] = &[
         "pages of `/api/v1/admin/canonical_email_blocks`",
         Read::Int(|r| r.canonical_email_blocks().map(|n| n.0)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminCanonicalEmailBlocks]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminCanonicalEmailBlocks]),
     gauge(
         "mastodon.admin.retention.rate",
         "",
-        "Of those who signed up in the month before last, the share seen again in the month after, from 0 to 1.",
+        "Share of the users who signed up in the month before last and were seen again in the following \
+         month, from 0 to 1.",
         "`/api/v1/admin/retention` by month",
         Read::Float(|r| r.retention().map(|retention| retention.rate)),
     )
-    .on(TOKEN).from(&[Endpoint::AdminRetention]),
+    .on(TOKEN)
+    .from(&[Endpoint::AdminRetention]),
 ];
 
 fn no_report(r: &Reading<'_>) -> Option<&'static str> {
@@ -242,12 +270,12 @@ fn no_report(r: &Reading<'_>) -> Option<&'static str> {
     none.then_some("no report is open")
 }
 
-/// The measures, while the day on which they were asked for is today.
+/// Returns the measures while the day of the request is today.
 fn measures<'a>(r: &Reading<'a>) -> Option<&'a Measures> {
     r.measures().filter(|_| of_another_day(r).is_none())
 }
 
 fn of_another_day(r: &Reading<'_>) -> Option<&'static str> {
     let asked = r.measures()?.day.saturating_mul(86_400);
-    (!r.is_day_of(asked)).then_some("the figures were asked for before midnight (UTC)")
+    (!r.is_day_of(asked)).then_some("the figures were requested before midnight (UTC)")
 }

@@ -1,4 +1,4 @@
-//! The attributes of the table: what each means and which values it has.
+//! The attributes of the table, with their meanings and values.
 
 use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
@@ -9,24 +9,25 @@ use super::Stability;
 /// An attribute of points.
 #[derive(Debug, Clone, Copy)]
 pub struct Attribute {
-    /// Its name in OpenTelemetry.
+    /// The name in OpenTelemetry.
     pub name: &'static str,
-    /// What its values are.
+    /// The possible values.
     pub values: Values,
-    /// What it says.
+    /// The meaning.
     pub brief: &'static str,
-    /// When a point has it, where not every point of a row does.
+    /// The condition under which a point has the attribute, if not every point of a row
+    /// does.
     pub when: &'static str,
-    /// Whose it is.
+    /// Where the attribute is defined.
     pub origin: Origin,
 }
 
 /// The values of an attribute.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
-    /// Text, as in these examples.
+    /// Text, with examples.
     Text(&'static [&'static str]),
-    /// A number, as in these examples.
+    /// A number, with examples.
     Int(&'static [i64]),
     /// A member of a closed set.
     Members(fn() -> Vec<&'static str>),
@@ -35,7 +36,7 @@ pub enum Values {
 /// Where an attribute is defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Here.
+    /// In this table.
     Ours(Stability),
     /// In OpenTelemetry's semantic conventions.
     OpenTelemetry,
@@ -53,14 +54,14 @@ impl Attribute {
     }
 }
 
-/// The attribute of this name.
+/// Returns the attribute of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Attribute> {
     ATTRIBUTES.iter().find(|attribute| attribute.name == name)
 }
 
-/// What the points about a target have beside the attributes of their row, and
-/// whether all of them do.
+/// The attributes that points about a target have besides those of their row, and
+/// whether all targets have them.
 pub const IDENTITY: &[(&str, bool)] = &[("server.address", true), ("server.port", false)];
 
 const fn ours(name: &'static str, brief: &'static str, values: Values) -> Attribute {

@@ -1,5 +1,6 @@
-//! The bridge itself, reported once and not by target. Names below `otel.` and
-//! `process.` are the semantic conventions', and mean what those say.
+//! Metrics of the bridge itself, which are reported once and not for each target. Names
+//! below `otel.` and `process.` come from the semantic conventions and have their
+//! meaning.
 
 use crate::snapshot::{Component, ExporterFacts};
 
@@ -12,7 +13,7 @@ const PUSHED: &str = "while push is on";
 const LINUX: &str = "on Linux";
 /// The attributes of an exporter: [`of`].
 const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
-/// Those of what an exporter has done with: [`exported`].
+/// The attributes of finished items: [`exported`].
 const EXPORTED: &[&str] =
     &["error.type", "otel.component.name", "otel.component.type", "server.address", "server.port"];
 const PROCESSED: &[&str] = &["error.type", "otel.component.name", "otel.component.type"];
@@ -43,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.collection.duration",
         "s",
-        "How long collections took, from being asked for until there was something to hand over.",
+        "Duration of collections, from the request until the result was ready.",
         "the bridge's clock",
         Read::Recorded(Timing::Collection),
     )
@@ -51,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.request.duration",
         "s",
-        "How long endpoints took to read, redirects, pages and bodies included.",
+        "Duration of reading endpoints, including redirects, pages and bodies.",
         "the bridge's clock",
         Read::Recorded(Timing::Request),
     )
@@ -73,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.push.backlog.size",
         "{item}",
-        "Points, log records and spans that wait because the OTLP receiver does not take them now.",
+        "Points, log records and spans that wait for the OTLP receiver.",
         "the OTLP exporters",
         Read::OwnLevels(|b, emit| {
             for exporter in b.exporters() {
@@ -86,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.push.backlog.usage",
         "By",
-        "Memory or disk space that requests take which wait for the OTLP receiver.",
+        "Memory or disk space of the requests that wait for the OTLP receiver.",
         "the OTLP exporters",
         Read::OwnLevels(|b, emit| {
             for exporter in b.exporters() {
@@ -99,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.push.backlog.age",
         "s",
-        "How long the oldest points, log records or spans have been waiting for the OTLP receiver.",
+        "Time for which the oldest points, log records or spans have waited for the OTLP receiver.",
         "the OTLP exporters",
         Read::OwnFloats(|b, emit| {
             for exporter in b.exporters() {
@@ -121,7 +122,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.log.inflight",
         "{log_record}",
-        "Log records of the bridge that are on their way to the OTLP receiver.",
+        "Log records of the bridge that are being sent to the OTLP receiver.",
         "the OTLP exporter",
         Read::OwnLevels(|b, emit| inflight(b.logs.as_ref(), emit)),
     )
@@ -130,7 +131,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.log.exported",
         "{log_record}",
-        "Log records of the bridge that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
+        "Log records of the bridge that the OTLP exporter has finished with since the bridge started; those \
+         without `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.logs.as_ref(), emit)),
     )
@@ -140,7 +142,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.metric_data_point.inflight",
         "{data_point}",
-        "Points that are on their way to the OTLP receiver.",
+        "Points that are being sent to the OTLP receiver.",
         "the OTLP exporter",
         Read::OwnLevels(|b, emit| inflight(b.push.as_ref(), emit)),
     )
@@ -149,7 +151,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.metric_data_point.exported",
         "{data_point}",
-        "Points that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
+        "Points that the OTLP exporter has finished with since the bridge started; those without \
+         `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.push.as_ref(), emit)),
     )
@@ -159,7 +162,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.operation.duration",
         "s",
-        "How long export requests took, with their retries and the pauses in between.",
+        "Duration of export requests, including retries and the pauses between them.",
         "the OTLP exporter",
         Read::Recorded(Timing::Export),
     )
@@ -177,7 +180,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.span.inflight",
         "{span}",
-        "Spans of the bridge that are on their way to the OTLP receiver.",
+        "Spans of the bridge that are being sent to the OTLP receiver.",
         "the OTLP exporter",
         Read::OwnLevels(|b, emit| inflight(b.spans.as_ref(), emit)),
     )
@@ -186,7 +189,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.exporter.span.exported",
         "{span}",
-        "Spans of the bridge that the OTLP exporter has done with since the bridge started: without `error.type` those that arrived.",
+        "Spans of the bridge that the OTLP exporter has finished with since the bridge started; those \
+         without `error.type` arrived.",
         "the OTLP exporter",
         Read::OwnCounts(|b, emit| exported(b.spans.as_ref(), emit)),
     )
@@ -196,7 +200,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.metric_reader.collection.duration",
         "s",
-        "How long the instruments of the targets took to be read out, once the servers had been asked.",
+        "Duration of reading the targets' instruments, after the servers had been asked.",
         "the bridge's clock",
         Read::Recorded(Timing::Reading),
     )
@@ -205,7 +209,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.processor.log.processed",
         "{log_record}",
-        "Log records of the bridge that its queue has handed to the OTLP exporter since the bridge started, and with `error.type` `queue_full` those that were lost before.",
+        "Log records of the bridge that its queue has handed to the OTLP exporter since the bridge started; \
+         those with `error.type` `queue_full` were lost instead.",
         "the batch processor",
         Read::OwnCounts(|b, emit| processed(b.logs.as_ref(), emit)),
     )
@@ -215,7 +220,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "otel.sdk.processor.span.processed",
         "{span}",
-        "Spans of the bridge that its queue has handed to the OTLP exporter since the bridge started, and with `error.type` `queue_full` those that were lost before.",
+        "Spans of the bridge that its queue has handed to the OTLP exporter since the bridge started; those \
+         with `error.type` `queue_full` were lost instead.",
         "the batch processor",
         Read::OwnCounts(|b, emit| processed(b.spans.as_ref(), emit)),
     )
@@ -304,8 +310,8 @@ fn inflight(exporter: Option<&ExporterFacts>, emit: Emit<'_, i64>) {
     }
 }
 
-/// Those that arrived are there from the start, so that the first ones are an
-/// increase.
+/// The point of items that arrived exists from the start, so that the first items show
+/// as an increase.
 fn exported(exporter: Option<&ExporterFacts>, emit: Emit<'_, u64>) {
     let Some(ExporterFacts { component, items, .. }) = exporter else { return };
     emit(items.get(&None).map_or(0, |n| *n), &of(component));
@@ -318,7 +324,7 @@ fn exported(exporter: Option<&ExporterFacts>, emit: Emit<'_, u64>) {
     }
 }
 
-/// Both are there from the start, so that the first loss is an increase.
+/// Both points exist from the start, so that the first loss shows as an increase.
 fn processed(exporter: Option<&ExporterFacts>, emit: Emit<'_, u64>) {
     let Some(queue) = exporter.and_then(|exporter| exporter.queue.as_ref()) else { return };
     let of_queue = [

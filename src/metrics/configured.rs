@@ -1,5 +1,5 @@
-//! What the bridge is configured with, and where targets are listed beside that: reported
-//! once and not by target.
+//! Metrics of the configuration and of the target lists beside it, which are reported
+//! once and not for each target.
 
 use crate::snapshot::SourceFacts;
 
@@ -14,7 +14,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.config.last_reload.successful",
         "",
-        "1 if the configuration was taken when it was last loaded, 0 if it was wrong and the one before stays in effect.",
+        "1 if the last loaded configuration was accepted, 0 if it has errors and the previous one stays in \
+         effect.",
         "the configuration",
         Read::OwnInts(|b, emit| {
             if let Some(configured) = &b.configured {
@@ -26,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.config.last_reload.timestamp",
         "s",
-        "When a configuration was last taken, Unix time.",
+        "When a configuration was last accepted, Unix time.",
         "the bridge's clock",
         Read::OwnFloats(|b, emit| {
             if let Some(configured) = &b.configured {
@@ -38,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.config.hash",
         "",
-        "A number that differs when the configuration does, and is the same on every bridge that has the same one.",
+        "A hash of the configuration, the same on every bridge with the same configuration.",
         "the configuration",
         Read::OwnInts(|b, emit| {
             if let Some(configured) = &b.configured {
@@ -74,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.source.targets",
         "{target}",
-        "Servers that the bridge polls because a list outside its configuration has them.",
+        "Servers that the bridge polls because a target list contains them.",
         "the lists",
         Read::OwnInts(|b, emit| {
             for source in b.configured.iter().flat_map(|configured| &configured.sources) {
@@ -87,7 +88,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.source.last_refresh.successful",
         "",
-        "1 if a list of targets could be read when it was last looked at, 0 if not: then its last targets stay.",
+        "1 if the last attempt to read a target list succeeded, 0 if not; its previous targets then stay.",
         "the lists",
         Read::OwnInts(|b, emit| {
             for source in b.configured.iter().flat_map(|configured| &configured.sources) {
@@ -100,7 +101,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.source.last_refresh.timestamp",
         "s",
-        "When a list of targets was last read, Unix time.",
+        "When a target list was last read, Unix time.",
         "the bridge's clock",
         Read::OwnFloats(|b, emit| {
             for source in b.configured.iter().flat_map(|configured| &configured.sources) {

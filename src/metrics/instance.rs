@@ -55,7 +55,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.six_day.statuses",
         "{status}",
-        "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "Local posts created in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 \
+         and later).",
         "activity, row 1 `statuses`",
         Read::Int(|r| six_days(r)?.statuses),
     )
@@ -73,7 +74,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.six_day.registrations",
         "{user}",
-        "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and later).",
+        "Users confirmed in the six days from 7 to 2 days before the day of the answer (Mastodon 3.5 and \
+         later).",
         "activity, row 1 `registrations`",
         Read::Int(|r| six_days(r)?.registrations),
     )
@@ -82,7 +84,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.statuses",
         "{status}",
-        "Local posts created on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Local posts created on the current UTC day when the server last counted, which it does once a day \
+         (Mastodon 3.5 and later).",
         "activity, row 0 `statuses`",
         Read::Int(|r| today(r)?.statuses),
     )
@@ -91,7 +94,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.logins",
         "{user}",
-        "Users seen on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Users seen on the current UTC day when the server last counted, which it does once a day (Mastodon \
+         3.5 and later).",
         "activity, row 0 `logins`",
         Read::Int(|r| today(r)?.logins),
     )
@@ -100,7 +104,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.day.registrations",
         "{user}",
-        "Users confirmed on the running UTC day when the server last counted, which it does once a day (Mastodon 3.5 and later).",
+        "Users confirmed on the current UTC day when the server last counted, which it does once a day \
+         (Mastodon 3.5 and later).",
         "activity, row 0 `registrations`",
         Read::Int(|r| today(r)?.registrations),
     )
@@ -109,7 +114,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.week.statuses",
         "{status}",
-        "Local posts created in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "Local posts created in the current ISO week, as far as the server has counted (Mastodon up to 3.4, \
+         Takahe).",
         "activity, row 0 `statuses`",
         Read::Int(|r| this_week(r)?.statuses),
     )
@@ -118,7 +124,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.week.logins",
         "{user}",
-        "Users seen in the running ISO week, as far as the server has counted (Mastodon up to 3.4).",
+        "Users seen in the current ISO week, as far as the server has counted (Mastodon up to 3.4).",
         "activity, row 0 `logins`",
         Read::Int(|r| this_week(r).and_then(|_| Figure::Logins.counted(r))),
     )
@@ -127,7 +133,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.instance.activity.week.registrations",
         "{user}",
-        "Users confirmed in the running ISO week, as far as the server has counted (Mastodon up to 3.4, Takahe).",
+        "Users confirmed in the current ISO week, as far as the server has counted (Mastodon up to 3.4, \
+         Takahe).",
         "activity, row 0 `registrations`",
         Read::Int(|r| this_week(r)?.registrations),
     )
@@ -226,8 +233,8 @@ fn either<T>(r: &Reading<'_>, v2: FromV2<T>, v1: FromV1<T>) -> Option<T> {
     r.v2().and_then(v2).or_else(|| r.v1().and_then(v1))
 }
 
-/// A total of v1, or the same number of NodeInfo where a Mastodon has no v1
-/// (any more).
+/// Returns a total from v1 instance, or the same number from NodeInfo if a Mastodon has
+/// no v1 instance.
 fn total(r: &Reading<'_>, v1: Figure, nodeinfo: Figure) -> Option<i64> {
     if r.v1().is_some() {
         return v1.counted(r);
@@ -244,7 +251,8 @@ fn no_statuses(r: &Reading<'_>) -> Option<&'static str> {
     Figure::V1Statuses.withheld(r).or_else(|| other_nodeinfo(r))
 }
 
-/// Other software's NodeInfo is told under names of its own.
+/// Why NodeInfo does not replace v1 instance: other software's NodeInfo has metrics of
+/// its own.
 fn other_nodeinfo(r: &Reading<'_>) -> Option<&'static str> {
     let other = r.outcome(Endpoint::InstanceV1) == Some(Outcome::NotOffered)
         && r.nodeinfo().is_some_and(|n| !names_mastodon(n));
@@ -257,17 +265,18 @@ fn names_mastodon(nodeinfo: &Nodeinfo) -> bool {
     nodeinfo.software.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case("mastodon"))
 }
 
-/// What the rows of the activity answer mean.
+/// The meaning of the rows in the activity answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weeks {
-    /// Row 0 is the UTC day so far, row n the six days that begin n weeks
-    /// before it: Mastodon 3.5 and later.
+    /// Row 0 is the current UTC day, and row n the six days that begin n weeks before
+    /// it: Mastodon 3.5 and later.
     Rolling,
-    /// Row 0 is the running ISO week: Mastodon up to 3.4, and Takahe.
+    /// Row 0 is the current ISO week: Mastodon up to 3.4, and Takahe.
     Iso,
 }
 
-/// The rows and their meaning; nothing for software of which it is unknown.
+/// Returns the rows and their meaning, or `None` for software whose rows have an
+/// unknown meaning.
 fn weeks<'a>(r: &Reading<'a>) -> Option<(Weeks, &'a [ActivityWeek])> {
     let rows = r.activity()?;
     let software = Software::of(r);
@@ -279,8 +288,8 @@ fn weeks<'a>(r: &Reading<'a>) -> Option<(Weeks, &'a [ActivityWeek])> {
     }
 }
 
-/// Row 1, if it is about a week before row 0: an hour of daylight saving more
-/// or less, and the seconds that counting takes.
+/// Returns row 1 if it is about a week before row 0. Daylight saving can shift it by an
+/// hour, and counting by some seconds.
 fn before(rows: &[ActivityWeek]) -> Option<&ActivityWeek> {
     let [newest, before, ..] = rows else { return None };
     let apart = newest.week.checked_sub(before.week)?;
@@ -292,14 +301,14 @@ fn six_days<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     before(rows)
 }
 
-/// Row 0, only while its UTC day is today.
+/// Returns row 0 while its UTC day is today.
 fn today<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     let (Weeks::Rolling, rows) = weeks(r)? else { return None };
     let newest = rows.first()?;
     r.is_day_of(newest.week).then_some(newest)
 }
 
-/// Row 0, only while its week runs. Weeks begin at the midnight of the
+/// Returns row 0 while its week is the current one. Weeks begin at midnight in the
 /// server's own time zone.
 fn this_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     let (Weeks::Iso, rows) = weeks(r)? else { return None };
@@ -314,8 +323,7 @@ fn last_week<'a>(r: &Reading<'a>) -> Option<&'a ActivityWeek> {
     before(rows)
 }
 
-const UNKNOWN_WEEKS: &str =
-    "it is known only of Mastodon, its forks and Takahe what days the rows of activity are about";
+const UNKNOWN_WEEKS: &str = "the days of the activity rows are known only for Mastodon, its forks and Takahe";
 const ROLLING: &str = "from 3.5 on Mastodon counts no ISO weeks, but the day and the six days before: see \
                        mastodon.instance.activity.day and .six_day";
 const ISO: &str = "this software counts ISO weeks: see mastodon.instance.activity.week and .last_week";
@@ -325,7 +333,7 @@ fn unknown_weeks(r: &Reading<'_>) -> Option<&'static str> {
     (r.activity().is_some() && weeks(r).is_none()).then_some(UNKNOWN_WEEKS)
 }
 
-/// Why there is nothing of rows with this meaning; `row` is the one wanted.
+/// Returns why there is no row of this meaning. `row` is the wanted row.
 fn no_row(
     r: &Reading<'_>,
     wanted: Weeks,
@@ -345,11 +353,11 @@ fn no_six_days(r: &Reading<'_>) -> Option<&'static str> {
 }
 
 fn no_day(r: &Reading<'_>) -> Option<&'static str> {
-    no_row(r, Weeks::Rolling, today(r), "the server counts once a day, and has not counted today's yet")
+    no_row(r, Weeks::Rolling, today(r), "the server counts once a day, and has not counted today yet")
 }
 
 fn no_week(r: &Reading<'_>) -> Option<&'static str> {
-    no_row(r, Weeks::Iso, this_week(r), "the newest row is not about the running week")
+    no_row(r, Weeks::Iso, this_week(r), "the newest row is not about the current week")
 }
 
 fn no_last_week(r: &Reading<'_>) -> Option<&'static str> {

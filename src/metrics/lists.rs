@@ -1,4 +1,4 @@
-//! What an instance shows when it is asked for it: lists, health, posts.
+//! Metrics of an instance's public lists, health and posts.
 
 use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
@@ -16,7 +16,8 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/instance/peers`",
         Read::Int(|r| r.peers().map(|n| n.0)),
     )
-    .on("opt-in `peers`").from(&[Endpoint::Peers]),
+    .on("opt-in `peers`")
+    .from(&[Endpoint::Peers]),
     gauge(
         "mastodon.instance.domain_blocks",
         "{domain}",
@@ -25,7 +26,8 @@ pub(super) const ROWS: &[Row] = &[
         Read::Ints(|r, emit| emit_tally(r.domain_blocks(), SEVERITY, emit), |_| 3),
     )
     .by(&[SEVERITY])
-    .on("opt-in `domain_blocks`").from(&[Endpoint::DomainBlocks]),
+    .on("opt-in `domain_blocks`")
+    .from(&[Endpoint::DomainBlocks]),
     gauge(
         "mastodon.instance.custom_emojis",
         "{emoji}",
@@ -33,39 +35,49 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/custom_emojis`",
         Read::Int(|r| r.custom_emojis().map(|n| n.0)),
     )
-    .on("opt-in `custom_emojis`").from(&[Endpoint::CustomEmojis]),
+    .on("opt-in `custom_emojis`")
+    .from(&[Endpoint::CustomEmojis]),
     gauge(
         "mastodon.instance.newest_status.local.timestamp",
         "s",
-        "When the newest post of the local public timeline was made, which tells whether posting works.",
+        "When the newest post of the local public timeline was made, which shows whether posting works.",
         "latest `created_at` of `/api/v1/timelines/public?local=true` that is not in the future",
         Read::Float(|r| r.timelines()?.local),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_local_post),
+    .on("opt-in `timelines`")
+    .from(&[Endpoint::Timelines])
+    .unless(no_local_post),
     gauge(
         "mastodon.instance.newest_status.federated.timestamp",
         "s",
-        "When the newest post of another server on the public timeline was made, which tells whether federation works.",
-        "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the future",
+        "When the newest post of another server on the public timeline was made, which shows whether \
+         federation works.",
+        "latest `created_at` of a post of another server on `/api/v1/timelines/public` that is not in the \
+         future",
         Read::Float(|r| r.timelines()?.federated),
     )
-    .on("opt-in `timelines`").from(&[Endpoint::Timelines]).unless(no_federated_post),
+    .on("opt-in `timelines`")
+    .from(&[Endpoint::Timelines])
+    .unless(no_federated_post),
     gauge(
         "mastodon.instance.web.up",
         "",
-        "Whether the web server says that it is well, 1 or 0; absent where it has no health page.",
+        "Whether the web server reports that it is healthy, 1 or 0; absent if it has no health page.",
         "`/health`, whose body has to be OK",
         Read::Int(|r| r.health()?.web.map(i64::from)),
     )
-    .on("opt-in `health`").from(&[Endpoint::Health]),
+    .on("opt-in `health`")
+    .from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.streaming.up",
         "",
-        "Whether the streaming server says that it is well, 1 or 0; absent where it is on another site and not asked.",
+        "Whether the streaming server reports that it is healthy, 1 or 0; absent if it is on another site \
+         and not asked.",
         "`/api/v1/streaming/health` of the streaming host, whose body has to be OK",
         Read::Int(|r| r.health()?.streaming.map(i64::from)),
     )
-    .on("opt-in `health`").from(&[Endpoint::Health]),
+    .on("opt-in `health`")
+    .from(&[Endpoint::Health]),
     gauge(
         "mastodon.instance.announcements",
         "{announcement}",
@@ -73,15 +85,16 @@ pub(super) const ROWS: &[Row] = &[
         "length of `/api/v1/announcements`",
         Read::Int(|r| r.announcements().map(|n| n.0)),
     )
-    .on("token").from(&[Endpoint::Announcements]),
+    .on("token")
+    .from(&[Endpoint::Announcements]),
 ];
 
 fn no_local_post(r: &Reading<'_>) -> Option<&'static str> {
-    posts_were_read(r).then_some("the local timeline shows no post with a date of the past")
+    posts_were_read(r).then_some("the local timeline shows no post with a date in the past")
 }
 
 fn no_federated_post(r: &Reading<'_>) -> Option<&'static str> {
-    posts_were_read(r).then_some("no post of another server is among the newest of the public timeline")
+    posts_were_read(r).then_some("the newest posts of the public timeline include none of another server")
 }
 
 fn posts_were_read(r: &Reading<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What a server of any software says in its NodeInfo document.
+//! Metrics of the NodeInfo document, which servers of any software can have.
 
 use crate::endpoint::Endpoint;
 
@@ -31,7 +31,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "nodeinfo.active_users.half_year",
         "{user}",
-        "Users active in the last half year: the last 180 days, on Mastodon the 168 whole UTC days before today.",
+        "Users active in the last half year: the last 180 days, on Mastodon the 168 whole UTC days before \
+         today.",
         "`usage.users.activeHalfyear`",
         Read::Int(|r| Figure::HalfYear.counted(r)),
     )

@@ -1,4 +1,4 @@
-//! A row of the table: what a metric is called and means, and how it is read.
+//! A row of the table: the name and meaning of a metric, and how it is read.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use crate::endpoint::Endpoint;
 use crate::snapshot::{BridgeFacts, Reading, Tally};
 use crate::target::Target;
 
-/// What kind of instrument a metric is.
+/// The kind of a metric's instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A value that goes up and down.
     Gauge,
-    /// A tally that only grows while the bridge runs.
+    /// A total that only grows while the bridge runs.
     Counter,
     /// A sum that goes up and down.
     UpDownCounter,
-    /// A distribution of what was recorded while the bridge runs.
+    /// A distribution of the values that were recorded while the bridge runs.
     Histogram,
 }
 
 impl Kind {
-    /// The instrument's name in the semantic conventions.
+    /// The name of the instrument in the semantic conventions.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -32,19 +32,19 @@ impl Kind {
     }
 }
 
-/// How much a name can be relied on, in the words of the semantic conventions.
+/// How stable a name is, in the words of the semantic conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stability {
-    /// May change with any release.
+    /// The name may change in any release.
     Development,
-    /// Will hardly change any more.
+    /// The name will probably not change.
     ReleaseCandidate,
-    /// Does not change.
+    /// The name does not change.
     Stable,
 }
 
 impl Stability {
-    /// Its word in a registry.
+    /// The word in a registry.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Stability {
 pub enum Label {
     /// A member of a closed set.
     Static(&'static str),
-    /// What the user wrote, or text on an info metric.
+    /// Text from the user, or text on an info metric.
     Text(Arc<str>),
     /// A port.
     Int(i64),
@@ -69,49 +69,49 @@ pub enum Label {
 /// The value of a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Any number.
+    /// A float.
     Float(f64),
 }
 
-/// Takes the points of a row about one target: a value and the attributes
-/// that the row adds.
+/// Receives the points of a row about one target: a value, and the attributes that the
+/// row adds.
 pub type Emit<'a, N> = &'a mut dyn FnMut(N, &[(&'static str, Label)]);
 
-/// Says why a number is not told that was asked for and read: what the server
-/// says is known to mean something else, or nothing.
+/// Returns why a number is omitted that was read: it is known to be wrong or to mean
+/// something else.
 pub type Unless = fn(&Reading<'_>) -> Option<&'static str>;
 
-/// How a row is read from what is known of a target or of the bridge. The way
-/// decides the kind of instrument, so that every row that compiles is emitted.
+/// How a row reads what is known of a target or of the bridge. The variant determines
+/// the kind of instrument, so every row that compiles is emitted.
 #[derive(Clone, Copy)]
 pub enum Read {
-    /// A gauge with one whole number, or none.
+    /// A gauge with at most one integer.
     Int(fn(&Reading<'_>) -> Option<i64>),
-    /// A gauge with one number, or none.
+    /// A gauge with at most one float.
     Float(fn(&Reading<'_>) -> Option<f64>),
-    /// A gauge with several points, and how many a target can have.
+    /// A gauge with several points, and the maximum number for a target.
     Ints(fn(&Reading<'_>, Emit<'_, i64>), fn(&Target) -> usize),
-    /// The same, of floats.
+    /// The same with floats.
     Floats(fn(&Reading<'_>, Emit<'_, f64>), fn(&Target) -> usize),
-    /// A counter with several points, and how many a target can have.
+    /// A counter with several points, and the maximum number for a target.
     Counts(fn(&Reading<'_>, Emit<'_, u64>), fn(&Target) -> usize),
     /// A gauge about the bridge.
     OwnInts(fn(&BridgeFacts, Emit<'_, i64>)),
-    /// The same, of floats.
+    /// The same with floats.
     OwnFloats(fn(&BridgeFacts, Emit<'_, f64>)),
     /// A counter about the bridge.
     OwnCounts(fn(&BridgeFacts, Emit<'_, u64>)),
-    /// The same, of seconds.
+    /// A counter of seconds about the bridge.
     OwnSeconds(fn(&BridgeFacts, Emit<'_, f64>)),
     /// An up-down counter about the bridge.
     OwnLevels(fn(&BridgeFacts, Emit<'_, i64>)),
-    /// A histogram of durations in seconds, recorded as they pass.
+    /// A histogram of durations in seconds, which are recorded as they occur.
     Recorded(Timing),
 }
 
-/// What the bridge takes the time of.
+/// The durations that the bridge measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timing {
     /// A collection.
@@ -120,13 +120,14 @@ pub enum Timing {
     Request,
     /// An export request.
     Export,
-    /// Reading the instruments out.
+    /// Reading the instruments.
     Reading,
 }
 
 impl Timing {
-    /// Bounds of its histogram's buckets in seconds. Each is a series of every page for
-    /// every set of attributes: they are as many as tell good, slow and timed out apart.
+    /// The bounds of the histogram's buckets in seconds. Each bucket is a series for
+    /// every set of attributes, so there are just enough to tell good, slow and timed
+    /// out apart.
     #[must_use]
     pub fn bounds(self) -> &'static [f64] {
         match self {
@@ -141,52 +142,52 @@ impl Timing {
 /// A metric.
 #[derive(Clone, Copy)]
 pub struct Row {
-    /// Its name in OpenTelemetry.
+    /// The name in OpenTelemetry.
     pub name: &'static str,
-    /// Its UCUM unit; empty where it has none.
+    /// The UCUM unit, or an empty string.
     pub unit: &'static str,
-    /// What it says, in a sentence.
+    /// The description, in one sentence.
     pub description: &'static str,
     /// Where the number comes from.
     pub source: &'static str,
-    /// When it is collected.
+    /// When the number is collected.
     pub on: &'static str,
-    /// How much its name can be relied on.
+    /// How stable the name is.
     pub stability: Stability,
-    /// Attributes beside the target's identity.
+    /// Attributes besides the target's identity.
     pub attributes: &'static [&'static str],
-    /// Those of the attributes that not every point has.
+    /// The attributes that only some points have.
     pub optional: &'static [&'static str],
-    /// The endpoints that it is read from, the preferred one first; none where
-    /// it tells how the asking went.
+    /// The endpoints that supply the number, the preferred one first. Empty if the
+    /// metric is about the requests themselves.
     pub from: &'static [Endpoint],
-    /// Why it has no point although all was read, where the row knows that.
+    /// Why the row has no point although all endpoints were read, if the row can tell.
     pub unless: Option<Unless>,
-    /// What pages and tables show it as.
+    /// How pages and tables show the metric.
     pub shown: ShownAs,
-    /// How it is read.
+    /// How the metric is read.
     pub read: Read,
 }
 
-/// What pages and tables show a row as: they choose rows by it, never by their names.
+/// How pages and tables show a row. They select rows by this value, never by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShownAs {
     /// One of the target's figures.
     Figure,
-    /// How asking the target went, which a table has a line for each endpoint of.
+    /// The state of the requests, which a table shows in one line for each endpoint.
     Asking,
-    /// What the target is.
+    /// The target's software.
     Software,
-    /// The target's users; of several rows with a point the first.
+    /// The target's users. Of several rows the first one with a point is shown.
     Users,
-    /// The same, of its posts.
+    /// The target's posts, chosen in the same way.
     Posts,
-    /// The same, of its active users.
+    /// The target's active users, chosen in the same way.
     ActiveUsers,
 }
 
 impl Row {
-    /// How many points it can have about this target.
+    /// Returns the maximum number of points about this target.
     #[must_use]
     pub fn most(&self, target: &Target) -> usize {
         if target.leaves_out(self.name) {
@@ -208,7 +209,7 @@ impl Row {
         }
     }
 
-    /// Calls `with` for each of its points about a target.
+    /// Calls `with` for each point about a target.
     pub fn points(&self, reading: &Reading<'_>, with: Emit<'_, Number>) {
         if reading.target.leaves_out(self.name) {
             return;
@@ -236,7 +237,7 @@ impl Row {
         }
     }
 
-    /// Calls `with` for each of its points about the bridge that can be observed.
+    /// Calls `with` for each point about the bridge that can be observed.
     pub fn own_points(&self, facts: &BridgeFacts, with: Emit<'_, Number>) {
         match self.read {
             Read::OwnInts(read) | Read::OwnLevels(read) => {
@@ -255,7 +256,7 @@ impl Row {
         }
     }
 
-    /// What kind of instrument it is.
+    /// The kind of instrument.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.read {
@@ -271,7 +272,7 @@ impl Row {
         }
     }
 
-    /// Whether its values are whole numbers.
+    /// Whether the values are integers.
     #[must_use]
     pub fn is_integer(&self) -> bool {
         match self.read {
@@ -289,7 +290,7 @@ impl Row {
         }
     }
 
-    /// Whether it is about the bridge itself, and so about no target.
+    /// Whether the metric is about the bridge itself, and not about targets.
     #[must_use]
     pub fn is_own(&self) -> bool {
         match self.read {
@@ -304,12 +305,12 @@ impl Row {
     }
 }
 
-/// No tally of ours comes near the end of an `i64`.
+/// None of our totals comes near the maximum of an `i64`.
 fn count(value: u64) -> Number {
     Number::Int(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// One point a member of a closed set.
+/// Emits one point for each member of a closed set.
 pub(super) fn emit_tally(tally: Option<&Tally>, attribute: &'static str, emit: Emit<'_, i64>) {
     for (member, count) in tally.into_iter().flat_map(|tally| &tally.0) {
         emit(*count, &[(attribute, Label::Static(member))]);

@@ -1,4 +1,4 @@
-//! How a target and each of its endpoints fare.
+//! Metrics of the state of a target and its endpoints.
 
 use std::sync::Arc;
 
@@ -13,14 +13,16 @@ use super::{Emit, Label, Read, Row, ShownAs, gauge};
 const ENDPOINT: &str = "fedimeter.endpoint.name";
 const ERROR: &str = "error.type";
 
-/// The name of the metric that says whether a target is there.
+/// The name of the metric that says whether a target is up.
 pub(super) const UP: &str = "fedimeter.target.up";
 
 pub(super) const ROWS: &[Row] = &[
     gauge(
         UP,
         "",
-        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, and while the server answers only that it is asked too often.",
+        "Whether the server is there: 1 when any of its instance and NodeInfo documents was read in its \
+         last attempt, 0 when all that were attempted failed; absent while the bridge itself cannot ask, \
+         and while the server answers only that it is asked too often.",
         "the outcomes of v2 instance, v1 instance and NodeInfo",
         Read::Int(|r| r.up().map(i64::from)),
     )
@@ -40,7 +42,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.up",
         "",
-        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer it, and while the bridge itself cannot ask.",
+        "Whether the last attempt to read the endpoint succeeded; absent while the server does not offer \
+         it, and while the bridge itself cannot ask.",
         "the outcome of the endpoint's last attempt",
         Read::Ints(
             |r, emit| {
@@ -59,7 +62,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.failing",
         "",
-        "Why the last attempt to read the endpoint failed, as `error.type`; always 1, and absent while the endpoint can be read.",
+        "Why the last attempt to read the endpoint failed, as `error.type`; always 1, and absent while the \
+         endpoint can be read.",
         "the outcome of the endpoint's last attempt",
         Read::Ints(failing, endpoints),
     )
@@ -69,7 +73,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.failures",
         "{failure}",
-        "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts single fields of a wrong type.",
+        "Failed attempts to read the endpoint since the bridge started, by reason; `decode` also counts \
+         single fields of a wrong type.",
         "the outcomes of the endpoint's attempts",
         Read::Counts(failures, |t| endpoints(t) * ErrorType::ALL.len()),
     )
@@ -90,7 +95,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.endpoint.duration",
         "s",
-        "How long the last attempt to read the endpoint took, redirects and the body included.",
+        "Duration of the last attempt to read the endpoint, including redirects and the body.",
         "the bridge's clock",
         Read::Floats(|r, emit| details(r, emit, duration), endpoints),
     )
@@ -131,7 +136,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.rate_limit.remaining",
         "{request}",
-        "Requests that are left to the bridge in the running window.",
+        "Requests that the bridge has left in the current window.",
         "`X-RateLimit-Remaining` of the last uncached anonymous answer",
         Read::Int(|r| rate_limit(r)?.remaining),
     )
@@ -139,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "mastodon.rate_limit.reset.timestamp",
         "s",
-        "When the running window of the rate limit ends.",
+        "When the current window of the rate limit ends.",
         "`X-RateLimit-Reset` of the last uncached anonymous answer",
         Read::Float(|r| Some(rate_limit(r)?.reset)),
     )
@@ -147,7 +152,7 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.target.certificate.expiry.timestamp",
         "s",
-        "When the earliest certificate of the chain that the server presents ends.",
+        "When the first certificate in the server's chain expires.",
         "the TLS handshake",
         Read::Int(|r| r.snapshot.certificate_expiry),
     )
@@ -161,15 +166,15 @@ fn endpoints(target: &Target) -> usize {
     target.endpoints.len()
 }
 
-/// The endpoints that were attempted.
+/// Calls `with` for each endpoint that was attempted.
 fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
     for slot in r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()) {
         with(slot, Label::Static(slot.endpoint.name()));
     }
 }
 
-/// No time went by where nothing was asked: a connection that had just failed
-/// was not tried again for this endpoint.
+/// Returns no duration if no request was made, because a connection to the server had
+/// just failed.
 fn duration(slot: &Slot) -> Option<f64> {
     Some(slot.duration.as_secs_f64()).filter(|seconds| *seconds > 0.0)
 }
@@ -184,8 +189,8 @@ fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>
     }
 }
 
-/// Every attempted endpoint shows the types of failure that any endpoint of
-/// the target has had, 0 included, so that the first one of an endpoint is an
+/// Every attempted endpoint has a point for each type of failure that any endpoint of
+/// the target has had, from 0, so that an endpoint's first failure shows as an
 /// increase.
 fn failures(r: &Reading<'_>, emit: Emit<'_, u64>) {
     let count = |slot: &Slot, error| slot.failures.iter().find(|(e, _)| *e == error).map_or(0, |(_, n)| *n);
@@ -211,16 +216,18 @@ fn not_asked(r: &Reading<'_>) -> Option<&'static str> {
     (!asked).then_some("no attempt has ended yet")
 }
 
-/// Why nothing is said of whether the server answers.
+/// Returns why it is unknown whether the server answers.
 fn could_not_ask(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or_else(|| {
         let local = Some(Outcome::Failed(ErrorType::Local));
         let lacks = r.snapshot.slots.iter().any(|slot| slot.outcome == local);
-        lacks.then_some("the bridge could not ask: it had no file descriptor, thread or memory left")
+        lacks.then_some(
+            "the bridge could not send a request: it had no file descriptor, thread or memory left",
+        )
     })
 }
 
-/// Why nothing is said of whether the server is there.
+/// Returns why it is unknown whether the server is up.
 fn up_is_unknown(r: &Reading<'_>) -> Option<&'static str> {
     could_not_ask(r).or_else(|| {
         let limited = Some(Outcome::Failed(ErrorType::RateLimited));
@@ -250,8 +257,8 @@ fn no_details(r: &Reading<'_>) -> Option<&'static str> {
 
 fn no_rate_limit(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or(match r.snapshot.rate_limit {
-        None => Some("no uncached answer to an anonymous request has told a rate limit"),
-        Some(limit) if !is_running(r, &limit) => Some("the window that the server told of has ended"),
+        None => Some("no uncached answer to an anonymous request contained a rate limit"),
+        Some(limit) if !is_running(r, &limit) => Some("the window of the rate limit has ended"),
         Some(_) => None,
     })
 }
@@ -263,7 +270,7 @@ fn no_certificate(r: &Reading<'_>) -> Option<&'static str> {
     r.snapshot.certificate_expiry.is_none().then_some("no TLS connection has been made yet")
 }
 
-/// The rate limit, while its window runs.
+/// Returns the rate limit until its window ends.
 fn rate_limit(r: &Reading<'_>) -> Option<RateLimit> {
     r.snapshot.rate_limit.filter(|limit| is_running(r, limit))
 }

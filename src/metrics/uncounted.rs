@@ -1,6 +1,6 @@
-//! Numbers that a known software writes without counting: constants, zeros that
-//! hide a number, inventions, and totals of something else. They are absent, and
-//! the table says why. `docs/servers.md` shows it.
+//! Numbers that some software reports without counting: constants, zeros in place of
+//! hidden counts, invented numbers, and totals of something else. They are omitted, and
+//! the table gives the reason. `docs/servers.md` shows the table.
 
 mod table;
 
@@ -13,7 +13,7 @@ use crate::software::Software;
 
 pub use table::UNCOUNTED;
 
-/// A number of a server that the table can withhold.
+/// A server's number that the table can omit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
     /// v1 `stats.user_count`
@@ -26,7 +26,7 @@ pub enum Figure {
     V2Month,
     /// `logins` of the newest activity row
     Logins,
-    /// `logins` of the row before
+    /// `logins` of the second activity row
     LoginsBefore,
     /// NodeInfo `usage.users.total`
     Users,
@@ -64,9 +64,9 @@ impl Figure {
         Comments,
     ];
 
-    /// The figure as the server says it, while its answer lives.
+    /// Returns the figure as the server reports it, while the answer is fresh.
     #[must_use]
-    pub fn said(self, r: &Reading<'_>) -> Option<i64> {
+    pub fn reported(self, r: &Reading<'_>) -> Option<i64> {
         match self {
             V1Users => r.v1()?.users,
             V1Statuses => r.v1()?.statuses,
@@ -83,20 +83,20 @@ impl Figure {
         }
     }
 
-    /// The figure, where the server is known to count it.
+    /// Returns the figure if the server is known to count it.
     #[must_use]
     pub fn counted(self, r: &Reading<'_>) -> Option<i64> {
-        self.said(r).filter(|_| self.withheld(r).is_none())
+        self.reported(r).filter(|_| self.withheld(r).is_none())
     }
 
-    /// Why the figure is not reported although the server says one.
+    /// Returns why the figure is omitted although the server reports one.
     #[must_use]
     pub fn withheld(self, r: &Reading<'_>) -> Option<&'static str> {
-        let said = self.said(r)?;
+        let value = self.reported(r)?;
         let mut software = None;
         let row = UNCOUNTED.iter().find(|row| {
             row.figures.contains(&self)
-                && row.when.holds(r, row.figures, said)
+                && row.when.holds(r, row.figures, value)
                 && row.who.is(software.get_or_insert_with(|| Software::of(r)))
         })?;
         Some(row.why)
@@ -122,17 +122,17 @@ impl fmt::Display for Figure {
     }
 }
 
-/// Whose numbers a row is about.
+/// The software that a row is about.
 #[derive(Debug, Clone, Copy)]
 pub enum Who {
-    /// Any software's.
+    /// Any software.
     Any,
     /// Software of one of these names.
     Named(&'static [&'static str]),
-    /// Misskey, and all that grew from it.
+    /// Misskey and its forks.
     Misskey,
-    /// What grew from Misskey and speaks Mastodon's API, but Iceshrimp.NET and
-    /// Magnetar, which are written anew.
+    /// Forks of Misskey that have Mastodon's API, except Iceshrimp.NET and Magnetar,
+    /// which are rewritten.
     Calckey,
 }
 
@@ -160,45 +160,45 @@ impl fmt::Display for Who {
     }
 }
 
-/// When a row holds.
+/// The condition under which a row applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// Always.
     Always,
-    /// The figure is this.
+    /// The figure has this value.
     Is(i64),
-    /// All of the row's figures that are there are this.
+    /// All figures of the row that are present have this value.
     AllAre(i64),
     /// The figure is 0, and Mastodon's federation is limited.
     LimitedFederation,
-    /// The totals of v1 are all 0, and no NodeInfo says so, too: it hides the
-    /// counts, says other ones, or cannot be read. A Mastodon without NodeInfo is
-    /// believed.
+    /// The totals of v1 are all 0, and NodeInfo does not confirm it: it hides the
+    /// counts, reports others, or cannot be read. For a Mastodon without NodeInfo the
+    /// zeros count.
     ZerosAlone,
     /// The figure is 0, and NodeInfo hides the counts.
     ZeroWhileHidden,
-    /// All of the row's figures are 0 beside a number of users.
+    /// All figures of the row are 0, but there is a number of users.
     ZeroBesideUsers,
-    /// All of the row's figures are 0, and `metadata.usage` is not there.
+    /// All figures of the row are 0, and `metadata.usage` is missing.
     ZeroWithoutMetadata,
     /// The figure is 0, and NodeInfo asks not to be indexed.
     ZeroNotIndexed,
-    /// The software never counts active users, and says some.
+    /// The software never counts active users, but reports some.
     ActiveInvented,
-    /// NodeInfo does not say the same.
+    /// NodeInfo reports another number.
     OtherThanNodeinfo,
 }
 
 impl When {
-    fn holds(self, r: &Reading<'_>, figures: &[Figure], said: i64) -> bool {
-        let all = |value: i64| figures.iter().all(|figure| figure.said(r).is_none_or(|n| n == value));
+    fn holds(self, r: &Reading<'_>, figures: &[Figure], value: i64) -> bool {
+        let all = |value: i64| figures.iter().all(|figure| figure.reported(r).is_none_or(|n| n == value));
         let hidden = || r.nodeinfo().map(|nodeinfo| nodeinfo.users_hidden);
         match self {
             When::Always => true,
-            When::Is(value) => said == value,
+            When::Is(expected) => value == expected,
             When::AllAre(value) => all(value),
             When::LimitedFederation => {
-                said == 0 && r.v2().is_some_and(|v2| v2.limited_federation == Some(true))
+                value == 0 && r.v2().is_some_and(|v2| v2.limited_federation == Some(true))
             }
             When::ZerosAlone => {
                 let offered = || r.outcome(Endpoint::Nodeinfo) != Some(Outcome::NotOffered);
@@ -208,15 +208,15 @@ impl When {
                         None => offered() || Software::of(r).mastodon.is_none(),
                     }
             }
-            When::ZeroWhileHidden => said == 0 && hidden() == Some(true),
-            When::ZeroBesideUsers => all(0) && Users.said(r).is_some_and(|users| users > 0),
+            When::ZeroWhileHidden => value == 0 && hidden() == Some(true),
+            When::ZeroBesideUsers => all(0) && Users.reported(r).is_some_and(|users| users > 0),
             When::ZeroWithoutMetadata => {
                 all(0) && r.nodeinfo().is_some_and(|nodeinfo| !nodeinfo.metadata_usage)
             }
-            When::ZeroNotIndexed => said == 0 && r.nodeinfo().is_some_and(|nodeinfo| nodeinfo.noindex),
-            When::ActiveInvented => [V2Month, Month].iter().any(|f| f.said(r).is_some_and(|n| n != 0)),
+            When::ZeroNotIndexed => value == 0 && r.nodeinfo().is_some_and(|nodeinfo| nodeinfo.noindex),
+            When::ActiveInvented => [V2Month, Month].iter().any(|f| f.reported(r).is_some_and(|n| n != 0)),
             When::OtherThanNodeinfo => {
-                V1Users.said(r) != Users.said(r) || V1Statuses.said(r) != Posts.said(r)
+                V1Users.reported(r) != Users.reported(r) || V1Statuses.reported(r) != Posts.reported(r)
             }
         }
     }
@@ -229,7 +229,7 @@ impl fmt::Display for When {
             When::Is(value) => write!(f, "{value}"),
             When::AllAre(value) => write!(f, "all {value}"),
             When::LimitedFederation => f.write_str("0, and `limited_federation` is true"),
-            When::ZerosAlone => f.write_str("all 0, and NodeInfo does not say so, too"),
+            When::ZerosAlone => f.write_str("all 0, and NodeInfo does not confirm it"),
             When::ZeroWhileHidden => f.write_str("0, and NodeInfo's `users` is empty"),
             When::ZeroBesideUsers => f.write_str("all 0 beside a `total`"),
             When::ZeroWithoutMetadata => f.write_str("all 0 without `metadata.usage`"),
@@ -243,23 +243,22 @@ impl fmt::Display for When {
 /// Numbers that are not reported.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncounted {
-    /// Whose.
+    /// The software.
     pub who: Who,
-    /// Which.
+    /// The numbers.
     pub figures: &'static [Figure],
-    /// When.
+    /// The condition.
     pub when: When,
-    /// Why, as people see it.
+    /// The reason, for people.
     pub why: &'static str,
-    /// How that is known.
+    /// The source of this knowledge.
     pub source: &'static str,
 }
 
-/// The table as rows of Markdown.
+/// Returns the table as rows of Markdown.
 #[must_use]
 pub fn markdown() -> String {
-    let mut page =
-        "| software | numbers | left out when | why | known from |\n|---|---|---|---|---|\n".to_owned();
+    let mut page = "| software | numbers | omitted when | why | source |\n|---|---|---|---|---|\n".to_owned();
     for row in UNCOUNTED {
         let figures: Vec<String> = row.figures.iter().map(ToString::to_string).collect();
         let cells = [

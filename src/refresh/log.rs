@@ -1,11 +1,10 @@
-//! What the log is told of servers. One that goes down is one line, and one when it
-//! is back, whatever its endpoints said meanwhile; where hundreds go down together,
-//! the first have lines and the others a count. Of a server that is up, an endpoint
-//! that fails is told when that begins, with each reason that it then has, and when
-//! it ends.
+//! What is logged about servers. A server that goes down gets one line, and one when it
+//! is back, whatever its endpoints report meanwhile. If hundreds go down together, the
+//! first ones get a line each and the others a count. If the server is up, an endpoint
+//! that fails gets a line for each new reason, and one when it works again.
 //!
-//! A line is a sentence for people and has, as fields, what programs look for:
-//! `server`, `endpoint`, `outcome`, `status`, `elapsed`.
+//! A line is a sentence for people. Its fields are for programs: `server`, `endpoint`,
+//! `outcome`, `status`, `elapsed`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,21 +15,21 @@ use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{Slot, Snapshot};
 
-/// No more oddities of one endpoint are told than these.
+/// The maximum number of problems that are logged for one endpoint.
 const MAX_PROBLEMS: usize = 16;
-/// Servers that have a line of their own when they go down or come back, in
-/// [`WINDOW`]; the others are counted.
+/// How many servers get a line of their own within [`WINDOW`] when they go down or come
+/// back. The others are counted.
 const MAX_LINES: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// What the log was told of one server.
+/// What was logged about one server.
 #[derive(Debug, Default)]
 pub struct TargetLog {
-    /// Since when the log has it down, and for which reasons.
+    /// Since when the server is logged as down, and for which reasons.
     down: Option<(Moment, EndpointLog)>,
     endpoints: BTreeMap<Endpoint, EndpointLog>,
-    /// Attempts that have ended, of which nothing was told yet: whether the server
-    /// is there shows when the others have, too.
+    /// Finished attempts that are not logged yet. Only the end of the run shows whether
+    /// the server is up.
     ended: Vec<Ended>,
 }
 
@@ -42,19 +41,19 @@ struct Ended {
     reason: Arc<str>,
     status: Option<u16>,
     elapsed: Duration,
-    /// How long until it is asked for again.
+    /// The time until the next attempt.
     wait: Duration,
     problems: Vec<String>,
 }
 
-/// What was said since the endpoint, or the server, was last read.
+/// What was logged since the endpoint, or the server, last worked.
 #[derive(Debug, Default)]
 struct EndpointLog {
     outcomes: Vec<Outcome>,
     problems: Vec<Box<str>>,
 }
 
-/// What is new about an attempt.
+/// The news in an attempt's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     Failed(ErrorType),
@@ -63,7 +62,7 @@ enum News {
 }
 
 impl TargetLog {
-    /// Notes an attempt that has just ended, and what of its answer was odd.
+    /// Records a finished attempt, and the problems in its answer.
     pub fn note(&mut self, slot: &Slot, problems: Vec<String>) {
         self.ended.push(Ended {
             endpoint: slot.endpoint,
@@ -76,7 +75,7 @@ impl TargetLog {
         });
     }
 
-    /// Tells what is new of the attempts that were noted, now that the run is over.
+    /// Logs the news of the recorded attempts, at the end of a run.
     pub fn tell(&mut self, server: &str, snapshot: &Snapshot, now: Moment, outages: &Outages) {
         let ended = std::mem::take(&mut self.ended);
         if outages.is_quiet {
@@ -86,7 +85,7 @@ impl TargetLog {
         if up == Some(false) {
             let is_new = self.down.is_none();
             let (_, said) = self.down.get_or_insert_with(|| (now, EndpointLog::default()));
-            // The line of the server stands for those of its endpoints.
+            // One line for the server replaces those of its endpoints.
             let failed = ended.iter().filter(|end| end.endpoint.shows_up() && end.has_failed());
             if let Some(end) = failed.min_by_key(|end| (end.is_untried(), end.endpoint))
                 && let Some(News::Failed(error)) = end.outcome.and_then(|outcome| said.news(outcome))
@@ -101,7 +100,7 @@ impl TargetLog {
             outages.is_back(server, now.since(since), now);
         }
         for end in ended {
-            // Of an endpoint that is read as ever nothing is kept.
+            // Nothing is kept about an endpoint that works without problems.
             if end.outcome != Some(Outcome::Ok)
                 || !end.problems.is_empty()
                 || self.endpoints.contains_key(&end.endpoint)
@@ -117,8 +116,8 @@ impl Ended {
         matches!(self.outcome, Some(Outcome::Failed(_)))
     }
 
-    /// Not tried, because the server had just been found unreachable: the reason was
-    /// told where that was found.
+    /// Whether no request was made because the server was already known to be
+    /// unreachable. The reason was logged where it was found.
     fn is_untried(&self) -> bool {
         self.has_failed() && self.elapsed.is_zero() && self.status.is_none()
     }
@@ -134,7 +133,7 @@ impl EndpointLog {
             };
         }
         match end.outcome.filter(|_| !end.is_untried()).and_then(|outcome| self.news(outcome)) {
-            // A dead token is said once, where it is looked at: `credentials`.
+            // The `credentials` endpoint already logs an invalid token.
             Some(News::Failed(ErrorType::Unauthorized)) if end.endpoint.needs().is_some() => {
                 line!(debug, "{server}: {endpoint} cannot be read ({outcome}): {reason}");
             }
@@ -145,12 +144,12 @@ impl EndpointLog {
                 let again = roughly(end.wait);
                 line!(info, "{server}: {endpoint} is not offered: {reason}; asking again in {again}");
             }
-            Some(News::Recovered) => line!(info, "{server}: {endpoint} is read again"),
+            Some(News::Recovered) => line!(info, "{server}: {endpoint} recovered"),
             None => {}
         }
         for problem in &end.problems {
             if self.problems.len() < MAX_PROBLEMS && !self.problems.iter().any(|p| **p == **problem) {
-                tracing::warn!(server, endpoint, "{server}: {endpoint}: {problem}: no value from it");
+                tracing::warn!(server, endpoint, "{server}: {endpoint}: {problem}; the value is omitted");
                 self.problems.push(problem.as_str().into());
             }
         }
@@ -162,7 +161,7 @@ impl EndpointLog {
             self.outcomes.clear();
             return had_failed.then_some(News::Recovered);
         }
-        // Reasons may take turns, as behind a load balancer: each is told once.
+        // Behind a load balancer reasons can alternate. Each is logged once.
         if self.outcomes.contains(&outcome) {
             return None;
         }
@@ -174,7 +173,7 @@ impl EndpointLog {
     }
 }
 
-/// Servers that go down and come back, of all that are asked.
+/// Counts the servers that go down and come back, among all targets.
 #[derive(Debug, Default)]
 pub struct Outages {
     recent: Mutex<Recent>,
@@ -221,7 +220,7 @@ impl Outages {
         }
     }
 
-    /// Whether one more server has a line of its own; else it is counted.
+    /// Whether another server may get its own line. Otherwise it is counted.
     fn has_line(&self, now: Moment, count: impl FnOnce(&mut Recent)) -> bool {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(recent.window) >= WINDOW {
@@ -235,7 +234,7 @@ impl Outages {
         has_line
     }
 
-    /// Tells of those that were counted, at the end of a collection.
+    /// Logs the counted servers, at the end of a collection.
     pub fn tell_counted(&self) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let (down, back) = (std::mem::take(&mut recent.down), std::mem::take(&mut recent.back));
@@ -251,7 +250,7 @@ impl Outages {
     }
 }
 
-/// A wait in words, in whole hours or minutes.
+/// Formats a wait in whole hours or minutes.
 fn roughly(wait: Duration) -> String {
     let (n, unit) = match wait.as_secs().div_ceil(60).max(1) {
         minutes @ ..=90 => (minutes, "minute"),
@@ -260,7 +259,7 @@ fn roughly(wait: Duration) -> String {
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A time as people say it, to the second.
+/// Formats a duration for people, to the second.
 fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

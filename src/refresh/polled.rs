@@ -1,5 +1,5 @@
-//! One target's state between collections: what is known, what is due, what
-//! is under way.
+//! The state of one target between collections: what is known, what is due, and which
+//! requests are running.
 
 mod enter;
 mod plan;
@@ -24,7 +24,7 @@ use enter::is_read;
 
 pub use plan::{Next, Plan};
 
-/// A target that is polled.
+/// A target and its state.
 #[derive(Debug)]
 pub struct Polled {
     target: Arc<Target>,
@@ -40,21 +40,21 @@ struct State {
     snapshot: Arc<Snapshot>,
     /// In the order of the snapshot's slots.
     work: Vec<Work>,
-    /// Jobs that are not done with the target.
+    /// The number of jobs that still use the target.
     jobs: usize,
-    /// The last run met a wall: no connection, or no answer in time.
+    /// Whether the last run failed to connect or timed out.
     slow: bool,
     /// When the token was last replaced.
     token_replaced: Option<Moment>,
-    /// How often the NodeInfo document was looked for since it was last read.
+    /// The number of searches for the NodeInfo document since it was last read.
     searches: u32,
-    told: TargetLog,
-    /// Since when no document shows the server up: none was read, or only out of a
-    /// cache that is stale.
+    log: TargetLog,
+    /// Since when no document shows that the server is up. A document from a stale
+    /// cache shows nothing.
     unseen_since: Option<Moment>,
 }
 
-/// What refreshing keeps of an endpoint beside what it said.
+/// What refreshing keeps about an endpoint, besides its facts.
 #[derive(Debug, Clone, Default)]
 struct Work {
     timing: Timing,
@@ -63,13 +63,14 @@ struct Work {
     with_token: bool,
 }
 
-/// What an attempt needs to know of earlier ones.
+/// What an attempt needs from earlier attempts.
 #[derive(Debug)]
 pub struct Known {
     pub etag: Option<Arc<str>>,
     pub with_token: bool,
     pub snapshot: Arc<Snapshot>,
-    /// Why the last discovery failed, if it did and no earlier one is known.
+    /// Why the last discovery failed. `None` if it succeeded, or an earlier discovery
+    /// is known.
     pub undiscovered: Option<(ErrorType, Arc<str>)>,
 }
 
@@ -105,12 +106,12 @@ impl Polled {
         self.lock().slow = slow;
     }
 
-    /// Brings forward what needs the token, and what was not allowed without it.
+    /// Makes endpoints due that need the token, and those that were refused without it.
     pub fn has_new_token(&self, now: Moment) {
         self.lock().has_new_token(now);
     }
 
-    /// Waits until no job has anything left to do.
+    /// Waits until no job is working on the target.
     pub async fn idle(&self) {
         loop {
             let mut done = std::pin::pin!(self.done.notified());
@@ -122,8 +123,8 @@ impl Polled {
         }
     }
 
-    /// Takes what is due and not under way, for a job that calls
-    /// [`Polled::finish`] in the end, whatever happens.
+    /// Claims the endpoints that are due and not yet being asked for. The job has to
+    /// call [`Polled::finish`] in the end, whatever happens.
     pub fn claim(&self, now: Moment) -> Vec<usize> {
         self.claim_if(now, None)
     }
@@ -155,8 +156,8 @@ impl Polled {
         due
     }
 
-    /// Notes, after documents were asked for, whether the server is seen. Where it
-    /// is seen again, takes what is due for that.
+    /// After requests for documents: records whether the server is up. If it is up
+    /// again, claims the endpoints that this makes due.
     pub fn claim_after_return(&self, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {
         let mut state = self.lock();
         if !state.note_whether_seen(now) {
@@ -167,13 +168,13 @@ impl Polled {
         claimed
     }
 
-    /// Notes at the end of a run whether the server is seen.
+    /// At the end of a run: records whether the server is up.
     pub fn note_whether_seen(&self, now: Moment) {
         self.lock().note_whether_seen(now);
     }
 
-    /// Takes the documents that tell whether a server is there of which one has
-    /// just failed.
+    /// Claims the other documents that show whether a server is up, after one of them
+    /// failed.
     pub fn claim_to_confirm_down(&self, now: Moment) -> Vec<usize> {
         let mut state = self.lock();
         let claimed = self.choice(&state, now).to_confirm_down();
@@ -194,9 +195,10 @@ impl Polled {
         Choice { all, held_until: self.pacing.hold.until(), now }
     }
 
-    /// Where a document came from that shows the server up, beside these, and was
-    /// asked for after this moment and read: the one that tells most. A stale one
-    /// does not show that the server is there.
+    /// Returns the source of a document that shows that the server is up, that was
+    /// requested after this moment and read, and is not among `beside`. Of several it
+    /// returns the most informative one. A stale document does not show that the server
+    /// is up.
     pub fn document_since(&self, since: Moment, beside: &[usize]) -> Option<ServedFrom> {
         let state = self.lock();
         let slots = state.snapshot.slots.iter().enumerate();
@@ -210,9 +212,8 @@ impl Polled {
         self.lock().snapshot.slots[index].last_success.is_some()
     }
 
-    /// Takes a document that shows the server up, beside these, whatever its
-    /// lifetime, that was not asked for after this moment: to see whether the
-    /// server is there.
+    /// Claims a document to check whether the server is up, even if its facts are
+    /// fresh. The document is not among `beside`, and was not requested after `since`.
     pub fn claim_document(&self, now: Moment, since: Moment, beside: &[usize]) -> Option<usize> {
         let mut state = self.lock();
         let choice = self.choice(&state, now);
@@ -225,7 +226,7 @@ impl Polled {
         Some(document)
     }
 
-    /// The endpoint in this place.
+    /// The endpoint with this index.
     pub fn endpoint(&self, index: usize) -> Endpoint {
         self.target.endpoints[index]
     }
@@ -241,12 +242,12 @@ impl Polled {
             }
             _ => None,
         });
-        // An ETag is of use only while the facts that it stands for are kept.
+        // An ETag is only useful while its facts are kept.
         let etag = work.etag.clone().filter(|_| state.snapshot.slots[index].facts.is_some());
         Known { etag, with_token: work.with_token, snapshot: state.snapshot.clone(), undiscovered }
     }
 
-    /// Enters what came of an attempt that has just ended.
+    /// Records the result of a finished attempt.
     pub fn record(&self, index: usize, answer: Answer, now: Moment, unix: f64, certificate: Option<i64>) {
         let interval = self.target.interval(self.target.endpoints[index]);
         let mut state = self.lock();
@@ -258,8 +259,8 @@ impl Polled {
         self.changes.note();
     }
 
-    /// A job is done. What it claimed and did not record, because it panicked
-    /// or was cut off, is given back.
+    /// Ends a job. Endpoints that it claimed and did not record, because it panicked or
+    /// was cut off, are released.
     pub fn finish(&self, unrecorded: &[usize], now: Moment) {
         let mut state = self.lock();
         for index in unrecorded {
@@ -272,8 +273,8 @@ impl Polled {
             slot.facts = None;
             slot.count(ErrorType::Other, 1);
         }
-        let State { told, snapshot, .. } = &mut *state;
-        told.tell(&self.target.name, snapshot, now, &self.outages);
+        let State { log, snapshot, .. } = &mut *state;
+        log.tell(&self.target.name, snapshot, now, &self.outages);
         state.jobs = state.jobs.saturating_sub(1);
         self.changes.ends();
         if state.jobs == 0 {
@@ -296,7 +297,7 @@ impl State {
             slow: false,
             token_replaced: None,
             searches: 0,
-            told: TargetLog::default(),
+            log: TargetLog::default(),
             unseen_since: None,
         }
     }

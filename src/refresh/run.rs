@@ -1,6 +1,6 @@
-//! One target's run: what was claimed of it is asked for, first what says what
-//! may be asked, then the documents that show whether it is up, then what the
-//! token may do, then the rest.
+//! One run for a target. It requests the claimed endpoints in four steps: those that
+//! say what may be requested, the documents that show whether the server is up, the
+//! check of the token, and the rest.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -22,14 +22,14 @@ use crate::target::Target;
 use super::Listener;
 use super::polled::Polled;
 
-/// What was claimed of a target and not yet entered. Dropped before its end, it
-/// gives the rest back.
+/// Endpoints of a target that were claimed and not yet recorded. Dropping the job early
+/// releases the rest.
 #[derive(Debug)]
 pub struct Job {
     polled: Arc<Polled>,
     claimed: Mutex<Vec<usize>>,
     began: Moment,
-    /// The target's part of the collection that it was claimed for.
+    /// The target's span in the collection that claimed it.
     span: Span,
     /// The endpoints that it is about, where it is not about all.
     wanted: Option<Arc<[Endpoint]>>,
@@ -43,25 +43,25 @@ struct Run<'a> {
     client: &'a Client,
     clock: &'a Clock,
     listener: &'a Listener,
-    /// Why the server cannot be reached at all, once that is known.
+    /// Why the server is unreachable, once that is known.
     unreachable: Mutex<Option<(ErrorType, String)>>,
-    /// What is missing, and since when, until it is known whether the server is
-    /// there.
+    /// Endpoints that were answered with 404, and when, until it is known whether the
+    /// server is up.
     missing: Mutex<Vec<(usize, Answer, Moment)>>,
-    /// Attempts of this run that are under way, and that have begun.
+    /// The numbers of attempts of this run that are running, and that have started.
     under_way: AtomicUsize,
     begun: AtomicUsize,
-    /// What was refused while another attempt was under way, with the refusal; and
-    /// what waits for it.
+    /// Endpoints that were refused while another attempt was running, with the refusal,
+    /// and endpoints that wait for them.
     crowded: Mutex<Vec<(usize, Option<Answer>)>>,
-    /// A document that shows the server up was not there.
+    /// Whether a document that shows the server up was missing.
     document_missing: AtomicBool,
-    /// The server could not be reached, or did not answer in time.
+    /// Whether the server was unreachable or did not answer in time.
     hanging: AtomicBool,
 }
 
 impl Job {
-    /// Claims what is due of a target.
+    /// Claims the endpoints of a target that are due.
     pub fn claim(polled: &Arc<Polled>, now: Moment) -> Option<Job> {
         Job::new(polled, now, polled.claim(now))
     }
@@ -83,7 +83,8 @@ impl Job {
         if claimed.is_empty() {
             return None;
         }
-        // As its points have it: servers behind one proxy share a URL.
+        // The name in the target's points, because servers behind one proxy share a
+        // URL.
         let target = polled.target();
         let span = tracing::debug_span!(
             "target",
@@ -94,13 +95,13 @@ impl Job {
         Some(Job { polled, claimed, began: now, span, wanted: None, held: None })
     }
 
-    /// Whose it is.
+    /// The target of this job.
     pub fn target(&self) -> &Target {
         self.polled.target()
     }
 
-    /// Asks, and enters what comes of it; asks nothing where it is known already
-    /// why the server cannot be reached.
+    /// Requests the endpoints and records the results. After a failed connection no
+    /// further requests are made.
     pub async fn run(self, client: &Client, clock: &Clock, listener: &Listener, unresolved: Option<Failure>) {
         let is_lost = unresolved.as_ref().is_some_and(|failure| failure.error != ErrorType::Local);
         let run = Run {
@@ -140,7 +141,7 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// What is told of the target belongs to its span.
+    /// Log lines about the target belong to its span.
     fn drop(&mut self) {
         let _entered = self.span.clone().entered();
         self.polled.finish(&lock(&self.claimed), self.began);
@@ -148,7 +149,7 @@ impl Drop for Job {
 }
 
 impl Run<'_> {
-    /// What is asked for one after the other.
+    /// Groups endpoints by the step in which they are requested.
     fn by_rank(&self, indices: Vec<usize>) -> [Vec<usize>; 4] {
         let mut by_rank: [Vec<usize>; 4] = Default::default();
         for index in indices {
@@ -157,20 +158,21 @@ impl Run<'_> {
         by_rank
     }
 
-    /// Adds to what this job gives back in the end.
+    /// Adds endpoints that this job has to release in the end.
     fn claimed(&self, more: Vec<usize>) -> Vec<usize> {
         lock(&self.job.claimed).extend(&more);
         more
     }
 
-    /// Asks for documents: NodeInfo after its discovery, the others beside it.
+    /// Requests documents: NodeInfo after its discovery, the others at the same time.
     async fn documents(&self, indices: Vec<usize>) {
         let (nodeinfo, others): (Vec<usize>, Vec<usize>) = indices.into_iter().partition(|i| {
             matches!(self.job.polled.endpoint(*i), Endpoint::NodeinfoDiscovery | Endpoint::Nodeinfo)
         });
         let chain = async {
             for index in nodeinfo {
-                // The document's place is not known before its discovery has been read.
+                // The place of the document is unknown before its discovery has been
+                // read.
                 if self.waits_for_discovery() {
                     lock(&self.crowded).push((index, None));
                 } else {
@@ -187,10 +189,11 @@ impl Run<'_> {
         lock(&self.crowded).iter().any(|(index, _)| is_discovery(*index))
     }
 
-    /// What was answered with 404 is not offered if a document that shows the
-    /// server up is read after it; one is asked for again where none was. Else
-    /// nothing is there, and that is a failure. What has been read before, and
-    /// what only a cache's document speaks for, may be there again in a moment.
+    /// Decides about endpoints that were answered with 404. If no document that shows the
+    /// server up was read since then, one is requested again. If such a document can be
+    /// read, the endpoints are not offered; otherwise the 404 is a failure. An endpoint
+    /// that was read before may return soon, and so may one if only a cache answered for
+    /// the document.
     async fn settle_missing(&self) {
         let missing = std::mem::take(&mut *lock(&self.missing));
         let Some(since) = missing.iter().map(|(_, _, at)| *at).max() else { return };
@@ -215,7 +218,7 @@ impl Run<'_> {
         }
     }
 
-    /// Asks for several endpoints, as many at once as a host may be asked.
+    /// Requests several endpoints, as many at once as a host allows.
     async fn each(&self, indices: Vec<usize>) {
         self.at_once(indices).await;
         self.alone().await;
@@ -226,9 +229,9 @@ impl Run<'_> {
         stream::iter(indices).for_each_concurrent(at_once, |index| self.one(index)).await;
     }
 
-    /// Asks once more, each alone, for what was refused beside other requests: a
-    /// server that handles one at a time refuses the second with 503 (Epicyon).
-    /// One that refuses also what comes alone is not asked for the rest.
+    /// Repeats one by one the requests that were refused while others were running:
+    /// Epicyon handles one request at a time, and refuses the second with 503. If a
+    /// server refuses a single request, too, the rest is not repeated.
     async fn alone(&self) {
         let crowded = std::mem::take(&mut *lock(&self.crowded));
         let mut is_away = false;
@@ -237,7 +240,7 @@ impl Run<'_> {
                 Some(refusal) if is_away => refusal,
                 refusal => {
                     let again = self.attempt(index).await.0;
-                    // Where it was not asked for again, the refusal stands.
+                    // If the request was not repeated, the refusal remains the result.
                     if again.asked { again } else { refusal.unwrap_or(again) }
                 }
             };
@@ -255,7 +258,8 @@ impl Run<'_> {
         }
     }
 
-    /// Makes an attempt; also says whether another was under way meanwhile.
+    /// Makes an attempt. Also returns whether another attempt was running at the same
+    /// time.
     async fn attempt(&self, index: usize) -> (Answer, bool) {
         let endpoint = self.job.polled.endpoint(index);
         let known = self.job.polled.known(index);
@@ -273,7 +277,7 @@ impl Run<'_> {
         };
         let unreachable = lock(&self.unreachable).clone();
         match (unreachable, known.undiscovered) {
-            // Every other endpoint would meet the same wall, and wait for it.
+            // Every other endpoint would fail in the same way, after the same wait.
             (Some((error, why)), _) => (attempt.fail(error, &why), false),
             (None, Some((error, why))) if endpoint == Endpoint::Nodeinfo => {
                 (attempt.fail(error, &format!("its discovery failed: {why}")), false)
@@ -294,14 +298,14 @@ impl Run<'_> {
                 note(&span, &answer);
                 self.under_way.fetch_sub(1, Relaxed);
                 let together = others > 0 || self.begun.load(Relaxed) > begun;
-                // Requests wait for each other where a host gets one at a time.
+                // If a host allows one request at a time, attempts wait for each other.
                 (answer, together && self.client.settings().max_requests_per_host > 1)
             }
         }
     }
 
-    /// Notes what an answer means for the rest of the run, and enters it where
-    /// that is known already.
+    /// Applies an answer to the rest of the run, and records it if its meaning is
+    /// already known.
     fn take(&self, index: usize, answer: Answer) {
         let endpoint = self.job.polled.endpoint(index);
         if let (true, Verdict::Failed(error)) = (answer.unreachable, answer.verdict) {
@@ -329,13 +333,14 @@ impl Run<'_> {
             _ => None,
         };
         self.listener.tell(self.job.polled.endpoint(index), answer.verdict.outcome(), answer.elapsed);
-        // No longer this job's to give back: once recorded, another may claim it.
+        // After it is recorded, another job may claim it, so this job must not release
+        // it.
         lock(&self.job.claimed).retain(|claimed| *claimed != index);
         self.job.polled.record(index, answer, self.clock.now(), self.clock.unix(), certificate);
     }
 }
 
-/// How an attempt ended, on its span.
+/// Records on its span how an attempt ended.
 fn note(span: &Span, answer: &Answer) {
     let outcome = answer.verdict.outcome();
     span.record("fedimeter.request.outcome", outcome.class());
@@ -346,14 +351,16 @@ fn note(span: &Span, answer: &Answer) {
     }
 }
 
-/// 503 without `Retry-After`: with it, the server has said when to come back.
+/// Whether the answer is a 503 without `Retry-After`. With the header, the server has
+/// said when to return.
 fn is_refusal(answer: &Answer) -> bool {
     answer.verdict == Verdict::Failed(ErrorType::Http5xx)
         && answer.status == Some(503)
         && answer.retry_after.is_none()
 }
 
-/// When an endpoint's turn is: what others need to know goes first.
+/// The step in which an endpoint is requested. Endpoints on which others depend come
+/// first.
 fn rank(endpoint: Endpoint) -> usize {
     match endpoint {
         Endpoint::Robots => 0,

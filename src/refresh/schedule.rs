@@ -1,5 +1,5 @@
-//! When an endpoint is asked for again, and what a collection asks for: pure
-//! decisions, over what is known and the present.
+//! Decides when an endpoint is requested again, and what a collection requests. The
+//! decisions are pure functions of what is known and of the present time.
 
 use std::time::Duration;
 
@@ -7,49 +7,52 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
 
-/// What the server does not offer is asked for again after this time. No wait
-/// after a failure is longer, either.
+/// After this time an endpoint that the server does not offer is requested again. It is
+/// also the longest wait after a failure.
 pub const NOT_OFFERED_FOR: Duration = Duration::from_secs(6 * 3600);
-/// The first wait after a failure; each further one doubles it, up to the
+/// The first wait after a failure. Each further failure doubles it, up to the
 /// endpoint's interval.
 pub const FIRST_BACK_OFF: Duration = Duration::from_secs(60);
-/// `up` is never older.
+/// The maximum age of `up`.
 const UP_FOR: Duration = Duration::from_secs(60);
 
-/// How an attempt ended, as far as it decides when the next one is made.
+/// The result of an attempt, as far as it decides about the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was read, and stays fresh for so long by its own headers.
+    /// The endpoint was read. By its own headers it stays fresh for `lifetime`.
     Read { lifetime: Duration },
-    /// The server does not have it, or not for us. Where it may be there again in
-    /// a moment, not for long: the wait is that of a failure.
+    /// The server does not have the endpoint, or does not allow it. If it may return
+    /// soon, `for_long` is false and the wait is that of a failure.
     NotOffered { for_long: bool },
-    /// It could not be read.
+    /// The endpoint could not be read.
     Failed,
-    /// No request was made: it would have met a wall, or was not allowed.
+    /// No request was made, because the server was unreachable or the request was not
+    /// allowed.
     NotAsked,
 }
 
-/// The dates of one endpoint.
+/// The next times of one endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// From when on a collection asks for it.
+    /// From when on a collection requests the endpoint.
     pub due: Moment,
-    /// Until when the server wants to be left alone with it. Nothing goes before.
+    /// Until when the server asked for a pause. No request is made before.
     pub not_before: Moment,
-    /// How many attempts in a row have failed, or found it gone for a while.
+    /// The number of attempts in a row that failed or found the endpoint missing for
+    /// now.
     pub failures_in_row: u32,
 }
 
 impl Timing {
-    /// Sets the dates after an attempt of `endpoint`, which is asked for every
+    /// Sets the times after an attempt at `endpoint`, which is requested every
     /// `interval`.
     pub fn enter(&mut self, ended: Ended, took: Attempted, endpoint: Endpoint, interval: Duration) {
         let Attempted { began, now, retry_after } = took;
         let due = match ended {
             Ended::Read { lifetime } => {
                 self.failures_in_row = 0;
-                // From the request's start; the headers' lifetime from its end.
+                // The interval runs from the request's start, the headers' lifetime
+                // from its end.
                 (began + less_a_tenth(interval)).max(now + lifetime)
             }
             Ended::NotOffered { for_long: true } => {
@@ -72,14 +75,13 @@ impl Timing {
         self.due = due.max(self.not_before);
     }
 
-    /// Brings the next attempt forward, as far as the server allows.
+    /// Makes the next attempt earlier, within the server's limits.
     pub fn bring_forward(&mut self, to: Moment) {
         self.due = self.due.min(to.max(self.not_before));
     }
 }
 
-/// When an attempt began and ended, and how long the server then wants to be
-/// left alone.
+/// When an attempt began and ended, and the pause that the server asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempted {
     pub began: Moment,
@@ -87,7 +89,7 @@ pub struct Attempted {
     pub retry_after: Option<Duration>,
 }
 
-/// The wait after so many failures in a row.
+/// The wait after this many failures in a row.
 pub fn back_off(failures_in_row: u32, longest: Duration) -> Duration {
     let doubled = FIRST_BACK_OFF * 2u32.saturating_pow(failures_in_row.saturating_sub(1).min(10));
     less_a_tenth(doubled.min(longest))
@@ -96,43 +98,44 @@ pub fn back_off(failures_in_row: u32, longest: Duration) -> Duration {
 /// The longest wait after a failure.
 fn longest_back_off(endpoint: Endpoint, interval: Duration) -> Duration {
     match endpoint {
-        // Everything waits for it.
+        // All other endpoints wait for robots.txt.
         Endpoint::Robots => FIRST_BACK_OFF,
         _ => interval.clamp(FIRST_BACK_OFF, NOT_OFFERED_FOR),
     }
 }
 
-/// Intervals count a tenth less, so that a collection every 60 s finds an
-/// interval of 60 s over.
+/// Shortens an interval by a tenth, so that an interval of 60 s is over for a
+/// collection every 60 s.
 pub fn less_a_tenth(interval: Duration) -> Duration {
     interval.mul_f64(0.9)
 }
 
-/// One endpoint of a target, as what to ask for is chosen.
+/// An endpoint of a target, with what the choice of requests depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
     pub endpoint: Endpoint,
     pub timing: Timing,
     pub under_way: bool,
-    /// How the last attempt ended, and when it began.
+    /// The outcome and the start of the last attempt.
     pub outcome: Option<Outcome>,
     pub attempted: Moment,
-    /// Whether what it said is kept.
+    /// Whether its facts are kept.
     pub has_facts: bool,
 }
 
-/// All endpoints of a target, at a moment.
+/// All endpoints of a target, at one moment.
 #[derive(Debug, Clone)]
 pub struct Choice {
     pub all: Vec<Candidate>,
-    /// Until when nothing below `/api` is asked: the rate limit is spent.
+    /// Until when nothing below `/api` is requested, because the rate limit is used up.
     pub held_until: Moment,
     pub now: Moment,
 }
 
 impl Choice {
-    /// What is due. Where that is none of the documents that show the server up,
-    /// and the last attempt at one is older than a minute, one of those, too.
+    /// Returns the endpoints that are due. If none of them is a document that shows the
+    /// server up, and the last attempt at such a document is older than a minute, one
+    /// is added.
     pub fn due(&self) -> Vec<usize> {
         let is_due = |i: &usize| self.may_ask(*i) && self.all[*i].timing.due <= self.now;
         let mut chosen: Vec<usize> = (0..self.all.len()).filter(is_due).collect();
@@ -179,9 +182,9 @@ impl Choice {
         (0..self.all.len()).filter(|i| is_old(&self.all[*i]) && self.may_ask(*i)).collect()
     }
 
-    /// The discovery where NodeInfo is to be asked for, its place is not known,
-    /// and no other document was read: it alone can show the server up, so it
-    /// does not wait longer than a document would.
+    /// Returns the discovery if NodeInfo is to be requested, its place is unknown, and
+    /// no other document was read. Then only the discovery can show that the server is
+    /// up, so it waits no longer than a document would.
     fn needs_discovery(&self, chosen: &[usize]) -> Option<usize> {
         let is_asked = chosen.iter().any(|i| self.all[*i].endpoint == Endpoint::Nodeinfo);
         let is_up = self.all.iter().any(|c| c.endpoint.shows_up() && c.outcome == Some(Outcome::Ok));
@@ -195,7 +198,7 @@ impl Choice {
         (is_asked && !is_up && self.may_ask(place)).then_some(place)
     }
 
-    /// Whether it may be asked for now, due or not.
+    /// Whether the endpoint may be requested now, whether due or not.
     pub fn may_ask(&self, index: usize) -> bool {
         let c = &self.all[index];
         let is_held = c.endpoint.is_under_api() && self.held_until > self.now;

@@ -1,4 +1,4 @@
-//! Asking the URLs that list targets.
+//! Requests the URLs that list targets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use crate::fetch::{Client, Request, Take};
 use crate::target::{Target, Token};
 use crate::tls::Authorities;
 
-/// A URL, and what it is asked with.
+/// A URL, and the settings of its request.
 pub struct Asked {
     url: Url,
     server: Target,
     token_file: Option<PathBuf>,
 }
 
-/// What came of it.
+/// The answer of a URL.
 pub struct Answer {
     /// The URL.
     pub url: Url,
-    /// Its answer, or why there is none.
+    /// The text of the answer, or why there is none.
     pub text: Result<String, String>,
 }
 
 impl Asked {
-    /// With these authorities trusted beside the machine's.
+    /// Creates a request that trusts these authorities besides the machine's.
     pub fn new(url: Url, token_file: Option<PathBuf>, authorities: Option<Authorities>) -> Asked {
         let mut place = url.clone();
         place.set_path("/");
@@ -56,12 +56,12 @@ async fn token(file: Option<PathBuf>) -> Result<Option<Token>, String> {
 async fn get(client: &Client, server: &Target, url: &Url, token: Option<&Token>) -> Result<String, String> {
     let take = Take::UpTo(usize::try_from(MAX_FILE).unwrap_or(usize::MAX));
     let request = Request { target: server, url: url.clone(), etag: None, token, post: None, take };
-    // The rate limit that it may tell of is of no interest.
+    // A rate limit in the answer does not matter.
     let reply = client.get(request, 0.0).await.result.map_err(|failure| failure.reason)?;
     String::from_utf8(reply.body).map_err(|_| "its answer is not UTF-8".to_owned())
 }
 
-/// Asks all of them at once; each has the time of a request.
+/// Requests all URLs at once, each with the timeout of a request.
 pub async fn all(client: &Client, asked: Vec<Asked>) -> Vec<Answer> {
     let servers: Vec<Target> = asked.iter().map(|asked| asked.server.clone()).collect();
     client.prepare_for(&servers);

@@ -1,5 +1,5 @@
-//! What the bridge runs with between two reloads: the configuration as it was last taken,
-//! and what the lists of targets last said.
+//! What the bridge keeps between two reloads: the configuration that was last accepted,
+//! and the last content of the lists of targets.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::target::Target;
 
 use super::ask::{Answer, Asked};
 
-/// Errors of one list that the log has in full.
+/// The number of a list's errors that are logged in full.
 const MAX_TOLD: usize = 5;
 
-/// What the bridge runs with.
+/// The current configuration and lists.
 pub struct Kept {
     /// The configuration.
     pub loaded: Loaded,
-    /// How its last reload went.
+    /// The result of the last reload.
     pub reload: ReloadFacts,
     files: Vec<SourceFacts>,
     urls: Vec<UrlList>,
@@ -31,14 +31,14 @@ pub struct Kept {
 struct UrlList {
     url: Url,
     facts: SourceFacts,
-    /// What it last answered that could be read.
+    /// Its last answer that could be read.
     text: Option<String>,
-    /// What the log was told is wrong with it.
+    /// The errors that were logged.
     told: Vec<String>,
 }
 
 impl Kept {
-    /// What the bridge starts with.
+    /// Creates the state at the start of the bridge.
     pub fn new(loaded: Loaded, unix: f64) -> Kept {
         let reload = ReloadFacts { successful: true, unix, hash: hash(&loaded) };
         let mut kept = Kept { loaded, reload, files: Vec::new(), urls: Vec::new() };
@@ -46,14 +46,15 @@ impl Kept {
         kept
     }
 
-    /// Takes another configuration.
+    /// Replaces the configuration.
     pub fn replace(&mut self, loaded: Loaded, unix: f64) {
         self.reload = ReloadFacts { successful: true, unix, hash: hash(&loaded) };
         self.loaded = loaded;
         self.follow_configuration(unix);
     }
 
-    /// Files have just been read; of URLs that are still there the last answer holds.
+    /// Updates the lists after the files were read. URLs that are still configured keep
+    /// their last answer.
     fn follow_configuration(&mut self, unix: f64) {
         let Loaded { config, .. } = &self.loaded;
         let facts = |name: Arc<str>| SourceFacts { name, targets: 0, successful: true, unix: Some(unix) };
@@ -70,7 +71,7 @@ impl Kept {
             .collect();
     }
 
-    /// Notes which lists could not be read.
+    /// Records which lists could not be read.
     pub fn lists_failed(&mut self, errors: &ConfigErrors) {
         let patterns = &self.loaded.config.discovery.files;
         let is_in = |error: &ConfigError, files: &[std::path::PathBuf]| {
@@ -84,12 +85,12 @@ impl Kept {
         }
     }
 
-    /// The URLs that list targets.
+    /// Returns the URLs that list targets.
     pub fn urls(&self) -> &[Url] {
         &self.loaded.config.discovery.urls
     }
 
-    /// What to ask them with.
+    /// Returns the requests for the URLs.
     pub fn asked(&self) -> Vec<Asked> {
         let discovery = &self.loaded.config.discovery;
         let authorities = self.loaded.defaults.draft.target.authorities.clone();
@@ -97,16 +98,16 @@ impl Kept {
         discovery.urls.iter().map(asked).collect()
     }
 
-    /// How often they are asked.
+    /// Returns the interval between requests.
     pub fn interval(&self) -> Duration {
         self.loaded.config.discovery.interval
     }
 
-    /// Takes what they answered; whether anything is new.
+    /// Applies the answers. Returns whether anything changed.
     pub fn take(&mut self, answers: Vec<Answer>, unix: f64) -> bool {
         let mut is_new = false;
         for Answer { url, text } in answers {
-            // A reload may have dropped it meanwhile.
+            // A reload may have removed the URL meanwhile.
             let Some(list) = self.urls.iter_mut().find(|list| list.url == url) else { continue };
             let readable = text.and_then(|text| {
                 let read = self.loaded.defaults.behind_url(&text, &list.facts.name, false);
@@ -123,8 +124,11 @@ impl Kept {
                 }
                 Err(why) => {
                     if list.facts.successful || list.told.first() != Some(&why) {
-                        let holds =
-                            if list.text.is_some() { "its last list holds" } else { "there is none yet" };
+                        let holds = if list.text.is_some() {
+                            "its last list stays in effect"
+                        } else {
+                            "it has no earlier list"
+                        };
                         tracing::error!("targets_url {url} cannot be read, and {holds}: {why}");
                         list.told = vec![why];
                     }
@@ -135,8 +139,8 @@ impl Kept {
         is_new
     }
 
-    /// All targets of this shard, those of the configuration and its files first. What is
-    /// listed twice counts once.
+    /// Returns all targets, those of the configuration and its files first. A target
+    /// that is listed twice counts once.
     pub fn targets(&mut self) -> Vec<Target> {
         let Loaded { config, places, defaults, .. } = &self.loaded;
         let is_public = !config.discovery.allow_private;
@@ -177,7 +181,7 @@ impl Kept {
         targets
     }
 
-    /// What the bridge says of it.
+    /// Returns what the bridge reports about its configuration.
     pub fn facts(&self) -> Configured {
         let shard = self.loaded.config.shard;
         let shard = shard.is_part().then_some((shard.index, shard.total));
@@ -192,7 +196,7 @@ impl UrlList {
         UrlList { url: url.clone(), facts, text: None, told: Vec::new() }
     }
 
-    /// Says what is wrong with single entries, when that is news.
+    /// Logs the errors of single entries, if they are news.
     fn tell(&mut self, complaints: Vec<String>) {
         if complaints == self.told || !self.facts.successful {
             return;
@@ -201,13 +205,13 @@ impl UrlList {
             tracing::warn!("left out: {complaint}");
         }
         if complaints.len() > MAX_TOLD {
-            tracing::warn!("{}: {} more entries are left out", self.url, complaints.len() - MAX_TOLD);
+            tracing::warn!("{}: {} more entries are skipped", self.url, complaints.len() - MAX_TOLD);
         }
         self.told = complaints;
     }
 }
 
-/// A number that is the same for the same configuration on every machine.
+/// Returns a hash that is the same for the same configuration on every machine.
 fn hash(loaded: &Loaded) -> u64 {
     identity::hash(&effective_yaml(&loaded.config))
 }

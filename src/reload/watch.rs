@@ -1,5 +1,5 @@
-//! Files that may change while the bridge runs: the lists of targets, and, where that is
-//! wanted, the configuration with the authorities that it names.
+//! Watches files that may change while the bridge runs: the lists of targets, and on
+//! request the configuration with the authorities that it names.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use crate::stamp::Stamp;
 
 type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
-/// What to look at.
+/// The files to watch.
 pub struct Watched {
     lists: Vec<FilePattern>,
     configuration: Vec<PathBuf>,
 }
 
-/// What was seen there.
+/// The state of the files.
 #[derive(Debug, Default, PartialEq)]
 pub struct Seen {
     /// The lists of targets.
     pub lists: Stamps,
-    /// The configuration and what it names.
+    /// The configuration and the files that it names.
     pub configuration: Stamps,
 }
 
 impl Watched {
-    /// Under this configuration.
+    /// Watches the files of this configuration.
     pub fn of(config: &Config) -> Watched {
         let authorities = config.targets.iter().filter_map(|target| target.authorities.as_ref());
         let files = config.file.iter().cloned().chain(authorities.map(|file| file.path().to_owned()));
@@ -33,7 +33,7 @@ impl Watched {
         Watched { lists: config.discovery.files.clone(), configuration }
     }
 
-    /// Blocks: not for an async thread.
+    /// Reads the state of the files. Blocks: do not call it on an async thread.
     pub fn look(&self) -> Seen {
         let stamps = |files: &mut dyn Iterator<Item = PathBuf>| {
             files.map(|file| (file.clone(), Stamp::at(&file))).collect()

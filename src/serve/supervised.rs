@@ -1,5 +1,5 @@
-//! Keeps the service manager informed: ready as `/-/ready` is, alive while
-//! `/-/healthy` is, and how the targets fare.
+//! Informs the service manager: ready like `/-/ready`, alive while `/-/healthy` is, and
+//! the state of the targets.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,50 +13,50 @@ use crate::config::Address;
 use crate::log_once::LogOnce;
 use crate::notify::News;
 
-/// How often the status is told where no sign of life is wanted.
+/// How often the status is reported if the service manager wants no sign of life.
 const STATUS_INTERVAL: Duration = Duration::from_secs(15);
-/// How much longer than its deadline the first collection may take until it is told.
+/// How far the first collection may exceed its deadline before it is reported.
 const START_MARGIN: Duration = Duration::from_secs(30);
 
-/// What the service manager is told of.
+/// A service whose state is reported to the service manager.
 pub trait Service: Send + Sync + 'static {
-    /// How long the start may take, where it takes time.
+    /// Returns how long the start may take, if it takes time.
     fn start(&self) -> Option<Duration>;
-    /// Ends when the service is ready.
+    /// Waits until the service is ready.
     fn ready(&self) -> impl Future<Output = ()> + Send;
-    /// Whether it works as it should.
+    /// Whether the service works.
     fn is_healthy(&self) -> bool;
-    /// How it fares, in a line.
+    /// Describes the state in one line.
     fn status(&self) -> String;
 }
 
-/// Where a bridge can be reached, and how many targets it began with.
+/// Where a bridge can be reached, and its number of targets at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
     /// The addresses, with the ports that the system chose.
     pub addresses: Vec<Address>,
-    /// Whether it speaks TLS there.
+    /// Whether it uses TLS there.
     pub is_tls: bool,
     /// The targets.
     pub targets: usize,
 }
 
 impl Listening {
-    /// What leads people to a path of the bridge.
+    /// Returns how to reach a path of the bridge.
     #[must_use]
     pub fn pages(&self, path: &str) -> Vec<String> {
         self.addresses.iter().map(|address| address.page(self.is_tls, path)).collect()
     }
 }
 
-/// A bridge, and where its pages are.
+/// A bridge, and the addresses of its pages.
 pub struct Serving {
     bridge: Arc<Bridge>,
     places: String,
 }
 
 impl Serving {
-    /// A bridge that listens there.
+    /// Creates the service of a bridge that listens at these addresses.
     pub fn new(bridge: Arc<Bridge>, listening: &Listening) -> Serving {
         let places = listening.pages("/metrics");
         let places = if places.is_empty() { "/metrics is off".to_owned() } else { places.join(", ") };
@@ -71,7 +71,7 @@ impl Service for Serving {
 
     async fn ready(&self) {
         self.bridge.has_collected().await;
-        // The end cuts the first collection short.
+        // The end of the bridge cuts the first collection short.
         if self.bridge.is_ending() {
             std::future::pending::<()>().await;
         }
@@ -89,7 +89,7 @@ impl Service for Serving {
     }
 }
 
-/// A bridge that is switched off, by this.
+/// A bridge that is switched off, with the reason.
 pub struct SwitchedOff(pub String);
 
 impl Service for SwitchedOff {
@@ -108,8 +108,8 @@ impl Service for SwitchedOff {
     }
 }
 
-/// Tells how the service fares until `end`, and then that it ends. A sign of life is
-/// given twice within `watchdog`.
+/// Reports the state of the service until `end`, and then that it is stopping. It sends
+/// two signs of life within `watchdog`.
 pub async fn supervise<T: Future<Output = ()>>(
     service: impl Service,
     watchdog: Option<Duration>,
@@ -149,7 +149,7 @@ pub async fn supervise<T: Future<Output = ()>>(
         }
         if is_ready {
             let service = service.clone();
-            // Of thousands of targets it takes a while.
+            // This takes a while for thousands of targets.
             let status = tokio::task::spawn_blocking(move || service.status()).await.unwrap_or_default();
             if status != told {
                 news.push(News::Status(status.clone()));

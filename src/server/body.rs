@@ -1,5 +1,5 @@
-//! Bodies of responses that are made while their client takes them, so that a
-//! client that does not read costs no more than a piece.
+//! Response bodies that are produced while the client reads them, so that a client that
+//! does not read occupies one piece only.
 
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -17,10 +17,10 @@ use crate::export::page::Page;
 use super::clients::Turn;
 use super::connection::Exchange;
 
-/// Bytes of a piece.
+/// The size of a piece in bytes.
 const PIECE: usize = 64 << 10;
 
-/// A body whose progress the connection is told.
+/// A body that reports its progress to the connection.
 #[derive(Debug)]
 pub struct Tracked<B> {
     body: B,
@@ -56,7 +56,7 @@ impl<B: Body + Unpin> Body for Tracked<B> {
     }
 }
 
-/// A page in pieces. It keeps its turn until the last piece is taken.
+/// A page in pieces. It keeps its turn until the client has taken the last piece.
 pub struct Pieces {
     source: Source,
     left: usize,
@@ -64,20 +64,20 @@ pub struct Pieces {
 }
 
 enum Source {
-    /// Sent as it is.
+    /// Kept in the form in which it is sent.
     Whole(Bytes),
-    /// Kept compressed, and sent plain.
+    /// Kept compressed, and decompressed while it is sent.
     Compressed(Box<GzDecoder<Reader<Bytes>>>),
 }
 
 impl Pieces {
-    /// These bytes.
+    /// Creates a body from these bytes.
     #[must_use]
     pub fn of(bytes: Bytes, turn: Turn) -> Pieces {
         Pieces { left: bytes.len(), source: Source::Whole(bytes), _turn: turn }
     }
 
-    /// The text of a page.
+    /// Creates a body from the text of a page.
     #[must_use]
     pub fn text(page: &Arc<Page>, turn: Turn) -> Pieces {
         match page.plain() {

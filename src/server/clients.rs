@@ -1,5 +1,5 @@
-//! All clients of the bridge: who may connect and ask, who is too slow, and who
-//! gives way when there is no room.
+//! The clients of the bridge: decides which of them may connect and ask, which are too
+//! slow, and which are disconnected when there is no room.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -15,20 +15,20 @@ use crate::snapshot::ClientLimit;
 use super::connection::{Connection, SLOW_AFTER};
 use crate::config::Limits;
 
-/// How often connections are compared with the limits of time.
+/// How often connections are checked against the time limits.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a closed connection may take to give back what it held, before
-/// another one is closed.
+/// How long a closed connection may take to release its resources before another one is
+/// closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(50);
-/// How long a request waits for its turn: until clients that have just asked for a
-/// response and read nothing count as slow, and some. Prometheus waits 10 s.
+/// How long a request waits for its turn. It exceeds the time after which clients that
+/// read nothing count as slow. Prometheus waits 10 s.
 const TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Turns beyond the limit, for clients that have taken a whole response before. Many
-/// clients that read nothing cannot make a scraper on a kept connection wait.
+/// Extra turns for clients that have taken a whole response before. They keep clients
+/// that read nothing from delaying a scraper on a kept connection.
 const PROVEN_TURNS: usize = 8;
 
-/// The clients of one bridge, over all listeners.
+/// The clients of one bridge, across all listeners.
 pub struct Clients {
     limits: Limits,
     reached: Reached,
@@ -38,7 +38,7 @@ pub struct Clients {
     proven_turns: Arc<Semaphore>,
 }
 
-/// Is told of each limit that a client reaches.
+/// Called for each limit that a client reaches.
 type Reached = Box<dyn Fn(ClientLimit) + Send + Sync>;
 
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ struct Connections {
     next_id: u64,
 }
 
-/// A connection's place among the open ones, until it is dropped.
+/// An open connection's place, until it is dropped.
 pub struct Place {
     clients: Arc<Clients>,
     id: u64,
@@ -59,8 +59,8 @@ pub struct Place {
 pub type Turn = OwnedSemaphorePermit;
 
 impl Clients {
-    /// No clients yet. Each limit that one reaches is told to `reached`, which
-    /// must not block.
+    /// Starts without clients. `reached` is called for each limit that a client
+    /// reaches; it must not block.
     #[must_use]
     pub fn new(limits: Limits, reached: impl Fn(ClientLimit) + Send + Sync + 'static) -> Arc<Clients> {
         let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
@@ -70,20 +70,20 @@ impl Clients {
         Arc::new(Clients { limits, reached, connections, room, turns, proven_turns })
     }
 
-    /// What clients may take.
+    /// The limits for clients.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// A client reached a limit.
+    /// Records that a client reached a limit.
     pub fn reached(&self, limit: ClientLimit) {
         (self.reached)(limit);
     }
 
-    /// A place for a connection that was accepted. Where there is none, the
-    /// connection that has waited longest for its client is closed; where all
-    /// work for their clients, this waits.
+    /// Returns a place for an accepted connection. If there is none, the connection
+    /// that has waited longest for its client is closed. If all connections are working
+    /// for their clients, this waits.
     pub async fn admit(self: &Arc<Self>) -> Place {
         let room = match self.room.clone().try_acquire_owned() {
             Ok(room) => room,
@@ -109,7 +109,7 @@ impl Clients {
         }
     }
 
-    /// Closes the connection that is worth least, if one may be closed.
+    /// Closes the least valuable connection, if one may be closed.
     pub fn close_least_worth(&self) {
         let now = Instant::now();
         let connections = self.lock();
@@ -119,16 +119,16 @@ impl Clients {
         }
     }
 
-    /// A turn to answer this connection with metrics or a page. Where all are taken,
-    /// clients that have not read their own for longest give theirs up; `None` where all
-    /// read.
+    /// Returns a turn to answer this connection with metrics or a page. If all turns
+    /// are taken, the clients that have not read for longest lose theirs. Returns
+    /// `None` if all clients are reading.
     pub async fn turn(&self, connection: &Connection) -> Option<Turn> {
         let proven = || self.proven_turns.clone().try_acquire_owned().ok().filter(|_| connection.has_read());
         if let Some(turn) = self.turns.clone().try_acquire_owned().ok().or_else(proven) {
             return Some(turn);
         }
         self.reached(ClientLimit::Requests);
-        // It keeps its place among those who wait.
+        // The request keeps its position in the queue.
         let mut turn = pin!(self.turns.clone().acquire_owned());
         let end = Instant::now() + TURN_TIMEOUT;
         while Instant::now() < end {
@@ -151,7 +151,7 @@ impl Clients {
         }
     }
 
-    /// Closes connections that reach a limit of time, until `end`.
+    /// Closes connections that reach a time limit, until `end`.
     pub async fn watch(&self, end: CancellationToken) {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
         loop {
@@ -178,7 +178,7 @@ impl Clients {
 }
 
 impl Place {
-    /// What is known of the connection.
+    /// The state of the connection.
     #[must_use]
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection

@@ -1,5 +1,5 @@
-//! What is known of one client's connection: whether its client sends, waits or
-//! reads, and since when. Times are handed in.
+//! The state of one client's connection: whether the client sends, waits or reads, and
+//! since when. Callers pass the time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::snapshot::ClientLimit;
 
 use crate::config::Limits;
 
-/// A client that made no progress for this time is slow, and loses its
-/// connection first when another client needs room.
+/// A client without progress for this time is slow. If another client needs room, slow
+/// clients lose their connection first.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// A client's connection.
@@ -22,7 +22,7 @@ pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 pub struct Connection {
     state: Mutex<State>,
     close: CancellationToken,
-    /// Set with the first request.
+    /// Set by the first request.
     asked: SetOnce<()>,
 }
 
@@ -32,35 +32,35 @@ struct State {
     waiting_since: Instant,
     responses: Vec<Response>,
     next_id: u64,
-    /// Since when there are bytes that the client has not taken.
+    /// Since when bytes wait for the client to take them.
     unsent_since: Option<Instant>,
     /// When the client last took bytes.
     sent: Instant,
     is_http2: bool,
-    /// The client has taken a whole response.
+    /// Whether the client has taken a whole response.
     has_read: bool,
 }
 
-/// What a connection without a request under way waits for.
+/// What a connection without a running request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     /// The first request.
     First,
     /// A further request.
     Next,
-    /// The rest of a further request, whose first byte is here.
+    /// The rest of a further request, whose first byte has arrived.
     Rest,
 }
 
-/// A request whose response is not yet handed over.
+/// A request whose response is not finished.
 #[derive(Debug)]
 struct Response {
     id: u64,
-    /// When the response was ready, and when its client last took some of it.
+    /// When the response was ready, and when the client last took part of it.
     sending: Option<(Instant, Instant)>,
 }
 
-/// How readily a connection is given up for another: the least first.
+/// The value of a connection when another needs its place, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worth {
     is_recent: bool,
@@ -76,7 +76,7 @@ enum Kind {
 }
 
 impl Connection {
-    /// A connection that was accepted just now.
+    /// Creates the state of a connection that was just accepted.
     #[must_use]
     pub fn new(now: Instant) -> Connection {
         let state = State {
@@ -92,28 +92,28 @@ impl Connection {
         Connection { state: Mutex::new(state), close: CancellationToken::new(), asked: SetOnce::new() }
     }
 
-    /// Tells its task to drop it.
+    /// Asks the connection's task to drop it.
     pub fn close(&self) {
         self.close.cancel();
     }
 
-    /// Whether it is to be dropped.
+    /// Whether the connection is closing.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.close.is_cancelled()
     }
 
-    /// Ends when it is to be dropped.
+    /// Waits until the connection is closing.
     pub async fn closing(&self) {
         self.close.cancelled().await;
     }
 
-    /// Ends when its client has asked for something.
+    /// Waits for the client's first request.
     pub async fn asked(&self) {
         self.asked.wait().await;
     }
 
-    /// The headers of a request are complete.
+    /// Records that the headers of a request are complete.
     #[must_use]
     pub fn requested(self: &Arc<Self>, version: Version) -> Exchange {
         let _ = self.asked.set(());
@@ -126,16 +126,16 @@ impl Connection {
         Exchange { connection: self.clone(), id }
     }
 
-    /// Bytes arrived.
+    /// Records that bytes arrived.
     pub fn received(&self, now: Instant) {
         let mut state = self.lock();
-        // HTTP/2 has frames beside requests, which say nothing.
+        // HTTP/2 has frames besides requests, which do not count.
         if state.waiting == Waiting::Next && state.responses.is_empty() && !state.is_http2 {
             (state.waiting, state.waiting_since) = (Waiting::Rest, now);
         }
     }
 
-    /// There are bytes to send.
+    /// Records that there are bytes to send.
     pub fn sending(&self, now: Instant) {
         let mut state = self.lock();
         if state.unsent_since.is_none() {
@@ -143,25 +143,25 @@ impl Connection {
         }
     }
 
-    /// The client took some bytes.
+    /// Records that the client took some bytes.
     pub fn sent(&self, now: Instant) {
         self.lock().sent = now;
     }
 
-    /// The client took all bytes.
+    /// Records that the client took all bytes.
     pub fn flushed(&self) {
         let mut state = self.lock();
         state.unsent_since = None;
         state.has_read |= state.next_id > 0 && state.responses.is_empty();
     }
 
-    /// Whether the client has taken a whole response already.
+    /// Whether the client has already taken a whole response.
     #[must_use]
     pub fn has_read(&self) -> bool {
         self.lock().has_read
     }
 
-    /// The limit that the connection has reached, if any.
+    /// Returns the limit that the connection has reached, if any.
     #[must_use]
     pub fn overdue(&self, now: Instant, limits: &Limits) -> Option<ClientLimit> {
         let state = self.lock();
@@ -180,8 +180,8 @@ impl Connection {
         (now - state.waiting_since >= timeout).then_some(limit)
     }
 
-    /// What the connection is worth when another needs its place; `None` where
-    /// it works for its client, or is being closed already.
+    /// Returns the connection's value when another needs its place. Returns `None` if
+    /// it is working for its client or already closing.
     #[must_use]
     pub fn worth(&self, now: Instant) -> Option<Worth> {
         if self.is_closing() {
@@ -198,7 +198,7 @@ impl Connection {
         Some(Worth { is_recent: now - since < SLOW_AFTER, kind, since })
     }
 
-    /// Since when the client has taken none of a response that is there for it.
+    /// Since when a response has been ready without the client taking any of it.
     #[must_use]
     pub fn not_reading_since(&self) -> Option<Instant> {
         if self.is_closing() { None } else { self.lock().not_reading_since() }
@@ -229,7 +229,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Some of the response is asked for, by the client's taking what was before.
+    /// Records that the client took a part of the response and the next one is
+    /// requested.
     pub fn progressed(&self, now: Instant) {
         if let Some(response) = self.connection.lock().response(self.id) {
             response.sending = Some((response.sending.map_or(now, |(since, _)| since), now));

@@ -1,9 +1,9 @@
-//! Which host names a listener answers to.
+//! The host names that a listener answers to.
 //!
-//! A page of another site can make its own name stand for 127.0.0.1 and so have
-//! a browser read from a bridge that listens on this machine only (DNS
-//! rebinding). The browser names that site as the host, which is how it shows.
-//! An address as the host cannot be such a name.
+//! A page of another site can point its own name to 127.0.0.1, so that a browser reads
+//! from a bridge that listens only on this machine (DNS rebinding). The attack is
+//! visible, because the browser sends that site's name as the host. An IP address as
+//! the host cannot be such a name.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -17,34 +17,35 @@ use crate::log_once::LogOnce;
 
 use super::text;
 
-/// Longest name that is repeated to people.
+/// The maximum length of a name that is repeated in a message.
 const MAX_SHOWN: usize = 80;
 
 /// The host names of one listener.
 #[derive(Debug)]
 pub struct HostNames {
-    /// Names, also such as `*.example.org`. `None` for any name.
+    /// The names, also patterns such as `*.example.org`. `None` allows any name.
     names: Option<Vec<String>>,
-    /// The path below which a proxy serves the bridge, without a slash at its end.
+    /// The path below which a proxy serves the bridge, without a slash at the end.
     prefix: String,
     refusals: LogOnce,
 }
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// By RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
+    /// The host is missing or invalid by RFC 9112, section 3.2, and RFC 9113, section
+    /// 8.3.1.
     Invalid(&'static str),
-    /// It is for another host.
+    /// The host is not ours.
     Foreign(String),
-    /// It is there with a slash at the end of the path: links are relative.
+    /// The path needs a slash at its end, because links are relative.
     Slash(String),
 }
 
 impl HostNames {
-    /// The names that a listener on `address` answers to: those that the user
-    /// gave, and every one where it can be reached from elsewhere and none is
-    /// given. Loopback names and addresses are always among them.
+    /// Returns the names that a listener on `address` answers to. These are the
+    /// configured names, or every name if none is configured and other machines can
+    /// reach the address. Loopback names and addresses are always included.
     #[must_use]
     pub fn of(address: SocketAddr, given: &[String]) -> HostNames {
         let any = given.iter().any(|name| name == "*") || (given.is_empty() && !address.ip().is_loopback());
@@ -52,8 +53,8 @@ impl HostNames {
         HostNames { names, prefix: String::new(), refusals: LogOnce::default() }
     }
 
-    /// The names that a listener on a Unix socket answers to. No browser connects to
-    /// one, and who does has any name for it.
+    /// Returns the names for a listener on a Unix socket. Browsers do not connect to
+    /// one, so every name is allowed.
     #[must_use]
     pub fn of_unix_socket(given: &[String]) -> HostNames {
         let any = given.is_empty() || given.iter().any(|name| name == "*");
@@ -61,8 +62,8 @@ impl HostNames {
         HostNames { names, prefix: String::new(), refusals: LogOnce::default() }
     }
 
-    /// The same for people who find the pages at this URL: its host is one of the names,
-    /// and paths may begin with its path.
+    /// Adds the public URL of the pages: its host is one of the names, and its path a
+    /// prefix of paths.
     #[must_use]
     pub fn found_at(mut self, url: Option<&Url>) -> HostNames {
         if let Some(url) = url {
@@ -74,11 +75,12 @@ impl HostNames {
         self
     }
 
-    /// Whether a request is to be answered. Its path is then as without a proxy.
+    /// Checks a request, and removes the proxy's prefix from its path.
     ///
     /// # Errors
     ///
-    /// It names no host, more than one, or one that is not ours; or a slash is missing.
+    /// When the request names no host, several hosts or a foreign one, or when a slash
+    /// is missing.
     pub fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Refusal> {
         let uri = request.uri();
         let rest = uri.path_and_query().and_then(|path| path.as_str().strip_prefix(&self.prefix));
@@ -99,22 +101,22 @@ impl HostNames {
         self.check(request)
     }
 
-    /// Whether a request is to be answered.
+    /// Checks the host of a request.
     ///
     /// # Errors
     ///
-    /// It names no host, more than one, or one that is not ours.
+    /// When the request names no host, several hosts or a foreign one.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         let host = host(request.version(), request.uri().authority(), request.headers())?;
-        // Health tells nothing, and probes name many hosts.
+        // Health checks reveal nothing, and probes use many host names.
         if request.uri().path().starts_with("/-/") || self.has(&host) {
             return Ok(());
         }
         if self.refusals.begins() {
             tracing::warn!(
-                "a request for the host {host:.MAX_SHOWN$} was refused, because this listener answers \
-                 to loopback names and listen_hosts only; if a proxy sends that name, add it there (further ones \
-                 are not logged)"
+                "a request for the host {host:.MAX_SHOWN$} was refused, because this listener answers to \
+                 loopback names and listen_hosts only; if a proxy sends that name, add it there (further \
+                 ones are not logged)"
             );
         }
         Err(Refusal::Foreign(host))
@@ -134,7 +136,7 @@ impl HostNames {
 }
 
 impl Refusal {
-    /// What the client gets.
+    /// Returns the response for the client.
     #[must_use]
     pub fn response(&self) -> Response<Body> {
         match self {
@@ -148,15 +150,13 @@ impl Refusal {
             }
             Refusal::Foreign(host) => text(
                 StatusCode::MISDIRECTED_REQUEST,
-                &format!(
-                    "fedimeter does not answer to the host name {host:.MAX_SHOWN$} here; to allow it, set listen_hosts\n"
-                ),
+                &format!("the host name {host:.MAX_SHOWN$} is not allowed; to allow it, set listen_hosts\n"),
             ),
         }
     }
 }
 
-/// The one host that a request names, in small letters and without its port.
+/// Returns the host that a request names, in lower case and without its port.
 fn host(version: Version, authority: Option<&Authority>, headers: &HeaderMap) -> Result<String, Refusal> {
     let mut values = headers.get_all(HOST).iter();
     let value = values.next();
@@ -175,7 +175,7 @@ fn host(version: Version, authority: Option<&Authority>, headers: &HeaderMap) ->
         }
         _ => None,
     };
-    // What the target of the request says goes before the header.
+    // The request target takes precedence over the header.
     match authority.or(named.as_ref()) {
         Some(authority) if authority.as_str().contains('@') => Err(invalid),
         Some(authority) => Ok(plain(authority.host())),

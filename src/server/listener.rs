@@ -1,5 +1,5 @@
-//! Accepts connections, and serves HTTP/1.1 and HTTP/2 on them within the
-//! limits for clients.
+//! Accepts connections, and serves HTTP/1.1 and HTTP/2 on them within the limits for
+//! clients.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,25 +28,25 @@ use super::socket::Socket;
 use super::stream::Watched;
 use super::web::Door;
 
-/// How long nothing is accepted when the system has no descriptor left.
+/// How long no connection is accepted after the system has run out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes that a connection reads ahead or keeps back, and that the headers of a
-/// request may take.
+/// The maximum number of bytes that a connection buffers, and the maximum size of a
+/// request's headers.
 const MAX_BUFFER: usize = 32 << 10;
-/// Requests at once on one HTTP/2 connection.
+/// The maximum number of simultaneous requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 16;
-/// What a client may send ahead on HTTP/2: the least, no route reads a body.
+/// The bytes that an HTTP/2 client may send ahead. This is the minimum, because no
+/// route reads a body.
 const WINDOW: u32 = 65_535;
-/// How long a client that has connected may take to ask when the bridge ends: a restart
-/// loses no request.
+/// How long a client that is connected may take for its first request when the bridge
+/// stops, so that a restart loses no request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often an HTTP/2 client is asked whether it is still there, and how long
-/// it has for the answer.
+/// How often an HTTP/2 client is pinged, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Accepts connections until `end`, then waits for the responses under way.
-/// Dropped, it closes them.
+/// Accepts connections until `end`, then waits for the running responses. Dropping the
+/// future closes all connections.
 pub async fn serve(
     listener: Socket,
     router: Router,
@@ -61,7 +61,7 @@ pub async fn serve(
     loop {
         let stream = tokio::select! {
             () = end.cancelled() => break,
-            // Finished ones are collected, or they would pile up.
+            // Finished tasks must be collected, or they would pile up.
             Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => match accepted {
                 Ok(stream) => stream,
@@ -76,7 +76,7 @@ pub async fn serve(
             tracing::info!("connections are accepted again");
         }
         let place = tokio::select! {
-            // What is accepted is answered.
+            // A connection that was accepted is answered.
             biased;
             place = clients.admit() => place,
             () = end.cancelled() => break,
@@ -86,12 +86,12 @@ pub async fn serve(
             let Some(tls) = door.tls() else {
                 return connection(stream, place, router, names, door, end).await;
             };
-            // The time for headers runs meanwhile.
+            // The time limit for headers includes the handshake.
             let stream = tokio::select! {
                 stream = tls.accept(stream) => stream,
                 () = place.connection().closing() => return,
             };
-            // Who cannot be spoken with is told by TLS itself.
+            // TLS itself reports a failed handshake to the client.
             if let Ok(stream) = stream {
                 connection(stream, place, router, names, door, end).await;
             }
@@ -101,13 +101,13 @@ pub async fn serve(
     while tasks.join_next().await.is_some() {}
 }
 
-/// A connection that was gone before it was accepted.
+/// Whether the connection was closed before it was accepted.
 fn is_of_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Accepting again at once would fail again, as fast as the processor allows.
+/// Pauses, because accepting again at once would fail in a busy loop.
 async fn out_of_descriptors(clients: &Clients, failing: &LogOnce, error: &io::Error) {
     clients.reached(ClientLimit::Descriptors);
     if failing.begins() {
@@ -119,7 +119,7 @@ async fn out_of_descriptors(clients: &Clients, failing: &LogOnce, error: &io::Er
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// Serves one connection, until it is to be dropped or has answered after `end`.
+/// Serves one connection, until it is closed or has answered after `end`.
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     place: Place,
@@ -166,7 +166,7 @@ async fn connection(
     let builder = if http2 { builder } else { builder.http1_only() };
     let serving = builder.serve_connection(TokioIo::new(Watched::new(stream, connection.clone())), service);
     tokio::pin!(serving);
-    // What ends a connection early is its client's business.
+    // Errors of a connection concern only its client.
     tokio::select! {
         _ = &mut serving => return,
         () = connection.closing() => return,
@@ -178,7 +178,8 @@ async fn connection(
     }
 }
 
-/// Ends at `end`, or when a client that has just connected has asked after that.
+/// Waits until `end`, and then for the first request of a client that has just
+/// connected.
 async fn last_request(connection: &Connection, end: &CancellationToken) {
     end.cancelled().await;
     let _ = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, connection.asked()).await;

@@ -1,5 +1,5 @@
-//! The pages for people: the fleet at `/`, and one for each target. Rendered
-//! here from what is known, without scripts; they ask no server.
+//! The pages for people: the fleet at `/`, and one page for each target. They are
+//! rendered from what is known, need no scripts, and ask no server.
 
 mod configured;
 mod exporters;
@@ -29,25 +29,24 @@ use crate::snapshot::Reading;
 
 pub use query::{Query, Sort, State};
 
-use words::{Now, said, span};
+use words::{Now, shorten, span};
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("page/style.css");
 /// Their icon.
 pub const ICON: &str = include_str!("page/icon.svg");
 
-/// Nothing but our own style and icon is loaded, nothing runs, and no other
-/// page frames these.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+/// Allows only our own style sheet and icon, no scripts, and no framing by other pages.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri \
+                      'none'; frame-ancestors 'none'";
 
-/// How often a page loads itself anew.
+/// How often a page reloads itself.
 const REFRESH: Duration = Duration::from_secs(15);
 
-/// Most characters of a target's name on a page.
+/// The maximum length of a target's name on a page, in characters.
 const MAX_NAME: usize = 120;
 
-/// The page of all targets, as far as `question` asks for them.
+/// Renders the page of all targets that match `question`.
 #[must_use]
 pub fn fleet(status: &Status, question: &Query) -> String {
     let now = Now::of(status);
@@ -59,24 +58,25 @@ pub fn fleet(status: &Status, question: &Query) -> String {
     shell(&frame, status, &fleet::body(status, question, now))
 }
 
-/// The page of one target, and when its endpoints are due.
+/// Renders the page of one target, including when its endpoints are due.
 #[must_use]
 pub fn target(status: &Status, question: &Query, reading: &Reading<'_>, plan: &Plan) -> String {
     let now = Now::of(status);
-    let title = format!("{} · fedimeter", said(&reading.target.name, MAX_NAME));
+    let title = format!("{} · fedimeter", shorten(&reading.target.name, MAX_NAME));
     let turned = question.paused(!question.paused).href_of(&reading.target.name);
     let frame = Frame { title: &title, paused: question.paused, turned };
     shell(&frame, status, &target::body(status, question, reading, plan, now))
 }
 
-/// The page in place of a target that is not there.
+/// Renders the page for an unknown target.
 #[must_use]
 pub fn no_target(status: &Status, question: &Query, name: &str) -> String {
-    // So many names are compared in a moment; in a larger fleet the search helps.
+    // Comparing this many names is fast. In a larger fleet the reader can use the
+    // search.
     const MAX_COMPARED: usize = 1000;
     let names: Vec<&str> = status.view.targets.iter().take(MAX_COMPARED).map(|(t, _)| &*t.name).collect();
     let meant = closest(&name.to_lowercase(), &names);
-    let search = Query { search: said(name, 80), ..question.clone() };
+    let search = Query { search: shorten(name, 80), ..question.clone() };
     let body = html! {
         h1 { "No such target" }
         p { "The bridge has no target of the name " strong { (words::apart(name, MAX_NAME)) } "." }
@@ -90,11 +90,11 @@ pub fn no_target(status: &Status, question: &Query, name: &str) -> String {
             a href=(question.href_from_target()) { "all targets" } "."
         }
     };
-    let turned = question.paused(!question.paused).href_of(&said(name, MAX_NAME));
+    let turned = question.paused(!question.paused).href_of(&shorten(name, MAX_NAME));
     shell(&Frame { title: "No such target · fedimeter", paused: question.paused, turned }, status, &body)
 }
 
-/// A page with what keeps it harmless.
+/// Wraps a page in a response with its security headers.
 pub(super) fn answer(status: StatusCode, paused: bool, page: Body) -> Response {
     let headers: [(HeaderName, HeaderValue); 5] = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
@@ -110,11 +110,11 @@ pub(super) fn answer(status: StatusCode, paused: bool, page: Body) -> Response {
     response
 }
 
-/// What the pages load: the style sheet and the icon.
+/// Returns a file that the pages load: the style sheet or the icon.
 pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response {
     let headers: [(HeaderName, HeaderValue); 4] = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        // A new version is seen soon after it runs.
+        // The short time shows the files of a new version soon.
         (CACHE_CONTROL, HeaderValue::from_static("max-age=60")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -122,17 +122,17 @@ pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response 
     (headers, text).into_response()
 }
 
-/// What the frame around a page says of it.
+/// The frame around a page's content.
 struct Frame<'a> {
     title: &'a str,
-    /// Whether it stays as it is.
+    /// Whether the page does not reload itself.
     paused: bool,
-    /// The same page, the other way.
+    /// The address of the same page with the opposite setting.
     turned: String,
 }
 
-/// What every page has around its body. Links are relative, because a proxy
-/// may serve the bridge below a path of its own: all pages stand beside each other.
+/// Renders what every page has around its content. Links are relative, because a proxy
+/// may serve the bridge below a path. Hence all pages are in the same directory.
 fn shell(frame: &Frame<'_>, status: &Status, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -146,7 +146,7 @@ fn shell(frame: &Frame<'_>, status: &Status, body: &Markup) -> String {
                 link rel="icon" type="image/svg+xml" href="icon.svg";
             }
             body {
-                a.skip href="#content" { "To the content" }
+                a.skip href="#content" { "Skip to content" }
                 header.top {
                     a.mark href="./" {
                         img src="icon.svg" alt="" width="28" height="28";

@@ -1,4 +1,4 @@
-//! `POST /-/reload`: the configuration read again on request.
+//! `POST /-/reload` reads the configuration again.
 
 use std::sync::Arc;
 
@@ -7,30 +7,32 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::reload::Reloader;
 
-/// What comes of the request, in words.
+/// Reloads, and describes the result in words.
 pub async fn asked(reloader: Option<Arc<Reloader>>, headers: &HeaderMap) -> (StatusCode, String) {
     let Some(reloader) = reloader.filter(|reloader| reloader.is_over_http()) else {
         let advice = "start fedimeter with --enable-reload, or send it SIGHUP";
         return (StatusCode::FORBIDDEN, format!("reloading over HTTP is off: {advice}"));
     };
     if is_cross_site(headers) {
-        let says = "a page of another site asked for it: nothing is reloaded";
+        let says = "refused, because the request came from a page of another site";
         return (StatusCode::FORBIDDEN, says.to_owned());
     }
-    // It goes on when the client leaves.
+    // Reloading continues if the client disconnects.
     match tokio::spawn(async move { reloader.reload().await }).await {
         Ok(Ok(done)) => (StatusCode::OK, done.to_string()),
         Ok(Err(errors)) => {
-            let says = format!("the configuration is not reloaded, and stays as it was:\n{errors}");
+            let says = format!(
+                "the configuration was not reloaded, and the previous one stays in effect:\n{errors}"
+            );
             (StatusCode::INTERNAL_SERVER_ERROR, says)
         }
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "reloading panicked; please report this".to_owned()),
     }
 }
 
-/// Whether a browser says that a page of another site makes the request: any page can
-/// have a form sent to an address that only its reader reaches. Programs say nothing of
-/// the kind.
+/// Whether a browser says that a page of another site made the request. Any page can
+/// send a form to an address that only its reader can reach. Programs send no such
+/// header.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sockets that clients connect to.
+//! Listening sockets.
 
 mod inherited;
 #[cfg(unix)]
@@ -14,15 +14,15 @@ use crate::config::Address;
 
 pub use inherited::{InheritError, Inherited};
 
-/// Connections that may wait to be accepted.
+/// The maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A socket that is listened on.
+/// A listening socket.
 #[derive(Debug)]
 pub enum Socket {
-    /// On an IP address.
+    /// A socket on an IP address.
     Tcp(TcpListener),
-    /// On a path, with the file that stands for it where that is ours.
+    /// A socket on a path, with its file if this process created it.
     #[cfg(unix)]
     Unix(Option<unix::SocketFile>, tokio::net::UnixListener),
 }
@@ -35,17 +35,19 @@ pub type Stream = tokio_util::either::Either<TcpStream, tokio::net::UnixStream>;
 pub type Stream = TcpStream;
 
 impl Socket {
-    /// Listens on an address, one of `all`. A Unix socket gets this mode.
+    /// Listens on an address, which is one of `all`. `mode` is the mode of a Unix
+    /// socket's file.
     ///
     /// # Errors
     ///
-    /// When that is not possible. A Unix socket that a process listens on stays.
+    /// When the address cannot be listened on. The file of a Unix socket on which
+    /// another process listens is not replaced.
     pub async fn bind(address: &Address, all: &[Address], mode: u32) -> io::Result<Socket> {
         match address {
             Address::Ip(ip) => {
                 let is_ipv4 = |other: &SocketAddr| other.is_ipv4() && other.port() == ip.port();
                 let has_ipv4 = all.iter().any(|other| matches!(other, Address::Ip(other) if is_ipv4(other)));
-                // `[::]` takes IPv4, too, unless told otherwise.
+                // `[::]` accepts IPv4, too, unless it is limited to IPv6.
                 bind_tcp(*ip, ip.is_ipv6() && has_ipv4).map(Socket::Tcp)
             }
             #[cfg(unix)]
@@ -61,7 +63,7 @@ impl Socket {
         }
     }
 
-    /// One that the system listens on already, at this address.
+    /// Uses a socket on which the system already listens at this address.
     fn of_system(address: &Address, socket: socket2::Socket) -> io::Result<Socket> {
         match address {
             Address::Ip(_) => TcpListener::from_std(socket.into()).map(Socket::Tcp),
@@ -75,11 +77,11 @@ impl Socket {
         }
     }
 
-    /// Where it listens: with the port that the system chose, if it did.
+    /// Returns the address, with the port that the system chose if none was given.
     ///
     /// # Errors
     ///
-    /// When the system does not say.
+    /// When the system does not report the address.
     pub fn address(&self) -> io::Result<Address> {
         match self {
             Socket::Tcp(listener) => listener.local_addr().map(Address::from),
@@ -91,15 +93,16 @@ impl Socket {
         }
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
     ///
-    /// When the client has gone, or the system cannot give one more.
+    /// When the client has disconnected, or the system is out of resources.
     pub async fn accept(&self) -> io::Result<Stream> {
         let tcp = async |listener: &TcpListener| {
             let (stream, _) = listener.accept().await?;
-            // Answers are written whole; waiting for more would only delay them.
+            // Answers are written in one piece, so waiting for more would only delay
+            // them.
             let _ = stream.set_nodelay(true);
             io::Result::Ok(stream)
         };
@@ -114,24 +117,24 @@ impl Socket {
     }
 }
 
-/// What to do when an address cannot be listened on.
+/// Returns what to do when an address cannot be listened on.
 #[must_use]
 pub fn advice(address: &Address, cause: &io::Error) -> &'static str {
     match (address, cause.kind()) {
         (Address::Ip(_), io::ErrorKind::AddrInUse) => {
-            "another program has it: stop that one, or choose another with --listen"
+            "another program uses it: stop that program, or choose another address with --listen"
         }
         (Address::Ip(_), io::ErrorKind::PermissionDenied) => {
-            "ports below 1024 need rights: choose a higher one with --listen"
+            "ports below 1024 need privileges: choose a higher port with --listen"
         }
         (Address::Ip(_), io::ErrorKind::AddrNotAvailable) => {
-            "this machine has no such address: choose another with --listen"
+            "this machine has no such address: choose another address with --listen"
         }
         (Address::Unix(_), io::ErrorKind::AddrInUse) => {
-            "another process listens there: stop that one, or choose another path with --listen"
+            "another process listens there: stop that process, or choose another path with --listen"
         }
         (Address::Unix(_), io::ErrorKind::AlreadyExists) => {
-            "remove what is there, or choose another path with --listen"
+            "remove that file, or choose another path with --listen"
         }
         (Address::Unix(_), io::ErrorKind::NotFound) => {
             "create its directory (RuntimeDirectory= of systemd does), or choose another path with --listen"
@@ -139,18 +142,18 @@ pub fn advice(address: &Address, cause: &io::Error) -> &'static str {
         (Address::Unix(_), io::ErrorKind::PermissionDenied) => {
             "let fedimeter's user write to its directory, or choose another path with --listen"
         }
-        _ => "choose another with --listen",
+        _ => "choose another address with --listen",
     }
 }
 
-/// Listens, as [`TcpListener::bind`] does, which cannot leave IPv4 out.
+/// Listens like [`TcpListener::bind`], which cannot exclude IPv4.
 fn bind_tcp(address: SocketAddr, only_ipv6: bool) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if only_ipv6 {
         socket.set_only_v6(true)?;
     }
-    // A port that was just left may still have connections that end.
+    // A port that was just released may still have connections that are closing.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

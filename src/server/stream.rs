@@ -1,4 +1,4 @@
-//! A client's stream that notes what goes through it.
+//! A client's stream that reports its traffic.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 
-/// A stream whose traffic its [`Connection`] is told.
+/// A stream that reports its traffic to a [`Connection`].
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,

@@ -1,5 +1,5 @@
-//! Who is let in: TLS, passwords and tokens, a limit on requests, and headers of every
-//! response, as the web configuration file has them by now.
+//! Access control: TLS, passwords and tokens, a limit on requests, and additional
+//! response headers, from the current web configuration file.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,17 +21,17 @@ use crate::target::Token;
 
 use super::text;
 
-/// Passwords that are checked at once: each takes a processor for a tenth of a second, and
-/// whoever guesses must leave the others to the bridge.
+/// The maximum number of password checks at once. Each uses a processor for a tenth of
+/// a second, and attackers must not take all processors from the bridge.
 const MAX_CHECKS: usize = 1;
-/// Checks that may wait for that.
+/// The maximum number of checks that wait for their turn.
 const MAX_WAITING: usize = 64;
-/// Passwords that are known to be right.
+/// The maximum number of correct passwords that are remembered.
 const MAX_KNOWN: usize = 256;
-/// The longest password that is looked at: bcrypt reads 72 bytes.
+/// The maximum length of a password that is checked. bcrypt reads only 72 bytes.
 const MAX_PASSWORD: usize = 1024;
 
-/// The door of every listener.
+/// Controls access for every listener.
 pub struct Door {
     settings: WebSettings,
     current: Mutex<Arc<Current>>,
@@ -43,42 +43,42 @@ pub struct Door {
     failing: LogOnce,
 }
 
-/// What holds now.
+/// The rules that currently apply.
 #[derive(Debug)]
 struct Current {
     web: Option<Web>,
     tokens: Vec<Token>,
 }
 
-/// Requests that may still be made.
+/// The number of requests that may still be made.
 #[derive(Debug)]
 struct Bucket {
     left: f64,
     filled: Instant,
 }
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It shows neither a password nor a token that is right.
+    /// The request has no correct password or token.
     Unauthorized {
-        /// Passwords count.
+        /// Whether passwords are accepted.
         basic: bool,
-        /// Tokens count.
+        /// Whether tokens are accepted.
         bearer: bool,
     },
-    /// There are too many.
+    /// There are too many requests.
     RateLimited(Duration),
-    /// Too many passwords wait to be checked.
+    /// Too many passwords are waiting to be checked.
     Busy,
 }
 
 impl Door {
-    /// Opens it. Blocks: not for an async thread.
+    /// Reads the web configuration. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the file and the tokens.
+    /// All errors in the file and in the tokens.
     pub fn new(settings: WebSettings) -> Result<Door, ConfigErrors> {
         let current = Current::read(&settings)?;
         let random = ring::rand::SystemRandom::new();
@@ -100,13 +100,13 @@ impl Door {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// TLS for a new connection, where it is on.
+    /// The TLS configuration for a new connection, if TLS is on.
     #[must_use]
     pub fn tls(&self) -> Option<tokio_rustls::TlsAcceptor> {
         self.current().web.as_ref()?.tls.clone().map(Into::into)
     }
 
-    /// Whether a client may speak HTTP/2.
+    /// Whether clients may use HTTP/2.
     #[must_use]
     pub fn http2(&self) -> bool {
         self.current().web.as_ref().is_none_or(|web| web.http2)
@@ -119,11 +119,11 @@ impl Door {
         }
     }
 
-    /// Whether a request for this path, with these headers, is to be answered.
+    /// Checks a request for this path, with these headers.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason for refusing the request.
     pub async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
         let current = self.current();
         if let Some((interval, burst)) = current.web.as_ref().and_then(|web| web.rate_limit) {
@@ -143,7 +143,7 @@ impl Door {
         };
         let Some((scheme, shown)) = shown.split_once(' ') else { return refused };
         if scheme.eq_ignore_ascii_case("bearer") {
-            // All are compared, whichever it is.
+            // All are compared, so that the time does not depend on which one matches.
             let is_right =
                 |token: &Token| bool::from(token.secret().as_bytes().ct_eq(shown.trim().as_bytes()));
             return if current.tokens.iter().filter(|token| is_right(token)).count() > 0 {
@@ -163,17 +163,18 @@ impl Door {
         }
         let (hash, is_known) = match users.get(user) {
             Some(hash) => (hash.as_str(), true),
-            // As long for a user that there is not: else the time would tell names.
+            // An unknown user takes as long as a known one, because the time would
+            // otherwise reveal names.
             None => (dearest(users.values()), false),
         };
         if self.is_right(user, hash, password).await? && is_known { Ok(()) } else { refused }
     }
 
-    /// Whether this is the password of that hash.
+    /// Whether the password matches the user's hash.
     async fn is_right(&self, user: &str, hash: &str, password: &str) -> Result<bool, Refusal> {
         let mut parts = hmac::Context::with_key(&self.secret);
         for part in [user, hash, password] {
-            // With its length no part can pass for two.
+            // The length keeps two parts from being read as other parts.
             parts.update(&(part.len() as u64).to_be_bytes());
             parts.update(part.as_bytes());
         }
@@ -214,24 +215,25 @@ impl Door {
         Ok(())
     }
 
-    /// Reads the file and the tokens again. Blocks: not for an async thread.
+    /// Reads the file and the tokens again. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong; then what held before does still.
+    /// All errors. The previous rules then stay in effect.
     pub fn reload(&self) -> Result<(), ConfigErrors> {
         let current = Current::read(&self.settings)?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
         Ok(())
     }
 
-    /// Follows the file, and what it names, for as long as it is polled.
+    /// Watches the file and the files that it names, for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         let mut seen = self.clone().look().await;
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
             let now = self.clone().look().await;
-            // A broken one is looked at again: its parts may be replaced one by one.
+            // A broken file is read again, because its parts may be replaced one by
+            // one.
             if now == seen {
                 continue;
             }
@@ -246,12 +248,12 @@ impl Door {
         match read {
             Ok(()) => {
                 self.failing.ends();
-                tracing::info!("the web configuration has changed and holds from now on");
+                tracing::info!("the changed web configuration is now in effect");
             }
             Err(errors) => {
                 self.failing.begins();
                 for error in errors.iter() {
-                    tracing::error!("{error}; the web configuration from before stays in effect");
+                    tracing::error!("{error}; the previous web configuration stays in effect");
                 }
             }
         }
@@ -283,19 +285,19 @@ impl Current {
     }
 }
 
-/// Of several hashes the one that takes longest to compare with.
+/// Returns the hash that takes longest to check.
 fn dearest<'a>(hashes: impl Iterator<Item = &'a String>) -> &'a str {
     let cost = |hash: &&String| hash.parse::<bcrypt::HashParts>().map_or(0, |parts| parts.get_cost());
     hashes.max_by_key(cost).map_or("", String::as_str)
 }
 
 impl Refusal {
-    /// What the client is told.
+    /// Returns the response for the client.
     #[must_use]
     pub fn response(&self) -> Response<axum::body::Body> {
         match self {
             Refusal::Unauthorized { basic, bearer } => {
-                let mut response = text(StatusCode::UNAUTHORIZED, "fedimeter wants a password or a token\n");
+                let mut response = text(StatusCode::UNAUTHORIZED, "a password or a token is required\n");
                 let schemes =
                     [(*basic, "Basic realm=\"fedimeter\""), (*bearer, "Bearer realm=\"fedimeter\"")];
                 for (_, scheme) in schemes.into_iter().filter(|(is_on, _)| *is_on) {

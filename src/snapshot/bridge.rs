@@ -1,42 +1,42 @@
-//! What the bridge knows of itself: plain data, as of the targets.
+//! What the bridge knows of itself, as plain data like that of targets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The bridge at the time of a collection: what the rows about itself read.
+/// The bridge at the time of a collection, as the rows about itself read it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BridgeFacts {
-    /// What it was built from.
+    /// The version and origin of the binary.
     pub build: Build,
-    /// How many targets it has.
+    /// The number of targets.
     pub targets: usize,
-    /// What it was configured with; nothing where the program was.
+    /// The configuration; `None` if the bridge was created in code.
     pub configured: Option<Configured>,
-    /// How pushing points fares; nothing where it is off.
+    /// The exporter of points; `None` if push is off.
     pub push: Option<ExporterFacts>,
-    /// The same of the bridge's log records.
+    /// The exporter of the bridge's log records.
     pub logs: Option<ExporterFacts>,
-    /// The same of its spans.
+    /// The exporter of the bridge's spans.
     pub spans: Option<ExporterFacts>,
-    /// How often clients reached each limit; nothing where it serves none.
+    /// How often clients reached each limit; `None` if the bridge serves no clients.
     pub client_limits: Option<[(ClientLimit, u64); ClientLimit::ALL.len()]>,
     /// How probing fares; nothing where it is off.
     pub probes: Option<ProbeFacts>,
-    /// Log lines that nobody took in time, and that are lost.
+    /// Log lines that were lost because nothing read them in time.
     pub lost_log_lines: u64,
-    /// What the process uses.
+    /// The resources that the process uses.
     pub process: ProcessFacts,
 }
 
 impl BridgeFacts {
-    /// Every exporter that pushes.
+    /// Returns every exporter that pushes.
     pub fn exporters(&self) -> impl Iterator<Item = &ExporterFacts> {
         [&self.push, &self.logs, &self.spans].into_iter().flatten()
     }
 }
 
-/// How the configuration was last taken, and where targets are listed beside it.
+/// The state of the configuration and of the target lists beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configured {
     /// The last reload, or the start.
@@ -47,27 +47,27 @@ pub struct Configured {
     pub sources: Vec<SourceFacts>,
 }
 
-/// The last time that the configuration was loaded.
+/// The last load of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReloadFacts {
-    /// Whether it was taken.
+    /// Whether the configuration was accepted.
     pub successful: bool,
-    /// When one was last taken, Unix seconds.
+    /// When a configuration was last accepted, in Unix seconds.
     pub unix: f64,
-    /// The same number for the same configuration, below 2^48: a gauge holds it whole.
+    /// A hash of the configuration, below 2^48 so that a gauge holds it exactly.
     pub hash: u64,
 }
 
-/// A list of targets beside the configuration.
+/// A target list beside the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceFacts {
-    /// Its pattern of paths, or its URL.
+    /// The pattern of its paths, or its URL.
     pub name: Arc<str>,
-    /// Targets that come from it.
+    /// The number of targets from the list.
     pub targets: usize,
-    /// Whether it could be read the last time.
+    /// Whether the last attempt to read the list succeeded.
     pub successful: bool,
-    /// When it was last read, Unix seconds.
+    /// When the list was last read, in Unix seconds.
     pub unix: Option<f64>,
 }
 
@@ -137,9 +137,9 @@ pub enum ClientLimit {
     HeaderTimeout,
     /// Time between two requests.
     IdleTimeout,
-    /// Responses under way.
+    /// Responses that are being sent.
     Requests,
-    /// Time until a response is taken.
+    /// Time until the client has taken a response.
     WriteTimeout,
 }
 
@@ -168,7 +168,7 @@ impl ClientLimit {
     }
 }
 
-/// What a binary was built from.
+/// The version and origin of a binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Build {
     /// The release.
@@ -179,40 +179,39 @@ pub struct Build {
     pub rustc: &'static str,
 }
 
-/// What became of pushed points.
+/// What happened to pushed items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExporterFacts {
-    /// Which exporter, and where it sends to.
+    /// The exporter and its receiver.
     pub component: Component,
-    /// Points, log records or spans on their way.
+    /// Points, log records or spans that are being sent.
     pub in_flight: u64,
-    /// Those that wait for the receiver.
+    /// Items that wait for the receiver.
     pub waiting: u64,
-    /// Bytes that they take, in memory or on the disk.
+    /// Their size in bytes, in memory or on disk.
     pub waiting_bytes: u64,
-    /// How long ago the oldest of them were collected.
+    /// The time since the oldest of them were collected.
     pub waiting_for: Option<Duration>,
-    /// All others since the start, by `error.type`; under nothing those that
-    /// arrived.
+    /// All other items since the start, by `error.type`. Items without one arrived.
     pub items: BTreeMap<Option<&'static str>, u64>,
     /// The queue of log records or spans before the exporter.
     pub queue: Option<QueueFacts>,
 }
 
-/// What became of the items of a queue, since the start.
+/// What happened to the items of a queue since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
     /// `otel.component.type` of the processor.
     pub kind: &'static str,
     /// `otel.component.name` of the processor.
     pub name: &'static str,
-    /// Those that the exporter was given.
+    /// Items that were handed to the exporter.
     pub handed_over: u64,
-    /// Those that were lost because the queue was full.
+    /// Items that were lost because the queue was full.
     pub dropped: u64,
 }
 
-/// An exporter as the semantic conventions describe it.
+/// An exporter, as the semantic conventions describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// `otel.component.type`.
@@ -225,25 +224,26 @@ pub struct Component {
     pub port: u16,
 }
 
-/// What a process uses; what the system does not tell is absent.
+/// The resources that a process uses. Values that the system does not report are
+/// `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ProcessFacts {
     /// CPU time outside the kernel.
     pub user: Option<Duration>,
     /// CPU time in the kernel.
     pub system: Option<Duration>,
-    /// Bytes of physical memory.
+    /// Physical memory in bytes.
     pub memory: Option<u64>,
     /// Threads.
     pub threads: Option<u64>,
     /// Open file descriptors.
     pub descriptors: Option<u64>,
-    /// Since it began.
+    /// The time since the process started.
     pub uptime: Duration,
 }
 
-/// Who asks for a collection: the values of `fedimeter.exporter.name`, as
-/// `OTEL_METRICS_EXPORTER` has them.
+/// Who asks for a collection: the values of `fedimeter.exporter.name`, which equal
+/// those of `OTEL_METRICS_EXPORTER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExporterName {
     /// Printed on standard output.

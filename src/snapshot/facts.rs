@@ -1,10 +1,10 @@
-//! What each endpoint says, as plain data.
+//! The facts of each endpoint, as plain data.
 
 use std::sync::Arc;
 
 use url::Url;
 
-/// What one endpoint said.
+/// The facts of one endpoint.
 #[derive(Debug, Clone)]
 pub enum Facts {
     /// `/api/v2/instance`
@@ -65,23 +65,23 @@ pub enum Facts {
     CanonicalEmailBlocks(Arc<Count>),
 }
 
-/// How many there are.
+/// A number of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub i64);
 
-/// How many there are of each member of a closed set; members that were not
-/// met are there with 0 where the whole list was read.
+/// The number of items for each member of a closed set. Members without items are
+/// included with 0 if the whole list was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(pub Vec<(&'static str, i64)>);
 
 impl Tally {
-    /// A tally of these members, none met yet.
+    /// Creates a tally of these members with 0 items each.
     #[must_use]
     pub fn of(members: &[&'static str]) -> Tally {
         Tally(members.iter().map(|member| (*member, 0)).collect())
     }
 
-    /// Adds `n` to a member; what is in none of them is [`OTHER`].
+    /// Adds `n` to a member, or to [`OTHER`] if there is no such member.
     pub fn add(&mut self, member: &'static str, n: i64) {
         match self.0.iter_mut().find(|(m, _)| *m == member) {
             Some((_, count)) => *count = count.saturating_add(n),
@@ -90,7 +90,7 @@ impl Tally {
     }
 }
 
-/// What is in no closed set.
+/// The member for everything outside a closed set.
 pub const OTHER: &str = "_OTHER";
 
 /// `GET /api/v2/instance` (Mastodon 4.0 and later).
@@ -170,12 +170,12 @@ pub struct Nodeinfo {
     pub local_comments: Option<i64>,
     /// `openRegistrations`.
     pub registrations_open: Option<bool>,
-    /// Whether `usage` or `usage.users` is there and empty: the admin hides the
-    /// counts.
+    /// Whether `usage` or `usage.users` exists and is empty: the administrator hides
+    /// the counts.
     pub users_hidden: bool,
-    /// Whether `metadata.usage` is there (Funkwhale).
+    /// Whether `metadata.usage` exists (Funkwhale).
     pub metadata_usage: bool,
-    /// Whether its answer asks not to be indexed (`X-Robots-Tag`).
+    /// Whether the answer asks not to be indexed (`X-Robots-Tag`).
     pub noindex: bool,
 }
 
@@ -192,10 +192,10 @@ pub struct ActivityWeek {
     pub registrations: Option<i64>,
 }
 
-/// An account, local or as far as this server knows it.
+/// An account, local or as this server knows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Account {
-    /// `id`, the server's own.
+    /// `id`, assigned by this server.
     pub id: Option<Arc<str>>,
     /// `followers_count`; absent where hidden.
     pub followers: Option<i64>,
@@ -207,7 +207,7 @@ pub struct Account {
     pub last_status: Option<i64>,
 }
 
-/// Which servers of an instance answer; `None` where that one is not offered.
+/// Whether the servers of an instance answer; `None` if the server is not offered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
     /// The web server: `/health`.
@@ -216,27 +216,27 @@ pub struct Health {
     pub streaming: Option<bool>,
 }
 
-/// When the newest posts were made, Unix seconds.
+/// The times of the newest posts, in Unix seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Timelines {
-    /// The newest of a local account.
+    /// The newest post of a local account.
     pub local: Option<f64>,
-    /// The newest of any server.
+    /// The newest post of any server.
     pub federated: Option<f64>,
 }
 
-/// The use of a hashtag on the running UTC day, as this server knows it.
+/// The use of a hashtag on the current UTC day, as this server knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagUse {
     /// Midnight UTC of the day, Unix seconds.
     pub day: i64,
-    /// Posts with it.
+    /// Posts with the hashtag.
     pub uses: Option<i64>,
-    /// Accounts that used it.
+    /// Accounts that used the hashtag.
     pub accounts: Option<i64>,
 }
 
-/// What a token's user may do.
+/// The permissions of a token's user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// `role.permissions`, a bit mask (Mastodon 4.0 and later).
@@ -246,32 +246,32 @@ pub struct Credentials {
 /// Open reports.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reports {
-    /// By category.
+    /// The number of open reports by category.
     pub open: Tally,
-    /// Those that nobody has taken.
+    /// Open reports that are not assigned to a moderator.
     pub unassigned: i64,
-    /// When the oldest was made, Unix seconds.
+    /// When the oldest open report was made, in Unix seconds.
     pub oldest: Option<f64>,
 }
 
-/// Names of the figures that Mastodon measures by day, as `keys` and as the
-/// last part of the metrics' names.
+/// The figures that Mastodon measures by day. The names are the `keys` of the request
+/// and the last part of the metrics' names.
 pub const MEASURES: [&str; 5] =
     ["active_users", "new_users", "interactions", "opened_reports", "resolved_reports"];
 
 /// Figures of two UTC days.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measures {
-    /// The running day when they were asked for, days since 1970.
+    /// The current day at the time of the request, in days since 1970.
     pub day: i64,
-    /// Of that day, in the order of [`MEASURES`].
+    /// The figures of that day, in the order of [`MEASURES`].
     pub today: [Option<i64>; 5],
-    /// Of the day before.
+    /// The figures of the day before.
     pub yesterday: [Option<i64>; 5],
 }
 
-/// Of those who signed up in the month before last, the share seen again in
-/// the month after.
+/// The share of users who signed up in the month before last and were seen again in the
+/// following month.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retention {
     /// From 0 to 1.

@@ -1,26 +1,26 @@
-//! Static attributes: which names the user may give.
+//! The names and values that static attributes may have.
 
 use std::collections::BTreeMap;
 
-/// Namespaces of ours and of OpenTelemetry, as Prometheus labels begin.
+/// The beginnings of Prometheus labels that are reserved for us and OpenTelemetry.
 const RESERVED_NAMESPACES: [&str; 5] = ["fedimeter_", "mastodon_", "nodeinfo_", "fediverse_", "otel_"];
 
-/// Labels that points have already, and those that Prometheus gives a meaning.
+/// Labels that points already have, and labels with a meaning in Prometheus.
 const RESERVED_LABELS: [&str; 7] =
     ["server_address", "server_port", "error_type", "job", "instance", "le", "quantile"];
 
-/// More would make every point of a target larger than its numbers.
+/// The maximum number. With more, every point of a target would be larger than its
+/// numbers.
 pub const MAX_ATTRIBUTES: usize = 32;
 
-/// The Prometheus label that an attribute becomes.
+/// Returns the Prometheus label of an attribute.
 #[must_use]
 pub fn label(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
-/// Checks the name of an attribute: lowercase parts between dots, words in a
-/// part joined with `_`, as OpenTelemetry names attributes; none that is built
-/// in.
+/// Checks the name of an attribute: lower-case parts separated by dots, with words in a
+/// part joined by `_`, as OpenTelemetry names attributes. Built-in names are refused.
 pub fn check_name(name: &str) -> Result<(), String> {
     let word =
         |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -38,8 +38,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
         || RESERVED_NAMESPACES.iter().any(|space| space.strip_suffix('_') == Some(name))
     {
         return Err(format!(
-            "is a name that points have or Prometheus uses already (label `{label}`); choose another, such as \
-             my.{name}"
+            "is a name that points have or Prometheus uses already (label `{label}`); choose another, such \
+             as my.{name}"
         ));
     }
     Ok(())
@@ -50,7 +50,7 @@ pub fn check_value(value: &str) -> Result<(), &'static str> {
     if value.is_empty() || value.len() > 1024 { Err("must have 1 to 1024 bytes") } else { Ok(()) }
 }
 
-/// Two names that become one Prometheus label.
+/// Returns two names that become the same Prometheus label.
 #[must_use]
 pub fn collision(attributes: &BTreeMap<String, String>) -> Option<(&str, &str)> {
     let mut labels = BTreeMap::new();

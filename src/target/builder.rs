@@ -1,4 +1,4 @@
-//! Targets made in code, with the same checks as those of a configuration file.
+//! Builds targets in code, with the same checks as for those of a configuration file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::attributes::{MAX_ATTRIBUTES, check_name, check_value, collision};
 use super::{Target, Token, parse_account, parse_host, parse_tag, parse_target};
 use crate::endpoint::Endpoint;
 
-/// Collects what is known of a server before [`TargetBuilder::build`] checks it.
+/// Describes a server for [`TargetBuilder::build`].
 ///
 /// ```
 /// use fedimeter::Target;
@@ -34,19 +34,20 @@ pub struct TargetBuilder {
     obey_robots: bool,
 }
 
-/// Without its values: a token or a password in a URL would show.
+/// Omits the values, because a token or a password in a URL would be visible.
 impl std::fmt::Debug for TargetBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TargetBuilder").finish_non_exhaustive()
     }
 }
 
-/// A value given to a [`TargetBuilder`] cannot be used. The message ends with what to
-/// write instead.
+/// Why a value for a [`TargetBuilder`] is invalid. The message ends with what to write
+/// instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
-    /// The server is not a host or a URL. Its text is not repeated: it may hold a password.
+    /// The server is not a host or a URL. Its text is omitted, because it may contain a
+    /// password.
     #[error("the server {0}")]
     Server(String),
     /// The `Host` header.
@@ -55,7 +56,7 @@ pub enum TargetError {
     /// The value of `X-Forwarded-Proto`.
     #[error("the forwarded protocol `{0}` is neither http nor https; write one of them")]
     ForwardedProto(String),
-    /// The token. Its text is not repeated.
+    /// The token. Its text is omitted.
     #[error("the token {0}")]
     Token(String),
     /// An attribute, by its name.
@@ -66,7 +67,7 @@ pub enum TargetError {
         /// What is wrong with the name or the value.
         problem: String,
     },
-    /// More attributes than a point may carry.
+    /// There are too many attributes.
     #[error("there are more than {MAX_ATTRIBUTES} attributes; remove some")]
     TooManyAttributes,
     /// An account.
@@ -148,11 +149,11 @@ impl TargetBuilder {
         self
     }
 
-    /// Checks everything and makes the target.
+    /// Checks all values and creates the target.
     ///
     /// # Errors
     ///
-    /// The first value that cannot be used, and what to write instead.
+    /// The first invalid value, and what to write instead.
     pub fn build(self) -> Result<Target, TargetError> {
         let url = parse_target(&self.server).map_err(TargetError::Server)?;
         if let Some(proto) = self.forwarded_proto.as_ref().filter(|proto| !is_http(proto)) {

@@ -1,4 +1,4 @@
-//! What a user writes for a server, an account and a hashtag.
+//! Parses servers, accounts and hashtags as users write them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -7,24 +7,24 @@ use url::{Host, Url};
 
 use super::AccountRef;
 
-/// Scheme, host and port of the server that `text` names: a host (https is
+/// Returns the scheme, host and port of the server that `text` names: a host (https is
 /// assumed), `host:port`, or a URL with the path `/`.
 ///
 /// # Errors
-/// What is wrong and what to write instead. A password or a query, which may
-/// be a secret, is not repeated.
+/// What is wrong and what to write instead. A password or a query, which may be a
+/// secret, is not repeated.
 pub fn parse_target(text: &str) -> Result<Url, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("is empty; write a host such as mastodon.social".to_owned());
     }
-    // The url crate would drop tabs and newlines and read `\` as `/`.
+    // The url crate would remove tabs and newlines, and read `\` as `/`.
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("has a space, a control character or a backslash; write one host or URL".to_owned());
     }
     let is_file =
         [".yaml", ".yml", ".json", ".toml"].iter().any(|end| text.to_ascii_lowercase().ends_with(end));
-    // `-` stands for standard input, which only --config reads.
+    // `-` means standard input, which only --config reads.
     if text == "-" || !text.contains("://") && (is_file || text.starts_with(['.', '/', '~'])) {
         return Err(format!("is the name of a file, not of a server; did you mean --config {text}?"));
     }
@@ -41,7 +41,8 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
         return Err(
             if text.contains("://") || authority.split('@').next().is_some_and(|a| a.contains(':')) {
                 format!(
-                    "has a user name or a password; write {shown}, and give a token by token_file or token_env"
+                    "has a user name or a password; write {shown}, and give a token by token_file or \
+                     token_env"
                 )
             } else {
                 format!(
@@ -64,12 +65,12 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(&format!("{scheme}://{bracketed}/")).map_err(|e| wrong(&e.to_string()))?;
     match url.host().map(|host| host.to_owned()) {
         Some(Host::Domain(domain)) => {
-            // One trailing dot only says that the name is complete.
+            // A trailing dot only says that the name is complete.
             let domain = domain.strip_suffix('.').unwrap_or(&domain);
             check_domain(domain).map_err(wrong)?;
             url.set_host(Some(domain)).map_err(|e| wrong(&e.to_string()))?;
         }
-        // A number is an address to the URL standard: 9464 is 0.0.36.248.
+        // The URL standard reads a number as an address: 9464 is 0.0.36.248.
         Some(Host::Ipv4(_)) => {
             let written = bracketed.split(':').next().unwrap_or_default();
             written.parse::<Ipv4Addr>().map_err(|_| wrong("a number is not a host"))?;
@@ -83,7 +84,8 @@ pub fn parse_target(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A `Host` header: a name, and a port unless it is the one of `scheme`.
+/// Parses a `Host` header: a name, with a port unless it is the default port of
+/// `scheme`.
 ///
 /// # Errors
 /// What is wrong and what to write instead.
@@ -113,7 +115,7 @@ fn check_domain(domain: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// An account: `Gargron`, `@Gargron@mastodon.social`, or its id in digits.
+/// Parses an account: `Gargron`, `@Gargron@mastodon.social`, or its id in digits.
 pub fn parse_account(text: &str) -> Result<AccountRef, String> {
     let wrong = || {
         "is not an account; write its name (Gargron), its handle (@Gargron@mastodon.social) or its id (1)"
@@ -135,7 +137,7 @@ pub fn parse_account(text: &str) -> Result<AccountRef, String> {
     Ok(AccountRef::Acct(acct.into()))
 }
 
-/// A hashtag, without its `#`: letters of any script, digits and `_`.
+/// Parses a hashtag, without its `#`: letters of any script, digits and `_`.
 pub fn parse_tag(text: &str) -> Result<Arc<str>, String> {
     let name = text.trim();
     let name = name.strip_prefix('#').unwrap_or(name);

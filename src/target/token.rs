@@ -1,4 +1,4 @@
-//! Access tokens, which never show.
+//! Access tokens, which are never shown.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,31 +6,31 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::clean::Cleaner;
 
-/// Replaced secrets that are remembered. A request that has one may still be under way,
+/// How many replaced secrets are remembered. A request with one may still be running,
 /// and a cache may repeat it.
 const MAX_REPLACED: usize = 3;
 
-/// The greatest length of a token. Mastodon's have 43 characters, JWTs of other servers
-/// a few thousand.
+/// The maximum length of a token. Mastodon's have 43 characters, and JWTs of other
+/// servers a few thousand.
 pub(crate) const MAX_TOKEN: usize = 16 << 10;
 
-/// An access token. It never shows: not in `Debug`, not in an error. Clones are the
-/// same token: what one of them is replaced by, all are.
+/// An access token. `Debug` and errors never show it. Clones are the same token:
+/// replacing one replaces all.
 #[derive(Clone)]
 pub struct Token(Arc<RwLock<Secrets>>);
 
 struct Secrets {
     current: Arc<str>,
-    /// The last replaced first.
+    /// The last replaced secret comes first.
     replaced: Vec<Arc<str>>,
 }
 
 impl Token {
-    /// A token as a header can carry it; whitespace around it is dropped.
+    /// Checks that a header can carry the token. Surrounding whitespace is removed.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words that do not repeat the token.
+    /// What is wrong, without repeating the token.
     pub fn parse(text: &str) -> Result<Token, String> {
         let token = text.trim();
         if token.is_empty() {
@@ -50,7 +50,7 @@ impl Token {
         Ok(Token::new(token))
     }
 
-    /// Wraps a token; the caller has trimmed and checked it.
+    /// Wraps a token that the caller has trimmed and checked.
     #[must_use]
     pub fn new(secret: &str) -> Token {
         Token(Arc::new(RwLock::new(Secrets { current: secret.into(), replaced: Vec::new() })))
@@ -67,14 +67,14 @@ impl Token {
         std::iter::once(&secrets.current).chain(&secrets.replaced).cloned().collect()
     }
 
-    /// Masks the secret, and those that it replaced. It is for words that are here
-    /// already: a secret may be replaced between a request and its answer.
+    /// Masks the secret, and those that it replaced, in text that is already in memory.
+    /// The secret may have been replaced between a request and its answer.
     #[must_use]
     pub fn cleaner(&self) -> Cleaner {
         Cleaner::hiding(self.secrets().iter().map(|secret| (**secret).to_owned()))
     }
 
-    /// From now on it is another's secret.
+    /// Replaces the secret by that of another token.
     pub fn replace(&self, other: &Token) {
         let new = other.secret();
         let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +104,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Where a token was read from.
+/// The source of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenOrigin {
     /// A file, by its absolute path.

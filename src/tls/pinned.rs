@@ -1,5 +1,5 @@
-//! TLS to a server of which the certificate is known: the bridge's own, whatever names
-//! it has.
+//! TLS to a server with a known certificate, which is the bridge's own. Its names do
+//! not matter.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use rustls::crypto::{CryptoProvider, ring::default_provider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// A client that trusts this certificate (DER), and no other.
+/// Creates a client configuration that trusts only this certificate (DER).
 ///
 /// # Errors
 ///
-/// rustls cannot be set up.
+/// When rustls cannot be set up.
 pub fn client_of(certificate: Vec<u8>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(default_provider());
     let verifier = Pinned { certificate, provider: provider.clone() };

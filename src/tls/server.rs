@@ -1,4 +1,4 @@
-//! TLS for those who connect to the bridge.
+//! TLS for clients of the bridge.
 
 use std::sync::Arc;
 
@@ -16,57 +16,58 @@ use rustls::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// What a listener shows, and whom it lets in.
+/// The identity of a listener, and the clients that it accepts.
 pub struct Server {
-    /// Its certificate with its chain, as PEM.
+    /// The certificate with its chain, in PEM.
     pub certificate: Vec<u8>,
-    /// Its key, as PEM.
+    /// The key, in PEM.
     pub key: Vec<u8>,
-    /// Whether clients show a certificate.
+    /// Whether clients send a certificate.
     pub client_auth: ClientAuth,
-    /// Authorities of clients' certificates, as PEM; else those that this machine trusts.
+    /// The authorities of client certificates, in PEM; `None` for those that this
+    /// machine trusts.
     pub client_ca: Option<Vec<u8>>,
-    /// Names of which a client's certificate must have one, where there are any.
+    /// The names of which a client certificate must contain one. Empty allows all.
     pub client_names: Vec<String>,
-    /// Versions of TLS, the preferred first.
+    /// The TLS versions, the preferred one first.
     pub versions: Vec<&'static SupportedProtocolVersion>,
-    /// Cipher suites of TLS 1.2, where they are limited.
+    /// The cipher suites of TLS 1.2, if they are limited.
     pub cipher_suites: Option<Vec<SupportedCipherSuite>>,
-    /// Groups for the exchange of keys, where they are limited.
+    /// The groups for the key exchange, if they are limited.
     pub groups: Option<Vec<&'static dyn rustls::crypto::SupportedKxGroup>>,
-    /// Whether HTTP/2 is spoken.
+    /// Whether HTTP/2 is used.
     pub http2: bool,
 }
 
-/// Whether clients show a certificate, by the names of Go's `crypto/tls`.
+/// Whether clients send a certificate, with the names of Go's `crypto/tls`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// They are not asked.
+    /// Clients are not asked for one.
     NoClientCert,
-    /// They may show any.
+    /// Clients may send any certificate.
     RequestClientCert,
-    /// They must show any.
+    /// Clients must send any certificate.
     RequireAnyClientCert,
-    /// They may show one, and then of a known authority.
+    /// Clients may send a certificate, which must come from a trusted authority.
     VerifyClientCertIfGiven,
-    /// They must show one of a known authority.
+    /// Clients must send a certificate from a trusted authority.
     RequireAndVerifyClientCert,
 }
 
-/// What of a [`Server`] is wrong.
+/// The invalid part of a [`Server`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Its certificate.
+    /// The certificate.
     Certificate,
-    /// Its key.
+    /// The key.
     Key,
-    /// The authorities of clients.
+    /// The authorities of client certificates.
     ClientCa,
-    /// Something else.
+    /// Another part.
     Other,
 }
 
-/// The cipher suite of TLS 1.2 that Go calls so.
+/// Returns the cipher suite of TLS 1.2 with this name in Go.
 #[must_use]
 pub fn cipher_suite(name: &str) -> Option<SupportedCipherSuite> {
     Some(match name {
@@ -84,7 +85,7 @@ pub fn cipher_suite(name: &str) -> Option<SupportedCipherSuite> {
     })
 }
 
-/// The group that Go calls so.
+/// Returns the group with this name in Go.
 #[must_use]
 pub fn group(name: &str) -> Option<&'static dyn rustls::crypto::SupportedKxGroup> {
     Some(match name {
@@ -96,11 +97,11 @@ pub fn group(name: &str) -> Option<&'static dyn rustls::crypto::SupportedKxGroup
 }
 
 impl Server {
-    /// The configuration for rustls.
+    /// Creates the configuration for rustls.
     ///
     /// # Errors
     ///
-    /// What of it cannot be used, and why, in words that show no key.
+    /// The invalid part and the reason, without the key.
     pub fn config(&self) -> Result<ServerConfig, (Part, String)> {
         let chain = certificates(&self.certificate).map_err(|why| (Part::Certificate, why))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
@@ -109,7 +110,7 @@ impl Server {
         })?;
         let mut provider = default_provider();
         if let Some(suites) = &self.cipher_suites {
-            // As in Go, those of TLS 1.3 are not chosen.
+            // As in Go, those of TLS 1.3 cannot be chosen.
             let is_1_3 = |suite: &SupportedCipherSuite| matches!(suite, SupportedCipherSuite::Tls13(_));
             provider.cipher_suites.retain(is_1_3);
             provider.cipher_suites.extend(suites);
@@ -139,7 +140,7 @@ impl Server {
         Ok(config)
     }
 
-    /// The certificate without its chain, as DER.
+    /// Returns the certificate without its chain, in DER.
     #[must_use]
     pub fn first_certificate(&self) -> Option<Vec<u8>> {
         certificates(&self.certificate).ok()?.first().map(|certificate| certificate.to_vec())
@@ -193,7 +194,7 @@ fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
     Ok(Arc::new(store))
 }
 
-/// Takes any certificate whose key the client has.
+/// Accepts any certificate whose key the client has.
 #[derive(Debug)]
 struct AnyCertificate {
     is_required: bool,
@@ -243,14 +244,14 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Lets in who has one of these names, of those that `inner` lets in.
+/// Accepts clients that `inner` accepts and whose certificate has one of these names.
 #[derive(Debug)]
 struct Named {
     inner: Arc<dyn ClientCertVerifier>,
     names: Vec<String>,
 }
 
-/// A client's certificate has none of the names that are let in.
+/// A client's certificate has none of the allowed names.
 #[derive(Debug, thiserror::Error)]
 #[error("the client's certificate has none of the allowed names")]
 struct NotAllowed;
@@ -300,7 +301,7 @@ impl ClientCertVerifier for Named {
     }
 }
 
-/// The subject's alternative names of a certificate: hosts, addresses of either kind, URIs.
+/// Returns the subject's alternative names of a certificate: hosts, addresses and URIs.
 fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };

@@ -1,9 +1,9 @@
-//! What is wrong with a TLS connection, in words for people.
+//! Describes TLS errors in words for people.
 
 use rustls::{CertificateError, Error, InvalidMessage};
 
-/// What is wrong: a clause on one line, with the way out where it is always the same.
-/// It goes on where the sentence ends, so it has no full stop.
+/// Describes an error in one line, with the remedy if there is only one. The text
+/// continues a sentence, so it has no full stop.
 #[must_use]
 pub fn in_words(error: &Error) -> String {
     match error {
@@ -23,7 +23,8 @@ fn of_certificate(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "the certificate is signed by an authority that is not trusted here, or by itself".to_owned()
         }
-        // webpki's own error is out of reach: its crate is under rustls alone.
+        // webpki's own error type is not available, because only rustls depends on that
+        // crate.
         CertificateError::Other(inner) if inner.to_string().contains("CaUsedAsEndEntity") => {
             "the certificate is that of an authority (CA:TRUE), which no server may show: make one for the \
              server, with openssl req -x509 -addext basicConstraints=CA:FALSE"
@@ -47,12 +48,12 @@ fn of_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// `DnsName("a.example")` without its wrapping.
+/// Removes the wrapping in `DnsName("a.example")`.
 fn bare(presented: &str) -> String {
     presented.split('"').nth(1).unwrap_or(presented).to_owned()
 }
 
-/// Names such as `HandshakeFailure`, as words.
+/// Writes names such as `HandshakeFailure` as words.
 fn spaced(name: &dyn std::fmt::Debug) -> String {
     let mut words = String::new();
     for c in format!("{name:?}").chars() {
@@ -64,7 +65,7 @@ fn spaced(name: &dyn std::fmt::Debug) -> String {
     words
 }
 
-/// A UTC day.
+/// Formats a UTC day.
 fn day(seconds: u64) -> String {
     let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     at.map_or("an unknown day".to_owned(), |at| at.strftime("%F").to_string())
@@ -82,7 +83,8 @@ mod tests {
 
     use super::*;
 
-    /// What a client says of a server with this certificate, which it trusts or not.
+    /// Returns a client's message about a server with this certificate, which it trusts
+    /// or not.
     fn said(params: &CertificateParams, is_trusted: bool) -> String {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = KeyPair::generate().unwrap();

@@ -245,9 +245,9 @@ pub fn hands_sockets_over(program: &Path) {
     // It starts with the first connection, which waits.
     eventually("somebody listens", || ask(&address));
     bridge.line(|line| {
-        line.contains(&format!("{address} is handed over by the service manager (port)")).then_some(())
+        line.contains(&format!("{address} is passed by the service manager (port)")).then_some(())
     });
-    let unix = format!("unix:{} is handed over by the service manager (path)", path.display());
+    let unix = format!("unix:{} is passed by the service manager (path)", path.display());
     bridge.line(|line| line.contains(&unix).then_some(()));
     assert_eq!(bridge.end("TERM").0, Some(0));
 }

@@ -69,7 +69,7 @@ fn a_number_that_means_something_else_says_so() {
         |s: &mut Snapshot| nodeinfo(s, "writefreely", |n| (n.users, n.active_month) = (Some(5), Some(0)));
     assert!(said("nodeinfo.active_users.month", writefreely).contains("WriteFreely"));
     let misskey = |s: &mut Snapshot| nodeinfo(s, "misskey", |n| n.local_comments = Some(0));
-    assert!(said("nodeinfo.local_comments", misskey).contains("no comments"));
+    assert!(said("nodeinfo.local_comments", misskey).contains("does not count comments"));
 
     let reports = Reports { open: Tally::of(&["spam", "other"]), ..Reports::default() };
     let none = |s: &mut Snapshot| ok(s, Endpoint::AdminReports, Facts::Reports(Arc::new(reports)));
@@ -88,13 +88,13 @@ fn activity_says_which_rows_a_server_has() {
     for (metric, server, words) in [
         ("week.statuses", ("mastodon", "4.6.4", today), "counts no ISO weeks"),
         ("six_day.statuses", ("mastodon", "3.4.10", today), "this software counts ISO weeks"),
-        ("day.logins", ("mastodon", "4.6.4", today - 86_400), "has not counted today's yet"),
-        ("week.logins", ("mastodon", "3.4.10", today - 20 * 86_400), "not about the running week"),
-        ("week.logins", ("takahe", "0.11", today), "Takahe has no log-ins"),
-        ("last_week.logins", ("takahe", "0.11", today), "Takahe has no log-ins"),
-        ("day.statuses", ("akkoma", "3.13", today), "it is known only of Mastodon"),
-        ("timestamp", ("akkoma", "3.13", today), "it is known only of Mastodon"),
-        ("day.statuses", ("mastodon", "4.6.4", today), "activity was read, and does not give it"),
+        ("day.logins", ("mastodon", "4.6.4", today - 86_400), "has not counted today yet"),
+        ("week.logins", ("mastodon", "3.4.10", today - 20 * 86_400), "not about the current week"),
+        ("week.logins", ("takahe", "0.11", today), "Takahe does not count log-ins"),
+        ("last_week.logins", ("takahe", "0.11", today), "Takahe does not count log-ins"),
+        ("day.statuses", ("akkoma", "3.13", today), "are known only for Mastodon"),
+        ("timestamp", ("akkoma", "3.13", today), "are known only for Mastodon"),
+        ("day.statuses", ("mastodon", "4.6.4", today), "activity was read, but does not contain it"),
     ] {
         let (name, version, newest) = server;
         let text = said(&format!("mastodon.instance.activity.{metric}"), of(name, version, newest));

@@ -57,7 +57,7 @@ fn a_socket_that_is_handed_over_takes_the_place_of_listen() {
     let (listener, address) = bound();
     let bridge = serving(listener);
     bridge.line(|line| {
-        line.contains(&format!("{address} is handed over by the service manager (web)")).then_some(())
+        line.contains(&format!("{address} is passed by the service manager (web)")).then_some(())
     });
     assert_eq!(bridge.url(), format!("http://{address}"));
     let metrics = ask(TcpStream::connect(address).unwrap(), "/metrics").unwrap();
@@ -82,15 +82,14 @@ fn what_is_for_another_process_or_for_nobody_is_not_taken() {
     let mut other = command(listener, &["serve", "--listen", "127.0.0.1:0", TARGET]);
     let bridge = Serving::with(other.env("LISTEN_PID", "1"));
     bridge.url();
-    assert!(!bridge.log().contains("handed over"), "{}", bridge.log());
+    assert!(!bridge.log().contains("passed by"), "{}", bridge.log());
     drop(bridge);
 
     let (listener, address) = bound();
     let mut off = command(listener, &["serve", "--listen", "none", TARGET]);
     let bridge = Serving::with(off.env("OTEL_METRICS_EXPORTER", "console"));
     bridge.line(|line| {
-        line.contains(&format!("{address}, handed over by the service manager (web), is closed"))
-            .then_some(())
+        line.contains(&format!("{address}, passed by the service manager (web), is closed")).then_some(())
     });
     // The command has kept it, too.
     drop(off);

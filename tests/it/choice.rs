@@ -118,7 +118,7 @@ async fn pages_and_tables_have_what_is_wanted() {
         "{listed}"
     );
     let html = get(&format!("/target?name={}", simulator.url(0))).await;
-    assert!(html.contains("the configuration leaves it out"), "{html}");
+    assert!(html.contains("the configuration excludes it"), "{html}");
     let once = tokio::task::spawn_blocking({
         let file = file.to_owned();
         move || run(&["once", "--config", &file], &[])

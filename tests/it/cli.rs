@@ -165,7 +165,7 @@ fedimeter: {file}:5: targets[0].url: has a scheme that is neither http nor https
 fedimeter: {file}:7: targets[1].token_file: cannot read /nonexistent/token: No such file or directory (os error 2); create it or correct the path, and let the user that runs fedimeter read it
 fedimeter: {file}:9: targets[2].colect: unknown key; did you mean `collect`?
 fedimeter: {file}:10: targets[3]: c.example is given twice, first as {file}:8: targets[2]; remove one of them
-fedimeter: {file}:12: targets[4].token: a token never stands in the configuration; name its file in `token_file` or its variable in `token_env`"
+fedimeter: {file}:12: targets[4].token: a token must not be in the configuration; name its file in `token_file` or its variable in `token_env`"
     );
     for command in ["serve", "once", "check"] {
         wrong(&[command, "--config", &file], &[], &message);
@@ -261,7 +261,7 @@ fn flags_that_make_no_sense() {
         &["--compat", "dada", "a.example", "b.example"],
         &[],
         "fedimeter: --compat: dada has no label to tell targets apart, and there are 2; use systemli, or one \
-         bridge a target",
+         bridge for each target",
     );
     wrong(
         &["--listen", "none", "a.example"],
@@ -302,8 +302,8 @@ fn a_port_in_use_starts_nothing() {
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
     let message = |flag: &str| {
         format!(
-            "fedimeter: cannot listen on {address}: Address already in use (os error 98); another program has \
-             it: stop that one, or choose another with {flag}"
+            "fedimeter: cannot listen on {address}: Address already in use (os error 98); another program uses \
+             it: stop that program, or choose another address with {flag}"
         )
     };
     let url = simulator.url(0);

@@ -101,8 +101,8 @@ fn every_address_has_to_answer() {
     let at = format!("127.0.0.1:{port}");
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let line = format!(
-        "http://{dead}/-/healthy: Connection refused (os error 111): does it run, and with the same --listen, \
-         --config and variables as this check?"
+        "http://{dead}/-/healthy: Connection refused (os error 111): check that the bridge is running, with the same --listen, \
+         --config and variables as this check"
     );
     says(&["--listen", &at, "--listen", &dead], &[], 1, &line);
     says(&[], &[("FEDIMETER_LISTEN", &format!("{at},{dead}"))], 1, &line);
@@ -123,8 +123,8 @@ fn the_file_says_where_and_need_not_be_right_in_the_rest() {
         &["--config", path, "--listen", "127.0.0.1:1"],
         &[],
         1,
-        "http://127.0.0.1:1/-/healthy: Connection refused (os error 111): does it run, and with the same --listen, \
-         --config and variables as this check?",
+        "http://127.0.0.1:1/-/healthy: Connection refused (os error 111): check that the bridge is running, with the same --listen, \
+         --config and variables as this check",
     );
     std::fs::write(&file, format!("listn: 127.0.0.1:{port}\n{rest}")).unwrap();
     says(&["--config", path], &[], 2, &format!("{path}:1: listn: unknown key; did you mean `listen`?"));
@@ -169,8 +169,8 @@ fn what_answers_and_is_no_healthy_bridge() {
     for (words, reason) in [
         ("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "HTTP 500 Internal Server Error"),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP 404 Not Found"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", "the answer is not a bridge's"),
-        ("HTTP/1.1 204 No Content\r\n\r\n", "the answer is not a bridge's"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", "the answer does not come from a bridge"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "the answer does not come from a bridge"),
     ] {
         let address = other(Some(words)).to_string();
         says(&["--listen", &address], &[], 1, &format!("http://{address}/-/healthy: {reason}: {advice}"));
@@ -186,8 +186,8 @@ fn a_server_that_hangs_is_given_up() {
     let address = other(None).to_string();
     let line = |time: &str| {
         format!(
-            "http://{address}/-/healthy: no answer within {time}: it hangs: look at its log and restart it, \
-             or allow more with --timeout"
+            "http://{address}/-/healthy: no answer within {time}: the bridge hangs: check its log and \
+             restart it, or allow more time with --timeout"
         )
     };
     let began = Instant::now();

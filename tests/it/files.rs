@@ -44,10 +44,10 @@ fn init_writes_what_each_server_offers() {
     assert!(text.contains(&format!("\n  - url: {url}\n")), "{text}");
     assert!(text.contains("\n    collect: [health, timelines, peers]\n"), "{text}");
     assert!(
-        text.contains("\n    # Left out: custom_emojis, http_5xx: HTTP 503 Service Unavailable"),
+        text.contains("\n    # Omitted:  custom_emojis, http_5xx: HTTP 503 Service Unavailable"),
         "{text}"
     );
-    assert!(text.contains("\n    # Left out: domain_blocks, not_offered: HTTP 404 Not Found.\n"), "{text}");
+    assert!(text.contains("\n    # Omitted:  domain_blocks, not_offered: HTTP 404 Not Found.\n"), "{text}");
     assert!(text.contains("\n    accounts: [admin]\n    # tags: [introductions]\n"), "{text}");
     // It is a configuration, with nothing to say against it.
     let checked = run(&["check", "--strict", "--config", &path], &[]);
@@ -86,7 +86,7 @@ fn init_writes_no_file_that_is_there() {
         std::fs::write(&path, other).unwrap();
         let (ran, path, text) = init(&dir, &[&simulator.url(0)]);
         let message = format!(
-            "fedimeter: {path} exists, and init overwrites no file; name another with --output, or move it away\n"
+            "fedimeter: {path} exists, and init does not overwrite files; name another with --output, or move it away\n"
         );
         assert_eq!((ran.status, &*ran.err, &*text), (Some(2), &*message, other));
     }

@@ -103,7 +103,7 @@ async fn what_a_killed_bridge_left_is_replaced() {
     assert!(place.path.exists(), "a killed process removes nothing");
     assert!(UnixStream::connect(&place.path).is_err());
     let second = bridge(&place.listen, &[]);
-    second.line(|line| line.contains("which a process that is dead left").then_some(()));
+    second.line(|line| line.contains("left behind by a dead process").then_some(()));
     assert!(answered(&place.path).await);
 }
 
@@ -112,7 +112,7 @@ async fn what_lives_is_never_replaced() {
     let place = place();
     let first = bridge(&place.listen, &[]);
     let second = run(&["--listen", &place.listen, TARGET], &[]);
-    let why = "Address already in use (os error 98); another process listens there: stop that one, or choose \
+    let why = "Address already in use (os error 98); another process listens there: stop that process, or choose \
                another path with --listen";
     assert_eq!(second.status, Some(3), "{second:?}");
     assert!(
@@ -134,7 +134,7 @@ async fn what_lives_is_never_replaced() {
     let refused = run(&["--listen", &place.listen, TARGET], &[]);
     assert_eq!(refused.status, Some(3), "{refused:?}");
     assert!(
-        refused.err.contains("something that is not a socket is there; remove what is there"),
+        refused.err.contains("a file that is not a socket exists there; remove that file"),
         "{refused:?}"
     );
     assert_eq!(fs::read_to_string(&place.path).unwrap(), "precious");
@@ -168,8 +168,8 @@ async fn the_health_check_asks_over_the_socket() {
     let dead = check(&place.listen, "10s");
     let place_of = format!("fedimeter: {} (/-/healthy): ", place.listen);
     let line = format!(
-        "{place_of}Connection refused (os error 111): does it run, and with the same --listen, --config and \
-         variables as this check?\n"
+        "{place_of}Connection refused (os error 111): check that the bridge is running, with the same --listen, --config and \
+         variables as this check\n"
     );
     assert_eq!((dead.status, &*dead.err), (Some(1), &*line));
     fs::remove_file(&place.path).unwrap();
@@ -188,7 +188,7 @@ async fn the_health_check_asks_over_the_socket() {
     let foreign = check(&place.listen, "10s");
     assert_eq!(foreign.status, Some(1), "{foreign:?}");
     assert!(
-        foreign.err.contains("the answer is not a bridge's: another program answers there"),
+        foreign.err.contains("the answer does not come from a bridge: another program answers there"),
         "{foreign:?}"
     );
 }

@@ -66,7 +66,7 @@ async fn a_bridge_is_alive_and_not_ready_while_it_first_collects() {
     assert_eq!(status(&bridge, "/-/ready").await, 503);
     // The end of a reload is not that of the start.
     bridge.signal("HUP");
-    bridge.line(|line| line.contains("the configuration is reloaded").then_some(()));
+    bridge.line(|line| line.contains("the configuration was reloaded").then_some(()));
     manager.wait_for("WATCHDOG=1", 6);
     let told = tokio::task::spawn_blocking(move || {
         assert_eq!(bridge.end("TERM").0, Some(0));

@@ -147,11 +147,11 @@ fn every_metric_has_a_number_or_a_reason() {
     for reason in [
         "Absent: activity could not be read (http_5xx): HTTP 503",
         "Absent: admin_reports is not offered: HTTP 403: the token needs the scope admin:read:reports",
-        "Absent: timelines is not asked for: add <code>timelines</code> to the target's <code>collect</code>",
+        "Absent: timelines is not requested: add <code>timelines</code> to the target's <code>collect</code>",
         "Absent: admin_storage has not been read yet",
-        "Absent: instance_v2 was read, and does not give it",
-        "Absent: instance_v2 and instance_v1 were read, and do not give it",
-        "Absent: tags is not asked for: the target lists no <code>tags</code>",
+        "Absent: instance_v2 was read, but does not contain it",
+        "Absent: instance_v2 and instance_v1 were read, but do not contain it",
+        "Absent: tags is not requested: the target lists no <code>tags</code>",
     ] {
         assert!(own.contains(reason), "{reason}");
     }
@@ -340,12 +340,12 @@ fn nobody_has_collected_yet_or_not_for_long() {
     let mut status = status(fleet());
     status.unix += 7300.0;
     let html = of_fleet(&status, "");
-    assert!(html.contains("Nobody has collected for 2 h: numbers and states are of that time."), "{html}");
+    assert!(html.contains("No exporter has collected for 2 h: numbers and states are that old."), "{html}");
     status.collected.clear();
     status.push = None;
     status.view = Arc::new(fedimeter::snapshot::View::new(known::NOW, known::UNIX, Vec::new()));
     let html = of_fleet(&status, "");
-    assert!(html.contains("Nobody has collected yet.") && html.contains("not scraped yet"), "{html}");
+    assert!(html.contains("No exporter has collected yet.") && html.contains("not scraped yet"), "{html}");
     assert!(html.contains("<b class=\"none\">0</b> <span>targets</span>"));
 }
 
@@ -374,7 +374,7 @@ fn lists_of_targets_and_a_wrong_configuration_are_told() {
     ] {
         assert!(without(&html).contains(told), "{told}: {html}");
     }
-    assert!(!html.contains("The configuration has changed"), "{html}");
+    assert!(!html.contains("The changed configuration"), "{html}");
     status.configured.as_mut().unwrap().reload.successful = false;
-    assert!(of_fleet(&status, "").contains("The configuration has changed and is wrong: the one of "));
+    assert!(of_fleet(&status, "").contains("The changed configuration has errors: the one from "));
 }

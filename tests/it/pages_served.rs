@@ -107,7 +107,7 @@ async fn pages_show_what_the_last_collection_saw() {
     let bridge = Serving::start(&["serve", "--listen", "127.0.0.1:0", &a, &b, &c], &[]);
     let url = bridge.url();
     let html = text(&url).await;
-    assert!(html.contains("Nobody has collected yet") && html.contains("not scraped yet"));
+    assert!(html.contains("No exporter has collected yet") && html.contains("not scraped yet"));
     text(&format!("{url}/metrics")).await;
     let html = text(&url).await;
     assert!(html.contains("Last scraped <time") && html.contains(" of Prometheus text 0.0.4."));
@@ -122,7 +122,7 @@ async fn pages_show_what_the_last_collection_saw() {
     let html = text(&format!("{url}{}", own(&a))).await;
     assert!(html.contains(&format!("<data value=\"{users}\">")), "users are {users}");
     assert!(html.contains("\">in 5"), "in fifty and some seconds it is asked again");
-    assert!(!html.contains("rate limit is spent"));
+    assert!(!html.contains("rate limit is used up"));
     let html = text(&format!("{url}{}", own(&c))).await;
     assert!(html.contains("nothing below <code>/api</code> is asked for another 29 min."));
     assert!(html.contains("Absent: instance_v2 could not be read (rate_limited): "));
@@ -183,13 +183,13 @@ async fn pages_tell_how_pushing_fares_and_no_secret() {
     let url = bridge.url();
     let well = says(&url, &["<span class=\"state up\">pushed</span>", " arrived, in ", "for OTLP"]).await;
     assert!(well.contains("?***</code> over http/protobuf."), "{well}");
-    assert!(!well.contains("This began"));
+    assert!(!well.contains("The failures began"));
     let refusal = b"key hush-header is not valid".to_vec();
     sink.answer_always(Answer::Http(401, vec![("content-type", "text/plain".to_owned())], refusal));
     let words = [
         "<span class=\"state down\">failing</span>",
         "HTTP status 401: key *** is not valid",
-        "This began <time",
+        "The failures began <time",
     ];
     let failing = says(&url, &words).await;
     let target = text(&format!("{url}{}", own(&a))).await;

@@ -121,7 +121,7 @@ async fn missed_rounds_fall_out_and_the_rhythm_stays() {
         let rounds = running.stats.rounds();
         let last = rounds.last.unwrap();
         assert_eq!((last.accepted, last.lost), (0, 0));
-        assert!(last.trouble.unwrap().contains("did not end in time") && last.failing_since.is_some());
+        assert!(last.trouble.unwrap().contains("did not finish within") && last.failing_since.is_some());
         // The present round began when the last notes were made.
         assert!(rounds.next.unwrap() <= Instant::now());
         running.task.abort();

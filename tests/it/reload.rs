@@ -93,7 +93,7 @@ async fn a_changed_configuration_is_taken_and_what_stays_is_not_asked_again() {
 
     bridge.write(&format!("targets: ['{a}', '{b}']\nlog_format: json\n"));
     bridge.serving.signal("HUP");
-    let told = "the configuration is reloaded: of the targets 1 stays, 1 is new, 1 is gone; changed, and needing a restart: log_format";
+    let told = "the configuration was reloaded; targets: 1 stays, 1 is new, 1 is gone; these changes need a restart: log_format";
     bridge.serving.line(|line| line.contains(told).then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[0, 1]));
     assert_eq!(simulator.requests(0, "*"), asked, "what was known of it is fresh");
@@ -106,7 +106,7 @@ async fn a_changed_configuration_is_taken_and_what_stays_is_not_asked_again() {
     let (status, says) = bridge.reload().await;
     assert_eq!(
         (status.as_u16(), &*says),
-        (200, "the configuration is reloaded: of the targets 1 stays, 1 is gone\n")
+        (200, "the configuration was reloaded; targets: 1 stays, 1 is gone\n")
     );
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
     assert_eq!(simulator.requests(0, "*"), asked);
@@ -122,12 +122,15 @@ async fn a_wrong_configuration_changes_nothing_and_is_told_whole() {
     bridge.write("targets: [a.example/path]\ndeadlin: 5s\n");
     let (status, says) = bridge.reload().await;
     assert_eq!(status, 500);
-    assert!(says.starts_with("the configuration is not reloaded, and stays as it was:\n"), "{says}");
+    assert!(
+        says.starts_with("the configuration was not reloaded, and the previous one stays in effect:\n"),
+        "{says}"
+    );
     for error in ["f.yaml:1: targets[0]: ", "f.yaml:2: deadlin: unknown key; did you mean `deadline`?"] {
         assert!(says.contains(error), "{says}");
-        bridge
-            .serving
-            .line(|line| (line.contains("stays as it was: ") && line.contains(error)).then_some(()));
+        bridge.serving.line(|line| {
+            (line.contains("previous one stays in effect: ") && line.contains(error)).then_some(())
+        });
     }
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
     assert_eq!(bridge.own("fedimeter_config_last_reload_successful").await, Some(0.0));
@@ -183,7 +186,7 @@ async fn lists_of_targets_are_read_again_when_they_change() {
     write("a.json", group(0));
     bridge
         .serving
-        .line(|line| line.contains("lists of targets have changed: of the targets 1 is new").then_some(()));
+        .line(|line| line.contains("the lists of targets changed; targets: 1 is new").then_some(()));
     let page = bridge.scrape().await;
     assert!(page.contains("team=\"t0\""), "{page}");
     assert_eq!(only(&samples(&page), "fedimeter_source_targets"), Some(1.0));
@@ -194,7 +197,7 @@ async fn lists_of_targets_are_read_again_when_they_change() {
     assert_eq!(bridge.own("fedimeter_source_last_refresh_successful").await, Some(0.0));
     write("b.json", group(1));
     std::fs::remove_file(bridge.path().join("l/a.json")).unwrap();
-    bridge.serving.line(|line| line.contains("of the targets 1 is new, 1 is gone").then_some(()));
+    bridge.serving.line(|line| line.contains("targets: 1 is new, 1 is gone").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[1]));
     assert_eq!(bridge.own("fedimeter_source_last_refresh_successful").await, Some(1.0));
 }
@@ -209,7 +212,7 @@ async fn a_watched_configuration_is_taken_without_a_signal() {
     let new = bridge.path().join("new.yaml");
     std::fs::write(&new, text(1)).unwrap();
     std::fs::rename(&new, bridge.path().join("f.yaml")).unwrap();
-    bridge.serving.line(|line| line.contains("the configuration is reloaded: ").then_some(()));
+    bridge.serving.line(|line| line.contains("the configuration was reloaded; ").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[1]));
 }
 
@@ -263,7 +266,7 @@ async fn a_url_lists_targets_and_its_last_list_holds() {
     assert_eq!(inventory.shown.lock().unwrap()[0], "Bearer inventory-token");
     // What is listed twice counts once; whoever is there stays.
     inventory.answers(200, group(&[0, 1, 2]));
-    bridge.serving.line(|line| line.contains("of the targets 2 stay, 1 is new").then_some(()));
+    bridge.serving.line(|line| line.contains("targets: 2 stay, 1 is new").then_some(()));
     bridge.serving.line(|line| {
         (line.contains("left out: http") && line.contains("is given twice, first as ")).then_some(())
     });
@@ -274,14 +277,14 @@ async fn a_url_lists_targets_and_its_last_list_holds() {
         [(500, "no", "HTTP 500"), (200, "<html>", "expected a list of groups"), (200, "", "found nothing")]
     {
         inventory.answers(status, answer);
-        bridge
-            .serving
-            .line(|line| (line.contains("its last list holds") && line.contains(told)).then_some(()));
+        bridge.serving.line(|line| {
+            (line.contains("its last list stays in effect") && line.contains(told)).then_some(())
+        });
         assert_eq!(bridge.up().await, names(&simulator, &[0, 1, 2]));
         assert_eq!(bridge.own("fedimeter_source_last_refresh_successful").await, Some(0.0));
     }
     inventory.answers(200, "[]");
-    bridge.serving.line(|line| line.contains("of the targets 1 stays, 2 are gone").then_some(()));
+    bridge.serving.line(|line| line.contains("targets: 1 stays, 2 are gone").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[2]));
     assert!(!bridge.serving.log().contains("inventory-token"));
 }
@@ -307,12 +310,12 @@ async fn a_server_that_is_away_at_the_start_is_asked_on() {
     inventory.answers(503, "starting");
     let text = format!("targets_url: '{url}'\ntargets_url_interval: 5s\ntargets_url_allow_private: true\n");
     let bridge = Bridge::start(&text);
-    bridge.serving.line(|line| line.contains("there is none yet").then_some(()));
+    bridge.serving.line(|line| line.contains("it has no earlier list").then_some(()));
     assert_eq!(bridge.own("fedimeter_targets").await, Some(0.0));
     inventory.answers(200, format!(r#"[{{"targets": ["{}"]}}]"#, simulator.url(0)));
     // A reload asks at once.
     assert_eq!(bridge.reload().await.0, 200);
-    bridge.serving.line(|line| line.contains("of the targets 1 is new").then_some(()));
+    bridge.serving.line(|line| line.contains("targets: 1 is new").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
 }
 
@@ -350,7 +353,7 @@ async fn reloads_cost_no_push_a_point() {
         let before = sink.requests().len();
         sink.wait_for(before + 4).await;
         let log = bridge.log();
-        assert!(log.contains("the configuration is reloaded") && !log.contains("panic"), "{log}");
+        assert!(log.contains("the configuration was reloaded") && !log.contains("panic"), "{log}");
         assert_eq!(bridge.end("TERM").0, Some(0));
         // A round is a request for the bridge itself, and those before it for the targets:
         // with delta temporality a target may move to another request.

@@ -55,9 +55,9 @@ async fn the_guide_counts_the_series_of_a_server_and_of_the_bridge() {
         rest.split_once(after).unwrap().0.parse().unwrap()
     };
     for (what, said, counted) in [
-        ("a server", said("A simulated server of today is about ", " of them"), server),
+        ("a server", said("A current Mastodon has about ", " without a token"), server),
         ("all of a server", said("without a token, and about ", " with an administrator's"), whole),
-        ("the bridge", said("The bridge itself is about ", ","), own),
+        ("the bridge", said("The bridge itself has about ", ","), own),
     ] {
         assert!(
             said.abs_diff(counted) <= TOLERANCE,

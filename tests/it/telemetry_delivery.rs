@@ -167,7 +167,7 @@ async fn a_receiver_that_takes_and_warns_is_not_said_to_fail() {
         ("FEDIMETER_LOG_LEVEL", "debug"),
     ];
     let bridge = serve(&[simulator.url(0)], &env);
-    bridge.line(|line| line.contains("all log records are taken, with a warning: ").then_some(()));
+    bridge.line(|line| line.contains("all log records are accepted, with a warning: ").then_some(()));
     assert!(!bridge.log().contains("do not arrive"), "{}", bridge.log());
     sink.answer_always(plain(401, b"no"));
     let page = client().get(format!("{}/metrics", bridge.url())).send().await.unwrap();

@@ -180,7 +180,7 @@ proptest! {
         let snapshot = server.snapshot();
         let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
         for figure in Figure::ALL {
-            let said = figure.said(&reading);
+            let said = figure.reported(&reading);
             let withheld = figure.withheld(&reading);
             prop_assert!(withheld.is_none_or(|why| said.is_some() && !why.is_empty()));
             prop_assert_eq!(figure.counted(&reading), said.filter(|_| withheld.is_none()));

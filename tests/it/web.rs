@@ -207,7 +207,7 @@ async fn passwords_and_tokens_open_every_page() {
     let args = ["healthcheck", "--listen", listen, "--web-config-file", &file];
     assert_eq!(run(&[&args[..], &["--web-token-file", &token]].concat(), &[]).status, Some(0));
     let ran = run(&args, &[]);
-    let told = "HTTP 401 Unauthorized: it asks for a password: set web_token_file";
+    let told = "HTTP 401 Unauthorized: the bridge requires a password: set web_token_file";
     assert!(ran.status == Some(1) && ran.err.contains(told), "{}", ran.err);
 }
 
@@ -253,7 +253,7 @@ async fn the_file_is_read_again_and_a_broken_one_changes_nothing() {
     });
     assert_eq!(ask("first").await, 200);
     files.write("web.yaml", &format!("{TLS}{}", USERS.replace("HASH", &hash("second"))));
-    serving.line(|line| line.contains("holds from now on").then_some(()));
+    serving.line(|line| line.contains("is now in effect").then_some(()));
     assert_eq!([ask("first").await, ask("second").await], [401, 200]);
     // Another certificate, of another authority.
     let other = Pki::new();

@@ -132,7 +132,7 @@ pub fn fleet() -> Vec<Known> {
     });
     let down = known(target("down.example", &[]), |s| {
         for endpoint in Target::new("https://x/".parse().unwrap(), None, None, &BTreeMap::new()).endpoints {
-            failed(s, endpoint, ErrorType::Timeout, "no whole answer within 10s");
+            failed(s, endpoint, ErrorType::Timeout, "no complete response within 10s");
         }
         slot(s, Endpoint::InstanceV1).last_success = Some(UNIX - 10_800.0);
     });

@@ -10,8 +10,8 @@ use crate::reply::Reply;
 use crate::tokens::permission::INVITE_USERS;
 use crate::truth::accounts::{Account, accounts};
 
-/// `GET /api/v1/accounts/lookup?acct=`, since 3.4: finds what is known, asks
-/// no other server.
+/// `GET /api/v1/accounts/lookup?acct=`, since 3.4: finds known accounts without asking
+/// other servers.
 pub(crate) fn lookup(call: &Call<'_>) -> Reply {
     let acct = call.parameter("acct").unwrap_or_default();
     let acct = acct.trim().trim_start_matches('@');
@@ -26,7 +26,8 @@ pub(crate) fn show(call: &Call<'_>) -> Reply {
     found(call, |account| account.id == call.last_segment())
 }
 
-/// `GET /api/v1/accounts?id[]=`, since 4.3: those that are known, of 40 at most.
+/// `GET /api/v1/accounts?id[]=`, since 4.3: returns the known ones of at most 40
+/// accounts.
 pub(crate) fn index(call: &Call<'_>) -> Reply {
     if let Some(refusal) = call.closed() {
         return refusal;
@@ -42,8 +43,8 @@ pub(crate) fn index(call: &Call<'_>) -> Reply {
     Reply::json(known.iter().map(|account| entity(call, account)).collect())
 }
 
-/// `GET /api/v1/accounts/verify_credentials`: the account of a token, with
-/// what its role allows from 4.0 on.
+/// `GET /api/v1/accounts/verify_credentials`: the account of a token, from 4.0 on with
+/// its role's permissions.
 pub(crate) fn verify_credentials(call: &Call<'_>) -> Reply {
     let Some(token) = call.token() else {
         return Reply::error(StatusCode::UNAUTHORIZED, "The access token is invalid");
@@ -121,7 +122,7 @@ pub(crate) fn entity(call: &Call<'_>, account: &Account) -> Value {
             entity.extend(more);
         }
     };
-    // 3.0 had a time here, 3.1 and later have a day.
+    // 3.0 gave a time here; 3.1 and later give a day.
     add(
         (3, 0, 0),
         json!({ "last_status_at": account.last_status_at.as_ref().map(|d| format!("{d}T00:00:00.000Z")) }),

@@ -7,7 +7,7 @@ use crate::call::{Call, needs_user};
 use crate::reply::Reply;
 use crate::truth::activity::rows;
 
-/// The body, which real servers keep for a day.
+/// Returns the body, which real servers cache for a day.
 pub(crate) fn activity(call: &Call<'_>) -> Reply {
     if call.switches.limited_federation && !call.authenticated() {
         return needs_user();

@@ -1,5 +1,5 @@
-//! What only those see who run an instance: the figures of the dashboard, and
-//! lists of reports, accounts, blocks and trends.
+//! Endpoints for administrators: the figures of the dashboard, and lists of reports,
+//! accounts, blocks and trends.
 
 pub(crate) mod dashboard;
 pub(crate) mod lists;

@@ -28,7 +28,7 @@ pub(crate) fn custom_emojis(call: &Call<'_>) -> Reply {
                 "static_url": format!("{base}/emojis/static/{name}.png"),
                 "visible_in_picker": true,
             });
-            // Those without a category say nothing about it.
+            // An emoji without a category has no such field.
             if with_category && n % 4 != 0 {
                 emoji["category"] = json!(animal);
             }
@@ -67,7 +67,7 @@ pub(crate) fn announcements(call: &Call<'_>) -> Reply {
     Reply::json(Value::Array(list.collect()))
 }
 
-/// `GET /api/v1/tags/:name`, since 4.0: answers for every name.
+/// `GET /api/v1/tags/:name`, since 4.0. It answers for every name.
 pub(crate) fn tag(call: &Call<'_>) -> Reply {
     if let Some(refusal) = call.closed() {
         return refusal;

@@ -1,4 +1,4 @@
-//! Whether the server is up, and what it asks of crawlers.
+//! The health of the server, and the rules for crawlers.
 
 use http::StatusCode;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::call::Call;
 use crate::reply::{Content, Reply};
 
-/// `GET /health`, since 3.0. Up to 3.3 it has a form in JSON too.
+/// `GET /health`, since 3.0. Up to 3.3 it is also available as JSON.
 pub(crate) fn web(call: &Call<'_>) -> Reply {
     let accept = call.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !call.version().since(3, 4) && accept.contains("application/json") {
@@ -16,8 +16,8 @@ pub(crate) fn web(call: &Call<'_>) -> Reply {
     text("OK", "text/plain; charset=utf-8")
 }
 
-/// `GET /api/v1/streaming/health`, since 2.5: another program answers here,
-/// which knows nothing of tokens and limits.
+/// `GET /api/v1/streaming/health`, since 2.5. Another program answers, which knows
+/// neither tokens nor limits.
 pub(crate) fn streaming(_: &Call<'_>) -> Reply {
     text("OK", "text/plain").with(CACHE_CONTROL, "private, no-store")
 }

@@ -1,4 +1,4 @@
-//! The instance documents, each as the instance's version writes it.
+//! The instance documents in the format of each version.
 
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use crate::call::{Call, needs_user};
 use crate::reply::Reply;
 use crate::truth::accounts::accounts;
 
-/// `Deprecation` of RFC 9745, which `http` has no constant for.
+/// `Deprecation` of RFC 9745, for which `http` has no constant.
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 
 const RULES: [&str; 8] = [
@@ -40,7 +40,7 @@ const MEDIA_TYPES: [&str; 12] = [
 /// `GET /api/v1/instance`.
 pub(crate) fn v1(call: &Call<'_>) -> Reply {
     let version = call.version();
-    // Federation limited to some: from 4.4 on the document is public all the same.
+    // With limited federation the document is public from 4.4 on.
     if call.switches.limited_federation && !call.authenticated() && !version.since(4, 4) {
         return needs_user();
     }
@@ -72,7 +72,7 @@ pub(crate) fn v1(call: &Call<'_>) -> Reply {
     add((3, 4, 0), "rules", &|| rules(call));
     add((3, 4, 2), "configuration", &|| Value::Object(limits(call)));
     let reply = Reply::json(document);
-    // Deprecated since 2022-11-14, which the header tells since 4.4.
+    // Deprecated since 2022-11-14, which the header says since 4.4.
     if version.since(4, 4) { reply.with(DEPRECATION, "@1668384000") } else { reply }
 }
 
@@ -132,7 +132,7 @@ fn configuration(call: &Call<'_>) -> Value {
         urls["about"] = json!(format!("{}/about", call.base()));
         urls["privacy_policy"] = json!(format!("{}/privacy-policy", call.base()));
         urls["terms_of_service"] = Value::Null;
-        // The shape of a key; nobody has the other half.
+        // It has the form of a key, but the private half does not exist.
         configuration.insert("vapid".to_owned(), json!({ "public_key": "B".repeat(86) + "=" }));
     }
     if version.since(4, 4) {
@@ -149,7 +149,7 @@ fn configuration(call: &Call<'_>) -> Value {
     Value::Object(configuration)
 }
 
-/// The limits that v1 and v2 share.
+/// Returns the limits that v1 and v2 share.
 fn limits(call: &Call<'_>) -> Map<String, Value> {
     let newer = call.version().since(4, 2);
     let mut limits = Map::new();

@@ -1,25 +1,25 @@
-//! What an endpoint asks of a token.
+//! What an endpoint requires of a token.
 
 use http::StatusCode;
 
 use crate::call::Call;
 use crate::reply::Reply;
 
-/// What an endpoint of the administration asks of a token.
+/// What an administrator's endpoint requires of a token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
-    /// A scope that the token has, or one that covers it.
+    /// The token must have this scope, or one that covers it.
     pub scope: &'static str,
-    /// One of these is among the permissions of its user's role.
+    /// The role of its user must have one of these permissions.
     pub permission: u64,
-    /// Whether those without permission, or without token, get what the public
-    /// gets: so with trends from 4.0.
+    /// Whether clients without token or permission get the public list, as with trends
+    /// from 4.0 on.
     pub or_public: bool,
 }
 
 impl Needs {
-    /// The refusal of a request; a dead token has been refused before. First
-    /// comes the token's scope, then what its user may do.
+    /// Returns the refusal of a request; revoked tokens have already been refused. The
+    /// scope is checked first, then the permission.
     pub fn refusal(self, call: &Call<'_>) -> Option<Reply> {
         let forbidden = |text| Some(Reply::error(StatusCode::FORBIDDEN, text));
         if call.token().is_some_and(|token| !token.has_scope(self.scope)) {
@@ -36,5 +36,5 @@ impl Needs {
     }
 }
 
-/// The refusal of a token whose scopes don't cover what it is used for.
+/// The refusal of a token without the required scope.
 pub(crate) const OUTSIDE_SCOPES: &str = "This action is outside the authorized scopes";

@@ -1,4 +1,4 @@
-//! NodeInfo: discovery and the document of schema 2.0, both since 3.0.
+//! NodeInfo: the discovery and the document of schema 2.0, both since 3.0.
 
 use serde_json::{Value, json};
 
@@ -13,8 +13,7 @@ pub(crate) fn discovery(call: &Call<'_>) -> Reply {
     }] }))
 }
 
-/// `GET /nodeinfo/2.0`: public whatever the admin has closed, and with the
-/// true numbers.
+/// `GET /nodeinfo/2.0`: always public, and with the true numbers.
 pub(crate) fn document(call: &Call<'_>) -> Reply {
     let mut document = json!({
         "version": "2.0",
@@ -28,10 +27,10 @@ pub(crate) fn document(call: &Call<'_>) -> Reply {
             },
             "localPosts": call.statuses(),
         },
-        // True also where sign-ups wait for approval.
+        // This is also true if sign-ups wait for approval.
         "openRegistrations": call.registrations_open(),
     });
-    // The schema wants both; Mastodon left them out before 4.0.
+    // The schema requires both; Mastodon omitted them before 4.0.
     if call.version().since(4, 0) {
         document["services"] = json!({ "outbound": [], "inbound": [] });
         document["metadata"] = Value::Object(serde_json::Map::new());

@@ -1,5 +1,5 @@
-//! Lists in pages: newest first, by `max_id`, `since_id` and `min_id`, with
-//! `Link` where there may be more.
+//! Lists in pages: newest first, by `max_id`, `since_id` and `min_id`, with `Link` if
+//! there may be more.
 
 use http::header::LINK;
 use serde_json::Value;
@@ -8,15 +8,15 @@ use url::form_urlencoded;
 use crate::call::Call;
 use crate::reply::Reply;
 
-/// How many entries a page has.
+/// The number of entries on a page.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub default: usize,
     pub most: usize,
 }
 
-/// A page of entries with these ids, the highest first. `entry` gets the place
-/// of an id among them.
+/// Returns a page of the entries with these ids, highest first. `entry` gets the
+/// position of an id.
 pub(crate) fn page(call: &Call<'_>, size: Size, ids: &[u64], entry: impl Fn(usize) -> Value) -> Reply {
     let limit = call.limit(size.default, size.most);
     let parameter = |name: &str| call.parameter(name)?.parse::<u64>().ok();
@@ -24,7 +24,7 @@ pub(crate) fn page(call: &Call<'_>, size: Size, ids: &[u64], entry: impl Fn(usiz
     let mut start = parameter("max_id").map_or(0, |id| ids.partition_point(|other| *other >= id));
     let mut end = parameter("since_id").map_or(ids.len(), above);
     match parameter("min_id") {
-        // The oldest after that id, not the newest of all.
+        // The oldest entries after that id, not the newest of all.
         Some(id) => {
             end = end.min(above(id));
             start = start.max(end.saturating_sub(limit));
@@ -44,17 +44,17 @@ pub(crate) fn page(call: &Call<'_>, size: Size, ids: &[u64], entry: impl Fn(usiz
     linked(call, Reply::json(Value::Array(entries)), &links)
 }
 
-/// The ids of a list of which only the length is known.
+/// Returns the ids of a list of which only the length is known.
 pub(crate) fn ids(count: usize) -> Vec<u64> {
     (1..=count as u64).rev().collect()
 }
 
-/// With `Link` to the same list at other places: relation, parameter, value.
+/// Adds `Link` to other pages of the same list: relation, parameter, value.
 fn linked(call: &Call<'_>, reply: Reply, links: &[(&str, &str, u64)]) -> Reply {
     linked_at(call, call.path, reply, links)
 }
 
-/// The same, to the list at another path.
+/// The same with links to the list at another path.
 pub(crate) fn linked_at(call: &Call<'_>, path: &str, reply: Reply, links: &[(&str, &str, u64)]) -> Reply {
     if links.is_empty() {
         return reply;

@@ -10,8 +10,9 @@ use crate::truth::accounts::accounts;
 use crate::truth::community::{newest_local_ms, newest_remote_ms};
 use crate::truth::domains::domain;
 
-/// `GET /api/v1/timelines/public`: the newest first, of this server with
-/// `local=true`, of the others with `remote=true` (3.1.4 and later), else of all.
+/// `GET /api/v1/timelines/public`, newest first: posts of this server with
+/// `local=true`, of other servers with `remote=true` (3.1.4 and later), otherwise of
+/// all.
 pub(crate) fn public(call: &Call<'_>) -> Reply {
     if let Some(refusal) = call.closed() {
         return refusal;
@@ -54,7 +55,7 @@ fn author(call: &Call<'_>, local: bool) -> Value {
     author
 }
 
-/// A status that was written at a moment, which its id tells too.
+/// Returns a status that was written at this time, which its id contains, too.
 pub(crate) fn status(call: &Call<'_>, millis: i64, author: &Value) -> Value {
     let (id, version) = ((millis << 16).to_string(), call.version());
     let url = format!("{}/@{}/{id}", call.base(), author["username"].as_str().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Reports, accounts, blocks and trends as their admins see them.
+//! Reports, accounts, blocks and trends in the administrators' view.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn items(value: Value) -> Vec<Value> {
     }
 }
 
-/// Every entry of a list, and how many pages it took.
+/// Returns every entry of a list, and the number of pages.
 async fn all(bed: &Bed, i: usize, path: &str) -> (Vec<Value>, usize) {
     let (mut path, mut entries, mut pages) = (path.to_owned(), Vec::new(), 0);
     loop {
@@ -40,7 +40,7 @@ async fn all(bed: &Bed, i: usize, path: &str) -> (Vec<Value>, usize) {
     }
 }
 
-/// Every entry of a list that is turned by `offset`.
+/// Returns every entry of a list that is paged by `offset`.
 async fn by_offset(bed: &Bed, i: usize, path: &str) -> Vec<Value> {
     let mut entries = Vec::new();
     loop {
@@ -126,7 +126,7 @@ async fn pages_end_where_the_list_does() {
     assert_eq!((length, first, last), (5, 45, 33));
     let (length, first, last, _) = ids("limit=5&since_id=30").await;
     assert_eq!((length, first, last), (5, 1200, 1188));
-    // A list that ends with a full page has an empty one behind it.
+    // A list that ends with a full page is followed by an empty one.
     assert_eq!(all(&bed, 0, "/api/v1/admin/reports").await.1, 5);
 }
 
@@ -201,12 +201,12 @@ async fn trends_hide_what_is_to_be_reviewed() {
         );
         let all = by_offset(&bed, 0, path).await;
         assert_eq!(all.len(), 50, "{path}");
-        // The link leads to the list of the public.
+        // The link leads to the public list.
         let response = bed.get_with(0, &format!("{path}?limit=5"), "owner").await;
         let public = format!("{}?limit=5&offset=5>; rel=\"next\"", path.replace("/admin/", "/"));
         assert!(header(&response, "link").ends_with(&public), "{:?}", response.headers());
         assert_eq!(all.iter().filter(|entry| entry["requires_review"] == true).count(), 17, "{path}");
-        // The public's list for who may not, without a word.
+        // A client without the permission silently gets the public list.
         let public = bed.get_with(0, &format!("{path}?limit=40"), "user").await;
         assert_eq!(public.status(), StatusCode::OK);
         let public = items(parse(public).await);

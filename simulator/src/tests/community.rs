@@ -1,4 +1,4 @@
-//! Peers, blocks, emojis, timelines, hashtags, health: what is public.
+//! Public endpoints: peers, blocks, emojis, timelines, hashtags, health.
 
 use http::{HeaderMap, StatusCode};
 use reqwest::Client;
@@ -34,7 +34,7 @@ async fn peers_are_as_many_as_the_truth_says() {
         let again = bed.request(0, PEERS).header("if-none-match", &etag).send().await.unwrap();
         assert_eq!((again.status(), header(&again, "etag")), (StatusCode::NOT_MODIFIED, etag.as_str()));
     }
-    // The client asks for gzip and unpacks it; one that does not gets the same.
+    // A client without gzip gets the same content.
     let plain = Client::builder().no_proxy().no_gzip().build().unwrap();
     let url = format!("http://{}{PEERS}", bed.simulator.addr());
     let response = plain.get(url).send().await.unwrap();
@@ -126,7 +126,7 @@ async fn timelines_begin_with_the_newest() {
         }
         let remote = bed.json(i, &format!("{TIMELINE}?remote=true&limit=40")).await;
         let is_remote = |post: &Value| post["account"]["acct"].as_str().unwrap().contains('@');
-        // Old versions do not know the parameter, and show their own, too.
+        // Old versions do not know the parameter, and include their own posts.
         assert_eq!(remote.as_array().unwrap().iter().all(is_remote), i != V2_4, "{i}");
     }
     assert_eq!(length(&bed.json(BIG, TIMELINE).await), 20);

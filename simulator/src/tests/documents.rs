@@ -1,4 +1,4 @@
-//! What instances say about themselves, by version and by what admins decide.
+//! The documents of instances, by version and by the administrator's settings.
 
 use http::StatusCode;
 use serde_json::{Value, json};

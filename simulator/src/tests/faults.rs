@@ -1,4 +1,4 @@
-//! Faults as a client sees them.
+//! Faults from a client's view.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::{Fault, NOW, bed, header};
 
-/// What a client without manners reads: all bytes until the connection closes.
+/// Reads all bytes until the connection closes.
 async fn raw(addr: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
@@ -72,7 +72,7 @@ async fn faults_reach_every_path() {
         assert!(ask().await.is_err(), "{path}");
         bed.simulator.set_fault(0, &path, Some(Fault::WrongTop));
         let answer = ask().await.unwrap().bytes().await.unwrap();
-        // What is plain text has no top to be wrong.
+        // Plain text has no top level.
         if let Ok(answer) = serde_json::from_slice::<Value>(&answer) {
             assert!(answer["items"].is_array() || answer[0].is_object(), "{path}");
         }
@@ -154,7 +154,7 @@ async fn faults_of_the_connection() {
     while bed.simulator.requests(0, path) == arrived {
         tokio::task::yield_now().await;
     }
-    // Nothing more comes of either until the simulator ends; other paths answer.
+    // Neither connection gets more bytes until the simulator ends; other paths answer.
     assert!(bed.get(0, "/nodeinfo/2.0").await.status().is_success());
     assert!(!hanging.is_finished());
     bed.simulator.shutdown().await;

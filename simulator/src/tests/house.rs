@@ -1,10 +1,10 @@
-//! How the modules of this crate depend on each other.
+//! Checks the dependencies between the modules of this crate.
 //!
 //! Modules that use each other in a circle can only be read, tested and changed
-//! together. Here that matters most for `truth`: what an instance says is plain
-//! data that follows from a seed and the clock, so what is below (`truth`,
-//! `reply`, `state`) must not know what is above (endpoints, routes, faults put
-//! into effect). A child may use its parent's types: they are one subject.
+//! together. It matters most for `truth`, which is plain data from a seed and the
+//! clock: lower modules (`truth`, `reply`, `state`) must not depend on higher ones
+//! (endpoints, routes, faults). A child may use its parent's types, because they belong
+//! together.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs;
@@ -13,27 +13,27 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
-/// The names on the way from the crate's root to a module or an item.
+/// The names on the path from the crate's root to a module or an item.
 type Names = Vec<String>;
 
-/// Sibling modules that use each other: for each parent, who uses whom, and an
-/// example of how.
+/// The uses between sibling modules: for each parent, which module uses which, with an
+/// example.
 type Siblings = BTreeMap<Names, BTreeMap<String, BTreeMap<String, String>>>;
 
-/// A module, be it a file or written in one.
+/// A module, in its own file or inline.
 #[derive(Default)]
 struct Module {
     children: BTreeSet<String>,
-    /// Names that `use` brings in, and what they stand for.
+    /// The names that `use` imports, and their paths.
     imports: HashMap<String, Names>,
-    /// Whatever is mentioned by a path.
+    /// The paths that the module mentions.
     mentions: BTreeSet<Names>,
 }
 
-/// Reads modules, beginning with a file.
+/// Reads modules, starting with a file.
 struct Reader {
     modules: BTreeMap<Names, Module>,
-    /// The module that is being read, and the folder of its children.
+    /// The current module, and the folder of its children.
     at: Names,
     folder: PathBuf,
 }
@@ -55,7 +55,8 @@ impl Reader {
         self.visit_file(&parsed);
     }
 
-    /// What a module holds: its children and imports first, for paths to lead there.
+    /// Reads the items of a module: its children and imports first, so that paths can
+    /// be resolved.
     fn items(&mut self, items: &[syn::Item]) {
         let (imports, others): (Vec<_>, Vec<_>) =
             items.iter().filter(|item| !is_test(item)).partition(|item| matches!(item, syn::Item::Use(_)));
@@ -73,7 +74,7 @@ impl Reader {
         self.modules.entry(self.at.clone()).or_default()
     }
 
-    /// The names of a path from the root on, if it leads into this crate.
+    /// Returns the absolute path of names, if it leads into this crate.
     fn absolute(&mut self, names: &[String]) -> Option<Names> {
         let mut absolute = match names.first()?.as_str() {
             "crate" => Names::new(),
@@ -169,7 +170,7 @@ impl<'a> Visit<'a> for Reader {
         self.import(&item.tree, &Names::new());
     }
 
-    /// Who may see something is no use of it.
+    /// A visibility is not a use.
     fn visit_visibility(&mut self, _: &'a syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'a syn::Path) {
@@ -183,7 +184,7 @@ impl<'a> Visit<'a> for Reader {
     }
 }
 
-/// Tests may use what they like.
+/// Tests may use any module.
 fn is_test(item: &syn::Item) -> bool {
     let (syn::Item::Mod(syn::ItemMod { attrs, .. })
     | syn::Item::Use(syn::ItemUse { attrs, .. })
@@ -197,7 +198,7 @@ fn is_test(item: &syn::Item) -> bool {
     })
 }
 
-/// The module that a path leads to, through what modules bring in.
+/// Resolves a path to its module, through the imports of modules.
 fn module_of(modules: &BTreeMap<Names, Module>, path: &[String]) -> Names {
     let mut at = Names::new();
     for (n, name) in path.iter().enumerate() {
@@ -229,7 +230,7 @@ fn siblings(modules: &BTreeMap<Names, Module>) -> Siblings {
     siblings
 }
 
-/// The shortest way on which a module uses itself through its siblings, if it does.
+/// Returns the shortest chain on which a module uses itself through its siblings.
 fn circle(uses: &BTreeMap<String, BTreeMap<String, String>>, start: &str) -> Option<Vec<String>> {
     let mut ways = VecDeque::from([(start, Vec::new())]);
     let mut seen = BTreeSet::new();
@@ -278,7 +279,7 @@ fn a_circle_is_seen_whatever_way_it_goes() {
         "fn f() { g(super::a::h()) }",
         "pub(super) fn f(x: &crate::a::X) {}",
         "fn f() { println!(\"{}\", [super::a::X]) }",
-        // By what the root shows to others.
+        // Through re-exports of the root.
         "use crate::X;",
     ] {
         let text = format!("pub use a::X; mod a {{ use super::b::Y; }} mod b {{ {b} }} mod c {{}}");

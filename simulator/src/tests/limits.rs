@@ -1,4 +1,4 @@
-//! Rate limits as a client sees them.
+//! Rate limits from a client's view.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn rate_limits_count_by_window() {
     assert_eq!(header(&refused, "x-ratelimit-remaining"), "0");
     assert_eq!(header(&refused, "retry-after"), "");
     assert_eq!(parse(refused).await, json!({ "error": "Too many requests" }));
-    // NodeInfo is not counted, and other instances have counts of their own.
+    // NodeInfo is not counted, and every instance has its own counts.
     assert_eq!(header(&bed.get(V4_6, "/nodeinfo/2.0").await, "x-ratelimit-limit"), "");
     assert_eq!(header(&bed.get(V4_2, "/api/v1/instance").await, "x-ratelimit-remaining"), "2");
     bed.simulator.advance(Duration::from_secs(300));

@@ -1,4 +1,4 @@
-//! Tokens: dead ones, narrow ones, and those of people who may not.
+//! Tokens that are revoked, have few scopes, or belong to users without permissions.
 
 use serde_json::{Value, json};
 
@@ -43,14 +43,14 @@ async fn administration_asks_who_you_are() {
     ] {
         assert_eq!(ask(V4_6, path, token).await, *expected, "{path} {token:?}");
     }
-    // Before there were roles there was staff.
+    // Before roles existed there were staff members.
     assert_eq!(ask(V3_4, "/api/v1/admin/accounts?pending=true", Some("moderator")).await, fine);
     assert_eq!(ask(V3_4, "/api/v1/admin/accounts?pending=true", Some("user")).await, forbidden);
     assert_eq!(bed.status(V2_4, REPORTS).await, 404);
     let measures = bed.client.post(format!("http://{}/api/v1/admin/measures", bed.simulator.addr()));
     assert_eq!(measures.bearer_auth("narrow").send().await.unwrap().status().as_u16(), 403);
 
-    // A dead token spoils what is public, but not what knows no tokens.
+    // Public endpoints refuse a revoked token, but not those that ignore tokens.
     bed.simulator.set_tokens(vec![TokenSpec::everything("new")]);
     assert_eq!(ask(V4_6, REPORTS, Some("owner")).await.0, 401);
     assert_eq!(ask(V4_6, "/api/v1/instance", Some("owner")).await.0, 401);

@@ -1,9 +1,9 @@
-//! Accounts: every instance has the same five, with numbers of their own.
+//! Accounts: every instance has the same five, with different numbers.
 
 use super::instance::Instance;
 use crate::dates::{DAY, date};
 
-/// Their names, the admin first.
+/// Their names, the administrator first.
 const USERNAMES: [&str; 5] = ["admin", "news", "ada", "lin", "archive"];
 
 /// An account of a simulated instance.
@@ -13,19 +13,19 @@ pub struct Account {
     pub id: String,
     /// The local part of its address.
     pub username: String,
-    /// Number of followers; -1 where it hides them (glitch-soc).
+    /// Number of followers; -1 if they are hidden (glitch-soc).
     pub followers: i64,
-    /// Number of accounts that it follows.
+    /// Number of accounts that the account follows.
     pub following: i64,
     /// Number of its statuses.
     pub statuses: i64,
     /// The UTC day of its newest status, `2026-08-01`.
     pub last_status_at: Option<String>,
-    /// When it was made, Unix time in seconds.
+    /// When the account was created, in Unix seconds.
     pub created_at: i64,
 }
 
-/// The accounts of an instance with their numbers.
+/// Returns the accounts of an instance with their numbers.
 pub(crate) fn accounts(instance: &Instance, now: i64) -> Vec<Account> {
     (0..USERNAMES.len()).map(|n| account(instance, now, n)).collect()
 }
@@ -34,13 +34,13 @@ fn account(instance: &Instance, now: i64, n: usize) -> Account {
     let numbers = &instance.numbers;
     let share = |what: u64| numbers.unit(100 + 10 * n as u64 + what);
     let created_at = numbers.founded() + DAY * n as i64;
-    // Accounts of Mastodon 3 and later have ids that tell when they were made.
+    // From Mastodon 3 on, the id of an account contains its creation time.
     let id = match n {
         0 => "1".to_owned(),
         _ if instance.version.since(3, 0) => ((created_at * 1000) << 16 | n as i64).to_string(),
         _ => (n + 1).to_string(),
     };
-    // All five together write less than half of what the instance writes.
+    // All five together write less than half of the instance's statuses.
     let pace = (numbers.statuses_per_second * 0.08 * share(1)).min(1e-4);
     let following = (20.0 + 400.0 * share(3)) as i64;
     Account {

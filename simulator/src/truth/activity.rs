@@ -1,8 +1,8 @@
-//! The rows of `/api/v1/instance/activity`, in two shapes.
+//! The rows of `/api/v1/instance/activity`, in two formats.
 //!
-//! Up to 3.4 a row is an ISO week that begins on Monday in the server's time
-//! zone; from 3.5 rows are windows that slide with the moment in which the
-//! server, once a day, works them out.
+//! Up to 3.4 a row is an ISO week that begins on Monday in the server's time zone. From
+//! 3.5 on rows are windows relative to the moment when the server, once a day, computes
+//! them.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,8 +16,8 @@ const WEEK: i64 = 7 * DAY;
 /// A row of `/api/v1/instance/activity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivityRow {
-    /// Unix time in seconds: a Monday 00:00 in the server's time zone up to
-    /// Mastodon 3.4, the second in which the figures were worked out from 3.5.
+    /// Unix time in seconds: up to Mastodon 3.4 a Monday 00:00 in the server's time
+    /// zone, from 3.5 the second of the computation.
     pub week: i64,
     /// Number of local statuses.
     pub statuses: u64,
@@ -36,8 +36,8 @@ pub(crate) fn rows(instance: &Instance, now: i64) -> Vec<ActivityRow> {
     weekly(&instance.numbers, now, |monday| local_midnight(monday, &zone))
 }
 
-/// Half of the old servers live in central Europe, whose weeks are an hour
-/// longer or shorter twice a year.
+/// Half of the old servers are in central Europe, where a week is an hour longer or
+/// shorter twice a year.
 fn time_zone(instance: &Instance) -> TimeZone {
     if instance.numbers.unit(20) < 0.5 {
         // Spelt out, so that no time zone database is needed.
@@ -47,22 +47,22 @@ fn time_zone(instance: &Instance) -> TimeZone {
     }
 }
 
-/// The instant in which a UTC day's date begins in `zone`.
+/// Returns the instant at which a UTC day's date begins in `zone`.
 fn local_midnight(day: i64, zone: &TimeZone) -> i64 {
     let date = Timestamp::from_second(day).map(|at| at.to_zoned(TimeZone::UTC).date());
     let start = date.and_then(|date| date.to_zoned(zone.clone()));
     start.map_or(day, |start| start.timestamp().as_second())
 }
 
-/// When the server last filled its cache of the activity figures, which it
-/// keeps for a day.
+/// Returns when the server last computed the activity figures, which it caches for a
+/// day.
 fn filled(numbers: &Numbers, now: i64) -> i64 {
     let second = (numbers.unit(1) * DAY as f64) as i64;
     now - (now - second).rem_euclid(DAY)
 }
 
-/// The rows of Mastodon 3.5 and later: row 0 the day so far, the others
-/// six days each, 7 days apart.
+/// The rows of Mastodon 3.5 and later: row 0 is the current day, the others are six
+/// days each, 7 days apart.
 fn rolling(numbers: &Numbers, now: i64) -> Vec<ActivityRow> {
     let filled = filled(numbers, now);
     let today = midnight(filled);
@@ -75,8 +75,8 @@ fn rolling(numbers: &Numbers, now: i64) -> Vec<ActivityRow> {
         .collect()
 }
 
-/// The rows of Mastodon up to 3.4: ISO weeks in UTC, row 0 the running
-/// one; `label` gives what the server writes as the start of a week.
+/// The rows of Mastodon up to 3.4: ISO weeks in UTC, row 0 the current one. `label`
+/// returns the start of a week as the server writes it.
 fn weekly(numbers: &Numbers, now: i64, label: impl Fn(i64) -> i64) -> Vec<ActivityRow> {
     let filled = filled(numbers, now);
     let monday = monday(filled);
@@ -89,7 +89,7 @@ fn weekly(numbers: &Numbers, now: i64, label: impl Fn(i64) -> i64) -> Vec<Activi
 }
 
 fn row(numbers: &Numbers, week: i64, start: i64, end: i64) -> ActivityRow {
-    // Distinct users grow slower than the days that they are counted over.
+    // Distinct users grow more slowly than the days over which they are counted.
     let days = (end - start) as f64 / DAY as f64;
     let logins = numbers.active_month(start) as f64 * (days / 28.0).powf(0.45);
     ActivityRow {

@@ -1,4 +1,4 @@
-//! What an instance would say to its admins right now.
+//! What an instance currently shows to its administrators.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -8,15 +8,15 @@ use super::reports::{Report, Reporting, reports};
 use super::switches::Switches;
 use crate::dates::{DAY, midnight};
 
-/// What stands, in some part of it, in every text about people that
-/// administrators are shown: e-mail addresses, IP addresses, words that were
-/// written in confidence. None of it is meant to leave the bridge.
+/// Markers in all texts about people that administrators see: e-mail addresses, IP
+/// addresses and confidential words contain one of them. None of them may leave the
+/// bridge.
 pub const PRIVATE: [&str; 3] = ["private.example", "203.0.113.", "between us"];
 
-/// What a simulated instance says to its admins at one moment.
+/// The data of a simulated instance for its administrators, at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AdminTruth {
-    /// Reports, the newest first, resolved ones too.
+    /// Reports, newest first, including resolved ones.
     pub reports: Vec<Report>,
     /// Number of accounts that wait for approval.
     pub pending: usize,
@@ -26,8 +26,8 @@ pub struct AdminTruth {
     pub trending_statuses: Trending,
     /// Trending links.
     pub trending_links: Trending,
-    /// What happened by UTC day, today first: 30 days unless a test sets others.
-    /// A day that is missing has zeros.
+    /// Figures by UTC day, today first: 30 days unless a test sets others. A missing
+    /// day has zeros.
     pub days: Vec<Day>,
     /// Bytes by kind (`postgresql`, `redis`, `media`, `search`), as `space_usage`.
     pub storage: Vec<(String, i64)>,
@@ -35,8 +35,8 @@ pub struct AdminTruth {
     pub software: Vec<(String, String)>,
     /// Users by the language of their interface, the largest first.
     pub languages: Vec<(String, i64)>,
-    /// Of those who signed up in the month that begins at this Unix time, the
-    /// share seen again in the next; the newest month first.
+    /// For the month that begins at this Unix time, the share of its new users who were
+    /// seen again in the next month; newest month first.
     pub retention: Vec<(i64, f64)>,
     /// Number of domain blocks with the severity `noop`, which may still refuse
     /// media; the others are in [`Truth::domain_blocks`](crate::Truth).
@@ -89,7 +89,7 @@ pub struct IpBlocks {
 }
 
 impl AdminTruth {
-    /// What an instance says at a Unix time in seconds.
+    /// Returns the data of an instance at a Unix time in seconds.
     pub(crate) fn of(instance: &Instance, switches: Switches, now: i64) -> AdminTruth {
         let today = midnight(now);
         AdminTruth {
@@ -133,22 +133,22 @@ impl AdminTruth {
         self.reports.iter().filter(|report| !report.resolved)
     }
 
-    /// What happened on the UTC day with this midnight, Unix time in seconds.
+    /// The figures of the UTC day that begins at this Unix time.
     #[must_use]
     pub fn day(&self, start: i64) -> Day {
         let day = self.days.iter().find(|day| day.start == start);
         day.copied().unwrap_or(Day { start, ..Day::default() })
     }
 
-    /// Of those who signed up in the month that begins at this Unix time, the
-    /// share seen again in the next: none where nothing is said of it.
+    /// The share of new users of the month that begins at this Unix time who were seen
+    /// again in the next month, if it is known.
     #[must_use]
     pub fn retention_of(&self, start: i64) -> f64 {
         self.retention.iter().find(|(month, _)| *month == start).map_or(0.0, |(_, rate)| *rate)
     }
 }
 
-/// The share of those who signed up in a period that is seen again in the next.
+/// Returns the share of a period's new users who were seen again in the next period.
 pub(crate) fn retention(instance: &Instance, start: i64) -> f64 {
     0.2 + 0.6 * instance.numbers.unit(5000 + start.unsigned_abs())
 }
@@ -161,7 +161,7 @@ fn months(now: i64) -> impl Iterator<Item = i64> {
     (0..14).filter_map(move |n| month(n).ok()).map(|at| at.timestamp().as_second())
 }
 
-/// What happened on a UTC day until now.
+/// Returns the figures of a UTC day until now.
 pub(crate) fn day(instance: &Instance, start: i64, now: i64) -> Day {
     let numbers = &instance.numbers;
     let end = (start + DAY).min(now);
@@ -203,7 +203,7 @@ pub(crate) fn storage(instance: &Instance, now: i64) -> Vec<(String, i64)> {
     storage
 }
 
-/// From 4.3 on, half of the servers have their search in the figures.
+/// From 4.3 on, half of the servers report their search.
 fn has_search(instance: &Instance) -> bool {
     instance.version.since(4, 3) && instance.numbers.unit(78) < 0.5
 }

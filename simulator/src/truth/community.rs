@@ -1,4 +1,4 @@
-//! Custom emojis, announcements, hashtags, and when the newest posts came.
+//! Custom emojis, announcements, hashtags, and the times of the newest posts.
 
 use super::instance::Instance;
 use crate::dates::{DAY, midnight};
@@ -6,7 +6,7 @@ use crate::dates::{DAY, midnight};
 /// The hashtags that instances use; any other has no uses.
 const TAGS: [&str; 4] = ["gardening", "introductions", "photography", "rust"];
 
-/// A hashtag with its last seven UTC days, the running one first.
+/// A hashtag with its last seven UTC days, the current one first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// Its name without `#`.
@@ -37,7 +37,7 @@ pub(crate) fn tags(instance: &Instance, now: i64) -> Vec<Tag> {
             let start = midnight - days as i64 * DAY;
             (numbers.count(rate, now.min(start + DAY)) - numbers.count(rate, start)) as i64
         });
-        // Some write more than once.
+        // Some accounts write more than once.
         Tag { name: (*name).to_owned(), uses, accounts: uses.map(|uses| (uses * 4 + 4) / 5) }
     };
     TAGS.iter().enumerate().map(tag).collect()
@@ -56,7 +56,7 @@ pub(crate) fn newest_remote_ms(instance: &Instance, now: i64) -> Option<i64> {
 
 fn newest(instance: &Instance, rate: f64, now: i64) -> Option<i64> {
     let numbers = &instance.numbers;
-    // Written within the second before it counted.
+    // The post was written within the second before it counted.
     let part = numbers.count(rate, now).wrapping_mul(7919) % 1000;
     numbers.last_counted(rate, now).map(|second| second * 1000 - part as i64)
 }

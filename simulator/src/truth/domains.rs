@@ -16,15 +16,15 @@ pub struct DomainBlocks {
     pub suspend: usize,
 }
 
-/// The name of the `n`th domain; no two have the same.
+/// Returns the name of domain number `n`. Names are unique.
 pub(crate) fn domain(n: usize) -> String {
     format!("{}-{n}.{}.example", TREES[n % 16], TREES[n / 16 % 16])
 }
 
-/// Blocked domains have numbers of their own, above those of all peers.
+/// Blocked domains have numbers above those of all peers.
 const FIRST_BLOCKED: usize = 10_000_000;
 
-/// The domain that is blocked as the `n`th.
+/// Returns the name of blocked domain number `n`.
 pub(crate) fn blocked_domain(n: usize) -> String {
     domain(FIRST_BLOCKED + n)
 }

@@ -1,14 +1,13 @@
-//! What is constant about an instance: its place, its version and what its
-//! numbers are made from.
+//! The constants of an instance: its number, its version, and the basis of its numbers.
 
 use super::numbers::Numbers;
 use crate::version::Version;
 
-/// The first instances have names worth reading on a graph; the others are
-/// called `i00008` and so on.
+/// The first instances have names that are readable on a graph; the others are called
+/// `i00008` and so on.
 const NAMES: [&str; 8] = ["art", "science", "books", "games", "social", "town", "music", "garden"];
 
-/// A simulated instance, as the seed makes it.
+/// A simulated instance, derived from the seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
     pub index: usize,
@@ -21,14 +20,14 @@ impl Instance {
         Instance { index, version, numbers: Numbers::new(seed, index) }
     }
 
-    /// The index of the instance with this first label of a host name, if
-    /// there are that many.
+    /// Returns the index of the instance whose host name begins with this label, if it
+    /// exists.
     pub fn index_of(label: &str) -> Option<usize> {
         let named = NAMES.iter().position(|name| *name == label);
         named.or_else(|| label.strip_prefix('i')?.parse().ok())
     }
 
-    /// The host and port that it calls itself: `art.localhost:3000`.
+    /// The host and port by which the instance calls itself: `art.localhost:3000`.
     pub fn host(&self, port: u16) -> String {
         match NAMES.get(self.index) {
             Some(name) => format!("{name}.localhost:{port}"),
@@ -36,7 +35,7 @@ impl Instance {
         }
     }
 
-    /// Its name for people.
+    /// The name for people.
     pub fn title(&self) -> String {
         match NAMES.get(self.index) {
             Some(name) => name[..1].to_uppercase() + &name[1..],

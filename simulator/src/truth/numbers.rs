@@ -10,19 +10,18 @@ use std::f64::consts::TAU;
 
 use crate::dates::{DAY, midnight};
 
-/// 2026-01-01T00:00:00Z, when an instance has just the size that it was given.
+/// 2026-01-01T00:00:00Z, when an instance has exactly its nominal size.
 const REFERENCE: i64 = 1_767_225_600;
 
-/// The instances with a name have sizes worth looking at; the biggest has the
-/// newest version where there are four in turn.
+/// The sizes of the named instances. The biggest has the newest of four versions.
 const NAMED_USERS: [f64; 8] = [24_000.0, 310_000.0, 5_200.0, 61_000.0, 1_200_000.0, 140.0, 1_100.0, 3.0];
 
-/// Rhythms of posting: relative strength and period in seconds. The strengths
-/// sum to less than one, so totals never fall. The last is no multiple of a
-/// day: no week is like the one before.
+/// Rhythms of posting: relative strength and period in seconds. The strengths sum to
+/// less than one, so totals never fall. The last period is not a multiple of a day, so
+/// weeks differ.
 const RHYTHMS: [(f64, f64); 3] = [(0.55, 86_400.0), (0.15, 604_800.0), (0.12, 839_000.0)];
 
-/// What is constant about one instance.
+/// The constants of one instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Numbers {
     seed: u64,
@@ -40,7 +39,8 @@ impl Numbers {
         let seed = mix(seed ^ mix(index as u64));
         let users = match NAMED_USERS.get(index) {
             Some(users) => *users,
-            // Few are big: the median has about fifty users, the largest near a million.
+            // Few instances are big: the median has about fifty users, the largest
+            // nearly a million.
             None => 10_f64.powf(0.5 + 5.5 * unit(seed, 1).powf(2.2)),
         };
         let founded = REFERENCE - DAY * (600 + (unit(seed, 2) * 2600.0) as i64);
@@ -57,22 +57,22 @@ impl Numbers {
         }
     }
 
-    /// A number in 0..1 that belongs to this instance and `salt`.
+    /// Returns a number in 0..1 for this instance and `salt`.
     pub fn unit(&self, salt: u64) -> f64 {
         unit(self.seed, 1000 + salt)
     }
 
-    /// A whole number below `most` that belongs to this instance and `salt`.
+    /// Returns an integer below `most` for this instance and `salt`.
     pub fn up_to(&self, salt: u64, most: f64) -> usize {
         (self.unit(salt) * most) as usize
     }
 
-    /// Bits that belong to this instance and `salt`.
+    /// Returns bits for this instance and `salt`.
     pub fn salted(&self, salt: u64) -> u64 {
         mix(self.seed ^ mix(1000 + salt))
     }
 
-    /// Its size when it was given one.
+    /// Returns the nominal size.
     pub fn size(&self) -> f64 {
         self.users_per_second * (REFERENCE - self.founded) as f64
     }
@@ -93,7 +93,8 @@ impl Numbers {
         self.count(self.domains_per_second, now)
     }
 
-    /// Distinct users of the 28 whole UTC days before today; the same all day.
+    /// Returns the distinct users of the 28 whole UTC days before today, which is
+    /// constant all day.
     pub fn active_month(&self, now: i64) -> u64 {
         let midnight = midnight(now);
         let users = self.users(midnight);
@@ -101,13 +102,13 @@ impl Numbers {
         ((users as f64 * self.active_share * wobble).ceil() as u64).min(users)
     }
 
-    /// Distinct users of the 168 whole UTC days before today.
+    /// Returns the distinct users of the 168 whole UTC days before today.
     pub fn active_half_year(&self, now: i64) -> u64 {
         let users = self.users(midnight(now));
         ((self.active_month(now) as f64 * self.half_year_factor) as u64).clamp(1, users)
     }
 
-    /// How often something has happened that happens `rate` times a second on
+    /// Returns how often an event has happened that happens `rate` times a second on
     /// average.
     pub fn count(&self, rate: f64, now: i64) -> u64 {
         if now <= self.founded {
@@ -116,13 +117,13 @@ impl Numbers {
         (rate * (self.worked(now) - self.worked(self.founded))) as u64
     }
 
-    /// When it happened last, to the second.
+    /// Returns when it last happened, to the second.
     pub fn last_counted(&self, rate: f64, now: i64) -> Option<i64> {
         let count = self.count(rate, now);
         if count == 0 {
             return None;
         }
-        // Before `earlier` it had happened less often, at `now` it had not happened again.
+        // At `earlier` the count was lower, at `now` it is still the same.
         let (mut earlier, mut later) = (self.founded, now);
         while later - earlier > 1 {
             let middle = earlier + (later - earlier) / 2;
@@ -135,8 +136,8 @@ impl Numbers {
         Some(later)
     }
 
-    /// The time by the instance's own activity, in seconds: the integral of
-    /// its rhythms.
+    /// Returns the time by the instance's own activity, in seconds: the integral of its
+    /// rhythms.
     fn worked(&self, now: i64) -> f64 {
         let t = (now - REFERENCE) as f64;
         RHYTHMS.iter().fold(t, |sum, (strength, period)| {
@@ -146,12 +147,12 @@ impl Numbers {
     }
 }
 
-/// A number in 0..1 out of a seed and a salt.
+/// Returns a number in 0..1 from a seed and a salt.
 fn unit(seed: u64, salt: u64) -> f64 {
     (mix(seed ^ mix(salt)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// The finaliser of SplitMix64: every bit of the input moves every bit of the output.
+/// The finaliser of SplitMix64: every bit of the input affects every bit of the output.
 fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -2,10 +2,10 @@
 
 use super::instance::Instance;
 
-/// An instance's settings, which its admin decides.
+/// An instance's settings, which its administrator controls.
 ///
-/// At the start everything is on and public except the list of blocked domains,
-/// and one instance in three needs approval for sign-ups or is closed.
+/// At the start everything is on and public, except the list of blocked domains. One
+/// instance in three needs approval for sign-ups or is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // Each is a setting of its own on a real server.
 pub struct Switches {
@@ -15,16 +15,16 @@ pub struct Switches {
     pub peers_api: bool,
     /// Who sees `/api/v1/instance/domain_blocks`.
     pub show_domain_blocks: ShowDomainBlocks,
-    /// Off: the public timelines are 422 for those without a token, from 3.0.
+    /// Off: the public timelines answer 422 without a token, from 3.0 on.
     pub timeline_preview: bool,
-    /// `LIMITED_FEDERATION_MODE`: 401 for the instance documents up to 4.3, and
-    /// from 4.4 an `active_month` of 0.
+    /// `LIMITED_FEDERATION_MODE`: up to 4.3 the instance documents answer 401, and from
+    /// 4.4 on `active_month` is 0.
     pub limited_federation: bool,
-    /// `DISALLOW_UNAUTHENTICATED_API_ACCESS`: 401 for accounts, timelines,
-    /// emojis, hashtags.
+    /// `DISALLOW_UNAUTHENTICATED_API_ACCESS`: accounts, timelines, emojis and hashtags
+    /// answer 401.
     pub authenticated_only: bool,
-    /// Plain requests without `X-Forwarded-Proto: https` are sent to https, as
-    /// a production server does.
+    /// Plain requests without `X-Forwarded-Proto: https` are redirected to https, as by
+    /// a production server.
     pub force_ssl: bool,
     /// Whether anyone can sign up.
     pub registrations_open: bool,
@@ -34,7 +34,7 @@ pub struct Switches {
     pub contact_account: bool,
 }
 
-/// Who sees which domains an instance blocks; for others the list is an empty 404.
+/// Who sees the domains that an instance blocks. For others the list is an empty 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShowDomainBlocks {
     /// Nobody.
@@ -46,7 +46,7 @@ pub enum ShowDomainBlocks {
 }
 
 impl Switches {
-    /// How an instance starts.
+    /// Returns the settings at the start.
     pub(crate) fn of(instance: &Instance) -> Switches {
         let door = instance.numbers.unit(10);
         Switches {

@@ -1,5 +1,5 @@
-//! Language codes: ISO 639-1, and those of ISO 639-3 that Mastodon offers
-//! beside them. A closed set, because it is a label.
+//! Language codes: ISO 639-1, and the codes of ISO 639-3 that Mastodon offers. They are
+//! a closed set, because they become label values.
 
 const CODES: &[&str] = &[
     "aa", "ab", "ae", "af", "ak", "am", "an", "ar", "as", "av", "ay", "az", "ba", "be", "bg", "bh", "bi",
@@ -17,7 +17,7 @@ const CODES: &[&str] = &[
     "vai", "xal", "zba", "zgh",
 ];
 
-/// The language code of a locale: `pt` of `pt-BR`.
+/// Returns the language code of a locale: `pt` for `pt-BR`.
 pub fn code(locale: &str) -> Option<&'static str> {
     let language = locale.split(['-', '_']).next()?.to_ascii_lowercase();
     CODES.iter().find(|code| **code == language).copied()

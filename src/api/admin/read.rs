@@ -1,4 +1,4 @@
-//! What an administrator's endpoints answer, read into facts.
+//! Reads the answers for administrators into facts.
 
 use jiff::Span;
 use jiff::civil::Date;
@@ -9,11 +9,11 @@ use crate::snapshot::{MEASURES, Measures, OTHER, Reports, Tally};
 
 use super::{CATEGORIES, languages};
 
-/// Languages that are told apart: the ten that most users have.
+/// The maximum number of languages: the ten with the most users.
 const MAX_LANGUAGES: usize = 10;
 
-/// Adds a page of reports, those left out on which action was taken; how many
-/// items it has. Nothing where it holds what is no report.
+/// Adds a page of reports, except those on which action was taken. Returns the number
+/// of items, or `None` if one of them is not a report.
 pub fn read_reports(doc: &mut Document, reports: &mut Reports) -> Option<usize> {
     doc.each_counted(|f| {
         if f.flag("action_taken") == Some(true) {
@@ -26,7 +26,7 @@ pub fn read_reports(doc: &mut Document, reports: &mut Reports) -> Option<usize> 
     })
 }
 
-/// Accounts of a list, by whether they say that they wait for approval.
+/// The accounts of a list, by whether they wait for approval.
 #[derive(Debug, Default)]
 pub struct Pending {
     waiting: i64,
@@ -34,14 +34,15 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// How many wait; nothing where some do not say it.
+    /// Returns the number that wait, or `None` if some accounts do not say whether they
+    /// do.
     #[must_use]
     pub fn count(&self) -> Option<i64> {
         (self.unsaid == 0).then_some(self.waiting)
     }
 }
 
-/// Adds a page of accounts; how many items it has.
+/// Adds a page of accounts. Returns the number of items.
 pub fn read_pending(doc: &mut Document, pending: &mut Pending) -> Option<usize> {
     doc.each_counted(|f| match f.flag("approved") {
         Some(approved) => pending.waiting += i64::from(!approved),
@@ -49,7 +50,7 @@ pub fn read_pending(doc: &mut Document, pending: &mut Pending) -> Option<usize> 
     })
 }
 
-/// Reads measures: each figure's value of a day is matched by its date.
+/// Reads measures. Each figure's value for a day is found by its date.
 pub fn read_measures(doc: &mut Document, today: Date) -> Measures {
     let yesterday = days_from(today, -1);
     let mut measures = Measures { day: day_number(today), ..Measures::default() };
@@ -71,11 +72,11 @@ pub fn read_measures(doc: &mut Document, today: Date) -> Measures {
     measures
 }
 
-/// Reads the rate of the cohort of one month in another. A month without
-/// sign-ups has no rate.
+/// Reads the rate of one month's cohort in another month. A month without sign-ups has
+/// no rate.
 pub fn read_retention(doc: &mut Document, cohort: Date, seen: Date) -> Option<f64> {
     let read = |f: &mut Fields<'_>| {
-        // Cohorts of days are another thing, whatever was asked for.
+        // Some servers return cohorts of days, whatever the request asked for.
         let monthly = f.text("frequency").is_none_or(|frequency| &*frequency == "month");
         if !monthly || date(f, "period")?.first_of_month() != cohort {
             return None;
@@ -89,7 +90,7 @@ pub fn read_retention(doc: &mut Document, cohort: Date, seen: Date) -> Option<f6
     doc.each(read).into_iter().flatten().next()
 }
 
-/// A share from 0 to 1, also as a string.
+/// Reads a share from 0 to 1, also from a string.
 fn rate(f: &mut Fields<'_>) -> Option<f64> {
     let value = f.get("rate")?;
     let spelt = value.number().map(str::to_owned).or_else(|| Some(value.text()?.trim().to_owned()));
@@ -101,8 +102,8 @@ fn rate(f: &mut Fields<'_>) -> Option<f64> {
     rate
 }
 
-/// Reads users by language: the ten that most have, what is no language code
-/// under one name.
+/// Reads users by language: the ten most frequent ones. Values that are not language
+/// codes are counted together.
 pub fn read_languages(doc: &mut Document) -> Tally {
     let mut all = Tally::default();
     for (language, users) in dimension(doc, "languages", |f| (f.text("key"), f.count("value"))) {
@@ -116,7 +117,7 @@ pub fn read_languages(doc: &mut Document) -> Tally {
     all
 }
 
-/// The items of the dimension with this key.
+/// Returns the items of the dimension with this key.
 pub(super) fn dimension<T>(
     doc: &mut Document,
     key: &str,
@@ -131,7 +132,7 @@ pub(super) fn dimension<T>(
     all
 }
 
-/// The day at the start of a date or an instant.
+/// Reads the day at the start of a date or a timestamp.
 fn date(f: &mut Fields<'_>, path: &str) -> Option<Date> {
     let value = f.get(path)?;
     let day = value.text().and_then(|text| text.trim().get(..10)?.parse().ok());
@@ -145,7 +146,7 @@ pub(super) fn days_from(day: Date, days: i64) -> Date {
     day.saturating_add(Span::new().days(days))
 }
 
-/// Days since 1970.
+/// Returns the number of days since 1970.
 pub(super) fn day_number(day: Date) -> i64 {
     let epoch = jiff::civil::date(1970, 1, 1);
     i64::from(day.since(epoch).map_or(0, |span| span.get_days()))

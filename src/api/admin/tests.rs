@@ -1,6 +1,6 @@
 use super::*;
 
-/// Leaked, so that a test can do with one line.
+/// Leaks the text, so that each test needs only one line.
 fn doc(value: &serde_json::Value) -> Document<'static> {
     Document::parse(value.to_string().leak().as_bytes(), Top::Array).unwrap()
 }
@@ -11,7 +11,7 @@ fn day(text: &str) -> Date {
 
 #[test]
 fn measures_are_matched_by_their_date() {
-    // The two shapes of dates; the end day missing, and there.
+    // Both formats of dates, with and without the last day.
     for dates in [
         ["2026-08-01T00:00:00Z", "2026-08-02T00:00:00Z", "2026-08-03T00:00:00Z"],
         ["2026-08-01", "2026-08-02", "2026-08-03"],

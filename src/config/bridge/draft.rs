@@ -1,4 +1,4 @@
-//! The settings of the bridge while they are read.
+//! The settings of the bridge while they are being read.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +12,7 @@ use crate::process::host_name;
 
 /// The port that OpenTelemetry gives to Prometheus exporters.
 pub const OTEL_PORT: u16 = 9464;
-/// The port of the 2018 exporter, which `--compat dada` stands in for.
+/// The port of the 2018 exporter, which `--compat dada` replaces.
 const DADA_PORT: u16 = 9410;
 
 pub const OTEL_HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
@@ -21,9 +21,9 @@ pub const OTEL_LOG_VARIABLE: &str = "OTEL_LOG_LEVEL";
 
 /// A configuration that is being read.
 pub struct BridgeDraft {
-    /// Every setting that is a field of the configuration as it is.
+    /// All settings that are fields of the configuration.
     pub config: Config,
-    /// Addresses, some of them without a port.
+    /// The addresses, some of them without a port.
     pub listen: Option<Vec<Listen>>,
     /// Which part of the targets, if that is said.
     pub shard: Option<usize>,
@@ -32,7 +32,7 @@ pub struct BridgeDraft {
 }
 
 impl BridgeDraft {
-    /// What holds where nothing is said but by the variables of OpenTelemetry.
+    /// Creates a draft with the defaults and the OpenTelemetry variables.
     pub fn new(env: Env<'_>, origins: &mut Origins) -> BridgeDraft {
         let mut config = Config::default();
         if let Some(level) = LogFilter::of_otel(env) {
@@ -52,8 +52,8 @@ impl BridgeDraft {
         })
     }
 
-    /// The addresses to listen on, each with its port. `origins` have where they
-    /// were given.
+    /// Returns the addresses to listen on, each with its port. `origins` knows where
+    /// they were configured.
     pub fn addresses(&self, env: Env<'_>, origins: &mut Origins, errors: &Errors) -> Vec<Address> {
         let port = if self.config.compat == Some(Compat::Dada) { DADA_PORT } else { OTEL_PORT };
         let listen = self.listen.clone().unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl BridgeDraft {
         let place = origins.of("listen").last().cloned().unwrap_or_else(|| Place::outside("listen"));
         let mut addresses: Vec<Address> = Vec::new();
         for address in listen.iter().filter_map(|listen| listen.address(port)) {
-            // Port 0 is a new port each time.
+            // Port 0 means a new port each time.
             let is_new = matches!(address, Address::Ip(ip) if ip.port() == 0);
             if addresses.contains(&address) && !is_new {
                 errors.push(place.error(format!("{address} is given twice; remove one of them")));

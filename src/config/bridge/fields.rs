@@ -1,4 +1,4 @@
-//! Where values of settings go that are no field of the configuration as they are.
+//! Settings whose values are not simply fields of the configuration.
 
 use url::Url;
 

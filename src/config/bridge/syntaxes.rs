@@ -1,4 +1,4 @@
-//! How the values of the bridge's settings are written.
+//! The syntax of the bridge's settings.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::config::{Compat, LogFormat, Prefetch, Strategy};
 use crate::export::otlp::MIN_REQUEST;
 use crate::fetch::parse_contact;
 
-/// A server that needs longer than this is as good as down, and a scrape could not
-/// wait for it.
+/// The maximum bounds a scrape, which could not wait longer. A slower server is as good
+/// as down.
 pub const REQUEST_TIME: Time = Time { min: Duration::from_millis(100), max: Duration::from_secs(300) };
-/// A client of ours may be slower than a server that is asked.
+/// Clients may be slower than the servers that are asked.
 pub const WAITING: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(3600) };
 pub const AGE: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
 pub const REQUESTS: Count = Count { min: 1, max: 65_536 };
 pub const TARGETS: Count = Count { min: 0, max: 65_536 };
-/// With fewer, a page in a browser takes all.
+/// With fewer connections, one page in a browser would occupy them all.
 pub const CONNECTIONS: Count = Count { min: 4, max: 65_536 };
 pub const BODY: Size = Size { min: 1 << 10, max: 64 << 20 };
 pub const REQUEST: Size = Size { min: MIN_REQUEST as usize, max: 64 << 20 };
-/// 64 GiB, where there can be as much.
+/// 64 GiB, unless the platform allows less.
 pub const BACKLOG: Size = Size { min: 0, max: if usize::BITS < 64 { 1 << 30 } else { 1 << 36 } };
 
 pub const ADDRESSES: List<Parsed<Listen>> = List {

@@ -1,5 +1,5 @@
-//! What the OpenTelemetry variables or the file in their place come to, as
-//! `fedimeter check` prints it: comments, so that the output stays a configuration file.
+//! The effective OpenTelemetry settings, as `fedimeter check` prints them: in comments,
+//! so that the output stays a configuration file.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -21,12 +21,13 @@ const HISTOGRAMS: &[&str] = &["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGR
 const ATTRIBUTES: &[&str] = &["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
 
 impl OtelEnv {
-    /// A line for each setting that has an effect, with its origin.
+    /// Returns a line for each setting that has an effect, with its origin.
     #[must_use]
     pub fn effective(&self) -> String {
         let mut text = "# OpenTelemetry\n".to_owned();
         for (name, value, variables) in self.lines() {
-            // Attributes of both variables add up; of all others the first one holds.
+            // The attributes of both variables are merged; of other variables the first
+            // one counts.
             let origin = if variables == ATTRIBUTES {
                 self.origins.all(variables)
             } else {
@@ -76,7 +77,7 @@ impl OtelEnv {
     }
 }
 
-/// The bridge's own logs or traces.
+/// Describes the export of the bridge's own logs or traces.
 fn exported(
     signal: &SignalSettings,
     exporter: &'static [&'static str],
@@ -103,7 +104,7 @@ fn sampler(sampling: Sampling) -> String {
     }
 }
 
-/// How one signal leaves. What is usual and changes nothing has no line.
+/// Describes how one signal is sent. Defaults without an effect are omitted.
 fn transport(name: &'static str, otlp: &OtlpSettings) -> Vec<Line> {
     let variables = |setting: &str| -> &'static [&'static str] { variables(otlp.signal, setting) };
     let mut lines: Vec<Line> = vec![
@@ -112,7 +113,7 @@ fn transport(name: &'static str, otlp: &OtlpSettings) -> Vec<Line> {
         ("request timeout", show_duration(otlp.timeout), variables("TIMEOUT")),
         ("compression", format!("{:?}", otlp.compression).to_lowercase(), variables("COMPRESSION")),
     ];
-    // Not even their names: a token that was given without one is taken for it.
+    // The names are secret, too: a token without a name is taken for one.
     let headers = otlp.headers.map().len();
     if headers > 0 {
         lines.push(("headers", format!("{headers}, which are secret"), variables("HEADERS")));
@@ -185,7 +186,7 @@ mod tests {
         assert!(!text.contains("hush") && text.lines().all(|line| line.starts_with("# ")), "{text}");
     }
 
-    /// What was ignored has set nothing.
+    /// An ignored variable is not an origin.
     #[test]
     fn an_ignored_variable_is_no_origin() {
         let text = effective(&[
@@ -210,8 +211,8 @@ mod tests {
 
     #[test]
     fn of_a_file_the_paths_are_the_origins() {
-        let file = "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic:\n        interval: 5000\n        \
-                    exporter: {otlp_http: {endpoint: \"http://c.example/v1/metrics\"}}\n";
+        let file = "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic:\n        interval: \
+                    5000\n        exporter: {otlp_http: {endpoint: \"http://c.example/v1/metrics\"}}\n";
         let environment = |name: &str| (name == "OTEL_EXPORTER_OTLP_TIMEOUT").then(|| "7".to_owned());
         let text = OtelEnv::of_file(file, &environment).unwrap().effective();
         for line in [

@@ -1,6 +1,7 @@
-//! Declarative configuration (`OTEL_CONFIG_FILE`): what a file says becomes the
-//! variables that say the same, so that each setting has one reader, one set of bounds
-//! and one meaning. What no variable says is not supported, and an error with its path.
+//! Declarative configuration (`OTEL_CONFIG_FILE`). The content of a file becomes the
+//! equivalent variables, so that each setting has one reader, one set of bounds and one
+//! meaning. Settings without a variable are not supported, and are an error with their
+//! path.
 
 mod exporter;
 mod node;
@@ -21,32 +22,32 @@ use crate::config::yaml::too_deep;
 use crate::export::otlp::Signal;
 use node::Node;
 
-/// Where the file's path stands: the stable name, and the one that it had before.
+/// The variables for the file's path: the stable name, and the earlier one.
 const VARIABLES: [&str; 2] = ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"];
 
-/// The largest file that is read.
+/// The maximum size of a file in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The variables that a file stands for.
+/// The variables that a file replaces.
 #[derive(Debug, Default)]
 pub struct File {
     name: String,
-    /// Each with the path in the file that it comes from.
+    /// Each value with its path in the file.
     set: BTreeMap<&'static str, (String, String)>,
-    /// The variables that it refers to.
+    /// The variables to which the file refers.
     used: BTreeSet<String>,
     errors: Vec<OtelEnvError>,
 }
 
-/// The variable that names a file, if one does.
+/// Returns the variable that names a file, if there is one.
 pub fn variable(environment: Environment<'_>) -> Option<&'static str> {
     let names_file = |name: &&str| environment(name).is_some_and(|path| !path.trim().is_empty());
     VARIABLES.into_iter().find(names_file)
 }
 
-/// What holds: the file, if one is named, and else the environment.
+/// Reads the named file, if there is one.
 pub fn named(environment: Environment<'_>) -> Option<File> {
     let variable = variable(environment)?;
     let path = environment(variable)?.trim().to_owned();
@@ -72,7 +73,7 @@ pub fn named(environment: Environment<'_>) -> Option<File> {
 }
 
 impl File {
-    /// What `text` says; variables in it come from `environment`.
+    /// Parses `text`. Its references to variables are read from `environment`.
     pub fn parse(name: &str, text: &str, environment: Environment<'_>) -> File {
         let mut file = File { name: name.to_owned(), ..File::default() };
         if let Some(message) = too_deep(text) {
@@ -101,7 +102,7 @@ impl File {
         file
     }
 
-    /// Variables that are set, and that the file stands for.
+    /// Returns a warning about variables that are set but have no effect.
     pub fn overridden(&self, environment: Environment<'_>) -> Option<Warning> {
         let names_file = variable(environment);
         let is_set = |name: &String| environment(name).is_some_and(|value| !value.trim().is_empty());
@@ -112,21 +113,21 @@ impl File {
         (!names.is_empty()).then(|| Warning { variable: names.join(", "), message })
     }
 
-    /// Where the value of a variable is in the file.
+    /// Returns the place in the file that replaces a variable.
     pub fn place_of(&self, variable: &str) -> Option<String> {
         self.set.get(variable).map(|(_, path)| self.place(path))
     }
 
-    /// The value of a variable.
+    /// Returns the value of a variable.
     pub fn get(&self, name: &str) -> Option<String> {
         self.set.get(name).map(|(value, _)| value.clone())
     }
 
-    /// The settings.
+    /// Returns the settings.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong or not supported, with its path.
+    /// All errors and unsupported settings, with their paths.
     pub fn read(mut self) -> Result<OtelEnv, Vec<OtelEnvError>> {
         let read = OtelEnv::of_variables(&|name| self.get(name));
         let paths = self.set.iter().map(|(variable, (_, path))| (*variable, path.clone()));
@@ -138,7 +139,7 @@ impl File {
             }
             Err(errors) => (None, errors.into_iter().map(|e| (e.variable, e.message)).collect::<Vec<_>>()),
         };
-        // A variable that is wrong is ignored; a file that is wrong is not started with.
+        // An invalid variable is ignored, but an invalid file prevents the start.
         for (variable, message) in wrong {
             let path = self.set.get(&*variable).map_or(variable.as_str(), |(_, path)| path);
             let place = self.place(path);
@@ -164,7 +165,7 @@ impl File {
         self.errors.push(OtelEnvError { variable, message: message.to_owned() });
     }
 
-    /// Sets a variable to what a node says, if it says anything.
+    /// Sets a variable to the value of a node, if it has one.
     fn set(&mut self, variable: &'static str, node: Option<&Node<'_>>) {
         if let Some(node) = node
             && let Some(text) = node.text()
@@ -175,7 +176,7 @@ impl File {
 
     fn put(&mut self, variable: &'static str, value: String, node: &Node<'_>) {
         if self.set.get(variable).is_some_and(|(before, _)| *before != value) {
-            node.fail("differs from another that fedimeter has one setting for; give both the same value");
+            node.fail("differs from another value of the same fedimeter setting; give both the same value");
         }
         self.set.insert(variable, (value, node.path.clone()));
     }
@@ -192,7 +193,8 @@ impl File {
         ]);
         let format = fields.get("file_format");
         match format.and_then(Node::text) {
-            // Minor versions add to the schema: what they add that is not known is an error below.
+            // Minor versions extend the schema. Unknown extensions are reported as
+            // errors below.
             Some(version) if is_known_format(&version) => {}
             Some(_) => root.fail_at("file_format", "is not a version that is supported; write \"1.0\""),
             None => root.fail_at("file_format", "is missing; write file_format: \"1.0\""),
@@ -245,7 +247,7 @@ impl File {
             };
             match exporter {
                 Some(exporter) if exporters.contains(&exporter) => {
-                    reader.fail("is the second of its kind; fedimeter has one of each");
+                    reader.fail("is the second of its kind; fedimeter supports one of each");
                 }
                 exporter => exporters.extend(exporter),
             }
@@ -280,7 +282,7 @@ impl File {
         Some("prometheus")
     }
 
-    /// The provider of logs or traces: one batch processor with an OTLP exporter.
+    /// Reads the provider of logs or traces: one batch processor with an OTLP exporter.
     fn provider(&mut self, signal: Signal, node: &Node<'_>) {
         let [exporter, delay, timeout, queue, batch] = match signal {
             Signal::Traces => [
@@ -302,7 +304,8 @@ impl File {
             if signal == Signal::Traces { &["processors", "sampler"] } else { &["processors"] };
         let fields = node.fields(known);
         if signal == Signal::Traces {
-            // The schema's default; without a file a fleet has another.
+            // The schema's default. Without a file the default for a fleet is
+            // different.
             self.put("OTEL_TRACES_SAMPLER", "always_on".to_owned(), node);
             if let Some(sampler) = fields.get("sampler") {
                 self.sampler(sampler);
@@ -310,7 +313,7 @@ impl File {
         }
         let processors = fields.get("processors").map(Node::items).unwrap_or_default();
         if let [_, second, ..] = &processors[..] {
-            second.fail("is the second processor; fedimeter has one");
+            second.fail("is the second processor; fedimeter supports one");
         }
         let Some(first) = processors.first() else { return };
         let Some((_, processor)) = first.only(&["batch"]) else { return };
@@ -333,7 +336,8 @@ impl File {
         }
     }
 
-    /// Every trace begins in the bridge, so that of a parent-based sampler the root counts.
+    /// Reads the sampler. Every trace begins in the bridge, so only the root of a
+    /// parent-based sampler counts.
     fn sampler(&mut self, node: &Node<'_>) {
         let kinds = ["always_on", "always_off", "trace_id_ratio_based", "parent_based"];
         let name = match node.only(&kinds) {
@@ -357,7 +361,7 @@ impl File {
     }
 }
 
-/// `1`, or `1.` with a number.
+/// Whether the version is `1`, or `1.` followed by a number.
 fn is_known_format(version: &str) -> bool {
     let minor = version.strip_prefix("1.");
     version == "1"

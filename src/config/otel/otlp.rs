@@ -7,10 +7,11 @@ use super::OtelEnvError;
 use super::reader::Reader;
 use crate::export::otlp::{Compression, Endpoint, OtlpSettings, Protocol, Signal, is_host};
 
-/// A variable's name for each signal, and the one for all signals that it goes before.
+/// Lists a variable's name for each signal, followed by the one for all signals.
 macro_rules! variables {
     ($($name:literal)*) => {
-        /// The names of a setting: that of the signal, which goes first, and the general.
+        /// Returns the names of a setting: that of the signal first, then the general
+        /// one.
         pub(super) fn variables(signal: Signal, name: &str) -> &'static [&'static str; 2] {
             match (signal, name) {
                 $(
@@ -35,7 +36,7 @@ variables! {
     "CLIENT_KEY"
 }
 
-/// The settings of a signal's exporter. An endpoint that is none is an error only where
+/// Returns the settings of a signal's exporter. An invalid endpoint is an error only if
 /// something is sent to it.
 pub(super) fn settings(
     reader: &mut Reader<'_>,
@@ -92,8 +93,8 @@ fn read(reader: &mut Reader<'_>, signal: Signal) -> Result<OtlpSettings, OtelEnv
     Ok(settings)
 }
 
-/// The specification's default is `http/protobuf`, and port 4317 is gRPC's by
-/// registration: nothing would ever answer HTTP there.
+/// The specification's default is `http/protobuf`, but port 4317 is registered for
+/// gRPC, and nothing would answer HTTP there.
 fn default_protocol(endpoint: &str) -> Protocol {
     let with_scheme =
         if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
@@ -103,12 +104,12 @@ fn default_protocol(endpoint: &str) -> Protocol {
     }
 }
 
-/// A scheme for gRPC, and for HTTP the path of the signal where the endpoint is
-/// the general one.
+/// Adds a scheme for gRPC. For HTTP, adds the path of the signal to the general
+/// endpoint.
 fn complete(text: &str, protocol: Protocol, insecure: bool, general: Option<Signal>) -> String {
     if protocol == Protocol::Grpc {
         return match text {
-            // A word without a port is rather a secret in the wrong variable.
+            // A word without a port is more likely a secret in the wrong variable.
             _ if text.contains("://") || !is_host(text) || !text.contains(['.', ':']) => text.to_owned(),
             _ if insecure => format!("http://{text}"),
             _ => format!("https://{text}"),

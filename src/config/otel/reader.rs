@@ -1,4 +1,4 @@
-//! Reading single variables, by the specification's rules for each type.
+//! Reads single variables by the specification's rules for each type.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,12 +11,12 @@ use percent_encoding::percent_decode_str;
 
 use crate::export::otlp::{Headers, Protocol};
 
-/// A value that was ignored, and why.
+/// A warning about an ignored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The variable.
     pub variable: String,
-    /// What is wrong, and what holds instead.
+    /// What is wrong, and what is used instead.
     pub message: String,
 }
 
@@ -26,11 +26,11 @@ impl fmt::Display for Warning {
     }
 }
 
-/// An environment, and what was found wrong in it.
+/// An environment, and the errors found in it.
 pub(super) struct Reader<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
     pub warnings: Vec<Warning>,
-    /// Variables that are set, and have no effect as a whole.
+    /// Variables that are set but have no effect at all.
     pub ignored: BTreeSet<String>,
 }
 
@@ -39,14 +39,14 @@ impl<'a> Reader<'a> {
         Reader { environment, warnings: Vec::new(), ignored: BTreeSet::new() }
     }
 
-    /// The variable's value; empty is unset.
+    /// Returns the variable's value. An empty value counts as missing.
     pub fn text(&self, name: &str) -> Option<String> {
         let value = (self.environment)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// Says it once, however many signals a variable is read for.
+    /// Records a warning once, even if several signals read the variable.
     pub fn warn(&mut self, variable: &str, message: impl Into<String>) {
         let warning = Warning { variable: variable.to_owned(), message: message.into() };
         if !self.warnings.contains(&warning) {
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What `parse` makes of the first of `names` that is set and right.
+    /// Returns the first of `names` that is set and valid, as `parse` reads it.
     fn first<T>(
         &mut self,
         names: &[&str],
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         .unwrap_or(false)
     }
 
-    /// One of `choices`, whose names are in lower case.
+    /// Returns one of `choices`, whose names are in lower case.
     pub fn choice<T: Copy>(&mut self, names: &[&str], choices: &[(&str, T)]) -> Option<T> {
         self.first(names, |reader, name, value| {
             let lower = value.to_ascii_lowercase();
@@ -98,8 +98,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Milliseconds, more than none; up to 49 days, so that every sum of them is
-    /// a time that clocks know.
+    /// Returns a positive number of milliseconds, up to 49 days, so that sums of them
+    /// do not overflow clocks.
     pub fn milliseconds(&mut self, names: &[&str], default: Duration) -> Duration {
         self.number::<u32>(names, "a whole number of milliseconds from 1 to 4294967295", |ms| ms > 0)
             .map_or(default, |ms| Duration::from_millis(ms.into()))
@@ -120,8 +120,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `key=value,key=value`; entries that are wrong are left out, and no value
-    /// is ever repeated in a warning.
+    /// Reads `key=value,key=value`. Invalid entries are skipped, and warnings never
+    /// repeat values.
     pub fn headers(&mut self, names: &[&str], protocol: Protocol) -> Headers {
         self.first(names, |reader, name, value| {
             let mut headers = Headers::default();
@@ -132,19 +132,21 @@ impl<'a> Reader<'a> {
             for (number, entry) in entries(value) {
                 let header = entry.split_once('=').and_then(|(key, value)| {
                     let key = HeaderName::from_bytes(key.trim().as_bytes()).ok()?;
-                    // A `%` that begins no code stands for itself: tokens may hold one.
+                    // A `%` that begins no code is kept, because tokens may contain
+                    // one.
                     let value: Vec<u8> = percent_decode_str(value.trim()).collect();
                     Some((key, HeaderValue::from_bytes(&value).ok()?))
                 });
                 match header {
-                    Some((key, _)) if Headers::is_reserved(&key) => reader
-                        .warn(name, format!("entry {number}: the protocol itself sets {key}: left out")),
+                    Some((key, _)) if Headers::is_reserved(&key) => {
+                        reader.warn(name, format!("entry {number}: the protocol itself sets {key}: left out"))
+                    }
                     Some((key, value)) if protocol == Protocol::Grpc && !is_metadata(&key, &value) => {
                         reader.warn(
                             name,
                             format!(
-                                "entry {number}: gRPC wants base64 in a header that ends in -bin, and the value \
-                                 of {key} is none: left out"
+                                "entry {number}: gRPC wants base64 in a header that ends in -bin, and the \
+                                 value of {key} is none: left out"
                             ),
                         );
                     }
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
         .unwrap_or_default()
     }
 
-    /// Warns of whichever of `names` is set: it has no effect.
+    /// Warns about each of `names` that is set, because it has no effect.
     pub fn unused(&mut self, names: &[&str], why: &str) {
         for name in names {
             if self.text(name).is_some() {
@@ -170,7 +172,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `key=value,key=value`, percent-encoded; with one error, nothing.
+    /// Reads `key=value,key=value` in percent-encoding. One error makes the whole value
+    /// invalid.
     pub fn attributes(&mut self, name: &str) -> Vec<(String, String)> {
         self.first(&[name], |reader, name, value| {
             let mut attributes: Vec<(String, String)> = Vec::new();
@@ -201,13 +204,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The entries of a list, counted from 1; an empty one, as after a last comma,
-/// is none.
+/// Returns the entries of a list, counted from 1. Empty ones, as after a last comma,
+/// are skipped.
 pub(super) fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
     list.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty()).map(|(i, e)| (i + 1, e))
 }
 
-/// Whether gRPC can carry it: binary metadata is base64, padded or not.
+/// Whether gRPC can carry the header: binary metadata must be base64, padded or not.
 fn is_metadata(key: &HeaderName, value: &HeaderValue) -> bool {
     if !key.as_str().ends_with("-bin") {
         return true;
@@ -216,7 +219,7 @@ fn is_metadata(key: &HeaderName, value: &HeaderValue) -> bool {
     base64::engine::general_purpose::STANDARD_NO_PAD.decode(digits).is_ok()
 }
 
-/// Strict percent-decoding: two hexadecimal digits after each `%`, UTF-8 in all.
+/// Decodes strictly: two hexadecimal digits after each `%`, and UTF-8 as the result.
 fn decode(text: &str) -> Option<String> {
     let codes_are_whole = text
         .split('%')
@@ -231,8 +234,8 @@ fn decode(text: &str) -> Option<String> {
 const QUOTED: &str =
     "the whole value is in quotes, which belong to it here: remove them; until then the value is ignored";
 
-/// Whether quotes stand around a whole list, as some programs leave them that read
-/// environment files. No key begins with one.
+/// Whether a whole list is in quotes, as some programs leave them when they read
+/// environment files. No key begins with a quote.
 fn is_quoted(value: &str) -> bool {
     let value = value.trim();
     ['"', '\''].iter().any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote))

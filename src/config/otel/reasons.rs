@@ -1,11 +1,12 @@
-//! Why something is off that the variables, or the file in their place, could turn on.
+//! Explains why something is off that the variables, or the file that replaces them,
+//! could turn on.
 
 use super::OtelEnv;
 use super::telemetry::EXPORTERS;
 use crate::export::otlp::Signal;
 
 impl OtelEnv {
-    /// What names the exporter of a signal: a variable, or a place in the file.
+    /// Returns what names the exporter of a signal: a variable, or a place in the file.
     #[must_use]
     pub fn exporter_of(&self, signal: Signal) -> String {
         self.origins.first(match signal {
@@ -15,7 +16,7 @@ impl OtelEnv {
         })
     }
 
-    /// Why no metrics are exported, and what to do.
+    /// Explains why no metrics are exported, and what to do.
     #[must_use]
     pub fn no_exporter(&self) -> String {
         match self.file() {
@@ -29,7 +30,7 @@ impl OtelEnv {
         }
     }
 
-    /// Why nothing is exported where `/metrics` listens nowhere.
+    /// Explains why nothing is exported if `/metrics` has no address.
     #[must_use]
     pub fn no_push(&self) -> String {
         let otlp = match self.file() {
@@ -39,7 +40,7 @@ impl OtelEnv {
         format!("/metrics listens nowhere and no push is on; give --listen ADDR, or {otlp}")
     }
 
-    /// Why `/metrics` is not served.
+    /// Explains why `/metrics` is not served.
     #[must_use]
     pub fn no_prometheus(&self) -> String {
         match self.file() {
@@ -48,7 +49,7 @@ impl OtelEnv {
         }
     }
 
-    /// What turns all export off: a variable, or a place in the file.
+    /// Returns what turns off all export: a variable, or a place in the file.
     #[must_use]
     pub fn disabled_by(&self) -> String {
         self.origins.first(&["OTEL_SDK_DISABLED"])

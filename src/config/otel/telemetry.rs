@@ -8,21 +8,22 @@ use super::reader::{Reader, entries};
 use crate::export::otlp::Signal;
 use crate::export::telemetry::{BatchSettings, Sampling, SignalSettings, TelemetrySettings};
 
-/// How many targets of a collection are traced unless the environment says otherwise:
-/// with some ten requests each they make two thousand spans a minute at most.
+/// The default number of targets of a collection whose spans are exported. With about
+/// ten requests each they make at most two thousand spans a minute.
 const TRACED_TARGETS: u32 = 100;
 
-/// Log records that wait by default: the specification's number.
+/// The default length of the queue of log records, from the specification.
 const LOG_QUEUE: usize = 2_048;
-/// Spans that wait by default. The specification's 2,048 are fewer than one collection of
-/// the targets whose spans are exported by default.
+/// The default length of the queue of spans. The specification's 2,048 are fewer than
+/// one collection of the targets whose spans are exported.
 const SPAN_QUEUE: usize = 8_192;
-/// The longest queue that can be set: each item takes memory.
+/// The maximum length of a queue, because each item takes memory.
 const MAX_QUEUE: usize = 65_536;
-/// Items of a batch: requests stay below what receivers take.
+/// The maximum number of items in a batch, which keeps requests below the limits of
+/// receivers.
 const MAX_BATCH: usize = 2_048;
 
-/// Who gets logs, and who gets traces.
+/// The exporters of logs and of traces.
 pub(super) static EXPORTERS: [&str; 2] = ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"];
 
 pub(super) fn settings(
@@ -46,8 +47,8 @@ pub(super) fn settings(
     }
 }
 
-/// Whether a list of exporters names `otlp`. The specification's default does; here
-/// nothing leaves that nobody asked for.
+/// Whether a list of exporters names `otlp`. It is the specification's default, but
+/// fedimeter sends nothing unless it is told to.
 fn is_on(reader: &mut Reader<'_>, name: &str) -> bool {
     let Some(list) = reader.text(name) else { return false };
     let (mut otlp, mut none) = (false, false);
@@ -64,10 +65,10 @@ fn is_on(reader: &mut Reader<'_>, name: &str) -> bool {
     otlp
 }
 
-/// What decides which spans are exported, and its argument.
+/// The sampler and its argument.
 pub(super) static SAMPLER: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
 
-/// Names of the variables of a batch: delay, time-out, queue, batch.
+/// The variables of a batch: delay, timeout, queue, batch.
 type Names = [&'static str; 4];
 
 pub(super) static BLRP: Names = [

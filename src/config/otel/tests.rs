@@ -16,7 +16,7 @@ fn read(env: Env<'_>) -> Result<(OtelEnv, Vec<Warning>), Vec<OtelEnvError>> {
     OtelEnv::read(&|name| env.get(name).map(|value| (*value).to_owned()))
 }
 
-/// What each variable comes to, in words that a row can hold.
+/// Describes the effect of a variable in the words of the table's rows.
 fn shown(variable: &str, env: &OtelEnv) -> String {
     let path = |path: &Option<std::path::PathBuf>| {
         path.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
@@ -99,16 +99,17 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
         let some = |is: &dyn Fn(&str, usize) -> bool| cases.iter().any(|case| is(case.1, case.3));
         let name = variable.name;
         assert!(some(&|value, _| value.is_empty()), "{name}: set to nothing");
-        // What takes any text, and what is looked at only when it is used, cannot
-        // be wrong here; an endpoint that is wrong is an error, with a test of its own.
+        // Free text, and values that are only checked when they are used, cannot be
+        // wrong here. A wrong endpoint is an error with a test of its own.
         if !matches!(variable.kind, "string" | "path" | "URL") {
             assert!(some(&|_, warnings| warnings > 0), "{name}: wrong");
         }
-        // Alone it has no effect, and that is a warning; the next test has it beside its sampler.
+        // Alone it has no effect, which is a warning. The next test sets it with its
+        // sampler.
         if name != "OTEL_TRACES_SAMPLER_ARG" {
             assert!(some(&|value, warnings| !value.is_empty() && warnings == 0), "{name}: right");
         }
-        // Names of choices are `so` in the table.
+        // In the table, names of choices are in backticks.
         if variable.kind == "boolean" || variable.kind.contains('`') && !variable.kind.contains('=') {
             let mixed = |value: &str, warnings| warnings == 0 && value != value.to_ascii_lowercase();
             assert!(some(&mixed), "{name}: in capitals");
@@ -116,7 +117,8 @@ fn every_variable_in_the_table_has_cases_and_is_read() {
     }
 }
 
-/// A signal has its own variables before the general ones, and its own path.
+/// A signal's own variables take precedence over the general ones, and it has its own
+/// path.
 #[test]
 fn logs_and_traces_have_variables_of_their_own() {
     let env = [
@@ -141,7 +143,8 @@ fn logs_and_traces_have_variables_of_their_own() {
     assert!(!logs.is_on && !traces.is_on, "an endpoint alone exports metrics only");
 }
 
-/// A wrong general variable is said once, and an endpoint is an error where it is used.
+/// An invalid general variable is reported once, and an endpoint is an error where it
+/// is used.
 #[test]
 fn what_is_wrong_for_all_signals_is_said_once() {
     let on = [("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_TRACES_EXPORTER", "otlp")];
@@ -157,7 +160,8 @@ fn what_is_wrong_for_all_signals_is_said_once() {
     assert!(!disabled.logs.is_on && !disabled.traces.is_on);
 }
 
-/// For each pair: the one for metrics goes first, unless it is empty or wrong.
+/// For each pair the variable for metrics takes precedence, unless it is empty or
+/// invalid.
 #[test]
 fn variables_for_metrics_go_first() {
     for (name, metrics, general, with_both, with_general) in [
@@ -218,7 +222,8 @@ fn what_cannot_be_started_with_is_an_error() {
     let errors = read(&[(ENDPOINT, "c:4318")]).unwrap_err();
     let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert!(text[0].contains("OTEL_EXPORTER_OTLP_ENDPOINT: \"c:4318\" is not a URL"), "{}", text[0]);
-    // Set to nothing it is not set, and where nothing is pushed an endpoint does no harm.
+    // An empty variable counts as missing, and an invalid endpoint does no harm if
+    // nothing is pushed.
     assert!(read(&[("OTEL_CONFIG_FILE", "")]).is_ok());
     let (_, warnings) = read(&[(ENDPOINT, "c:4318"), (EXPORTER, "none")]).unwrap();
     assert_eq!(warnings.len(), 1);
@@ -238,7 +243,7 @@ fn what_cannot_be_started_with_is_an_error() {
     }
 }
 
-/// What a warning says of a header is its name.
+/// A warning about a header contains only its name.
 #[test]
 fn headers_that_cannot_leave_are_named() {
     let (env, warnings) =
@@ -253,7 +258,7 @@ fn headers_that_cannot_leave_are_named() {
     assert!(warnings.len() == 1 && text.contains("data-bin") && !text.contains("hush"), "{text}");
 }
 
-/// Half of such a value would be sent, with a quote in it.
+/// Otherwise half of the value would be sent, with a quote in it.
 #[test]
 fn a_list_in_quotes_is_ignored_and_told() {
     for value in [r#""a=hush,b=d""#, "'a=hush'"] {

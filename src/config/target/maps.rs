@@ -1,4 +1,4 @@
-//! How settings of a target are written that are maps: attributes and intervals.
+//! The syntax of a target's maps: attributes and intervals.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,8 +26,8 @@ impl Syntax for Attributes {
     }
 }
 
-/// The labels of a group of targets as attributes. Those with two underscores before
-/// their name are Prometheus's own, and are left out, as there.
+/// Reads the labels of a group of targets as attributes. Names that begin with two
+/// underscores are reserved by Prometheus, and ignored as they are there.
 pub fn labels(given: &Given<'_>) -> Option<BTreeMap<String, String>> {
     read_attributes(given, |name| !name.starts_with("__"))
 }
@@ -55,7 +55,7 @@ fn read_attributes(given: &Given<'_>, is_meant: impl Fn(&str) -> bool) -> Option
     Some(attributes)
 }
 
-/// The longest lifetime of a value is a day; a week is far beyond.
+/// The longest lifetime of a value is a day, so a week is more than enough.
 pub const INTERVAL: Time = Time { min: Duration::from_secs(1), max: Duration::from_secs(7 * 86_400) };
 
 /// Durations by endpoint.

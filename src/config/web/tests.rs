@@ -1,6 +1,7 @@
 use super::*;
 
-/// A directory with an authority's certificate, and a server's with its key.
+/// Creates a directory with an authority's certificate, and a server's certificate and
+/// key.
 fn pki() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
@@ -84,7 +85,7 @@ fn certificates_may_stand_in_the_file() {
     assert!(web.tls.is_some() && web.files.len() == 1);
 }
 
-/// Each mistake has one message, with its line.
+/// Each mistake gives one message, with its line.
 #[test]
 fn each_mistake_is_told_with_its_line_and_a_way_out() {
     let directory = pki();

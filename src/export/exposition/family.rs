@@ -1,5 +1,5 @@
-//! Gathered families made fit for a format: merged, checked against each
-//! other, sorted.
+//! Prepares gathered families for a format: merges them, checks them against each other
+//! and sorts them.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -9,11 +9,11 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::Format;
 
-/// Makes one family of all that have the same name, and sorts families by name
-/// and series by label values.
+/// Merges families of the same name, and sorts families by name and series by label
+/// values.
 ///
-/// What contradicts an earlier family would make a scraper refuse the whole
-/// body, so it is the one that goes.
+/// A family that contradicts an earlier one is dropped, because a scraper would refuse
+/// the whole body.
 pub(super) fn merge(gathered: Vec<MetricFamily>, format: Format) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::with_capacity(gathered.len());
     let mut by_name: HashMap<String, usize> = HashMap::with_capacity(gathered.len());
@@ -58,32 +58,33 @@ pub(super) const OTHER_TYPE: &str = "its type differs from that of an earlier fa
 /// Why a family is left out whose samples would be taken for another's.
 pub(super) const CLAIMED: &str = "its samples would bear the names of another family's";
 
-/// One family as a format shows it.
+/// A family in the form that the format requires.
 pub(super) struct Family {
     gathered: MetricFamily,
     kind: Kind,
-    /// How much of the gathered name is the family's name in this format.
+    /// The length of the part of the gathered name that is the family's name in this
+    /// format.
     name_len: usize,
 }
 
-/// What a `# TYPE` line says.
+/// The type in the `# TYPE` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
     Histogram,
-    /// OpenMetrics only: `target_info`, whose labels are its content. Other
-    /// `_info` metrics are gauges to OpenTelemetry and stay gauges.
+    /// OpenMetrics only: `target_info`, which carries its content in labels.
+    /// OpenTelemetry reports other `_info` metrics as gauges, and they stay gauges.
     Info,
-    /// OpenMetrics only: a counter whose name lacks `_total`, which that
-    /// format cannot show as a counter.
+    /// OpenMetrics only: a counter whose name lacks `_total`. OpenMetrics cannot show
+    /// it as a counter.
     Unknown,
 }
 
 impl Family {
     fn new(gathered: MetricFamily, format: Format) -> Option<Self> {
         let name = gathered.name();
-        // OpenMetrics puts the suffixes of counters and infos on samples only.
+        // OpenMetrics adds the suffixes of counters and infos to samples only.
         let (kind, suffix) = match gathered.get_field_type() {
             MetricType::COUNTER if !format.is_openmetrics() => (Kind::Counter, ""),
             MetricType::COUNTER if name.ends_with("_total") => (Kind::Counter, "_total"),
@@ -100,8 +101,8 @@ impl Family {
         Some(Self { gathered, kind, name_len })
     }
 
-    /// The name that the registry knows, a counter's `_total` included. Samples
-    /// bear it, with a further suffix in histograms.
+    /// The name in the registry, including the `_total` of a counter. Samples have this
+    /// name, and those of histograms a further suffix.
     pub(super) fn gathered_name(&self) -> &str {
         self.gathered.name()
     }
@@ -123,7 +124,8 @@ impl Family {
         self.gathered.get_metric()
     }
 
-    /// Takes the series out, so that each can be freed once it is written.
+    /// Takes the series out of the family, so that each can be freed after it is
+    /// written.
     pub(super) fn take_series(&mut self) -> Vec<Metric> {
         self.gathered.take_metric()
     }
@@ -140,7 +142,7 @@ impl Family {
         series.dedup_by(|later, first| by_labels(first, later) == Ordering::Equal);
         // Every provider of a process has the same `target_info`.
         if series.len() < before && self.gathered.name() != "target_info" {
-            warn_once(self.gathered.name(), "a series was there twice, the first one stays");
+            warn_once(self.gathered.name(), "a series occurs twice; the first one is kept");
         }
     }
 }
@@ -170,9 +172,9 @@ fn by_labels(a: &Metric, b: &Metric) -> Ordering {
 /// Says what was left out, once per family and reason: a scrape every few
 /// seconds would repeat it for ever.
 pub(super) fn warn_once(family: &str, reason: &'static str) {
-    static SAID: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert((family.to_owned(), reason)) {
+    static LOGGED: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.insert((family.to_owned(), reason)) {
         tracing::warn!(family, reason, "a metric, or a part of it, is missing from the exposition");
     }
 }

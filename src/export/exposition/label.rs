@@ -1,10 +1,10 @@
-//! Label names as every parser takes them.
+//! Label names that every parser accepts.
 //!
-//! `opentelemetry-prometheus` renames by the rules of metric names, after it
-//! has joined those that are the same then: a colon and a leading digit are
-//! left, and so are names that begin with two underscores, which are
-//! Prometheus's own. Attributes of the resource come from the environment and
-//! may have any name; one that no label may have would cost the whole scrape.
+//! `opentelemetry-prometheus` applies the rules of metric names, and only after merging
+//! equal names. It leaves colons, leading digits, and names that begin with two
+//! underscores, which Prometheus reserves. Resource attributes come from the
+//! environment and can have any name. One illegal label name would cost the whole
+//! scrape.
 
 use prometheus::proto::LabelPair;
 
@@ -12,20 +12,20 @@ fn may_be_in_a_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Whether a label may have this name.
+/// Whether a label may have this name without quotes.
 pub(super) fn is_legal(name: &str) -> bool {
     let begins = name.starts_with(|c: char| may_be_in_a_name(c) && !c.is_ascii_digit());
     begins && !name.starts_with("__") && name.chars().all(may_be_in_a_name)
 }
 
-/// Whether it is a name with dots, as only pages whose names stand in quotes have it.
+/// Whether the name contains dots. Only pages with quoted names have such labels.
 pub(super) fn is_utf8(name: &str) -> bool {
     let begins = name.starts_with(|c: char| may_be_in_a_name(c) && !c.is_ascii_digit());
     begins && !name.starts_with("__") && name.chars().all(|c| may_be_in_a_name(c) || c == '.')
 }
 
-/// Names and values with each name once and legal. Values whose names become
-/// the same are joined by `;`, as OpenTelemetry's specification has it.
+/// Returns names and values, with each name legal and unique. Values whose names become
+/// equal are joined by `;`, as OpenTelemetry's specification requires.
 pub(super) fn renamed(labels: &[LabelPair]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::with_capacity(labels.len());
     for label in labels {
@@ -41,8 +41,8 @@ pub(super) fn renamed(labels: &[LabelPair]) -> Vec<(String, String)> {
     all
 }
 
-/// Foreign characters become underscores; one stands before a leading digit,
-/// and no more than one at the beginning.
+/// Replaces illegal characters with underscores. A leading digit gets an underscore
+/// before it, and a name begins with at most one underscore.
 fn legal(name: &str) -> String {
     if is_legal(name) {
         return name.to_owned();

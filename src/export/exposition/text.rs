@@ -1,4 +1,4 @@
-//! Families to bytes: names, labels, numbers and their escapes.
+//! Writes families as bytes: names, labels, numbers and their escapes.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use super::Format;
 use super::family::{Family, Kind};
 use super::label;
 
-/// Integers up to here are exact in a double.
+/// The largest number up to which a double holds every integer exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Since when a series counts, Unix seconds, where that is told.
+/// Returns when a series started counting, in Unix seconds, if that is written.
 pub type Created<'a> = dyn Fn(&[LabelPair]) -> Option<f64> + 'a;
 
 /// Appends a family's samples.
@@ -40,7 +40,7 @@ pub(super) fn push_series(
     }
 }
 
-/// About how many bytes a family takes, judged by its first series.
+/// Estimates the size of a family in bytes from its first series.
 pub(super) fn estimate(family: &Family) -> usize {
     let series = family.series();
     let line = series.first().map_or(0, |first| {
@@ -111,8 +111,8 @@ fn push_histogram(
     histogram: &Histogram,
     format: Format,
 ) {
-    // All lines of a series share their labels, written once: behind a name in quotes,
-    // which stands in the braces, as behind one before them.
+    // All lines of a series share their labels, which are therefore formatted once.
+    // This works for names before the braces and for quoted names inside them.
     let mut shared = Vec::with_capacity(128);
     let is_quoted = !is_plain(name);
     let is_open = push_labels(&mut shared, labels, is_quoted);
@@ -135,7 +135,8 @@ fn push_histogram(
     }
     bucket(f64::INFINITY, histogram.get_sample_count());
 
-    // OpenMetrics: what can fall is no sum, and without a sum there is no count.
+    // In OpenMetrics a value that can fall is not a sum, and a histogram without a sum
+    // has no count.
     if negative && format.is_openmetrics() {
         return;
     }
@@ -160,8 +161,8 @@ fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
 }
 
-/// Writes a sample's name: before its labels, or in quotes as the first of them. Whether a
-/// brace is open then.
+/// Writes a sample's name, either before its labels or quoted as the first of them.
+/// Returns whether a brace is open afterwards.
 fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
     if is_plain(name) {
         out.extend_from_slice(name.as_bytes());
@@ -184,8 +185,8 @@ fn push_name_in_metadata(out: &mut Vec<u8>, name: &str) {
     out.push(b'"');
 }
 
-/// Writes `{a="b",c="d"`, or `,a="b",c="d"` where a brace is open, for the caller to go on
-/// or to close. Whether a brace is open then.
+/// Writes `{a="b",c="d"`, or `,a="b",c="d"` if a brace is open. The caller continues or
+/// closes the list. Returns whether a brace is open afterwards.
 fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair], is_open: bool) -> bool {
     if labels.is_empty() {
         return is_open;
@@ -212,12 +213,12 @@ fn push_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a s
     }
 }
 
-/// Writes a label value or help text with what would end it escaped. In help
+/// Writes a label value or a help text with its special characters escaped. In help
 /// texts only OpenMetrics escapes quotes.
 fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
     let special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
-    // Without an early exit this becomes vector code, and hardly any text has
-    // something special in it.
+    // Without an early exit the compiler vectorises this loop, and special characters
+    // are rare.
     if !text.bytes().fold(false, |found, byte| found | special(byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
@@ -232,8 +233,8 @@ fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
     }
 }
 
-/// Writes a sample's value: whole numbers without a fraction, everything in
-/// the fewest digits that read back as the same double.
+/// Writes a sample's value: integers without a fraction, other numbers with the fewest
+/// digits that read back as the same double.
 fn push_number(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() <= EXACT {
         if value < 0.0 {
@@ -265,10 +266,9 @@ fn push_count(out: &mut Vec<u8>, mut count: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
-/// Writes the value of `le`. It is a label, so its spelling is part of the
-/// series' identity: this is how Go's client libraries spell it, shortest form
-/// with an exponent from 1e6 up and below 1e-4, and in OpenMetrics with `.0`
-/// behind whole numbers.
+/// Writes the value of `le`. It is a label, so its spelling is part of the series'
+/// identity. This is the spelling of Go's client libraries: the shortest form, with an
+/// exponent from 1e6 up and below 1e-4. OpenMetrics adds `.0` to integers.
 fn push_bound(out: &mut Vec<u8>, bound: f64, format: Format) {
     if bound.is_infinite() {
         push_number(out, bound);

@@ -1,16 +1,15 @@
 //! Units of measure: from UCUM to the words in Prometheus names.
 
-/// The word that `opentelemetry-prometheus` appends to the name of a metric
-/// with this UCUM unit, as in `_seconds` for `s`. `None` for annotations such
-/// as `{user}`, for units that it does not know, and for `1`, which none of our
-/// metrics has: on every kind of instrument it would become `_ratio`.
+/// The word that `opentelemetry-prometheus` appends to the name of a metric with this
+/// UCUM unit, such as `_seconds` for `s`. Returns `None` for annotations such as
+/// `{user}`, for unknown units, and for `1`. None of our metrics has the unit `1`,
+/// which would become `_ratio` on every kind of instrument.
 ///
-/// The word is appended even where the name ends with it already, so an
-/// instrument must not be called `x.seconds`: it would become
-/// `x_seconds_seconds`.
+/// The word is appended even if the name already ends with it. So an instrument must
+/// not be called `x.seconds`: it would become `x_seconds_seconds`.
 ///
-/// A compound of two words, such as `By/s` (`bytes_per_second`), is not known
-/// here: OpenMetrics then merely lacks its `# UNIT` line.
+/// Compounds of two words, such as `By/s` (`bytes_per_second`), are not supported.
+/// OpenMetrics then only lacks the `# UNIT` line.
 #[must_use]
 pub fn unit_word(ucum: &str) -> Option<&'static str> {
     WORDS.iter().find(|(unit, _)| *unit == ucum).map(|(_, word)| *word).or_else(|| per(ucum))
@@ -25,12 +24,12 @@ const WORDS: [(&str, &str); 30] = [
     ("min", "minutes"),
     ("h", "hours"),
     ("d", "days"),
-    // Sizes; not all of these are UCUM, but all of them are in use.
+    // Sizes. Not all of them are UCUM, but all of them are in use.
     ("By", "bytes"),
     ("KiBy", "kibibytes"),
     ("MiBy", "mebibytes"),
     ("GiBy", "gibibytes"),
-    // Misspelt at its source, and so in the name that a unit has to match.
+    // The crate misspells this word, and the names contain the misspelling.
     ("TiBy", "tibibytes"),
     ("KBy", "kilobytes"),
     ("MBy", "megabytes"),
@@ -53,8 +52,8 @@ const WORDS: [(&str, &str); 30] = [
     ("%", "percent"),
 ];
 
-/// Rates of things that have no word of their own, such as `{request}/s`.
-/// Times count as such on this side of the slash.
+/// Rates of things without a word of their own, such as `{request}/s`. Units of time
+/// count as such on this side of the slash.
 fn per(ucum: &str) -> Option<&'static str> {
     let (what, time) = ucum.split_once('/')?;
     let is_time = matches!(what, "d" | "h" | "min" | "s" | "ms" | "us" | "ns");
@@ -80,7 +79,7 @@ mod tests {
 
     use super::{WORDS, unit_word};
 
-    /// The table is ours; the suffixes are the exporter crate's.
+    /// The table is ours, the suffixes come from the exporter crate.
     #[test]
     fn unit_words_are_the_suffixes_that_the_exporter_appends() {
         let others = "{user}  y seconds 1/s {request}/s x/m x/h x/d x/w x/mo s/y x/x {a}/{b}";

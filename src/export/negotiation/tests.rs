@@ -14,7 +14,7 @@ const OM_1_VALUES: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 #[rustfmt::skip]
 const ACCEPT_CASES: &[(&str, &[&str], &str)] = &[
-    // What real clients send.
+    // Headers of real clients.
     ("none", &[], TEXT),
     ("Prometheus 3", &["application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"], OM_1_UTF8),
     ("Prometheus 3, native histograms", &["application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"], OM_1_UTF8),
@@ -64,7 +64,7 @@ const ACCEPT_CASES: &[(&str, &[&str], &str)] = &[
     ("weights written out", &["text/plain;q=0.000, application/openmetrics-text;q=0.001"], OM_1),
     ("tiny is not nothing", &["application/openmetrics-text;q=0.00001"], OM_1),
 
-    // Nothing that we have: the last resort, never a refusal.
+    // Nothing that we offer: the last resort, never a refusal.
     ("everything excluded", &["*/*;q=0"], TEXT),
     ("protobuf only", &["application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"], TEXT),
     ("another type", &["image/png"], TEXT),
@@ -146,7 +146,7 @@ fn accept_encoding_chooses_compression() {
 #[test]
 fn any_header_gets_an_answer() {
     use proptest::prelude::*;
-    // Made of the pieces that mean something, so that parts of it do.
+    // Built from meaningful pieces, so that many generated headers have a meaning.
     let pieces =
         "([,;=\"/*\\\\ .q0-9]|text|plain|version|application|openmetrics-text|gzip|1\\.0\\.0|\\PC){0,40}";
     proptest!(|(value in pieces)| {
@@ -156,7 +156,7 @@ fn any_header_gets_an_answer() {
     });
 }
 
-/// Bytes beyond ASCII go as Latin-1, as a careless client would send them.
+/// Bytes beyond ASCII are sent as Latin-1, as a careless client would.
 fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {

@@ -1,4 +1,4 @@
-//! What to do about a failure.
+//! Advice: what to do about a failure.
 
 use tonic::Code;
 
@@ -6,7 +6,8 @@ use super::Signal;
 use super::failure::{Cause, Failure, Limit};
 use super::settings::Protocol;
 
-/// A text for each signal: ways out are constants, which nothing is written into.
+/// Writes a text for each signal. The advice is constant text, without parts that are
+/// filled in.
 macro_rules! for_signal {
     ($signal:expr, $before:literal, [$metrics:literal, $logs:literal, $traces:literal], $after:literal) => {
         match $signal {
@@ -17,7 +18,7 @@ macro_rules! for_signal {
     };
 }
 
-/// What allows a round, or a batch, more time.
+/// The setting that allows a round, or a batch, more time.
 macro_rules! more_time {
     ($signal:expr, $before:literal) => {
         for_signal!(
@@ -33,12 +34,12 @@ macro_rules! more_time {
     };
 }
 
-const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE \
-                                  and OTEL_EXPORTER_OTLP_CLIENT_KEY";
+const CLIENT_CERTIFICATE: &str = "if it wants a client certificate, set \
+                                  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY";
 
 impl Failure {
-    /// The way out. It ends a clause that goes on, so it has no full stop and
-    /// no question mark.
+    /// Returns the advice. It continues a sentence, so it has no full stop and no
+    /// question mark.
     pub(super) fn way_out(&self) -> &'static str {
         let words = self.words.to_ascii_lowercase();
         let has = |any: &[&str]| any.iter().any(|part| words.contains(part));
@@ -46,7 +47,8 @@ impl Failure {
             Cause::Grpc(code) => self.after_grpc(code, &has),
             Cause::Http(status) => self.after_http(status),
             Cause::Tls if has(&["not trusted here"]) => {
-                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its certificate"
+                "set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of the authority that signed its \
+                 certificate"
             }
             Cause::Tls
                 if has(&[
@@ -58,7 +60,7 @@ impl Failure {
             {
                 CLIENT_CERTIFICATE
             }
-            // The words have it.
+            // The words already contain the advice.
             Cause::Tls if has(&["does not speak tls", "(ca:true)"]) => {
                 "check OTEL_EXPORTER_OTLP_ENDPOINT and what answers there"
             }
@@ -74,35 +76,39 @@ impl Failure {
                 "nothing listens there: start the receiver, or set OTEL_EXPORTER_OTLP_ENDPOINT to its address"
             }
             Cause::Connection if has(&["timed out"]) => {
-                "nothing answers there: check host and port, and the firewalls on the way"
+                "nothing answers there: check host and port, and firewalls in between"
             }
-            // In TLS 1.3 the client has finished its side of the handshake when the server
-            // looks at its certificate: often all that is seen is the end of the connection.
+            // In TLS 1.3 the client has finished its side of the handshake before the
+            // server checks the client's certificate. Often only the end of the
+            // connection is visible.
             Cause::Connection if self.encrypted && has(&["closed", "reset", "broken pipe", "eof"]) => {
                 CLIENT_CERTIFICATE
             }
             Cause::Connection if self.protocol == Protocol::Grpc => {
-                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; https:// where it wants TLS"
+                "check host and port; 4317 usually speaks gRPC, 4318 HTTP; use https:// if the receiver \
+                 expects TLS"
             }
             Cause::Connection => {
-                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; https:// where it wants TLS"
+                "check host and port; 4318 usually speaks HTTP, 4317 gRPC; use https:// if the receiver \
+                 expects TLS"
             }
             Cause::Timeout => match self.limit {
-                Some(Limit::Shutdown) => "the bridge is ending and waits no longer",
+                Some(Limit::Shutdown) => "the bridge is stopping",
                 Some(Limit::Round) if self.attempts == 0 => more_time!(self.signal, ""),
                 Some(Limit::Round) => {
                     more_time!(self.signal, "a firewall, or a receiver that is stuck; ")
                 }
                 Some(Limit::Request) | None => {
-                    "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request more time"
+                    "a firewall, or a receiver that is stuck; OTEL_EXPORTER_OTLP_TIMEOUT allows a request \
+                     more time"
                 }
             },
-            Cause::Internal => "if it stays so, please report this",
+            Cause::Internal => "if this persists, please report it",
         }
     }
 
     fn after_grpc(&self, code: Code, has: &dyn Fn(&[&str]) -> bool) -> &'static str {
-        // So tonic words an answer without a gRPC status.
+        // tonic's wording for an answer without a gRPC status.
         if has(&["http status code", "invalid compression flag", "while receiving response with status"]) {
             return "that port speaks HTTP, but is no gRPC receiver: 4317 usually is, or set \
                     OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf";
@@ -143,7 +149,7 @@ impl Failure {
             ),
             413 if self.retry_after.is_none() => TOO_LARGE,
             407 => PROXY_PASSWORD,
-            415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes",
+            415 => "set OTEL_EXPORTER_OTLP_PROTOCOL to one that it accepts",
             429 => self.less(),
             502..=504 => NOT_READY,
             200..=299 => {
@@ -160,7 +166,7 @@ impl Failure {
     fn less(&self) -> &'static str {
         for_signal!(
             self.signal,
-            "the receiver wants less: raise ",
+            "the receiver accepts less data: raise ",
             ["OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_BSP_SCHEDULE_DELAY"],
             " or its quota"
         )
@@ -169,7 +175,7 @@ impl Failure {
     fn refused(&self) -> &'static str {
         for_signal!(
             self.signal,
-            "the receiver does not want what it got: its own log should say why; check that it takes OTLP ",
+            "the receiver rejects the data: its own log should say why; check that it takes OTLP ",
             ["metrics", "logs", "traces"],
             ""
         )
@@ -180,8 +186,8 @@ const CREDENTIALS: &str = "check the credentials in OTEL_EXPORTER_OTLP_HEADERS";
 const PROXY_PASSWORD: &str =
     "give the proxy's name and password in its URL, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY";
 const TOO_LARGE: &str = "if it finds the message too large: raise the receiver's limit to 4 MiB or more";
-const NOT_READY: &str = "the receiver, or what is behind it, is not ready";
-const FAULT: &str = "that is a fault of the receiver: look into its own log";
+const NOT_READY: &str = "the receiver or its backend is not ready";
+const FAULT: &str = "the receiver failed: check its own log";
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +222,7 @@ mod tests {
         }
     }
 
-    /// Whatever happens, there is something to do, and it fits into a sentence.
+    /// Every failure has advice, which fits into a sentence.
     #[test]
     fn every_failure_has_a_way_out_that_goes_on() {
         let codes = (1..=16).map(|code| Cause::Grpc(Code::from(code)));

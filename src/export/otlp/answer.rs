@@ -1,23 +1,23 @@
-//! Reading what a receiver answers over HTTP.
+//! Reads what a receiver answers over HTTP.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
 use serde::Deserialize;
 
-/// What a receiver says that has taken a request.
+/// The answer of a receiver that accepted a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Acceptance {
-    /// How many of its points were refused.
+    /// The number of rejected points.
     pub rejected: u64,
-    /// Why, or a warning.
+    /// The reason for the rejection, or a warning.
     pub words: String,
 }
 
 impl Acceptance {
-    /// From a success that nobody can read. By the specification its status
-    /// alone says that the points were taken; how many, nobody knows.
+    /// A success whose body cannot be decoded. By the specification the status alone
+    /// means that the points were accepted; the number of rejected points is unknown.
     pub fn unreadable() -> Acceptance {
-        let words = "its answer cannot be decoded, so points that it refused would not be noticed";
+        let words = "its answer cannot be decoded, so rejected points would go unnoticed";
         Acceptance { rejected: 0, words: words.to_owned() }
     }
 }
@@ -32,7 +32,7 @@ impl From<ExportMetricsServiceResponse> for Acceptance {
     }
 }
 
-/// An HTTP answer's body, and what its `Content-Type` calls it.
+/// The body of an HTTP answer, and its `Content-Type`.
 pub(super) struct Answer<'a> {
     pub kind: &'a str,
     pub body: &'a [u8],
@@ -44,11 +44,12 @@ impl Answer<'_> {
         essence.eq_ignore_ascii_case(kind)
     }
 
-    /// What a receiver says that has taken the points; nothing when this is no
-    /// receiver.
+    /// Reads the answer to a request that succeeded. Returns `None` if the answer does
+    /// not come from an OTLP receiver.
     ///
-    /// Many answer with an empty body and no type at all, some forget the type of a
-    /// good body, and gateways answer `OK`. A web page is another server's.
+    /// Many receivers answer with an empty body and no type, some forget the type of a
+    /// correct body, and gateways answer `OK`. A web page comes from another kind of
+    /// server.
     pub fn taken(&self) -> Option<Acceptance> {
         if self.is_web_page() {
             None
@@ -63,20 +64,20 @@ impl Answer<'_> {
         }
     }
 
-    /// Of plain text and of an unknown type only the body tells.
+    /// For plain text and unknown types, only the body can tell.
     fn is_web_page(&self) -> bool {
         let kind = self.kind.trim_start().to_ascii_lowercase();
         let is_markup = || self.body.trim_ascii_start().starts_with(b"<");
         (kind.starts_with("text/") && !self.is("text/plain")) || is_markup()
     }
 
-    /// The responses of all signals differ in the names of their fields alone.
+    /// The responses of the three signals differ only in the names of their fields.
     fn protobuf(&self) -> Option<Acceptance> {
         ExportMetricsServiceResponse::decode(self.body).ok().map(Acceptance::from)
     }
 
-    /// `opentelemetry-proto` writes and wants 64-bit numbers of this message as
-    /// numbers; OTLP has them as strings, and numbers are to be understood too.
+    /// OTLP writes 64-bit numbers as strings, and receivers must accept numbers, too.
+    /// `opentelemetry-proto` reads only numbers in this message.
     fn json(&self) -> Option<Acceptance> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -96,7 +97,7 @@ impl Answer<'_> {
             Number(i64),
             Text(String),
         }
-        // A list would also do for a struct: of one field each.
+        // serde would read a list as a struct with one element for each field.
         let object: serde_json::Map<_, _> = serde_json::from_slice(self.body).ok()?;
         let response = Response::deserialize(serde_json::Value::Object(object)).ok()?;
         let partial = response.partial_success.unwrap_or_default();
@@ -111,8 +112,7 @@ impl Answer<'_> {
         })
     }
 
-    /// What it says of a failure: the message of a `google.rpc.Status`, or plain
-    /// text.
+    /// Returns the error message: that of a `google.rpc.Status`, or plain text.
     pub fn words(&self) -> String {
         #[derive(Deserialize)]
         struct JsonStatus {
@@ -182,7 +182,7 @@ mod tests {
             (binary, &protobuf, Some(taken(3, "old"))),
             (binary, b"", Some(taken(0, ""))),
             (binary, b"\xff\xff", Some(Acceptance::unreadable())),
-            // Without a type, or with the one that a server guessed.
+            // Without a type, or with a type that the server guessed.
             ("", b"", Some(taken(0, ""))),
             ("", &protobuf, Some(taken(3, "old"))),
             ("application/octet-stream", &protobuf, Some(taken(3, "old"))),

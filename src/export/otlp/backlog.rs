@@ -1,7 +1,7 @@
-//! Requests that wait for their receiver: bounded, the oldest first, in memory or in
-//! a directory that outlives the process.
+//! Requests that wait for their receiver: bounded, oldest first, in memory or in a
+//! directory that outlives the process.
 //!
-//! This is a plain data structure. It blocks where it reads and writes files; `store`
+//! This is a plain data structure. It blocks while it reads and writes files; `store`
 //! keeps it off the async threads.
 
 mod directory;
@@ -17,13 +17,13 @@ use std::time::SystemTime;
 use directory::Directory;
 pub(super) use record::Record;
 
-/// What a record takes in memory beside its body.
+/// The memory of a record besides its body, in bytes.
 const OVERHEAD: u64 = 256;
 
-/// A directory cannot keep the backlog.
+/// Why a directory cannot hold the backlog.
 #[derive(Debug, thiserror::Error)]
 pub enum BacklogError {
-    /// Another bridge has it.
+    /// Another bridge uses the directory.
     #[error(
         "the backlog's directory {} is in use by another fedimeter; stop that one, or set \
          otlp_backlog_directory to another directory",
@@ -33,7 +33,7 @@ pub enum BacklogError {
         /// The directory.
         path: PathBuf,
     },
-    /// The system refuses.
+    /// The operating system reports an error.
     #[error(
         "the backlog's directory {} cannot be used: {cause}; make it writable for fedimeter, or set \
          otlp_backlog_directory to another directory",
@@ -42,26 +42,26 @@ pub enum BacklogError {
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error.
         cause: io::Error,
     },
 }
 
-/// Why points left the backlog without having been delivered.
+/// Why points left the backlog undelivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dropped {
-    /// The backlog was full, and they were the oldest.
+    /// The backlog was full, and these points were the oldest.
     Full,
-    /// The disk was full, and they were the oldest.
+    /// The disk was full, and these points were the oldest.
     DiskFull,
-    /// What was read of them is not what was written.
+    /// The file differs from what was written.
     Damaged,
-    /// The bridge ended, and they were in memory.
+    /// The bridge stopped while the points were in memory.
     Shutdown,
 }
 
 impl Dropped {
-    /// Its value of `error.type`.
+    /// The value of `error.type`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,32 +72,31 @@ impl Dropped {
         }
     }
 
-    /// What happened, and what to do about it.
+    /// Says what happened and what to do about it.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Dropped::Full => {
-                "the backlog is full, and its oldest go first; otlp_backlog_size gives it more room"
-            }
-            Dropped::DiskFull => "the disk is full, and the oldest go first; make room on it",
-            Dropped::Damaged => "their file is damaged; check the disk of the backlog's directory",
+            Dropped::Full => "the backlog is full, and the oldest are dropped; otlp_backlog_size allows more",
+            Dropped::DiskFull => "the disk is full, and the oldest are dropped; free some space on it",
+            Dropped::Damaged => "their file is damaged: check the disk of the backlog's directory",
             Dropped::Shutdown => {
-                "the bridge ends, and they waited in memory; with otlp_backlog_directory they outlive it"
+                "the bridge is stopping, and they waited in memory; otlp_backlog_directory keeps them \
+                 across restarts"
             }
         }
     }
 }
 
-/// Points by the reason why they were dropped.
+/// The number of dropped points, by reason.
 pub(super) type Drops = BTreeMap<Dropped, u64>;
 
-/// How much waits.
+/// How much waits in a backlog.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Level {
     /// Points.
     pub points: u64,
-    /// Bytes, in memory or on the disk.
+    /// The size in bytes, in memory or on disk.
     pub bytes: u64,
-    /// When the oldest of them were collected.
+    /// When the oldest points were collected.
     pub oldest: Option<SystemTime>,
 }
 
@@ -105,8 +104,8 @@ pub struct Level {
 #[derive(Debug)]
 pub(super) struct Backlog {
     waiting: VecDeque<Entry>,
-    /// Those of an earlier receiver, in the same directory. They are not sent, and
-    /// are the first to go.
+    /// Requests for an earlier receiver, in the same directory. They are not sent, and
+    /// are dropped first.
     others: VecDeque<Entry>,
     points: u64,
     bytes: u64,
@@ -114,24 +113,25 @@ pub(super) struct Backlog {
     next: u64,
     directory: Option<Directory>,
     drops: Drops,
-    /// What the directory last refused.
+    /// The latest error from the directory.
     trouble: Option<io::Error>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Sorts as the entries do. The parts of a divided record have its name and more.
+    /// The name, by which entries sort. The names of the parts of a divided record
+    /// begin with the record's name.
     name: String,
     points: u64,
     at: SystemTime,
-    /// What it takes in memory or on the disk.
+    /// The size in bytes, in memory or on disk.
     room: u64,
-    /// Nothing where it is a file.
+    /// The record, or `None` if it is in a file.
     record: Option<Record>,
 }
 
 impl Backlog {
-    /// One in memory, of so many bytes at most.
+    /// Creates a backlog in memory, of at most this many bytes.
     pub fn in_memory(max_bytes: u64) -> Backlog {
         Backlog {
             waiting: VecDeque::new(),
@@ -146,12 +146,12 @@ impl Backlog {
         }
     }
 
-    /// One of files in the directory `path`, for `receiver`, with what waits there;
-    /// and what is to be said about that.
+    /// Opens the backlog for `receiver` in the directory `path`. Returns it with a
+    /// description of what was in the directory.
     ///
     /// # Errors
     ///
-    /// The directory cannot be used, or another bridge uses it.
+    /// When the directory cannot be used, or another bridge uses it.
     pub fn in_directory(
         path: &Path,
         receiver: String,
@@ -178,8 +178,8 @@ impl Backlog {
         Ok((backlog, opened))
     }
 
-    /// Takes a record that is younger than all others. Where there is no room, the
-    /// oldest go.
+    /// Adds a record that is younger than all others. If there is no room, the oldest
+    /// records are dropped.
     pub fn push(&mut self, record: Record) {
         let name = format!("{:012}", self.next);
         self.next += 1;
@@ -188,7 +188,7 @@ impl Backlog {
         self.shrink_to(self.max_bytes, Dropped::Full);
     }
 
-    /// The oldest record, with its name.
+    /// Returns the oldest record with its name.
     pub fn front(&mut self) -> Option<(String, Record)> {
         loop {
             let entry = self.waiting.front()?;
@@ -205,15 +205,15 @@ impl Backlog {
         }
     }
 
-    /// Removes the oldest record, if it still is the one of that name: its receiver
-    /// has answered.
+    /// Removes the oldest record after its receiver has answered, if it still has this
+    /// name.
     pub fn settle(&mut self, name: &str) {
         if self.waiting.front().is_some_and(|entry| entry.name == name) {
             self.remove_front();
         }
     }
 
-    /// Drops the oldest record, which is damaged, if it still is the one of that name.
+    /// Drops the oldest record because it is damaged, if it still has this name.
     pub fn discard(&mut self, name: &str) {
         if self.waiting.front().is_some_and(|entry| entry.name == name) {
             let points = self.remove_front();
@@ -221,8 +221,8 @@ impl Backlog {
         }
     }
 
-    /// Puts `parts` in the place of the oldest record, if it still is the one of that
-    /// name. A kill in between leaves either the record or its parts.
+    /// Replaces the oldest record with `parts`, if it still has this name. A kill in
+    /// between leaves either the record or its parts.
     pub fn divide(&mut self, name: &str, parts: Vec<Record>) {
         if self.waiting.front().is_none_or(|entry| entry.name != name) {
             return;
@@ -239,7 +239,8 @@ impl Backlog {
         self.shrink_to(self.max_bytes, Dropped::Full);
     }
 
-    /// Gives up all that waits only in memory, as the process ends. How many points.
+    /// Gives up all that waits only in memory, because the process is ending. Returns
+    /// the number of points.
     pub fn end(&mut self) -> u64 {
         let before = self.points;
         let in_memory = self.waiting.iter().filter(|entry| entry.record.is_some());
@@ -253,25 +254,26 @@ impl Backlog {
         lost
     }
 
-    /// How much waits.
+    /// Returns how much waits.
     pub fn level(&self) -> Level {
         let oldest = self.waiting.front().map(|entry| entry.at);
         Level { points: self.points, bytes: self.bytes, oldest }
     }
 
-    /// The points that have been dropped since this was last asked for.
+    /// Returns the points that were dropped since the last call.
     pub fn take_drops(&mut self) -> Drops {
         std::mem::take(&mut self.drops)
     }
 
-    /// What the directory refused since this was last asked for. A record that cannot
-    /// be a file is kept in memory.
+    /// Returns the latest error from the directory since the last call. A record that
+    /// cannot be written to a file stays in memory.
     pub fn take_trouble(&mut self) -> Option<io::Error> {
         self.trouble.take()
     }
 
-    /// A record under this name: as a file, or in memory where it cannot be one. Of a
-    /// full disk the oldest records go for it, where they may.
+    /// Keeps a record under this name in a file, or in memory if no file can be
+    /// written. If the disk is full and `may_drop` is set, the oldest records are
+    /// dropped for it.
     fn kept(&mut self, name: String, record: Record, may_drop: bool) -> Entry {
         let (points, at) = (record.points, record.at);
         let in_memory = record.body.len() as u64 + OVERHEAD;
@@ -285,7 +287,8 @@ impl Backlog {
                     self.trouble = Some(error);
                     let oldest = self.others.front().or(self.waiting.front());
                     let oldest = oldest.filter(|oldest| oldest.record.is_none());
-                    // Where others take what becomes free, it is no use to go on.
+                    // If other programs take the freed space, dropping more records
+                    // does not help.
                     let Some(oldest) = oldest.filter(|_| is_full && may_drop && freed <= 2 * in_memory)
                     else {
                         break;
@@ -310,7 +313,7 @@ impl Backlog {
         }
     }
 
-    /// Drops the oldest record, those of an earlier receiver first.
+    /// Drops the oldest record, those for an earlier receiver first.
     fn drop_oldest(&mut self, why: Dropped) {
         let points = if let Some(other) = self.others.pop_front() {
             self.bytes -= other.room;
@@ -322,7 +325,7 @@ impl Backlog {
         *self.drops.entry(why).or_default() += points;
     }
 
-    /// Removes the oldest record that waits; how many points it had.
+    /// Removes the oldest waiting record, and returns its number of points.
     fn remove_front(&mut self) -> u64 {
         let Some(entry) = self.waiting.pop_front() else { return 0 };
         self.points -= entry.points;
@@ -341,15 +344,15 @@ impl Backlog {
     }
 }
 
-/// What was in a directory that was opened.
+/// What an opened directory contained.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Opened {
-    /// Points that wait.
+    /// Points that wait for this receiver.
     pub points: u64,
-    /// Points for other receivers, by the receiver.
+    /// Points for other receivers, by receiver.
     pub others: BTreeMap<String, u64>,
-    /// Files that were no whole record, and are gone.
+    /// Incomplete files, which were deleted.
     pub damaged: usize,
-    /// Files of another release, which stay.
+    /// Files of another release, which are left alone.
     pub unknown: usize,
 }

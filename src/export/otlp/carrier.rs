@@ -1,5 +1,5 @@
-//! The HTTP client that `opentelemetry-otlp` gets for logs and traces: it hands
-//! their encoded requests to an [`Exporter`], which sends them as it sends metrics.
+//! The HTTP client that `opentelemetry-otlp` uses for logs and traces. It passes their
+//! encoded requests to an [`Exporter`], which sends them as it sends metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use super::{Exporter, Report, encode};
 use crate::log_once::LogOnce;
 
-/// How long something waits for the receiver before it is tried again, without a newer
-/// request: at first, and at most.
+/// The first and the longest pause before waiting requests are sent again, if no new
+/// request comes first.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Carries the requests of one signal. It is called from the SDK's own threads,
-/// and sends on the runtime that it was made on.
+/// Sends the requests of one signal. The SDK calls it on its own threads; requests run
+/// on the runtime on which it was created.
 #[derive(Debug)]
 pub struct Carrier {
     sender: Arc<Sender>,
@@ -31,14 +31,15 @@ struct Sender {
     exporter: Exporter,
     timeout: Duration,
     failing: LogOnce,
-    /// The receiver takes what it gets, and warns.
+    /// Logs once that the receiver accepts requests with a warning.
     warning: LogOnce,
-    /// What waits is being tried again.
+    /// Whether a task is sending waiting requests again.
     is_retrying: AtomicBool,
 }
 
 impl Carrier {
-    /// Each request ends after `timeout` at the latest, its retries included.
+    /// Creates a carrier. Each request ends after `timeout` at the latest, including
+    /// its retries.
     ///
     /// # Panics
     ///
@@ -55,7 +56,7 @@ impl Carrier {
         Carrier { sender: Arc::new(sender), runtime: Handle::current() }
     }
 
-    /// What sends the requests.
+    /// The exporter that sends the requests.
     #[must_use]
     pub fn exporter(&self) -> &Exporter {
         &self.sender.exporter
@@ -72,8 +73,8 @@ impl Sender {
         Instant::now() + self.timeout
     }
 
-    /// Tells of a request, and tries again what waits. Of logs no other request may
-    /// follow for hours.
+    /// Logs the end of a request, and schedules a retry if requests wait. The next
+    /// request of logs may be hours away.
     fn ended(self: &Arc<Sender>, report: &Report) {
         self.tell(report);
         if report.waiting == 0 || self.is_retrying.swap(true, Ordering::Relaxed) {
@@ -96,8 +97,8 @@ impl Sender {
         });
     }
 
-    /// Says how a request ended, where that is news. The lines of this module are
-    /// not exported: they would follow from themselves.
+    /// Logs how a request ended, if that is news. The log lines of this module are not
+    /// exported, because they would cause more of themselves.
     fn tell(&self, report: &Report) {
         let settings = self.exporter.settings();
         let (items, endpoint) = (settings.signal.items(), &settings.endpoint);
@@ -125,8 +126,8 @@ impl Sender {
 
 #[async_trait::async_trait]
 impl HttpClient for Carrier {
-    /// Always a success: an error would be logged once more by the SDK, at each
-    /// request and without its reason.
+    /// Always returns success: the SDK would log an error again, at each request and
+    /// without its reason.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let body = encode::plain(request)?;
         let sender = self.sender.clone();
@@ -134,7 +135,7 @@ impl HttpClient for Carrier {
             let report = sender.exporter.carry(body, sender.deadline()).await;
             sender.ended(&report);
         });
-        // If it failed, the runtime is gone, and the process ends.
+        // If this fails, the runtime has stopped because the process is ending.
         let _ = sending.await;
         Ok(Response::new(Bytes::new()))
     }

@@ -1,5 +1,5 @@
-//! The order of delivery: what waits goes first, the oldest before all others, and
-//! what cannot be delivered now waits.
+//! The order of delivery: waiting requests go first, oldest first, and a request that
+//! cannot be delivered now waits.
 
 use bytes::Bytes;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -13,15 +13,15 @@ use super::split::{self, Part};
 use super::{Cause, Exporter, Failure, Limit, Report, Transport, encode};
 
 impl Exporter {
-    /// Sends `metrics` as [`Exporter::export_all`] does.
+    /// Sends `metrics` like [`Exporter::export_all`].
     pub async fn export(&self, metrics: &ResourceMetrics, until: impl Into<Until>) -> Report {
         self.export_all(std::slice::from_ref(metrics), until).await
     }
 
-    /// Sends what waits and then `batches`, in requests that are bounded before
-    /// compression, one after the other. Each has the settings' timeout for itself and
-    /// its retries, within the limits of `until`. After one that may be taken later
-    /// nothing else is sent: it waits, and with it all that are younger.
+    /// Sends the waiting requests and then `batches`, one request after the other. The
+    /// size of a request is limited before compression. Each request has the configured
+    /// timeout for itself and its retries, within the limits of `until`. If the
+    /// receiver may accept a request later, that request and all younger ones wait.
     pub async fn export_all(&self, batches: &[ResourceMetrics], until: impl Into<Until>) -> Report {
         let mut delivery = Delivery::begin(self, until.into()).await;
         for metrics in batches {
@@ -41,7 +41,7 @@ impl Exporter {
         delivery.end().await
     }
 
-    /// Sends what waits, by `deadline`.
+    /// Sends the waiting requests, by `deadline`.
     pub(super) async fn deliver_waiting(&self, deadline: Instant) -> Report {
         Delivery::begin(self, deadline.into()).await.end().await
     }
@@ -56,8 +56,8 @@ impl Exporter {
         delivery.end().await
     }
 
-    /// The parts that a request becomes so that none is over `limit` bytes. One that
-    /// cannot be divided stays whole.
+    /// Divides a request into parts of at most `limit` bytes. A request that cannot be
+    /// divided stays whole.
     fn divided(&self, part: Part, limit: u64) -> Vec<Part> {
         if part.points < 2 || part.body.len() as u64 <= limit {
             return vec![part];
@@ -67,15 +67,15 @@ impl Exporter {
     }
 }
 
-/// Requests on their way, one after the other.
+/// Requests that are sent one after the other.
 struct Delivery<'a> {
     exporter: &'a Exporter,
     _turn: MutexGuard<'a, ()>,
     until: Until,
     report: Report,
-    /// Something waited already.
+    /// Whether requests were waiting at the start.
     is_behind: bool,
-    /// Nothing else is sent.
+    /// Whether sending has stopped for this round.
     is_stopped: bool,
 }
 
@@ -94,7 +94,8 @@ impl<'a> Delivery<'a> {
     async fn take(&mut self, part: Part) {
         let Exporter { store, request_size, settings, .. } = self.exporter;
         let settings = &settings.delivery;
-        // What is to outlive a kill waits in its directory first.
+        // With a directory, every request is written before it is sent, so that it
+        // survives a kill.
         let is_direct = !self.is_stopped && settings.directory.is_none() && store.is_empty();
         if is_direct && part.body.len() as u64 <= request_size.now() {
             let body = match &self.exporter.transport {
@@ -112,13 +113,13 @@ impl<'a> Delivery<'a> {
         for part in self.exporter.divided(part, request_size.now()) {
             self.report.lost += store.push(part).await;
         }
-        // One round must not push itself out.
+        // A round must not push its own requests out of the backlog.
         if store.level().bytes > settings.backlog as u64 / 2 {
             self.drain().await;
         }
     }
 
-    /// Sends what waits, the oldest first.
+    /// Sends the waiting requests, oldest first.
     async fn drain(&mut self) {
         let Exporter { store, request_size, .. } = self.exporter;
         while !self.is_stopped {
@@ -157,13 +158,14 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Whether a record leaves as it waits.
+    /// Whether a record is sent in the form in which it waits.
     fn leaves_compressed(&self) -> bool {
         self.exporter.settings.compression == Compression::Gzip
             && matches!(self.exporter.transport, Transport::Http(_))
     }
 
-    /// The oldest record as it was before compression; dropped if it is damaged.
+    /// Returns the oldest record as it was before compression. A damaged record is
+    /// dropped.
     async fn plain(&mut self, name: &str, record: &Record) -> Option<Part> {
         let part = self.exporter.store.plain(record).await;
         if part.is_none() {
@@ -172,8 +174,8 @@ impl<'a> Delivery<'a> {
         part
     }
 
-    /// Puts parts of at most `limit` bytes in the place of the oldest record. Whether
-    /// it is gone: it may be too small to be divided.
+    /// Replaces the oldest record with parts of at most `limit` bytes. Returns whether
+    /// the record was replaced or dropped; it may be too small to divide.
     async fn divide(&mut self, name: &str, record: &Record, limit: u64) -> bool {
         let Some(part) = self.plain(name, record).await else { return true };
         let parts = self.exporter.divided(part, limit);
@@ -196,7 +198,7 @@ impl<'a> Delivery<'a> {
 
     fn stop(&mut self, failure: Failure) {
         self.is_stopped = true;
-        // A backlog that needs more than one round is no failure.
+        // A backlog that takes more than one round is not a failure.
         let is_late = failure.attempts == 0 && failure.limit == Some(Limit::Round);
         if !(is_late && self.is_behind && self.report.accepted > 0) {
             self.fail(failure);
@@ -206,8 +208,8 @@ impl<'a> Delivery<'a> {
     fn tell_too_large(&self, failure: &Failure, size: u64, limit: u64) {
         let settings = &self.exporter.settings;
         tracing::warn!(
-            "{} ({}) finds a request of {size} bytes too large: {failure}. Requests have {limit} bytes at most \
-             from now on; otlp_max_request_size sets that from the start",
+            "{} ({}) finds a request of {size} bytes too large: {failure}. Requests have {limit} bytes at \
+             most from now on; otlp_max_request_size sets that from the start",
             settings.endpoint,
             settings.protocol
         );

@@ -1,8 +1,8 @@
-//! Telemetry as the bytes of a request, by the exporters of `opentelemetry-otlp`.
+//! Encodes telemetry as request bodies, with the exporters of `opentelemetry-otlp`.
 //!
-//! Those exporters convert and encode. They hand their requests to an
-//! [`HttpClient`]. For metrics, the one here keeps the body and sends nothing: what
-//! the crate would do with an answer hides the receiver's words, so sending is ours.
+//! Those exporters convert, encode, and pass their requests to an [`HttpClient`]. For
+//! metrics, the client in this module keeps the body and sends nothing. The crate would
+//! hide the receiver's message, so fedimeter sends requests itself.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ use super::split::Part;
 ///
 /// # Errors
 ///
-/// In words, when the crate refuses.
+/// When the crate refuses, with its message.
 pub(super) async fn encode(metrics: &ResourceMetrics) -> Result<Part, String> {
     let kept = Arc::new(Keep::default());
     let client: Arc<dyn HttpClient> = kept.clone();
@@ -37,15 +37,14 @@ pub(super) async fn encode(metrics: &ResourceMetrics) -> Result<Part, String> {
     let exporter = exporter.map_err(|error| error.to_string())?;
     exporter.export(metrics).await.map_err(|error| error.to_string())?;
     let request = kept.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let request = request.ok_or("the exporter made no request")?;
+    let request = request.ok_or("the exporter produced no request")?;
     let body = plain(request).map_err(|error| error.to_string())?;
     Ok(Part { body, points: points(metrics) })
 }
 
-/// Builds one of the crate's exporters over a client of ours: it encodes and does
-/// nothing else. The crate reads `OTEL_EXPORTER_OTLP_COMPRESSION` where no compression
-/// is set in code, and cannot be told to leave it: where it does not know the value, it
-/// gets the one that it knows.
+/// Builds one of the crate's exporters with our client, so that it only encodes. If no
+/// compression is set in code, the crate reads `OTEL_EXPORTER_OTLP_COMPRESSION` and
+/// fails for unknown values. In that case a compression that it supports is set.
 pub(crate) fn over<B: WithExportConfig + WithHttpConfig, E>(
     client: &Arc<dyn HttpClient>,
     builder: impl Fn() -> B,
@@ -55,25 +54,26 @@ pub(crate) fn over<B: WithExportConfig + WithHttpConfig, E>(
         builder()
             .with_shared_http_client(client.clone())
             .with_protocol(Protocol::HttpBinary)
-            // Nothing is sent there; without it the crate would read the environment.
+            // Nothing is sent to this URL; without it the crate would read the
+            // environment.
             .with_endpoint("http://localhost/")
             .with_retry_policy(RetryPolicy::disabled())
     };
     build(configured()).or_else(|_| build(configured().with_compression(Compression::Gzip)))
 }
 
-/// A body as it is sent with `Content-Encoding: gzip`.
+/// Compresses a body for `Content-Encoding: gzip`.
 ///
 /// # Errors
 ///
-/// None that are known: compressing into memory does not fail.
+/// No error is known: compressing into memory does not fail.
 pub(super) fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::default());
     gzip.write_all(body)?;
     gzip.finish()
 }
 
-/// The body of a request as it was before the crate compressed it.
+/// Returns the body of a request as it was before the crate compressed it.
 pub(super) fn plain(request: Request<Bytes>) -> io::Result<Bytes> {
     let is_compressed = request.headers().contains_key(CONTENT_ENCODING);
     let body = request.into_body();

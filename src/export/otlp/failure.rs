@@ -15,34 +15,35 @@ use super::Signal;
 use super::settings::Protocol;
 use super::wording::in_file;
 
-/// Bytes of a receiver's words that are kept.
+/// The maximum length of a receiver's message, in bytes. The rest is cut.
 pub(super) const MAX_WORDS: usize = 300;
 
-/// What went wrong with an export.
+/// The kind of a failed export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The receiver answered with this gRPC code.
     Grpc(tonic::Code),
     /// The receiver answered with this HTTP status.
     Http(u16),
-    /// There is no connection: refused, no such host, no route, cut off.
+    /// There is no connection: it was refused or cut off, or there is no such host or
+    /// route.
     Connection,
-    /// There is a connection, but TLS was not agreed upon.
+    /// There is a connection, but the TLS handshake failed.
     Tls,
     /// No answer in time.
     Timeout,
-    /// A fault of this side.
+    /// A bug or an error on this side.
     Internal,
 }
 
-/// The `error.type` of points that a receiver refused while it took others.
+/// The `error.type` of points that a receiver rejected while it accepted others.
 pub const REJECTED: &str = "rejected";
 
-/// The `error.type` of points whose request did not end before the bridge did.
+/// The `error.type` of points whose request did not end before the bridge stopped.
 pub(super) const CANCELLED: &str = "cancelled";
 
-/// Every value of `error.type` about exports, and what it says. The names of gRPC codes
-/// and the HTTP statuses that are often met are values, too: they say themselves.
+/// All values of `error.type` for exports, with their meaning. Names of gRPC codes and
+/// common HTTP statuses are values, too; they need no explanation.
 pub const ERROR_TYPES: [(&str, &str); 13] = [
     ("http_status", "the receiver answered with an HTTP status that is not a value of its own"),
     ("redirect", "the receiver redirects to another place"),
@@ -59,15 +60,15 @@ pub const ERROR_TYPES: [(&str, &str); 13] = [
     ("shutdown", "the bridge ended while they waited in memory"),
 ];
 
-/// What sets an end to waiting.
+/// The limit that ended the wait for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// `OTEL_EXPORTER_OTLP_TIMEOUT`, of one request.
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`, for one request.
     Request,
-    /// `OTEL_METRIC_EXPORT_TIMEOUT`, of a whole round, or `OTEL_BLRP_EXPORT_TIMEOUT`
-    /// and `OTEL_BSP_EXPORT_TIMEOUT` of a batch.
+    /// `OTEL_METRIC_EXPORT_TIMEOUT` for a whole round, `OTEL_BLRP_EXPORT_TIMEOUT` and
+    /// `OTEL_BSP_EXPORT_TIMEOUT` for a batch.
     Round,
-    /// The end of the bridge.
+    /// The bridge is stopping.
     Shutdown,
 }
 
@@ -76,25 +77,26 @@ pub enum Limit {
 pub struct Failure {
     /// What went wrong.
     pub cause: Cause,
-    /// The receiver's words, or the system's, clean and without secrets of ours.
+    /// The message of the receiver or the operating system, cleaned and without our
+    /// secrets.
     pub words: String,
-    /// What was spoken.
+    /// The protocol of the request.
     pub protocol: Protocol,
-    /// What was sent.
+    /// The signal that was sent.
     pub signal: Signal,
-    /// Whether the connection was to be encrypted.
+    /// Whether the connection was meant to be encrypted.
     pub encrypted: bool,
-    /// The proxy that stands between, without its credentials.
+    /// The proxy that the request went through, without its credentials.
     pub proxy: Option<Arc<str>>,
-    /// How often it was tried; 0 for what was never sent.
+    /// The number of attempts; 0 if nothing was sent.
     pub attempts: u32,
-    /// How long the receiver asked to be left alone.
+    /// The pause that the receiver asked for.
     pub retry_after: Option<Duration>,
-    /// How long from now nothing is sent because it asked.
+    /// The remaining pause before anything is sent, because the receiver asked for it.
     pub held: Option<Duration>,
-    /// What ended the waiting, after [`Cause::Timeout`].
+    /// The limit that was reached, for [`Cause::Timeout`].
     pub limit: Option<Limit>,
-    /// The configuration file, where one stands for the variables.
+    /// The configuration file, if it replaces the variables.
     pub file: Option<Arc<str>>,
 }
 
@@ -115,17 +117,17 @@ impl Failure {
         }
     }
 
-    /// What is left of a collection when the time of its round is over.
+    /// The failure of requests that remain when the time of the round is over.
     pub(super) fn unsent(protocol: Protocol) -> Failure {
-        let words = "the time of the round was over before its turn came";
+        let words = "the round ended before this request could be sent";
         let failure = Failure::new(protocol, Cause::Timeout, words);
         Failure { attempts: 0, limit: Some(Limit::Round), ..failure }
     }
 
-    /// From what tonic made of an answer, or of none.
+    /// Converts the status that tonic built from an answer or from a transport error.
     pub(super) fn from_status(status: &tonic::Status) -> Failure {
         let protocol = Protocol::Grpc;
-        // A status with a source was made on this side, out of a transport error.
+        // tonic builds a status with a source on this side, from a transport error.
         if let Some(source) = status.source() {
             return Failure::from_transport(protocol, source);
         }
@@ -134,7 +136,7 @@ impl Failure {
         failure
     }
 
-    /// From an error below the protocol.
+    /// Converts an error below the protocol.
     pub(super) fn from_transport(protocol: Protocol, error: &(dyn Error + 'static)) -> Failure {
         let mut root = error;
         let mut refused = as_tls(root);
@@ -149,7 +151,8 @@ impl Failure {
         }
         let words = root.to_string();
         match refused {
-            // rustls's words, out of the reach of a downcast where h2 has made them its own.
+            // rustls's message. h2 has converted it into its own error, so a downcast
+            // does not find it.
             None if words.starts_with("received fatal alert") => Failure::new(protocol, Cause::Tls, &words),
             Some(error) => Failure::new(protocol, Cause::Tls, &tls::in_words(error)),
             None if timed_out => Failure::new(protocol, Cause::Connection, "the connection timed out"),
@@ -160,7 +163,7 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may fare better later, by the OTLP specification.
+    /// Whether the OTLP specification allows a retry of the same request.
     pub(super) fn is_retryable(&self) -> bool {
         use tonic::Code;
         if self.is_oversized_message() {
@@ -177,20 +180,20 @@ impl Failure {
             )
             | Cause::Http(429 | 502 | 503 | 504)
             | Cause::Connection => true,
-            // Without a time it says that the message is too large, not that the
-            // receiver is too busy.
+            // Without a pause this code means that the message is too large, not that
+            // the receiver is busy.
             Cause::Grpc(Code::ResourceExhausted) => self.retry_after.is_some(),
             _ => false,
         }
     }
 
-    /// Whether the points of the request can wait: the receiver was not reached, did
-    /// not answer, or did not refuse them for good.
+    /// Whether the points of the request can wait: the receiver was unreachable, did
+    /// not answer, or did not reject them for good.
     pub(super) fn may_pass(&self) -> bool {
         self.is_retryable() || matches!(self.cause, Cause::Timeout | Cause::Tls)
     }
 
-    /// Whether the receiver takes no request of that size.
+    /// Whether the receiver rejects requests of this size.
     pub(super) fn is_too_large(&self) -> bool {
         use tonic::Code;
         match self.cause {
@@ -200,7 +203,7 @@ impl Failure {
         }
     }
 
-    /// How servers that are built on tonic say it.
+    /// The wording of servers that are built on tonic.
     fn is_oversized_message(&self) -> bool {
         self.cause == Cause::Grpc(tonic::Code::OutOfRange) && self.words.contains("message length too large")
     }
@@ -234,7 +237,7 @@ impl Failure {
         }
     }
 
-    /// Removes what must not show, and what could forge a line in a log.
+    /// Removes secrets, and characters that could forge a log line.
     pub(super) fn clean(mut self, cleaner: &Cleaner) -> Failure {
         self.words = cleaner.clean(&self.words, MAX_WORDS);
         self
@@ -262,7 +265,7 @@ impl fmt::Display for Failure {
             write!(f, " (tried {} times)", self.attempts)?;
         }
         if let Some(wait) = self.retry_after.filter(|wait| !wait.is_zero()) {
-            write!(f, " (it asks for a pause of {wait:?})")?;
+            write!(f, " (the receiver asks for a pause of {wait:?})")?;
         }
         match &self.file {
             Some(file) => write!(f, "; {}", in_file(self.way_out(), file)),
@@ -273,20 +276,20 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// The rustls error that this error is or carries: `io::Error` hides what it
-/// wraps from `source`.
+/// Finds a rustls error in this error or its sources. `io::Error` does not return the
+/// error that it wraps from `source`.
 fn as_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     error.downcast_ref::<rustls::Error>().or_else(|| {
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
         inner.downcast_ref::<rustls::Error>().or_else(|| {
-            // Wrapped once more by a TLS stream that failed while writing.
+            // A TLS stream that fails while writing wraps the error once more.
             inner.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
         })
     })
 }
 
-/// Whether the receiver closed the connection before it answered. hyper has three
-/// ways to say so, and which one it takes depends on when it notices.
+/// Whether the receiver closed the connection before it answered. hyper reports this in
+/// three ways, depending on when it notices.
 fn is_closed(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<hyper::Error>();
     error.is_some_and(|error| error.is_canceled() || error.is_closed() || error.is_incomplete_message())
@@ -356,8 +359,8 @@ mod tests {
         assert!(retryable(Cause::Connection) && !retryable(Cause::Tls) && !retryable(Cause::Timeout));
     }
 
-    /// What a receiver does that wants a client certificate: it closes the connection
-    /// after the handshake, which is seen before, while or after the request is sent.
+    /// A receiver that wants a client certificate closes the connection after the
+    /// handshake. The client sees this before, during or after sending the request.
     #[tokio::test]
     async fn a_connection_closed_before_the_request_is_told_as_closed() {
         use hyper_util::rt::TokioIo;

@@ -35,7 +35,7 @@ impl GrpcTransport {
     /// Must be called inside the Tokio runtime that will send.
     pub fn build(settings: &OtlpSettings, connect_timeout: Duration) -> Result<GrpcTransport, OtlpError> {
         let invalid = |error: tonic::transport::Error| OtlpError::Client(error.to_string());
-        // The path is the service's; one in the endpoint has no meaning.
+        // The service determines the path; a path in the endpoint has no meaning.
         let mut url = settings.endpoint.url().clone();
         url.set_path("");
         url.set_query(None);
@@ -49,7 +49,8 @@ impl GrpcTransport {
         let proxy = super::proxy_of(settings)?;
         let connector = match &proxy {
             None => Connector::new(connect_timeout, None),
-            // The certificate of the receiver's authority says nothing of the proxy.
+            // The authority for the receiver's certificate does not vouch for the
+            // proxy.
             Some(proxy) => {
                 let tls = tls::client_config(tls::roots(), None)
                     .map_err(|error| OtlpError::Client(error.to_string()))?;
@@ -67,7 +68,7 @@ impl GrpcTransport {
         })
     }
 
-    /// The proxy that requests go through, to be shown.
+    /// The proxy that requests go through, for display.
     pub fn proxy(&self) -> Option<&Arc<str>> {
         self.proxy.as_ref()
     }
@@ -87,9 +88,8 @@ impl GrpcTransport {
         }
     }
 
-    /// Leaves a connection on which nothing came back: a peer that went away
-    /// without a word is otherwise noticed only when TCP gives up, after a
-    /// quarter of an hour.
+    /// Closes a connection on which nothing came back. TCP alone notices a peer that
+    /// disappeared only after a quarter of an hour.
     pub fn reset(&self) {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         self.connector.leave();
@@ -97,8 +97,8 @@ impl GrpcTransport {
     }
 }
 
-/// tonic builds its own rustls configuration; it gets the same authorities and
-/// the same identity that every other client of ours has.
+/// tonic builds its own rustls configuration, so it gets the same authorities and the
+/// same identity as our other clients.
 fn tls_config(settings: &OtlpSettings) -> Result<ClientTlsConfig, OtlpError> {
     let super::TlsMaterial { roots, identity, .. } = super::tls_material(settings)?;
     let mut config = ClientTlsConfig::new().trust_anchors(roots.roots.iter().cloned());
@@ -111,8 +111,8 @@ fn tls_config(settings: &OtlpSettings) -> Result<ClientTlsConfig, OtlpError> {
     Ok(config)
 }
 
-/// Requests that are encoded already, so that a retry costs no second encoding
-/// and the size of what leaves is known.
+/// Passes on requests that are already encoded. A retry needs no second encoding, and
+/// the size is known.
 #[derive(Clone, Copy, Default)]
 struct BytesCodec;
 
@@ -146,10 +146,10 @@ impl Decoder for BytesCodec {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        // The responses of all signals differ in the names of their fields alone.
+        // The responses of the three signals differ only in the names of their fields.
         let message = ExportMetricsServiceResponse::decode(&mut *buffer);
         buffer.advance(buffer.remaining());
-        // The points have arrived; an answer that cannot be read does not undo that.
+        // The points have arrived, even if the answer cannot be decoded.
         Ok(Some(message.map_or_else(|_| Acceptance::unreadable(), Acceptance::from)))
     }
 }

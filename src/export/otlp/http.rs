@@ -14,11 +14,11 @@ use super::settings::{Compression, Endpoint, OtlpSettings, Protocol};
 use super::{Failure, OtlpError, USER_AGENT};
 use crate::tls;
 
-/// How much of an answer is read, in bytes. A full success is empty; a partial
-/// one has a sentence in it.
+/// The maximum number of bytes that are read of an answer. A full success is empty, and
+/// a partial success contains a sentence.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// A client for a receiver.
+/// An HTTP client for one receiver.
 pub(super) struct HttpTransport {
     client: reqwest::Client,
     settings: OtlpSettings,
@@ -30,11 +30,12 @@ impl HttpTransport {
         let mut tls = if settings.endpoint.is_https() {
             super::tls_material(settings)?.config
         } else {
-            // Plain HTTP needs no authorities, but reqwest wants some TLS.
+            // Plain HTTP needs no authorities, but reqwest requires a TLS
+            // configuration.
             tls::client_config(tls::roots(), None).map_err(|error| OtlpError::Client(error.to_string()))?
         };
-        // HTTP/1.1 alone: one request at a time has nothing from multiplexing, and
-        // a connection on which nothing came back is left, not kept in a pool.
+        // HTTP/1.1 only: sequential requests do not benefit from multiplexing, and a
+        // connection without an answer is closed instead of returning to a pool.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let through = super::proxy_of(settings)?;
         let unusable = |error: reqwest::Error| OtlpError::Client(error.to_string());
@@ -50,7 +51,7 @@ impl HttpTransport {
             .tls_backend_preconfigured(tls)
             .http1_only()
             .connect_timeout(connect_timeout)
-            // The headers are secrets: they go to the endpoint and nowhere else.
+            // The headers are secrets, and go only to the endpoint.
             .redirect(Policy::none())
             .user_agent(USER_AGENT)
             .build()
@@ -59,17 +60,17 @@ impl HttpTransport {
         Ok(HttpTransport { client, settings: settings.clone(), proxy })
     }
 
-    /// The proxy that requests go through, to be shown.
+    /// The proxy that requests go through, for display.
     pub fn proxy(&self) -> Option<&Arc<str>> {
         self.proxy.as_ref()
     }
 
-    /// The body as it leaves.
+    /// Returns the body in the form in which it is sent.
     pub fn prepare(&self, body: Bytes) -> Bytes {
         if self.settings.compression == Compression::None {
             return body;
         }
-        // It cannot fail.
+        // Compressing into memory does not fail.
         gzip(&body).map_or(body, Bytes::from)
     }
 
@@ -87,7 +88,7 @@ impl HttpTransport {
         if self.settings.compression == Compression::Gzip {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        // The URL can hold a key, and reqwest's errors repeat it.
+        // The URL can contain a key, and reqwest's errors repeat the URL.
         let transport = |error: reqwest::Error| Failure::from_transport(protocol, &error.without_url());
         let mut response = request.body(body).send().await.map_err(transport)?;
         let status = response.status();
@@ -96,8 +97,8 @@ impl HttpTransport {
         };
         let (kind, retry_after, location) = (header(CONTENT_TYPE), header(RETRY_AFTER), header(LOCATION));
         let mut answer = Vec::new();
-        // An answer that breaks off changes nothing: its status has been read, and
-        // with it what became of the points.
+        // An incomplete body changes nothing: the status already says what happened to
+        // the points.
         while answer.len() < MAX_ANSWER
             && let Ok(Some(chunk)) = response.chunk().await
         {
@@ -129,7 +130,7 @@ impl HttpTransport {
     }
 }
 
-/// Seconds, or a date.
+/// Reads a number of seconds, or a date.
 fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {

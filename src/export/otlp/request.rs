@@ -1,4 +1,4 @@
-//! One request: its attempts, and what comes of them.
+//! Sends one request, with its retries.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
@@ -17,26 +17,26 @@ use super::{Cause, Exporter, Failure, Limit, OtlpSettings, Protocol, Report, Sig
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest that a receiver can keep us away with a word: one that asks for
-/// a year is mistaken.
+/// The longest pause that a receiver can impose. A receiver that asks for a year is
+/// mistaken.
 const MAX_HOLD: Duration = Duration::from_secs(600);
 
-/// A request as it leaves.
+/// A request in the form in which it is sent.
 pub(super) struct Request {
     pub body: Bytes,
-    /// Bytes of the body before compression.
+    /// The size of the body before compression, in bytes.
     pub size: u64,
     pub points: u64,
-    /// Whether it waits in the backlog until this is over.
+    /// Whether the request stays in the backlog until this attempt ends.
     pub is_stored: bool,
 }
 
-/// Until when requests are sent.
+/// The time limits for sending.
 #[derive(Debug, Clone, Copy)]
 pub struct Until {
-    /// All end then.
+    /// When all requests must have ended.
     pub deadline: Instant,
-    /// None is tried again after that: where it can wait, it does.
+    /// When retries stop. Requests that can wait then wait.
     pub retries: Instant,
 }
 
@@ -46,18 +46,18 @@ impl From<Instant> for Until {
     }
 }
 
-/// What became of a request.
+/// The result of a request.
 pub(super) enum Sent {
-    /// The receiver took it or refused it for good, and that is counted.
+    /// The receiver accepted it or rejected it for good, and the points are counted.
     Ended(Report),
-    /// It may be taken later.
+    /// The receiver may accept it later.
     Later(Failure),
-    /// Parts of at most `limit` bytes may be taken.
+    /// The receiver may accept parts of at most `limit` bytes.
     TooLarge { failure: Failure, limit: u64 },
 }
 
 impl Exporter {
-    /// Sends a request. It has the settings' timeout for itself and its retries, and
+    /// Sends a request. It has the configured timeout for itself and its retries, and
     /// ends at `deadline`.
     pub(super) async fn send(&self, request: Request, until: Until) -> Sent {
         let Until { deadline, retries } = until;
@@ -127,9 +127,9 @@ impl Exporter {
         }
     }
 
-    /// Tries until the receiver has taken the request, refuses it for good, or the
-    /// next attempt would come after the end of retries. The deadline is that of `limit`.
-    /// With what the receiver then said comes the HTTP status that it said it with.
+    /// Tries until the receiver accepts the request or rejects it for good, or until
+    /// the next attempt would start after the end of retries. `limit` names the source
+    /// of the deadline. The result includes the HTTP status of the last answer.
     async fn deliver(
         &self,
         body: &Bytes,
@@ -143,9 +143,9 @@ impl Exporter {
         let mut last: Option<Failure> = None;
         loop {
             attempts += 1;
-            // What a receiver sends is decoded in there by other people's code: it must
-            // not be able to end more than this export (tonic panics over a
-            // `grpc-status-details-bin` that is no base64).
+            // Other crates decode the receiver's answer here. A panic in them must cost
+            // only this export: tonic panics if `grpc-status-details-bin` is not
+            // base64.
             let attempt = AssertUnwindSafe(self.attempt(body.clone())).catch_unwind();
             let mut failure = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
@@ -168,8 +168,8 @@ impl Exporter {
             if !failure.is_retryable() || now >= deadline {
                 return Err(failure);
             }
-            // The receiver's wish is a minimum; a random part keeps many clients of one
-            // receiver from coming back together.
+            // The receiver's pause is a minimum. A random part keeps many clients of
+            // one receiver from returning at the same time.
             let asked = failure.retry_after.unwrap_or_default().min(MAX_HOLD);
             let wait = asked.max(pause.mul_f64(0.5 + random() / 2.0)) + pause.mul_f64(random() / 4.0);
             if now + wait >= retries {
@@ -197,13 +197,13 @@ impl Exporter {
     fn reset(&self) {
         match &self.transport {
             Transport::Grpc(grpc) => grpc.reset(),
-            // A request that is given up takes its HTTP/1.1 connection with it.
+            // Dropping a request closes its HTTP/1.1 connection.
             Transport::Http(_) => {}
         }
     }
 
-    /// Why a request that is about to leave at `now` must not: the receiver has
-    /// asked to be left alone, and that lasts, or the round is over.
+    /// Returns why a request must not be sent at `now`: the receiver's pause still
+    /// lasts, or the round is over.
     fn unsendable(&self, now: Instant, deadline: Instant) -> Option<Failure> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         hold.take_if(|(until, _)| *until <= now);
@@ -216,9 +216,9 @@ impl Exporter {
     }
 }
 
-/// A number from 0 to 1, good enough to spread retries.
+/// Returns a number from 0 to 1, random enough to spread retries.
 fn random() -> f64 {
     use std::hash::{BuildHasher, RandomState};
-    // The standard library seeds its hash maps at random; no other source is needed.
+    // The standard library seeds its hash maps at random, so no other source is needed.
     RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64
 }

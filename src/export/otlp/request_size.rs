@@ -1,8 +1,9 @@
-//! How large requests may be: as set, or smaller where the receiver asks for that.
+//! The maximum size of requests: the configured one, or a smaller one that the receiver
+//! needs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Requests are not divided below this size: every receiver takes as much.
+/// Requests are not divided below this size, which every receiver accepts.
 pub const MIN_REQUEST: u64 = 16 << 10;
 
 /// The size of requests in bytes, before compression.
@@ -10,7 +11,8 @@ pub const MIN_REQUEST: u64 = 16 << 10;
 pub(super) struct RequestSize {
     set: u64,
     now: AtomicU64,
-    /// The smallest size that the receiver refused since it took a request; 0 if none.
+    /// The smallest size that the receiver refused since it last accepted a request; 0
+    /// if none.
     refused: AtomicU64,
 }
 
@@ -19,23 +21,23 @@ impl RequestSize {
         RequestSize { set, now: AtomicU64::new(set), refused: AtomicU64::new(0) }
     }
 
-    /// The greatest size.
+    /// Returns the current maximum size.
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// The receiver took a request.
+    /// Notes that the receiver accepted a request.
     pub fn accepted(&self) {
         self.refused.store(0, Ordering::Relaxed);
     }
 
-    /// The receiver found a request of this size too large. The size that is left to
-    /// try; nothing where dividing does not help.
+    /// Notes that the receiver refused a request of this size as too large. Returns the
+    /// next smaller size to try, or `None` if dividing does not help.
     pub fn refused(&self, size: u64) -> Option<u64> {
         let before = self.refused.load(Ordering::Relaxed);
         if size <= MIN_REQUEST {
-            // So it is not the size. The requests after this one are refused whole, not
-            // in parts, until the receiver takes one.
+            // Size is not the reason for the refusal. Later requests are sent whole
+            // until the receiver accepts one.
             self.refused.store(size.max(1), Ordering::Relaxed);
             if before != 0 {
                 self.now.store(self.set, Ordering::Relaxed);
@@ -78,7 +80,7 @@ mod tests {
         assert_eq!(size.refused(60 << 10), None, "nothing is divided any more");
         size.accepted();
         assert_eq!(size.refused(60 << 10), Some(30 << 10), "but once it has taken one");
-        // One small request that is refused says nothing about others.
+        // A refused small request says nothing about other requests.
         size.accepted();
         assert_eq!((size.refused(100), size.now()), (None, 30 << 10));
     }

@@ -1,4 +1,4 @@
-//! What must not show when a receiver repeats it.
+//! Masks secrets that a receiver repeats.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -8,7 +8,8 @@ use crate::clean::Cleaner;
 
 use super::settings::{Headers, OtlpSettings};
 
-/// Masks keys and passwords of one exporter, in each form that could come back.
+/// Masks keys and passwords of one exporter, in every form in which a receiver could
+/// repeat them.
 pub(super) fn cleaner(settings: &OtlpSettings) -> Cleaner {
     let mut all = Vec::new();
     of_headers(&settings.headers, &mut all);
@@ -19,7 +20,7 @@ pub(super) fn cleaner(settings: &OtlpSettings) -> Cleaner {
 fn of_headers(headers: &Headers, all: &mut Vec<String>) {
     for value in headers.map().values().filter_map(|value| value.to_str().ok()) {
         all.push(value.to_owned());
-        // A receiver that repeats a refused token leaves the scheme away.
+        // A receiver that repeats a rejected token omits its scheme.
         let Some((scheme, token)) = value.split_once(' ') else { continue };
         let token = token.trim();
         all.push(token.to_owned());
@@ -46,7 +47,7 @@ fn of_url(url: &url::Url, all: &mut Vec<String>) {
     let query = url.query().unwrap_or_default();
     all.extend([query.to_owned(), decoded(query)]);
     for part in query.split('&') {
-        // A key without a value may be all that a receiver asks for.
+        // Some receivers expect a query that is only a key, without `=`.
         let value = part.split_once('=').map_or(part, |(_, value)| value);
         all.extend([value.to_owned(), decoded(value), decoded(&value.replace('+', " "))]);
     }
@@ -66,7 +67,7 @@ mod tests {
         cleaner(&settings)
     }
 
-    /// Whatever a receiver repeats, in whichever form it saw it.
+    /// Masks what a receiver repeats in any of these forms.
     #[test]
     fn no_form_of_a_secret_comes_back() {
         let url = "http://hushtoken:hush%20pw@c:4318/?api-key=hush%2Bkey&hushbare&x=hush+form";

@@ -1,5 +1,5 @@
-//! Where points are pushed and how: everything that the `OTEL_EXPORTER_OTLP_*`
-//! variables say, checked.
+//! Where and how telemetry is pushed: the checked values of the `OTEL_EXPORTER_OTLP_*`
+//! variables.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,47 +16,49 @@ use super::wording::in_file;
 /// How to reach a receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpSettings {
-    /// The configuration file that says this, where one stands for the variables.
+    /// The configuration file that contains these settings, if it replaces the
+    /// variables.
     pub file: Option<Arc<str>>,
-    /// What is sent.
+    /// The signal.
     pub signal: Signal,
     /// What is spoken.
     pub protocol: Protocol,
-    /// Where.
+    /// The receiver.
     pub endpoint: Endpoint,
-    /// Sent with every request.
+    /// The headers of every request.
     pub headers: Headers,
     /// How requests are compressed.
     pub compression: Compression,
-    /// The longest that one export may take, its retries included.
+    /// The longest time that one export may take, including its retries.
     pub timeout: Duration,
-    /// Authorities that the receiver's certificate must come from (PEM), in
-    /// place of the system's.
+    /// The file of authorities (PEM) that replace the system's authorities for the
+    /// receiver's certificate.
     pub certificate: Option<PathBuf>,
-    /// The client certificate's key (PEM).
+    /// The file of the client certificate's key (PEM).
     pub client_key: Option<PathBuf>,
-    /// The client certificate with its chain (PEM).
+    /// The file of the client certificate and its chain (PEM).
     pub client_certificate: Option<PathBuf>,
-    /// What counters and histograms count from. It is the reader's to apply;
-    /// non-monotonic sums are cumulative under all of them.
+    /// Whether counters and histograms are cumulative or deltas. The reader applies it.
+    /// Non-monotonic sums are always cumulative.
     pub temporality: Temporality,
-    /// How large requests may be, and what waits where.
+    /// The maximum size of requests, and the backlog.
     pub delivery: DeliverySettings,
 }
 
-/// How large requests may be, and what becomes of those that cannot be delivered.
+/// The maximum size of requests, and what happens to requests that cannot be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySettings {
-    /// The greatest request in bytes, before compression.
+    /// The maximum size of a request in bytes, before compression.
     pub max_request: usize,
-    /// Bytes that may wait, in memory or on the disk; 0 for nothing at all.
+    /// The maximum size of the backlog in bytes, in memory or on disk; 0 for no
+    /// backlog.
     pub backlog: usize,
-    /// Where they wait, if not in memory.
+    /// The directory of the backlog, or `None` for a backlog in memory.
     pub directory: Option<PathBuf>,
 }
 
 impl DeliverySettings {
-    /// Whether what cannot be delivered now waits.
+    /// Whether requests that cannot be delivered wait.
     #[must_use]
     pub fn keeps(&self) -> bool {
         self.backlog > 0
@@ -64,14 +66,15 @@ impl DeliverySettings {
 }
 
 impl Default for DeliverySettings {
-    /// A collector refuses a gRPC message over 4 MiB; the rest is for what its proxies add.
+    /// A Collector refuses a gRPC message over 4 MiB. The difference is room for what
+    /// proxies add.
     fn default() -> DeliverySettings {
         DeliverySettings { max_request: 3 << 20, backlog: 64 << 20, directory: None }
     }
 }
 
 impl OtlpSettings {
-    /// The specification's defaults for everything but the address, for metrics.
+    /// The defaults of the specification for everything but the address, for metrics.
     #[must_use]
     pub fn new(protocol: Protocol, endpoint: Endpoint) -> OtlpSettings {
         OtlpSettings {
@@ -90,14 +93,15 @@ impl OtlpSettings {
         }
     }
 
-    /// A text that names variables, as it is where they are set.
+    /// Returns a text that names variables. If a file replaces them, the text names the
+    /// file's keys instead.
     #[must_use]
     pub fn named(&self, text: &str) -> String {
         self.file.as_ref().map_or_else(|| text.to_owned(), |file| in_file(text, file))
     }
 }
 
-/// What OTLP is carried by.
+/// The transport and encoding of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// gRPC over HTTP/2.
@@ -112,7 +116,7 @@ impl Protocol {
     /// Every protocol.
     pub const ALL: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 
-    /// Its name in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    /// The name in `OTEL_EXPORTER_OTLP_PROTOCOL`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -138,19 +142,19 @@ pub enum Compression {
     Gzip,
 }
 
-/// A receiver's URL: `http` or `https`, with a host. Credentials in it never
-/// show: `Display` and `Debug` mask userinfo and query.
+/// A receiver's URL: `http` or `https`, with a host. `Display` and `Debug` mask its
+/// credentials and query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
-/// A URL that cannot be an endpoint. Its text is not repeated where it may
-/// hold a secret.
+/// Why a URL cannot be an endpoint. The URL's text is omitted where it may contain a
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Not a URL, or not one of http.
+    /// The text is not an HTTP URL.
     #[error("{0} is not a URL of the form http://HOST:PORT or https://HOST:PORT")]
     NotAUrl(String),
-    /// A name and a password, which gRPC has no place for.
+    /// The URL contains a user name or password, which gRPC cannot transmit.
     #[error(
         "gRPC has no place for a name and a password in the URL: \
          give them as a header, authorization=Basic%20… (base64 of name:password)"
@@ -176,18 +180,18 @@ impl Endpoint {
         Ok(Endpoint(url))
     }
 
-    /// A place that a receiver names, to be shown.
+    /// An endpoint that the receiver names, for display.
     pub(super) fn named(url: Url) -> Endpoint {
         Endpoint(url)
     }
 
-    /// The whole URL, secrets included.
+    /// The whole URL, including its secrets.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.0
     }
 
-    /// Whether it has a user name, password or query, which may be secret.
+    /// Whether the URL has a user name, password or query, which may be secret.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
@@ -206,8 +210,9 @@ impl Endpoint {
     }
 }
 
-/// Whether a text can be a host, with a port or without: an address, or a name of
-/// letters, digits, hyphens, underscores and dots, each label 63 long at most.
+/// Whether a text can be a host, with or without a port: an address, or a name of
+/// letters, digits, hyphens, underscores and dots. Each label has at most 63
+/// characters.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     if text.starts_with('[') {
@@ -221,8 +226,8 @@ pub fn is_host(text: &str) -> bool {
     host.split('.').all(is_label) && port.parse::<u16>().is_ok()
 }
 
-/// What of a value that is no endpoint can be repeated: a scheme, a host with
-/// its port. Everything else may be a secret in the wrong variable.
+/// Returns the part of an invalid value that can be repeated: the scheme, and the host
+/// with its port. The rest may be a secret in the wrong variable.
 fn harmless_part(text: &str) -> String {
     if text.contains(':') && is_host(text) {
         return format!("{text:?}");
@@ -260,14 +265,14 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Headers of every request. They often are the key to an account: `Debug`
-/// shows their names alone.
+/// The headers of every request. They often contain credentials, so `Debug` shows only
+/// their names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
 impl Headers {
-    /// Adds a header; one of the same name is replaced. A
-    /// [reserved](Headers::is_reserved) one is left out.
+    /// Adds a header, or replaces one of the same name. A
+    /// [reserved](Headers::is_reserved) header is ignored.
     pub fn insert(&mut self, name: HeaderName, mut value: HeaderValue) {
         if Headers::is_reserved(&name) {
             return;
@@ -276,14 +281,14 @@ impl Headers {
         self.0.insert(name, value);
     }
 
-    /// The headers as HTTP has them.
+    /// The headers as HTTP headers.
     #[must_use]
     pub fn map(&self) -> &HeaderMap {
         &self.0
     }
 
-    /// Whether the protocols set this header by themselves. A second one would
-    /// break the request, or say what is not true of it.
+    /// Whether the protocols set this header themselves. A second one would break the
+    /// request or contradict it.
     #[must_use]
     pub fn is_reserved(name: &HeaderName) -> bool {
         const RESERVED: [&str; 11] = [

@@ -1,4 +1,4 @@
-//! What OTLP carries: metrics, logs and traces, and how their requests differ.
+//! The signals of OTLP: metrics, logs and traces, and how their requests differ.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Signal {
     /// Every signal.
     pub const ALL: [Signal; 3] = [Signal::Metrics, Signal::Logs, Signal::Traces];
 
-    /// Its name, which is the last part of the path of its requests over HTTP.
+    /// The name, which is also the last part of the path of its HTTP requests.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Signal {
         }
     }
 
-    /// What its requests are made of, in the plural.
+    /// The items of its requests, in the plural.
     #[must_use]
     pub fn items(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl Signal {
         }
     }
 
-    /// The gRPC method that takes it.
+    /// The gRPC method that accepts it.
     pub(super) fn method(self) -> PathAndQuery {
         PathAndQuery::from_static(match self {
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
@@ -55,12 +55,11 @@ impl Signal {
         })
     }
 
-    /// The request that one of this signal, encoded as protobuf, leaves as, with the
-    /// number of its items.
+    /// Converts a request from protobuf into `encoding`, and counts its items.
     ///
     /// # Errors
     ///
-    /// It is no such request.
+    /// When the body is not a request of this signal.
     pub(super) fn part(self, body: Bytes, encoding: Encoding) -> Result<Part, DecodeError> {
         fn part<R: Request>(plain: Bytes, encoding: Encoding) -> Result<Part, DecodeError> {
             let request = R::decode(plain.clone())?;
@@ -78,7 +77,7 @@ impl Signal {
         }
     }
 
-    /// The smaller requests that one of this signal becomes: see [`split::smaller`].
+    /// Divides a request of this signal: see [`split::smaller`].
     pub(super) fn smaller(self, part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
         match self {
             Signal::Metrics => split::smaller::<ExportMetricsServiceRequest>(part, limit, encoding),

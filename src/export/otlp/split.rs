@@ -1,4 +1,4 @@
-//! Dividing what was collected into requests that a receiver takes.
+//! Divides requests into smaller ones that a receiver accepts.
 
 mod divide;
 
@@ -8,19 +8,19 @@ use prost::{DecodeError, Message};
 
 pub(super) use divide::Request;
 
-/// One request's body and how many points, log records or spans are in it.
+/// The body of one request, and the number of its points, log records or spans.
 #[derive(Debug)]
 pub(super) struct Part {
     pub body: Bytes,
     pub points: u64,
 }
 
-/// The bodies of at most `limit` bytes that an encoded request of metrics leaves as. Most
-/// are sent as they are: what is collected for one request seldom is larger.
+/// Returns the bodies for an encoded request of metrics, of at most `limit` bytes each.
+/// Most requests stay whole, because a collection is already divided into requests.
 ///
 /// # Errors
 ///
-/// When it has to be divided or to become JSON, and is no such request.
+/// When the body must be divided or converted to JSON, and is not such a request.
 pub(super) fn bodies(
     whole: Part,
     limit: usize,
@@ -35,8 +35,8 @@ pub(super) fn bodies(
     Ok(one.into_iter().chain(rest.into_iter().flatten()))
 }
 
-/// The smaller requests that a request becomes; nothing where it becomes one, or is
-/// none of this kind.
+/// Divides a request into smaller ones. Returns nothing if it cannot be divided, or is
+/// not a request of this kind.
 pub(super) fn smaller<R: Request>(part: &Part, limit: usize, encoding: Encoding) -> Option<Vec<Part>> {
     let request = match encoding {
         Encoding::Protobuf => R::decode(part.body.clone()).ok()?,
@@ -45,9 +45,9 @@ pub(super) fn smaller<R: Request>(part: &Part, limit: usize, encoding: Encoding)
     Some(parts(request, limit, encoding).collect()).filter(|parts: &Vec<Part>| parts.len() > 1)
 }
 
-/// Divides `request` into bodies of at most `limit` bytes, each item in one of
-/// them; a body is made when it is asked for. A single item over the limit
-/// stays whole: whether that is too much is for the receiver to say.
+/// Divides `request` into bodies of at most `limit` bytes, lazily, with each item in
+/// one of them. A single item over the limit stays whole, because only the receiver can
+/// say whether it is too large.
 fn parts<R: Request>(request: R, limit: usize, encoding: Encoding) -> impl Iterator<Item = Part> {
     let mut todo = vec![request];
     std::iter::from_fn(move || {
@@ -70,7 +70,7 @@ fn parts<R: Request>(request: R, limit: usize, encoding: Encoding) -> impl Itera
     })
 }
 
-/// How messages become bytes.
+/// The encoding of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Protobuf,
@@ -78,7 +78,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The body, or nothing when it is longer than `limit`.
+    /// Returns the body, or `None` if it is longer than `limit`.
     fn encode(self, request: &impl Request, limit: usize) -> Option<Vec<u8>> {
         match self {
             Encoding::Protobuf => (request.encoded_len() <= limit).then(|| request.encode_to_vec()),
@@ -104,8 +104,8 @@ mod tests {
     use super::divide::Request as _;
     use super::*;
 
-    /// Two resources' worth of gauges, sums and histograms, `points` each,
-    /// every point with a time of its own to know it by.
+    /// A request with two resources of gauges, sums and histograms, with `points`
+    /// points in each metric. A point's time identifies it.
     fn request(points: u64) -> Request {
         let mut next = 0;
         let mut number = || {
@@ -147,7 +147,7 @@ mod tests {
         Request { resource_metrics: vec![resource(), resource()] }
     }
 
-    /// How often each point is in `request`, by its metric and time.
+    /// Counts each point of `request`, by its metric and time.
     fn seen(request: &Request, counts: &mut BTreeMap<(String, u64), u32>) {
         for metric in request.resource_metrics.iter().flat_map(|r| &r.scope_metrics).flat_map(|s| &s.metrics)
         {
@@ -204,7 +204,7 @@ mod tests {
         assert!(divided.count() > 1);
         let nothing = Part { body: Bytes::new(), points: 0 };
         assert_eq!(bodies(nothing, 1000, Encoding::Protobuf).unwrap().count(), 0);
-        // A point that is too large by itself is sent all the same.
+        // A single point over the limit is sent anyway.
         let parts = parts(request(1), 1, Encoding::Protobuf);
         assert_eq!(parts.count(), 6);
     }

@@ -1,4 +1,4 @@
-//! How pushing fares, for the bridge's own metrics and its status page.
+//! Statistics of push, for the bridge's own metrics and its status page.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::backlog::{Dropped, Level};
 use super::failure::{CANCELLED, REJECTED, code_name};
 
-/// Counts of one exporter, readable while it works.
+/// The statistics of one exporter, which can be read while it works.
 #[derive(Default)]
 pub struct PushStats {
     in_flight: AtomicU64,
@@ -23,52 +23,52 @@ pub struct PushStats {
 
 type Listener = Box<dyn Fn(&Operation) + Send + Sync>;
 
-/// What became of points, by `error.type`.
+/// What happened to points, by `error.type`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Points, since the start.
+    /// Points since the start.
     pub points: u64,
-    /// Requests (retries not counted), since the start. Points can be lost
-    /// without one: while the receiver wants to be left alone, nothing is sent.
+    /// Requests since the start, without retries. During a pause that the receiver
+    /// asked for, points can be lost without a request.
     pub operations: u64,
 }
 
-/// What is known of the push loop's rounds.
+/// The state of the push loop.
 #[derive(Debug, Clone, Default)]
 pub struct Rounds {
-    /// The latest that ended with something to tell.
+    /// The latest round with a result.
     pub last: Option<Round>,
-    /// When the next begins; in the past while one is under way.
+    /// When the next round begins. It is in the past while a round runs.
     pub next: Option<Instant>,
 }
 
-/// One round of push: a collection, and its requests.
+/// One round of push: a collection and its requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Round {
-    /// When it ended.
+    /// When the round ended.
     pub at: SystemTime,
-    /// How long it took, collection and requests together.
+    /// The duration of collection and requests together.
     pub took: Duration,
     /// Points that arrived.
     pub accepted: u64,
-    /// Points that did not, refused ones included.
+    /// Points that did not arrive, including rejected ones.
     pub lost: u64,
     /// Points that wait for the receiver.
     pub waiting: u64,
-    /// What went wrong, in words and without secrets; nothing when all is well.
+    /// What went wrong, in words and without secrets, or `None`.
     pub trouble: Option<String>,
-    /// Since when rounds have been going wrong without a pause.
+    /// When the current run of failed rounds began.
     pub failing_since: Option<SystemTime>,
 }
 
 /// One request with its retries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
-    /// When it ended.
+    /// When the request ended.
     pub at: SystemTime,
-    /// How long it took, pauses between its attempts included.
+    /// The duration, including pauses between attempts.
     pub duration: Duration,
-    /// What failed; nothing when the request was accepted.
+    /// The `error.type`, or `None` if the request was accepted.
     pub error_type: Option<&'static str>,
     /// The gRPC code that the receiver gave.
     pub grpc_code: Option<i32>,
@@ -77,7 +77,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The gRPC code's name, as in `UNAVAILABLE`.
+    /// The name of the gRPC code, such as `UNAVAILABLE`.
     #[must_use]
     pub fn grpc_code_name(&self) -> Option<&'static str> {
         self.grpc_code.map(|code| code_name(tonic::Code::from_i32(code)))
@@ -85,14 +85,14 @@ impl Operation {
 }
 
 impl PushStats {
-    /// Points that are on their way.
+    /// Points that are being sent.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// What became of all others, by `error.type`; under nothing those that
-    /// arrived.
+    /// Counts of all other points, by `error.type`. The count without an `error.type`
+    /// is that of points that arrived.
     #[must_use]
     pub fn outcomes(&self) -> BTreeMap<Option<&'static str>, Outcome> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -110,59 +110,59 @@ impl PushStats {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is known of the push loop's rounds.
+    /// The state of the push loop.
     #[must_use]
     pub fn rounds(&self) -> Rounds {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What waits for the receiver.
+    /// How much waits for the receiver.
     #[must_use]
     pub fn waiting(&self) -> Level {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So much waits for the receiver now.
+    /// Sets how much waits for the receiver.
     pub(super) fn waits(&self, level: Level) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
-    /// Points that waited were dropped.
+    /// Counts waiting points that were dropped.
     pub(super) fn dropped(&self, why: Dropped, points: u64) {
         self.lost(why.name(), points);
     }
 
-    /// Points are lost without a request of their own.
+    /// Counts points that are lost without a request.
     pub(super) fn lost(&self, error_type: &'static str, points: u64) {
         self.add(Some(error_type), points, 0);
     }
 
-    /// A round has ended.
+    /// Records the end of a round.
     pub fn ended(&self, round: Round) {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).last = Some(round);
     }
 
-    /// The next round begins then.
+    /// Records when the next round begins.
     pub fn schedule(&self, next: Instant) {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).next = Some(next);
     }
 
-    /// Calls `listener` at the end of every request, to record durations in a
-    /// histogram. The first listener stays; it must not block.
+    /// Calls `listener` at the end of every request, for example to record durations in
+    /// a histogram. Only the first listener is kept; it must not block.
     pub fn listen(&self, listener: impl Fn(&Operation) + Send + Sync + 'static) {
-        // A second one is a mistake of ours that costs nothing.
+        // A second listener is a harmless mistake in our code.
         let _ = self.listener.set(Box::new(listener));
     }
 
-    /// Counts `points` as on their way until the guard is told what became of
-    /// them. Dropped untold, they count as cancelled, unless they are stored: a
-    /// shutdown did not wait.
+    /// Counts `points` as being sent, until the guard learns the result. If the guard
+    /// is dropped first, the points count as cancelled, because a shutdown did not wait
+    /// for them. Stored points do not: they are still in the backlog.
     pub(super) fn start(&self, points: u64, is_stored: bool) -> InFlight<'_> {
         self.in_flight.fetch_add(points, Ordering::Relaxed);
         InFlight { stats: self, points, told: is_stored }
     }
 
-    /// A request has ended.
+    /// Records the end of a request.
     fn note(&self, operation: Operation) {
         if let Some(listener) = self.listener.get() {
             listener(&operation);
@@ -189,7 +189,7 @@ impl std::fmt::Debug for PushStats {
     }
 }
 
-/// Points on their way.
+/// Points that are being sent.
 pub(super) struct InFlight<'a> {
     stats: &'a PushStats,
     points: u64,
@@ -197,21 +197,21 @@ pub(super) struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    /// The request has ended; `rejected` of its points were refused by a
-    /// receiver that took the others.
+    /// Records the end of the request. The receiver rejected `rejected` points and
+    /// accepted the others.
     pub fn end(mut self, mut operation: Operation, rejected: u64) {
         self.told = true;
         let rejected = rejected.min(self.points);
         self.stats.add(operation.error_type, self.points - rejected, 1);
         if rejected > 0 {
             self.stats.add(Some(REJECTED), rejected, 0);
-            // Anything but a full success has an `error.type`.
+            // Every result except a full success has an `error.type`.
             operation.error_type.get_or_insert(REJECTED);
         }
         self.stats.note(operation);
     }
 
-    /// The points wait, after a request that failed or without one.
+    /// The points wait, after a failed request or without one.
     pub fn waits(mut self, operation: Option<Operation>) {
         self.told = true;
         if let Some(operation) = operation {

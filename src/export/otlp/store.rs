@@ -1,4 +1,5 @@
-//! The backlog of an exporter: off the async threads, counted, and its trouble told.
+//! The backlog of an exporter: keeps it off the async threads, counts it and logs its
+//! problems.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -11,12 +12,12 @@ use super::split::Part;
 use super::stats::PushStats;
 use crate::log_once::LogOnce;
 
-/// A backlog that async code uses.
+/// A backlog for async code.
 pub(super) struct Store {
     shared: Arc<Shared>,
-    /// What waits in it, and for whom, in words.
+    /// What waits, and for which receiver, in words.
     what: String,
-    /// What was in its directory, until that is said.
+    /// The content of the opened directory, until it is logged.
     opened: Mutex<Option<(PathBuf, Opened)>>,
     full: LogOnce,
     broken: LogOnce,
@@ -34,7 +35,7 @@ impl Store {
         Store { shared, what, opened, full: LogOnce::default(), broken: LogOnce::default() }
     }
 
-    /// In a directory, with what waits there. Blocks. See [`Backlog::in_directory`].
+    /// Opens the backlog in a directory. Blocks. See [`Backlog::in_directory`].
     pub fn in_directory(
         path: &Path,
         receiver: String,
@@ -50,23 +51,23 @@ impl Store {
         Ok(store)
     }
 
-    /// Takes a request that is younger than all others; how many points were dropped
-    /// for it.
+    /// Adds a request that is younger than all others. Returns the number of points
+    /// that were dropped for it.
     pub async fn push(&self, part: Part) -> u64 {
         let at = SystemTime::now();
         let push = move |backlog: &mut Backlog| Record::new(&part, at).map(|record| backlog.push(record));
         let (pushed, dropped, is_refused) = self.run_noting(push).await;
         match pushed {
             Err(error) => self.tell(&Drops::new(), Some(error)),
-            // Only a request that has become a file shows that the directory works.
+            // Only a request that became a file shows that the directory works.
             Ok(()) if !is_refused => drop(self.broken.ends()),
             Ok(()) => {}
         }
         dropped
     }
 
-    /// The oldest request, compressed, with the name of its record; and how many
-    /// points were dropped on the way to it.
+    /// Returns the oldest request, compressed, with the name of its record, and the
+    /// number of points that were dropped before it was found.
     pub async fn front(&self) -> (Option<(String, Record)>, u64) {
         if self.is_empty() {
             return (None, 0);
@@ -74,23 +75,23 @@ impl Store {
         self.run(Backlog::front).await
     }
 
-    /// Removes the oldest request, if that is still the one of this name.
+    /// Removes the oldest request, if it still has this name.
     pub async fn settle(&self, name: String) {
         self.run(move |backlog| backlog.settle(&name)).await;
     }
 
-    /// A request as it was before compression; nothing if it is damaged.
+    /// Returns a request as it was before compression, or `None` if it is damaged.
     pub async fn plain(&self, record: &Record) -> Option<Part> {
         let record = record.clone();
         blocking(move || record.part()).await.ok()
     }
 
-    /// Drops the oldest request, which is damaged, if it still is the one of this name.
+    /// Drops the oldest request because it is damaged, if it still has this name.
     pub async fn discard(&self, name: String) -> u64 {
         self.run(move |backlog| backlog.discard(&name)).await.1
     }
 
-    /// Puts parts in the place of the oldest request; how many points were dropped.
+    /// Replaces the oldest request with parts. Returns the number of dropped points.
     pub async fn divide(&self, name: String, parts: Vec<Part>, at: SystemTime) -> u64 {
         let divide = move |backlog: &mut Backlog| {
             let parts: io::Result<Vec<Record>> = parts.iter().map(|part| Record::new(part, at)).collect();
@@ -103,10 +104,10 @@ impl Store {
         dropped
     }
 
-    /// Gives up what is only in memory. How many points that were.
+    /// Gives up what is only in memory. Returns the number of points.
     pub async fn end(&self) -> u64 {
-        // The process is ending, and a thread for this may come too late. It touches no
-        // disk; where the lock is taken, something else does.
+        // The process is ending, and a blocking thread might start too late. `end`
+        // touches no disk, so it runs here unless another thread holds the lock.
         let ended =
             self.shared.backlog.try_lock().ok().map(|backlog| self.shared.run_on(backlog, Backlog::end));
         match ended {
@@ -118,7 +119,7 @@ impl Store {
         }
     }
 
-    /// How much waits.
+    /// Returns how much waits.
     pub fn level(&self) -> Level {
         self.shared.stats.waiting()
     }
@@ -136,8 +137,8 @@ impl Store {
         (result, dropped)
     }
 
-    /// Does something with the backlog: what came of it, how many points were dropped,
-    /// and whether the directory refused anything.
+    /// Runs `work` with the backlog. Returns its result, the number of dropped points,
+    /// and whether the directory reported an error.
     async fn run_noting<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Backlog) -> T + Send + 'static,
@@ -149,7 +150,7 @@ impl Store {
         (result, drops.values().sum(), is_refused)
     }
 
-    /// Says what was in the directory, once.
+    /// Logs once what was in the directory.
     pub fn tell_opened(&self) {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((path, Opened { points, others, damaged, unknown })) = opened else { return };
@@ -168,24 +169,25 @@ impl Store {
         }
         if unknown > 0 {
             tracing::warn!(
-                "{unknown} files in {path} are of another release of fedimeter and are left alone"
+                "{unknown} files in {path} were written by another release of fedimeter and are left alone"
             );
         }
     }
 
-    /// Says what was dropped and what the directory refuses, once until all is well.
+    /// Logs what was dropped and what the directory reports, once until all is well
+    /// again.
     fn tell(&self, drops: &Drops, trouble: Option<io::Error>) {
         let what = &self.what;
         if let Some(error) = trouble
             && self.broken.begins()
         {
             tracing::warn!(
-                "the backlog's directory refuses a file: {error}; {what} that wait may be lost when fedimeter ends, \
-                 check its disk and permissions"
+                "the backlog's directory refuses a file: {error}; {what} that wait may be lost when \
+                 fedimeter ends, check its disk and permissions"
             );
         }
         for (why, points) in drops {
-            // The end has a line of its own.
+            // The end has its own log line.
             if *why != Dropped::Shutdown && self.full.begins() {
                 tracing::warn!("{points} {what} are dropped: {}", why.words());
             }
@@ -197,7 +199,7 @@ impl Store {
 }
 
 impl Shared {
-    /// Does something with the backlog, and counts what comes of it.
+    /// Runs `work` with the backlog, and counts the consequences.
     fn run<T>(&self, work: impl FnOnce(&mut Backlog) -> T) -> (T, Drops, Option<io::Error>) {
         self.run_on(self.backlog.lock().unwrap_or_else(PoisonError::into_inner), work)
     }
@@ -217,13 +219,12 @@ impl Shared {
     }
 }
 
-/// Does something off the async threads. Once it has begun it ends, also where nobody
-/// waits for it any more.
+/// Runs `work` on a blocking thread. It finishes even if nobody waits for it any more.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-        // The runtime ends, and this with it.
+        // The runtime is stopping, and so will this task.
         Err(_) => std::future::pending().await,
     }
 }

@@ -1,7 +1,8 @@
-//! Settings as a reader of a configuration file knows them: what is said of failures
-//! names variables, and a file (`OTEL_CONFIG_FILE`) may stand for them.
+//! Translates settings in failure messages: the messages name variables, and a
+//! configuration file (`OTEL_CONFIG_FILE`) can replace those.
 
-/// Variables, the longer ones of a beginning first, and the keys that stand for them.
+/// Variables and the keys that replace them. Of two with the same beginning, the longer
+/// one comes first.
 const KEYS: [(&str, &str); 14] = [
     ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "tls.cert_file"),
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "tls.key_file"),
@@ -19,17 +20,18 @@ const KEYS: [(&str, &str); 14] = [
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "the kind of the exporter"),
 ];
 
-/// What is another thing in a file than in variables.
+/// Phrases that differ between variables and a file.
 const PHRASES: [(&str, &str); 3] = [
     ("set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf", "write otlp_http in place of otlp_grpc"),
-    ("set OTEL_EXPORTER_OTLP_PROTOCOL to what it takes", "set encoding to what it takes"),
+    ("set OTEL_EXPORTER_OTLP_PROTOCOL to one that it accepts", "set encoding to one that it accepts"),
     ("see OTEL_EXPORTER_OTLP_PROTOCOL", "otlp_http speaks HTTP and otlp_grpc gRPC"),
 ];
 
-/// A text that names variables, with the keys of a file in their place, and the file.
+/// Replaces the variables in a text with the keys of the file, and adds the file's
+/// name.
 pub fn in_file(text: &str, file: &str) -> String {
     let mut named = text.replace("OTEL_BLRP_", "_").replace("OTEL_BSP_", "_");
-    // A file gives an endpoint whole.
+    // A file contains each endpoint whole.
     if let (Some(start), Some(end)) =
         (named.find("OTEL_EXPORTER_OTLP_ENDPOINT gets "), named.find(" is used as it is"))
         && start < end

@@ -1,4 +1,4 @@
-//! Saying once that pushing fails, and once that it works again.
+//! Logs once that pushing fails, and once that it works again.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::export::otlp::{Cause, OtlpSettings, Report};
 
-/// What the log has been told since all was well.
+/// What was logged since pushing last worked.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
-    said: HashSet<Trouble>,
+    logged: HashSet<Trouble>,
     warned: bool,
     ending: bool,
     since: Option<SystemTime>,
@@ -17,9 +17,9 @@ pub(super) struct FailureLog {
     lost: u64,
 }
 
-/// Two rounds have the same trouble when nothing new is to be said about the
-/// second. The receiver's words are not part of it: they may hold a time or a
-/// number of their own.
+/// Identifies a failure: two rounds with the same key need only one log line. The
+/// receiver's message is not part of the key, because it can contain a time or a
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Trouble {
     Late,
@@ -28,12 +28,12 @@ enum Trouble {
     Rejected,
 }
 
-/// Why a collection brought nothing at all.
+/// Why a collection returned nothing at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NotCollected {
-    /// It was not over when its round was, which had this long.
+    /// The collection did not finish within the time of its round.
     Late(Duration),
-    /// It panicked, with these words.
+    /// The collection panicked with this message.
     Panicked(String),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for NotCollected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotCollected::Late(budget) => {
-                write!(f, "the collection did not end in time, which was {budget:?}")
+                write!(f, "the collection did not finish within {budget:?}")
             }
             NotCollected::Panicked(words) => write!(f, "the collection failed: {words}"),
         }
@@ -51,24 +51,24 @@ impl fmt::Display for NotCollected {
 /// A line for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A fault of this program.
+    /// A bug in this program.
     Fault(String),
     Trouble(String),
     Over(String),
 }
 
 impl FailureLog {
-    /// When the first of the rounds ended that have gone wrong since.
+    /// When the first of the current run of failed rounds ended.
     pub fn since(&self) -> Option<SystemTime> {
         self.since
     }
 
-    /// The round that comes is the last.
+    /// Notes that the next round is the last one.
     pub fn ends(&mut self) {
         self.ending = true;
     }
 
-    /// Takes in a round without anything to send; the line to log, if it is news.
+    /// Records a round without points. Returns the line to log, if it is news.
     pub fn nothing_collected(
         &mut self,
         settings: &OtlpSettings,
@@ -81,16 +81,14 @@ impl FailureLog {
             NotCollected::Late(_) => Trouble::Late,
             NotCollected::Panicked(_) => Trouble::Panicked,
         };
-        if !self.said.insert(trouble) {
+        if !self.logged.insert(trouble) {
             return None;
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
         let what = format!("cannot push metrics to {endpoint} ({protocol}): {why}, and its points are lost");
         Some(match why {
             NotCollected::Panicked(_) => Line::Fault(format!("{what}; please report this")),
-            NotCollected::Late(_) if self.ending => {
-                Line::Trouble(format!("{what}; the bridge is ending and waits no longer"))
-            }
+            NotCollected::Late(_) if self.ending => Line::Trouble(format!("{what}; the bridge is stopping")),
             NotCollected::Late(_) => {
                 let way_out = settings.named("OTEL_METRIC_EXPORT_TIMEOUT allows a round more time");
                 Line::Trouble(format!("{what}; {way_out}"))
@@ -98,13 +96,13 @@ impl FailureLog {
         })
     }
 
-    /// Takes in a round; the lines to log, if it brought news.
+    /// Records a round. Returns the lines to log, if there is news.
     pub fn round(&mut self, settings: &OtlpSettings, report: &Report, at: SystemTime) -> Vec<Line> {
         let Report { accepted, rejected, words, lost, waiting, failure } = report;
         let sent = accepted + rejected + lost;
         let mut lines = Vec::new();
         if sent == 0 && failure.is_none() {
-            // Nothing was sent, so nothing was learned.
+            // Nothing was sent, so the state of the receiver is still unknown.
             return lines;
         }
         let (endpoint, protocol) = (&settings.endpoint, settings.protocol);
@@ -115,21 +113,23 @@ impl FailureLog {
         } else if self.rounds > 0 {
             let (rounds, lost) = (self.rounds, self.lost);
             *self = FailureLog { warned: self.warned, ending: self.ending, ..FailureLog::default() };
-            // What a collection lost that brought nothing, nobody has counted.
+            // Points of a failed collection are not counted.
             let points = if lost > 0 { format!(" and {lost} lost points") } else { String::new() };
-            let rest = if *waiting > 0 { format!("; {waiting} points still wait") } else { String::new() };
+            let rest =
+                if *waiting > 0 { format!("; {waiting} points are still waiting") } else { String::new() };
             lines.push(Line::Over(format!(
-                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed rounds{points}{rest}"
+                "pushing metrics to {endpoint} ({protocol}) works again, after {rounds} failed \
+                 rounds{points}{rest}"
             )));
         }
         if let Some(failure) = failure
-            && self.said.insert(Trouble::Failed(failure.cause))
+            && self.logged.insert(Trouble::Failed(failure.cause))
         {
             let next = match failure.held {
                 Some(held) => {
                     let is_cut =
                         failure.retry_after.is_some_and(|asked| asked > held + Duration::from_secs(1));
-                    let why = if is_cut { "the longest pause that is kept" } else { "as it asks" };
+                    let why = if is_cut { "the longest accepted pause" } else { "as the receiver asked" };
                     format!("; nothing is sent for the next {} s, {why}", held.as_secs_f64().ceil())
                 }
                 None if self.ending => String::new(),
@@ -144,17 +144,17 @@ impl FailureLog {
                 "cannot push metrics to {endpoint} ({protocol}): {failure}. {points}{next}"
             )));
         }
-        let said = if words.is_empty() { "without saying why" } else { words };
-        if *rejected > 0 && self.said.insert(Trouble::Rejected) {
+        let reason = if words.is_empty() { "the receiver gave no reason" } else { words };
+        if *rejected > 0 && self.logged.insert(Trouble::Rejected) {
             lines.push(Line::Trouble(format!(
-                "{endpoint} ({protocol}) rejects {rejected} of {sent} points: {said}"
+                "{endpoint} ({protocol}) rejects {rejected} of {sent} points: {reason}"
             )));
         }
         let warns = *rejected == 0 && !words.is_empty();
         if warns && !std::mem::replace(&mut self.warned, true) {
-            lines.push(Line::Trouble(format!("{endpoint} ({protocol}) takes points, but warns: {words}")));
+            lines.push(Line::Trouble(format!("{endpoint} ({protocol}) accepts points, but warns: {words}")));
         } else if lost + rejected == 0 && words.is_empty() {
-            // Only a warning has gone: nobody waits for that.
+            // The receiver stopped sending a warning, which needs no line.
             self.warned = false;
         }
         lines
@@ -234,7 +234,7 @@ mod tests {
         let mut streak = FailureLog::default();
         let settings = settings();
         let mut line = |report: &Report| text(streak.round(&settings, report, SystemTime::UNIX_EPOCH));
-        assert!(line(&warned).ends_with("takes points, but warns: deprecated"));
+        assert!(line(&warned).ends_with("accepts points, but warns: deprecated"));
         assert_eq!(line(&warned), "");
         assert!(line(&failed(503, "")).contains("503"));
         let over = line(&warned);
@@ -255,10 +255,7 @@ mod tests {
             ),
             "{said}"
         );
-        assert!(
-            said.contains("in time, which was 15ms") && said.contains("OTEL_METRIC_EXPORT_TIMEOUT"),
-            "{said}"
-        );
+        assert!(said.contains("finish within 15ms") && said.contains("OTEL_METRIC_EXPORT_TIMEOUT"), "{said}");
         assert_eq!(streak.nothing_collected(&settings, &late, SystemTime::UNIX_EPOCH), None);
         let said = text(streak.nothing_collected(
             &settings,
@@ -282,7 +279,7 @@ mod tests {
         assert!(first.ends_with(". 10 points wait; the next round tries again"), "{first}");
         assert_eq!(line(&waits(20)), "");
         let over = line(&Report { waiting: 5, ..fine() });
-        assert!(over.ends_with("works again, after 2 failed rounds; 5 points still wait"), "{over}");
+        assert!(over.ends_with("works again, after 2 failed rounds; 5 points are still waiting"), "{over}");
         assert_eq!(line(&fine()), "");
         let both = line(&Report { lost: 3, ..waits(20) });
         assert!(both.ends_with(". 3 points are lost, 20 wait; the next round tries again"), "{both}");
@@ -295,11 +292,14 @@ mod tests {
         let mut asked = failed(429, "");
         asked.failure.as_mut().unwrap().held = Some(Duration::from_millis(599_990));
         let said = text(FailureLog::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
-        assert!(said.ends_with("are lost; nothing is sent for the next 600 s, as it asks"), "{said}");
+        assert!(
+            said.ends_with("are lost; nothing is sent for the next 600 s, as the receiver asked"),
+            "{said}"
+        );
         asked.failure.as_mut().unwrap().retry_after = Some(Duration::from_secs(3600));
         let said = text(FailureLog::default().round(&settings(), &asked, SystemTime::UNIX_EPOCH));
-        assert!(said.contains("it asks for a pause of 3600s"), "{said}");
-        assert!(said.ends_with("the next 600 s, the longest pause that is kept"), "{said}");
+        assert!(said.contains("the receiver asks for a pause of 3600s"), "{said}");
+        assert!(said.ends_with("the next 600 s, the longest accepted pause"), "{said}");
         let mut streak = FailureLog::default();
         streak.ends();
         let said = text(streak.round(&settings(), &failed(503, ""), SystemTime::UNIX_EPOCH));

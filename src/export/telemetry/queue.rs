@@ -1,5 +1,5 @@
-//! The queue between what is logged or traced and the batches that leave: the SDK's
-//! processors drop what finds it full, and count that nowhere that can be read.
+//! The queue between log records or spans and their batches. The SDK's processors drop
+//! items when their queue is full, and provide no count of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
-/// A root span tells what its trace is about: spans with a parent leave this part of
-/// the queue to it.
+/// Room that is reserved for root spans, because a root span says what its trace is
+/// about.
 const RESERVED_FOR_ROOTS: u64 = 16;
 
-/// Items between the program and its batches.
+/// Counts the items between the program and its batches.
 #[derive(Debug)]
 pub struct Queue {
     max: u64,
@@ -27,7 +27,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue that holds `max` items, as the SDK's does.
+    /// Creates a queue for `max` items, the size of the SDK's own queue.
     #[must_use]
     pub fn new(max: usize) -> Arc<Queue> {
         Arc::new(Queue {
@@ -38,19 +38,19 @@ impl Queue {
         })
     }
 
-    /// Items that the exporter was given, since the start.
+    /// Items that were handed to the exporter since the start.
     #[must_use]
     pub fn handed_over(&self) -> u64 {
         self.handed_over.load(Ordering::Relaxed)
     }
 
-    /// Items that were lost because the queue was full, since the start.
+    /// Items that were lost since the start because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether there is room for one more item, which it then holds.
+    /// Takes a place in the queue. Returns false if the queue is full.
     fn takes(&self, has_reserve: bool) -> bool {
         let limit = if has_reserve { self.max } else { self.max - self.max / RESERVED_FOR_ROOTS };
         let one_more = |held: u64| (held < limit).then_some(held + 1);
@@ -69,7 +69,7 @@ impl Queue {
     }
 }
 
-/// A processor, or an exporter, with the queue that it stands before, or behind.
+/// A processor before the queue, or an exporter behind it.
 #[derive(Debug)]
 pub struct Queued<T> {
     pub inner: T,
@@ -119,7 +119,7 @@ impl<E: SpanExporter> SpanExporter for Queued<E> {
     }
 }
 
-/// A queued processor of log records, which gives them this program's scope.
+/// A processor of log records before the queue. It sets this program's scope.
 #[derive(Debug)]
 pub struct QueuedLogs<P> {
     pub inner: P,
@@ -130,8 +130,8 @@ pub struct QueuedLogs<P> {
 impl<P: LogProcessor> LogProcessor for QueuedLogs<P> {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
         if self.queue.takes(true) {
-            // `tracing` names an event after its place in the source, and OpenTelemetry
-            // after what happened.
+            // `tracing` names an event by its place in the source, but OpenTelemetry by
+            // what happened.
             record.set_event_name("");
             self.inner.emit(record, &self.scope);
         }

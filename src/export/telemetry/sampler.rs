@@ -1,4 +1,5 @@
-//! The default sampler: a fleet's collection is a trace that can still be looked at.
+//! The default sampler, which keeps the trace of a large fleet's collection small
+//! enough to read.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -7,14 +8,14 @@ use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState}
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
-/// The name of the spans that it chooses from.
+/// The name of the spans that are sampled.
 pub const TARGET: &str = "target";
 
-/// Keeps all spans, but of a trace's targets only a share, each with all that is below
-/// it. The share is drawn anew for each trace.
+/// Keeps all spans except those of targets. Of a trace's targets it keeps a share, each
+/// with its child spans. Each trace keeps a different share.
 #[derive(Debug, Clone)]
 pub struct TargetSampler {
-    /// A target whose hash is below it is kept.
+    /// A target is kept if its hash is below this value.
     below: u128,
 }
 

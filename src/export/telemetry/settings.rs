@@ -1,4 +1,4 @@
-//! What is exported of the bridge's own logs and traces, and how.
+//! Settings for exporting the bridge's own logs and traces.
 
 use std::time::Duration;
 
@@ -22,40 +22,40 @@ impl TelemetrySettings {
     }
 }
 
-/// One signal.
+/// The settings of one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignalSettings {
     /// Whether it is exported.
     pub is_on: bool,
     /// Where and how.
     pub otlp: OtlpSettings,
-    /// How its items are put together for a request.
+    /// How items are grouped into requests.
     pub batch: BatchSettings,
 }
 
-/// Batches of the SDK: the `OTEL_BLRP_*` and `OTEL_BSP_*` variables.
+/// The batches of the SDK: the `OTEL_BLRP_*` and `OTEL_BSP_*` variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSettings {
-    /// The longest that an item waits for others.
+    /// The longest time that an item waits for others.
     pub delay: Duration,
-    /// The longest that sending a batch may take.
+    /// The longest time that sending a batch may take.
     pub timeout: Duration,
-    /// Items that wait at most; further ones are lost.
+    /// The maximum number of waiting items. Further items are lost.
     pub max_queue: usize,
-    /// Items of one batch at most.
+    /// The maximum number of items in a batch.
     pub max_batch: usize,
 }
 
-/// Which spans are exported. Every trace begins in the bridge, so that a sampler that
-/// follows its parent and one that does not are the same.
+/// Which spans are exported. Every trace starts in the bridge, so a sampler that
+/// follows its parent equals one that does not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sampling {
-    /// All, but in a collection those of about so many targets.
+    /// All spans, except that a collection keeps those of about this many targets.
     Targets(u32),
     /// All.
     All,
     /// None.
     None,
-    /// This share of the traces, each whole.
+    /// This share of the traces, each of them complete.
     Ratio(f64),
 }

@@ -1,5 +1,5 @@
-//! The system's configuration of names: `resolv.conf` (elsewhere what the system
-//! has instead) and the hosts file, read anew when they change.
+//! The system's name configuration: `resolv.conf` (or its equivalent) and the hosts
+//! file. The files are read again when they change.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,12 +16,12 @@ use hickory_resolver::{Hosts, TokioResolver};
 
 use super::super::local::is_local;
 
-/// The files are looked at no more often.
+/// How often the files are checked for changes, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// What they are called where they are files.
+/// The names of the files on Unix.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
-/// What names are resolved by.
+/// A configuration of names.
 pub struct System {
     pub dns: TokioResolver,
     hosts: Hosts,
@@ -29,11 +29,11 @@ pub struct System {
     ndots: usize,
 }
 
-/// Where that comes from.
+/// The source of the configuration.
 #[derive(Default)]
 pub struct Source(Mutex<Option<Read>>);
 
-/// What was read, and when it was last found unchanged.
+/// The configuration, and when the files were last found unchanged.
 struct Read {
     system: Arc<System>,
     changed: [Option<SystemTime>; 2],
@@ -42,18 +42,18 @@ struct Read {
 }
 
 impl Source {
-    /// A configuration that does not change.
+    /// Creates a source with a fixed configuration.
     #[cfg(test)]
     pub fn fixed(system: System) -> Source {
         let (system, looked) = (Arc::new(system), Instant::now());
         Source(Mutex::new(Some(Read { system, changed: [None; 2], looked, is_fixed: true })))
     }
 
-    /// The configuration, read anew if it has changed.
+    /// Returns the configuration, which is read again if the files have changed.
     ///
     /// # Errors
     ///
-    /// When the bridge has no means to read it, and has not read it before.
+    /// When the bridge lacks the resources to read it, and has not read it before.
     pub fn system(&self, timeout: Duration) -> Result<Arc<System>, io::Error> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -85,10 +85,10 @@ impl System {
             Err(NetError::Io(error)) if is_local(&error) => {
                 return Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default()));
             }
-            // Without a file, or a name server in it, there is one on this machine
+            // Without a file or a name server in it, the name server is on this machine
             // (resolv.conf(5)).
             Err(error) => {
-                tracing::debug!("the system names no name server ({error}): asking the one on this machine");
+                tracing::debug!("the system names no name server ({error}); using the one on this machine");
                 let own = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
                 (ResolverConfig::from_name_servers(vec![own]), ResolverOpts::default())
             }
@@ -100,23 +100,25 @@ impl System {
         System::new(config, options, hosts, timeout)
     }
 
-    /// Resolves by this configuration; of a look-up's time each of two attempts has half.
+    /// Creates a resolver for this configuration. Each of two attempts gets half of a
+    /// look-up's time.
     pub fn new(
         config: ResolverConfig,
         mut options: ResolverOpts,
         hosts: Hosts,
         timeout: Duration,
     ) -> Result<System, io::Error> {
-        // Without search domains, the machine's own domain is one (resolv.conf(5)).
+        // Without search domains, the machine's own domain is searched
+        // (resolv.conf(5)).
         let search = match config.search() {
             [] => config.domain().cloned().into_iter().collect(),
             search => search.to_vec(),
         };
         options.timeout = options.timeout.min(timeout / 2);
         options.use_hosts_file = ResolveHosts::Never;
-        // Two name servers at once would take twice the sockets.
+        // Two simultaneous name servers would need twice the sockets.
         options.num_concurrent_reqs = 1;
-        // Addresses are remembered before they come here.
+        // `Dns` already caches the addresses.
         options.cache_size = 0;
         let ndots = options.ndots;
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
@@ -125,7 +127,7 @@ impl System {
         Ok(System { dns, hosts, search, ndots })
     }
 
-    /// The addresses in the hosts file. A name that it has is not asked for elsewhere.
+    /// Returns the addresses in the hosts file. Such a name is not resolved elsewhere.
     pub fn in_hosts(&self, name: &Name) -> Option<Arc<[IpAddr]>> {
         let find = |family| self.hosts.lookup_static_host(&Query::query(name.clone(), family));
         let found = [RecordType::AAAA, RecordType::A].into_iter().filter_map(find);
@@ -137,8 +139,8 @@ impl System {
         (!found.is_empty()).then(|| found.into())
     }
 
-    /// The names to ask for, in this order (resolv.conf(5), `search` and `ndots`),
-    /// and which of them is the name as it was written.
+    /// Returns the names to query in order (resolv.conf(5), `search` and `ndots`), and
+    /// which of them is the name as it was written.
     pub fn candidates(&self, name: &Name) -> Vec<(Name, bool)> {
         let absolute = |name: Name| {
             let mut name = name;

@@ -1,4 +1,4 @@
-//! A name server of the test's own answers each name in its way.
+//! Tests with a name server that answers each name in its own way.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const V6: &str = "2001:db8::7";
 /// Longer than any answer on a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);
 
-/// What is answered to a question for a name: addresses, a code, or nothing.
+/// The answer to a query: addresses, a code, or nothing.
 enum Says {
     Addresses(Vec<&'static str>),
     Code(ResponseCode),
@@ -67,7 +67,7 @@ impl NameServer {
         NameServer { address, asked }
     }
 
-    /// A resolver that asks it, after this hosts file.
+    /// Creates a resolver that uses this hosts file and then the server.
     fn dns(&self, hosts: &str, timeout: Duration) -> Dns {
         let mut udp = ConnectionConfig::udp();
         udp.port = self.address.port();
@@ -107,7 +107,7 @@ impl Dns {
     }
 }
 
-/// What a look-up ends with, in words.
+/// Returns the result of a look-up, in words.
 async fn found(dns: &Dns, name: &str) -> String {
     match dns.lookup(name).await {
         Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -143,7 +143,7 @@ async fn names_have_the_addresses_of_the_hosts_file_and_of_dns() {
         ("BOTH.test.", "2001:db8::7 192.0.2.7"),
         ("v4.test", "192.0.2.7"),
         ("v6.test", "2001:db8::7"),
-        // Nobody answers for the other family.
+        // Queries for the other family are not answered.
         ("lost.test", "192.0.2.7"),
         // Below the search domain.
         ("web", "192.0.2.7"),
@@ -186,7 +186,7 @@ async fn more_names_than_may_be_looked_up_at_once_are_our_own_failure() {
     let Dns(shared) = server.dns("", Duration::from_millis(300));
     shared.lookups.forget_permits(511);
     let dns = Dns(shared);
-    // Two wait one after the other for the only place; the third gives up before.
+    // Two look-ups use the only place one after the other; the third times out before.
     let ends = join_all(["1.hang.test", "2.hang.test", "3.hang.test"].map(|name| dns.lookup(name))).await;
     let is_local = |end: &Result<_, _>| matches!(end, Err(ResolveError::Local { .. }));
     assert!(!is_local(&ends[0]) && ends[1..].iter().any(is_local), "{ends:?}");

@@ -1,4 +1,4 @@
-//! The lines that servers cause.
+//! Tests of the log lines about servers.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ fn each_reason_is_told_once_until_the_endpoint_is_read_again() {
     }
 }
 
-/// What a subscriber wrote.
+/// The output of a subscriber.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -52,7 +52,7 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
-/// The lines that `act` causes: level and message.
+/// Returns the level and message of the lines that `act` logs.
 fn lines(act: impl FnOnce()) -> Vec<String> {
     let written = Lines::default();
     let subscriber = tracing_subscriber::fmt()
@@ -72,10 +72,10 @@ fn lines(act: impl FnOnce()) -> Vec<String> {
 
 const CONNECT: Outcome = Outcome::Failed(ErrorType::Connect);
 
-/// A server with two documents and one endpoint more.
+/// A server with two documents and one other endpoint.
 #[derive(Default)]
 struct Server {
-    told: TargetLog,
+    log: TargetLog,
     snapshot: Snapshot,
 }
 
@@ -90,10 +90,10 @@ impl Server {
                 duration: Duration::from_millis(7),
                 ..Slot::new(endpoint)
             };
-            self.told.note(&slot, Vec::new());
+            self.log.note(&slot, Vec::new());
             self.snapshot.slots.push(slot);
         }
-        self.told.tell(name, &self.snapshot, Moment::at(Duration::from_secs(seconds)), outages);
+        self.log.tell(name, &self.snapshot, Moment::at(Duration::from_secs(seconds)), outages);
     }
 }
 
@@ -120,7 +120,7 @@ fn a_server_that_goes_down_is_one_line_and_one_when_it_is_back() {
         "WARN a.example is still down: instance_v2 cannot be read (timeout): it does not answer",
         "INFO a.example is up again, after 4 min 20 s",
         "WARN a.example: activity cannot be read (connect): it does not answer",
-        "INFO a.example: activity is read again",
+        "INFO a.example: activity recovered",
     ];
     assert_eq!(told, expected);
 }

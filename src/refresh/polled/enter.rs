@@ -1,5 +1,4 @@
-//! What an attempt that has ended changes of what is known, and of what comes
-//! next.
+//! How the result of an attempt changes what is known, and which requests come next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use crate::snapshot::{Facts, ServedFrom, Slot, Snapshot};
 use super::State;
 use crate::refresh::schedule::{Attempted, Ended, FIRST_BACK_OFF, NOT_OFFERED_FOR, back_off, less_a_tenth};
 
-/// How long robots.txt holds while it cannot be read anew, seconds.
+/// How long robots.txt applies while it cannot be read again, in seconds.
 const ROBOTS_FOR: f64 = 86_400.0;
 
 impl State {
@@ -28,7 +27,7 @@ impl State {
         slot.status = answer.status;
         slot.served_from = answer.served_from;
         slot.reason = answer.reason.map(Arc::from);
-        // A token that did not help is not shown again unasked.
+        // A token that did not help is not sent again without being asked for.
         work.with_token = answer.with_token && matches!(verdict, Verdict::Ok | Verdict::NotModified);
         let mut moved = false;
         let ended = match verdict {
@@ -65,19 +64,19 @@ impl State {
         let took = Attempted { began: slot.attempted, now, retry_after: answer.retry_after };
         work.timing.enter(ended, took, slot.endpoint, interval);
         let next = work.timing.due;
-        // It may have been made with a token that has been replaced meanwhile.
+        // The request may have used a token that has been replaced since.
         if self.token_replaced.is_some_and(|at| slot.attempted <= at) && depends_on_token(slot) {
             work.timing.bring_forward(now);
         }
         if !answer.problems.is_empty() {
             slot.count(ErrorType::Decode, answer.problems.len() as u64);
         }
-        // What a failed attempt could read lives no longer than usual.
+        // Facts from an attempt that failed in part live no longer than usual.
         slot.fresh_until = match verdict {
             Verdict::Failed(_) => next.min(slot.attempted + less_a_tenth(interval)),
             _ => next,
         };
-        self.told.note(slot, answer.problems);
+        self.log.note(slot, answer.problems);
         if let Some(url) = streaming_of(&snapshot.slots) {
             snapshot.streaming = Some(url);
         }
@@ -85,7 +84,7 @@ impl State {
         self.follow_discovery(index, moved, now, answer.asked);
     }
 
-    /// Brings forward what needs the token, and what was not allowed without it.
+    /// Makes endpoints due that need the token, and those that were refused without it.
     pub(super) fn has_new_token(&mut self, now: Moment) {
         self.token_replaced = Some(now);
         for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
@@ -95,9 +94,9 @@ impl State {
         }
     }
 
-    /// Notes whether a document shows the server up; true where one does again.
-    /// Then it is asked for what it did not offer before, and for what failed
-    /// meanwhile, whatever the wait had grown to.
+    /// Records whether a document shows that the server is up. Returns true if the
+    /// server is up again. Then endpoints that it did not offer and endpoints that
+    /// failed meanwhile become due, however long their wait had become.
     pub(super) fn note_whether_seen(&mut self, now: Moment) -> bool {
         if is_unseen(&self.snapshot) {
             self.unseen_since.get_or_insert(now);
@@ -117,8 +116,8 @@ impl State {
         true
     }
 
-    /// What discovery and document mean for each other: a document in another
-    /// place is read anew, one that cannot be read is looked for.
+    /// Links the discovery and the NodeInfo document: a document at a new place is read
+    /// again, and a document that cannot be read is discovered again.
     fn follow_discovery(&mut self, index: usize, moved: bool, now: Moment, asked: bool) {
         let place = |endpoint| self.snapshot.slots.iter().position(|slot| slot.endpoint == endpoint);
         let (discovery, document) = (place(Endpoint::NodeinfoDiscovery), place(Endpoint::Nodeinfo));
@@ -126,7 +125,7 @@ impl State {
         let is_read = self.snapshot.slots[document].outcome == Some(Outcome::Ok);
         if index == discovery && self.snapshot.slots[discovery].outcome == Some(Outcome::Ok) {
             if moved {
-                // The ETag of a document in another place says nothing of this one.
+                // The ETag of the old document does not apply to the new one.
                 self.work[document].etag = None;
             }
             if moved && !is_read {
@@ -139,7 +138,7 @@ impl State {
         if index == document && is_read {
             self.searches = 0;
         }
-        // A discovery that fails has its own back-off, which it keeps.
+        // A failed discovery keeps its own back-off.
         if index == document && !is_read && asked && !slot_failed(&self.snapshot, discovery) {
             let again = back_off(self.searches.saturating_add(1), NOT_OFFERED_FOR);
             let attempted = self.snapshot.slots[discovery].attempted;
@@ -148,8 +147,8 @@ impl State {
     }
 }
 
-/// Whether what an endpoint said is kept while it fails: robots.txt of a day ago
-/// still holds (RFC 9309, 2.3.1.4), and a document stays where it was found.
+/// Whether an endpoint's facts are kept while it fails. A day-old robots.txt still
+/// applies (RFC 9309, 2.3.1.4), and the place of a document stays known.
 fn outlives_failure(slot: &Slot, unix: f64) -> bool {
     match slot.endpoint {
         Endpoint::Robots => slot.last_success.is_some_and(|at| unix - at < ROBOTS_FOR),
@@ -158,12 +157,12 @@ fn outlives_failure(slot: &Slot, unix: f64) -> bool {
     }
 }
 
-/// Whether another token may change what the server answers.
+/// Whether another token may change the server's answer.
 fn depends_on_token(slot: &Slot) -> bool {
     slot.endpoint.on() == On::Token || slot.outcome == Some(Outcome::Failed(ErrorType::Unauthorized))
 }
 
-/// Where the NodeInfo document is, by a discovery.
+/// The place of the NodeInfo document, from a discovery.
 fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
     match facts {
         Some(Facts::Discovery(url)) => Some(url),
@@ -171,7 +170,7 @@ fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
     }
 }
 
-/// The streaming server that v2 instance names, or else v1.
+/// The streaming server that instance v2 names, or else v1.
 fn streaming_of(slots: &[Slot]) -> Option<Arc<str>> {
     let named =
         |read: fn(&Facts) -> Option<Arc<str>>| slots.iter().find_map(|slot| read(slot.facts.as_ref()?));
@@ -187,7 +186,7 @@ fn streaming_of(slots: &[Slot]) -> Option<Arc<str>> {
     })
 }
 
-/// Whether documents that show a server up were asked for, and none shows it.
+/// Whether documents that show a server up were requested, and none of them did.
 fn is_unseen(snapshot: &Snapshot) -> bool {
     let documents = || snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
     let is_stale = |slot: &Slot| slot.served_from == ServedFrom::StaleCache;
@@ -196,7 +195,7 @@ fn is_unseen(snapshot: &Snapshot) -> bool {
         && !documents().any(|slot| is_read(slot) && !is_stale(slot))
 }
 
-/// A document that shows the server up and was read in its last attempt.
+/// Whether a document that shows the server up was read in its last attempt.
 pub(super) fn is_read(slot: &Slot) -> bool {
     slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok)
 }

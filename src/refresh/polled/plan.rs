@@ -1,4 +1,4 @@
-//! What comes next for a target, for people to see.
+//! The next requests to a target, for people.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use crate::snapshot::Snapshot;
 
 use super::Polled;
 
-/// When a target's endpoints are asked for again. Nothing is asked before
-/// somebody collects.
+/// When a target's endpoints are asked for again. No request is made before the next
+/// collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Until when nothing below `/api` is asked, because the rate limit is
-    /// spent; in the past where it is not.
+    /// Until when nothing below `/api` is requested, because the rate limit is used up.
+    /// A time in the past means no pause.
     pub held_until: Moment,
     /// In the order of the snapshot's slots.
     pub endpoints: Vec<Next>,
 }
 
-/// What comes next for an endpoint.
+/// The next request for an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next {
-    /// From when on a collection asks for it.
+    /// From when on a collection requests it.
     pub due: Moment,
-    /// Whether it is being asked for.
+    /// Whether a request is running.
     pub under_way: bool,
-    /// How many attempts in a row have failed: each makes the wait longer.
+    /// The number of failed attempts in a row. Each makes the wait longer.
     pub failures_in_row: u32,
 }
 

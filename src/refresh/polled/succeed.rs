@@ -1,5 +1,5 @@
-//! A target after a reload of the configuration: what is known of the server stays, and
-//! so does the time until which it wants to be left alone.
+//! A target after a reload of the configuration. It keeps the facts of the server and
+//! the pauses that the server asked for.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,9 +13,9 @@ use crate::target::Target;
 use super::{Polled, State, Work};
 
 impl Polled {
-    /// The same server under other settings. Endpoints that are asked as before keep what
-    /// they said, when they are due and how often they failed; others begin anew. What is
-    /// under way is asked for again: its answer goes to the target as it was.
+    /// Returns the same server with other settings. Endpoints with unchanged requests
+    /// keep their facts, due times and numbers of failures; others start again. Running
+    /// requests are repeated, because their answers go to the old target.
     pub fn succeeded_by(&self, target: Target, now: Moment) -> Polled {
         let mut state = self.lock();
         let mut next = State::new(&target, now);
@@ -32,7 +32,7 @@ impl Polled {
                 snapshot.slots[new] = slot.clone();
                 next.work[new] = Work { under_way: false, ..state.work[old].clone() };
             } else {
-                // Its failures have been counted, whatever they were about.
+                // All failures stay counted, whatever their requests were.
                 snapshot.slots[new].failures.clone_from(&slot.failures);
                 next.work[new].timing.not_before = state.work[old].timing.not_before;
                 next.work[new].timing.due = state.work[old].timing.not_before;
@@ -46,7 +46,7 @@ impl Polled {
         next.token_replaced = state.token_replaced;
         next.searches = state.searches;
         next.unseen_since = state.unseen_since;
-        next.told = std::mem::take(&mut state.told);
+        next.log = std::mem::take(&mut state.log);
         if self.target.token != target.token {
             next.has_new_token(now);
         }
@@ -55,7 +55,7 @@ impl Polled {
         Polled { target, state, done: Notify::new(), pacing, outages, changes }
     }
 
-    /// Brings forward what the server did not offer: whoever reloads may know that it
+    /// Makes endpoints due that the server did not offer: a reload may mean that it
     /// does now.
     pub fn is_reloaded(&self, now: Moment) {
         let mut state = self.lock();
@@ -68,7 +68,7 @@ impl Polled {
     }
 }
 
-/// Whether an endpoint is asked for the same under both settings.
+/// Whether an endpoint's request is the same under both settings.
 fn asks_the_same(endpoint: Endpoint, before: &Target, after: &Target) -> bool {
     match endpoint {
         Endpoint::Accounts => before.accounts == after.accounts,

@@ -7,14 +7,14 @@ use crate::outcome::ErrorType;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// When the attempts of these tests begin; each takes a second.
+/// When the attempts in these tests begin. Each takes a second.
 const BEGAN: Moment = Moment::at(DAY);
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// How long after its beginning an attempt is made again.
+/// Returns the time from the beginning of an attempt to the next attempt.
 fn wait(timing: &mut Timing, ended: Ended, retry_after: Option<u64>, endpoint: Endpoint) -> u64 {
     let took = Attempted { began: BEGAN, now: BEGAN + seconds(1), retry_after: retry_after.map(seconds) };
     timing.enter(ended, took, endpoint, endpoint.interval());
@@ -54,7 +54,7 @@ fn waits_grow_up_to_the_interval_and_six_hours() {
         let mut timing = Timing::default();
         let found = [(); 5].map(|()| wait(&mut timing, Ended::Failed, None, endpoint));
         assert_eq!(found, expected, "{endpoint:?}");
-        // What was not asked for has neither failed nor got better.
+        // An endpoint that was not requested has neither failed nor recovered.
         let before = timing.failures_in_row;
         wait(&mut timing, Ended::NotAsked, None, endpoint);
         assert_eq!(timing.failures_in_row, before);
@@ -86,8 +86,8 @@ const OK: Option<Outcome> = Some(Outcome::Ok);
 const NOT_OFFERED: Option<Outcome> = Some(Outcome::NotOffered);
 const FAILED: Option<Outcome> = Some(Outcome::Failed(ErrorType::Http5xx));
 
-/// An endpoint: how its last attempt ended and how many seconds ago it began,
-/// and in how many it is due.
+/// An endpoint with the outcome of its last attempt, the seconds since it began, and
+/// the seconds until it is due.
 fn candidate(endpoint: Endpoint, outcome: Option<Outcome>, ago: u64, due_in: u64) -> Candidate {
     Candidate {
         endpoint,
@@ -190,8 +190,8 @@ fn ended() -> impl Strategy<Value = Ended> {
 }
 
 proptest! {
-    /// In any order of answers: never before the time that the server gave, and
-    /// each wait after a failure at least as long as the one before it.
+    /// In any order of answers: no request before the time that the server gave, and
+    /// each wait after a failure is at least as long as the one before it.
     #[test]
     fn no_order_of_answers_brings_an_endpoint_too_early(
         index in 0..Endpoint::ALL.len(),

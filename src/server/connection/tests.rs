@@ -1,11 +1,11 @@
 use super::*;
 
-/// What happens to a connection.
+/// An event on a connection.
 #[derive(Debug, Clone, Copy)]
 enum Event {
     Received,
     Requested(Version),
-    /// A response is ready, or some of it was taken.
+    /// A response is ready, or the client took part of it.
     Progressed,
     Done,
     Sending,
@@ -16,7 +16,7 @@ enum Event {
 use ClientLimit::{HeaderTimeout, IdleTimeout, WriteTimeout};
 use Event::{Done, Flushed, Progressed, Received, Requested, Sending, Sent};
 
-/// What it is, what happened, and when the connection reaches which limit.
+/// A name, the events, and the limit that the connection reaches with the time.
 type Case = (&'static str, &'static [(u64, Event)], Option<(u64, ClientLimit)>);
 
 const H1: Event = Requested(Version::HTTP_11);
@@ -31,7 +31,7 @@ fn limits() -> Limits {
     }
 }
 
-/// A connection to which this has happened, each at a second since its start.
+/// A connection after these events, each at a second since its start.
 async fn connection(events: &[(u64, Event)]) -> (Arc<Connection>, Vec<Exchange>, Instant) {
     let start = Instant::now();
     let connection = Arc::new(Connection::new(start));
@@ -107,7 +107,7 @@ async fn each_phase_has_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_longest_for_their_client_give_way_first() {
-    // In the order in which they give way, all seen at second 100.
+    // In the order in which they are closed, all checked at second 100.
     let cases: &[(&str, &[(u64, Event)])] = &[
         ("no request for long", &[]),
         ("headers come byte by byte", &[(1, H1), (2, Done), (95, Received)]),
@@ -121,7 +121,7 @@ async fn those_that_wait_longest_for_their_client_give_way_first() {
     for (what, events) in cases {
         let (connection, _exchanges, start) = connection(events).await;
         let seen = start + Duration::from_secs(100);
-        // Relative times: each of them began at another one.
+        // The times are relative, because the connections started at different moments.
         let worth = connection.worth(seen).unwrap_or_else(|| panic!("{what} gives way"));
         worths.push((worth.is_recent, worth.kind, worth.since - start));
     }

@@ -1,5 +1,5 @@
-//! Clients of every kind on connections without a network. Time is paused: it
-//! passes when all wait, and at once.
+//! Tests clients of every kind on connections without a network. Time is paused: it
+//! advances at once when all tasks wait.
 
 use super::*;
 use crate::config::WebSettings;
@@ -18,7 +18,7 @@ use crate::config::Limits;
 use crate::server::body::Pieces;
 use crate::server::connection::Connection;
 
-/// More than a connection holds back.
+/// More bytes than a connection buffers.
 const LARGE: usize = 4 << 20;
 const REQUEST: &[u8] = b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const LARGE_REQUEST: &[u8] = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -41,7 +41,7 @@ impl Server {
         Server { clients, reached, end }
     }
 
-    /// A client that has connected.
+    /// Connects a client.
     async fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(8 << 10);
         let place = self.clients.admit().await;
@@ -69,7 +69,7 @@ async fn large(
     Ok(Body::new(Pieces::of(Bytes::from(vec![b'x'; LARGE]), turn)))
 }
 
-/// Reads until `end` was read, or to the end of the connection.
+/// Reads up to and including `end`, or to the end of the connection.
 async fn read_until(client: &mut DuplexStream, end: &[u8]) -> Vec<u8> {
     let mut all = Vec::new();
     let mut some = [0; 4096];
@@ -82,7 +82,7 @@ async fn read_until(client: &mut DuplexStream, end: &[u8]) -> Vec<u8> {
     all
 }
 
-/// When the connection is closed, what is still in it left out.
+/// Discards what is left in the connection, and returns when it was closed.
 async fn closed(client: &mut DuplexStream) -> Instant {
     let mut some = [0; 4096];
     while matches!(client.read(&mut some).await, Ok(1..)) {}
@@ -148,7 +148,8 @@ async fn a_response_that_is_not_taken_is_given_up() {
     assert_eq!(server.reached(), [ClientLimit::WriteTimeout; 2]);
 }
 
-/// HTTP/2 has windows of its own: nothing is written, and nothing stalls.
+/// HTTP/2 has its own flow control: nothing is written, and the transport does not
+/// stall.
 #[tokio::test(start_paused = true)]
 async fn a_closed_window_is_a_response_that_is_not_taken() {
     let server = Server::new(Limits::default());
@@ -180,7 +181,7 @@ async fn a_new_connection_takes_the_place_of_the_one_that_waited_longest() {
     let mut slow = server.connect().await;
     slow.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    // Each of these takes the place of the one before.
+    // Each connection replaces the one before it.
     let mut half = Vec::new();
     for _ in 0..20 {
         let mut client = server.connect().await;
@@ -230,13 +231,13 @@ async fn a_client_that_does_not_read_gives_its_turn_to_one_that_does() {
     assert_eq!(began, Instant::now());
     assert_eq!(closed(&mut one).await, began, "it had not read for longest");
     assert_eq!(server.reached(), [ClientLimit::Requests]);
-    // The other one is still served.
+    // The other connection is still served.
     let mut some = [0; 15];
     two.read_exact(&mut some).await.unwrap();
     assert_eq!(&some, b"HTTP/1.1 200 OK");
 }
 
-/// They come all at once, so that none of them is slow yet.
+/// All clients connect at once, so that none of them is slow yet.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_outlasts_those_that_have_just_asked_and_do_not() {
     let server = Server::new(Limits { max_requests: 2, ..Limits::default() });
@@ -252,7 +253,8 @@ async fn a_client_that_reads_outlasts_those_that_have_just_asked_and_do_not() {
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..100]));
 }
 
-/// Prometheus keeps its connection; clients that read nothing have taken all turns.
+/// Prometheus keeps its connection while clients that read nothing have taken all
+/// turns.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_has_read_before_waits_for_none_that_do_not_read() {
     let server = Server::new(Limits { max_requests: 2, ..Limits::default() });
@@ -273,13 +275,13 @@ async fn a_client_that_has_read_before_waits_for_none_that_do_not_read() {
     assert_eq!(began.elapsed(), Duration::from_millis(100), "nobody was slow by then");
 }
 
-/// Nobody is slow, and there are too many.
+/// Nobody is slow, but there are too many clients.
 #[tokio::test(start_paused = true)]
 async fn one_request_too_many_is_told_so() {
     let server = Server::new(Limits { max_requests: 1, ..Limits::default() });
     let mut one = server.connect().await;
     one.write_all(LARGE_REQUEST).await.unwrap();
-    // It takes its time, and reads.
+    // This client reads slowly, but it does read.
     let reading = tokio::spawn(async move {
         let mut some = vec![0; 64 << 10];
         while one.read_exact(&mut some).await.is_ok() {

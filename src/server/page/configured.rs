@@ -1,4 +1,4 @@
-//! The configuration that could not be taken, and the lists of targets beside it.
+//! The parts of the page about a rejected configuration and about the lists of targets.
 
 use maud::{Markup, html};
 
@@ -7,16 +7,16 @@ use crate::snapshot::{Configured, SourceFacts};
 
 use super::words::{Now, apart, counted};
 
-/// Most characters of a list's name.
+/// The maximum length of a list's name, in characters.
 const MAX_NAME: usize = 200;
 
-/// A word of warning while the bridge runs with an older configuration.
+/// Warns while the bridge runs with an older configuration.
 pub(super) fn notice(status: &Status, now: Now) -> Markup {
     let Some(configured) = &status.configured else { return html! {} };
     html! {
         @if !configured.reload.successful {
             p.notice role="status" {
-                "The configuration has changed and is wrong: the one of " (now.ago(configured.reload.unix))
+                "The changed configuration has errors: the one from " (now.ago(configured.reload.unix))
                 " stays in effect. The log has the errors, and "
                 code { "fedimeter check" } " prints them."
             }
@@ -24,7 +24,7 @@ pub(super) fn notice(status: &Status, now: Now) -> Markup {
     }
 }
 
-/// The lists of targets, where there are any.
+/// Renders the lists of targets, if there are any.
 pub(super) fn lists(status: &Status, now: Now) -> Markup {
     let Some(Configured { sources, .. }) = &status.configured else { return html! {} };
     html! {

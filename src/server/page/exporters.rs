@@ -1,5 +1,5 @@
-//! How the exporters fare: who collects, when last, with what result, and when
-//! next.
+//! The state of the exporters: which of them collect, when and with what result they
+//! last did, and when they will again.
 
 use std::time::SystemTime;
 
@@ -9,24 +9,23 @@ use crate::bridge::{Collected, Push, Status};
 use crate::export::otlp::Round;
 use crate::snapshot::ExporterName;
 
-use super::words::{Now, bytes, counted, grouped, said, span, took};
+use super::words::{Now, bytes, counted, grouped, shorten, span, took};
 
-/// Without a collection for so long, numbers are called old.
+/// After this time without a collection, numbers are called old, in seconds.
 const OLD: f64 = 600.0;
-/// Most characters of a receiver's words.
+/// The maximum length of a receiver's message, in characters.
 const MAX_WORDS: usize = 500;
 
-/// Where the numbers of the page come from, in a word of warning if nobody
-/// collects.
+/// Says when the numbers on the page were collected, or warns that nothing collects.
 pub(super) fn notice(status: &Status, now: Now) -> Markup {
     let last = status.collected.last();
     if let Some(at) = status.by_itself.filter(|at| last.is_none_or(|last| last.unix < *at)) {
         return html! {
             p.lead {
-                "As of " (now.ago(at)) ", when the bridge asked by itself."
+                "As of " (now.ago(at)) ", when the bridge collected by itself."
                 @if last.is_none() {
-                    " Nobody has collected yet: Prometheus does when it scrapes " code { "/metrics" }
-                    ", and OTLP when a push is due."
+                    " No exporter has collected yet: Prometheus collects when it scrapes " code { "/metrics" }
+                    ", and OTLP at the next push."
                 }
             }
         };
@@ -34,13 +33,13 @@ pub(super) fn notice(status: &Status, now: Now) -> Markup {
     match last {
         None => html! {
             p.notice role="status" {
-                "Nobody has collected yet. Servers are asked when somebody collects: when Prometheus scrapes "
+                "No exporter has collected yet. Servers are asked when Prometheus scrapes "
                 code { "/metrics" } ", or when a push is due."
             }
         },
         Some(last) if now.unix - last.unix > OLD => html! {
             p.notice role="status" {
-                "Nobody has collected for " (span(now.unix - last.unix)) ": numbers and states are of that time."
+                "No exporter has collected for " (span(now.unix - last.unix)) ": numbers and states are that old."
             }
         },
         Some(last) => html! {
@@ -92,7 +91,7 @@ fn prometheus(on: bool, last: Option<&Collected>, now: Now) -> Markup {
                     "."
                 },
                 None if on => p { "Point a scrape job at " code { "/metrics" } " of this address." },
-                None => p { "The environment names exporters without " code { "prometheus" } "." },
+                None => p { code { "OTEL_METRICS_EXPORTER" } " does not name " code { "prometheus" } "." },
             }
         }
     }
@@ -118,7 +117,7 @@ fn otlp(push: Option<&Push>, now: Now) -> Markup {
     html! {
         article.card {
             h3 { "OTLP " span class=(format!("state {class}")) { (state) } }
-            p.to { "To " code { (said(&push.endpoint, MAX_WORDS)) } " over " (push.protocol) "." }
+            p.to { "To " code { (shorten(&push.endpoint, MAX_WORDS)) } " over " (push.protocol) "." }
             @if let Some(round) = &push.last { (last_round(round, now)) }
             p {
                 @match push.next {
@@ -139,8 +138,8 @@ fn last_round(round: &Round, now: Now) -> Markup {
             @if round.waiting > 0 { ", " (grouped(round.waiting as i64)) " wait for the next push" }
             ", in " (took(round.took)) "."
         }
-        @if let Some(trouble) = &round.trouble { p.words { (said(trouble, MAX_WORDS)) } }
-        @if let Some(since) = round.failing_since { p { "This began " (now.ago(unix(since))) "." } }
+        @if let Some(trouble) = &round.trouble { p.words { (shorten(trouble, MAX_WORDS)) } }
+        @if let Some(since) = round.failing_since { p { "The failures began " (now.ago(unix(since))) "." } }
     }
 }
 

@@ -1,5 +1,5 @@
-//! All numbers of a target by family, and why others are absent: the metric
-//! table, walked.
+//! The numbers of a target by family, with the reasons for those that are absent. It
+//! follows the metric table.
 
 use maud::{Markup, html};
 
@@ -7,10 +7,10 @@ use crate::listing::label;
 use crate::metrics::{FAMILIES, Label, Number, Row, ShownAs, in_words};
 use crate::snapshot::Reading;
 
-use super::words::{Now, apart, bytes, grouped, said};
+use super::words::{Now, apart, bytes, grouped, shorten};
 
-/// Most characters of an attribute's value, and of a reason.
-const LONGEST: usize = 300;
+/// The maximum length of an attribute's value or a reason, in characters.
+const MAX_TEXT: usize = 300;
 
 /// The families that are about targets.
 fn about_targets() -> impl Iterator<Item = &'static (&'static str, &'static [Row])> {
@@ -22,7 +22,7 @@ pub(super) fn links() -> Markup {
     html! { @for (title, _) in about_targets() { " " a href=(format!("#{}", anchor(title))) { (title) } } }
 }
 
-/// A title as it stands in an address.
+/// The form of a title in a URL.
 fn anchor(title: &str) -> String {
     title.to_lowercase().replace(' ', "-")
 }
@@ -35,7 +35,7 @@ pub(super) fn families(r: &Reading<'_>, now: Now) -> Markup {
                 (family(r, rows.iter().filter(|row| row.shown != ShownAs::Asking), now))
                 @if rows.iter().any(|row| row.shown == ShownAs::Asking) {
                     details {
-                        summary { "How the asking went, as numbers" }
+                        summary { "Numbers about the requests" }
                         (family(r, rows.iter().filter(|row| row.shown == ShownAs::Asking), now))
                     }
                 }
@@ -44,7 +44,7 @@ pub(super) fn families(r: &Reading<'_>, now: Now) -> Markup {
     }
 }
 
-/// A point as it is shown.
+/// A point for display.
 struct Shown {
     row: &'static Row,
     value: Number,
@@ -84,7 +84,7 @@ fn family(r: &Reading<'_>, rows: impl Iterator<Item = &'static Row>, now: Now) -
             dl.absent {
                 @for (reason, rows) in &absent {
                     div {
-                        dt { "Absent: " (ticked(&said(reason, 2 * LONGEST))) }
+                        dt { "Absent: " (ticked(&shorten(reason, 2 * MAX_TEXT))) }
                         @for row in rows {
                             dd {
                                 code title=(row.description) { (row.name) }
@@ -102,7 +102,7 @@ fn text((key, value): &(&'static str, Label)) -> (&'static str, String) {
     (key, label(value).into_owned())
 }
 
-/// Why a row has no point, in words.
+/// Explains why a row has no point.
 fn reason(r: &Reading<'_>, row: &Row) -> String {
     let reasons = in_words(&row.absence(r));
     if reasons.is_empty() { "there is none".to_owned() } else { reasons }
@@ -115,7 +115,7 @@ fn shown(point: &Shown, now: Now) -> Markup {
             th scope="row" {
                 @if *is_first { code { (row.name) } } @else { span.hidden { (row.name) } }
                 @for (key, value) in attributes {
-                    " " span.attribute { (key) "=" (apart(value, LONGEST)) }
+                    " " span.attribute { (key) "=" (apart(value, MAX_TEXT)) }
                 }
             }
             td.about { @if *is_first { (row.description) } }
@@ -150,7 +150,7 @@ fn unit(row: &Row) -> &'static str {
     }
 }
 
-/// Text of ours in which what stands between backticks is code.
+/// Renders our own text, with code between backticks.
 fn ticked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {

@@ -1,5 +1,5 @@
-//! The fleet: how many targets are up, how the exporters fare, and a table of
-//! targets, a page at a time.
+//! The page of the fleet: the number of targets that are up, the exporters, and a table
+//! of the targets in pages.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use super::query::{Query, Sort, State};
 use super::words::{Now, apart, counted, grouped, span, took};
 use super::{MAX_NAME, configured, exporters, spark};
 
-/// Targets on a page: what a browser lays out at once, whatever the fleet's size.
+/// The number of targets on a page, which a browser can lay out at once.
 const PER_PAGE: usize = 100;
-/// Most characters of a software's name and version.
+/// The maximum length of a software's name and version, in characters.
 const MAX_SOFTWARE: usize = 60;
 
 pub(super) fn body(status: &Status, question: &Query, now: Now) -> Markup {
@@ -97,7 +97,7 @@ fn is_in(r: &Reading<'_>, state: State) -> bool {
     }
 }
 
-/// The class of a state, and what it is called.
+/// The CSS class of a state, and its name.
 pub(super) fn state_of(r: &Reading<'_>) -> (&'static str, &'static str) {
     match r.up() {
         Some(true) if failing(r).next().is_some() => ("warn", "up, in part"),
@@ -149,7 +149,7 @@ fn search(question: &Query) -> Markup {
     }
 }
 
-/// What a column is sorted by.
+/// The value by which a column is sorted.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Count(i64),
@@ -160,8 +160,8 @@ enum Key {
 struct Order(Headline);
 
 impl Order {
-    /// The targets that are asked for, in the order that is asked for. Absent
-    /// values come last, whichever way the others are sorted.
+    /// Returns the matching targets in the requested order. Absent values are always
+    /// last.
     fn found<'a>(&self, all: &[Reading<'a>], question: &Query) -> Vec<Reading<'a>> {
         let wanted = question.search.to_lowercase();
         let matching = all.iter().filter(|r| question.state.is_none_or(|state| is_in(r, state)));
@@ -193,13 +193,13 @@ impl Order {
             Sort::Posts => count(self.0.posts(r)),
             Sort::Active => count(self.0.active(r)),
             Sort::Endpoints => Some(Key::Count(failing(r).count() as i64)),
-            // By age: the longest ago is the largest.
+            // Sorts by age, so the oldest is the largest.
             Sort::Asked => count(asked(r).map(|at| -(at.since(Moment::ORIGIN).as_millis() as i64))),
         }
     }
 }
 
-/// The worst first: down, up in part, not asked yet, up.
+/// Sorts the worst first: down, up in part, not asked yet, up.
 fn rank(r: &Reading<'_>) -> u8 {
     match (r.up(), failing(r).next().is_some()) {
         (Some(false), _) => 0,
@@ -236,7 +236,7 @@ const HEADS: [(Sort, &str, bool); 8] = [
 fn table(shown: &[Reading<'_>], status: &Status, question: &Query) -> Markup {
     let headline = Headline::new();
     html! {
-        // The roles stay where a narrow screen lays the cells out as cards.
+        // The ARIA roles remain when a narrow screen shows the cells as cards.
         table.cards role="table" aria-labelledby="targets" {
             thead role="rowgroup" {
                 tr role="row" {
@@ -298,13 +298,13 @@ fn line(r: &Reading<'_>, headline: &Headline, status: &Status, question: &Query)
     }
 }
 
-/// What a line of counts says, in words.
+/// Describes a line of counts in words.
 pub(super) fn counts(title: &str, values: &spark::Values) -> String {
     let Some((lowest, highest)) = spark::extent(values) else { return String::new() };
     range(title, values, [lowest, highest].map(|n| grouped(n as i64)))
 }
 
-/// What a line of response times says, in words.
+/// Describes a line of response times in words.
 pub(super) fn times(values: &spark::Values) -> String {
     let Some((lowest, highest)) = spark::extent(values) else { return String::new() };
     range("Response time", values, [lowest, highest].map(|seconds| took(Duration::from_secs_f64(seconds))))
@@ -315,7 +315,7 @@ fn range(title: &str, values: &spark::Values, [lowest, highest]: [String; 2]) ->
     format!("{title}, {}: {range}", last(values))
 }
 
-/// The time that values are of.
+/// Describes the time that the values cover.
 pub(super) fn last(values: &spark::Values) -> String {
     format!("last {}", span(values.first().map_or(0.0, |(age, _)| *age)))
 }

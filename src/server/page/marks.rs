@@ -1,4 +1,4 @@
-//! The endpoints of a target at a glance: a mark for each, and what the marks mean.
+//! A target's endpoints as marks, one for each endpoint, and the legend of the marks.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::snapshot::{Reading, Slot};
 
 use super::words::counted;
 
-/// Failing endpoints of a target that are named; the others are counted.
+/// How many failing endpoints of a target are named. The others are counted.
 const MAX_NAMED: usize = 2;
 
 /// The endpoints of a target that could not be read.
@@ -15,7 +15,7 @@ pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + u
     r.snapshot.slots.iter().filter(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))))
 }
 
-/// What the marks of the endpoints mean.
+/// Renders the legend of the marks.
 pub fn legend() -> Markup {
     html! {
         p.legend {
@@ -25,12 +25,13 @@ pub fn legend() -> Markup {
             {
                 span { i class=(class) aria-hidden="true" {} " " (words) }
             }
-            " A line is the last hours of a number, or of the response time; it is broken where there was none. A server is " em { "up, in part" } " when one of them failed and others were read."
+            " A line shows the last hours of a number or of the response time, with gaps where there was no \
+             value. A server is " em { "up, in part" } " when one of them failed and others were read."
         }
     }
 }
 
-/// The endpoints at a glance: a mark for each, and the failing ones by name.
+/// Renders one mark for each endpoint, and the names of failing ones.
 pub fn endpoints(r: &Reading<'_>) -> Markup {
     let failed: Vec<&Slot> = failing(r).collect();
     html! {

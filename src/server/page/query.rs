@@ -1,6 +1,5 @@
-//! What a reader of the fleet's page asks for, in the query of its address.
-//! Whatever stands there, it is a question: what is unknown is left out, what
-//! is too large is cut.
+//! The query of the fleet's page. Every query is accepted: unknown parts are ignored,
+//! and long ones are cut.
 
 use percent_encoding::utf8_percent_encode;
 use url::form_urlencoded;
@@ -8,23 +7,23 @@ use url::form_urlencoded;
 use crate::api::SEGMENT;
 use crate::clean::Cleaner;
 
-/// Bytes of a search that are kept: the field takes 80 characters.
+/// The maximum length of a search, in bytes. The form field takes 80 characters.
 const MAX_SEARCH: usize = 320;
 
-/// Which targets, in which order.
+/// Selects and orders targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// What to search for, in any case; empty for everything.
+    /// The text to search for, in any case. Empty selects all targets.
     pub search: String,
-    /// Which of them.
+    /// The state of the targets to select.
     pub state: Option<State>,
-    /// By which column; nothing for the order of the configuration.
+    /// The column to sort by; `None` for the order of the configuration.
     pub sort: Option<Sort>,
-    /// The largest, or the last by name, first.
+    /// Whether the largest value, or the last name, comes first.
     pub descending: bool,
-    /// Which page, from 1.
+    /// The number of the page, from 1.
     pub page: usize,
-    /// Whether the page stays as it is, and does not load itself anew.
+    /// Whether the page does not reload itself.
     pub paused: bool,
 }
 
@@ -36,10 +35,10 @@ macro_rules! words {
         pub enum $name { $($variant,)* }
 
         impl $name {
-            /// All of them, in the order in which they are shown.
+            /// All values, in the order in which they are shown.
             pub const ALL: &'static [$name] = &[$($name::$variant,)*];
 
-            /// Its word in a query.
+            /// The word in a query.
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
@@ -53,12 +52,12 @@ macro_rules! words {
 }
 
 words! {
-    /// What a target can be chosen by.
+    /// The state of targets in a query.
     State { Up "up"; Down "down"; Failing "failing"; Unknown "unknown"; }
 }
 
 words! {
-    /// A column that the targets can be sorted by.
+    /// A column by which the targets can be sorted.
     Sort {
         Target "target";
         State "state";
@@ -72,8 +71,7 @@ words! {
 }
 
 impl Sort {
-    /// Whether the first click shows the largest first: what people look for
-    /// in numbers.
+    /// Whether the first click sorts the largest first, as for numbers.
     #[must_use]
     pub fn begins_descending(self) -> bool {
         matches!(self, Sort::Users | Sort::Posts | Sort::Active | Sort::Endpoints)
@@ -81,7 +79,7 @@ impl Sort {
 }
 
 impl Query {
-    /// Reads a query. Of a key that stands twice the first counts.
+    /// Reads a query. If a key occurs twice, the first one counts.
     #[must_use]
     pub fn parse(query: &str) -> Query {
         let value = |key: &str| {
@@ -104,7 +102,7 @@ impl Query {
         }
     }
 
-    /// The pairs that say the same again, the page left out where it is the first.
+    /// The pairs of this query. The first page is omitted.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
         if !self.search.is_empty() {
@@ -126,7 +124,7 @@ impl Query {
         pairs
     }
 
-    /// The address of this question, relative to the fleet's page.
+    /// The address of this query, relative to the fleet's page.
     #[must_use]
     pub fn href(&self) -> String {
         let pairs = self.pairs();
@@ -136,34 +134,34 @@ impl Query {
         format!("?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
     }
 
-    /// The address of this question, relative to a target's page.
+    /// The address of this query, relative to a target's page.
     #[must_use]
     pub fn href_from_target(&self) -> String {
         let href = self.href();
         if href.starts_with('?') { format!("./{href}") } else { href }
     }
 
-    /// The address of a target's page. The name is in the query: proxies decode, merge
-    /// or refuse the slashes of a URL in a path.
+    /// The address of a target's page. The name is in the query, because proxies
+    /// decode, merge or refuse slashes in a path.
     #[must_use]
     pub fn href_of(&self, name: &str) -> String {
         let paused = if self.paused { "&refresh=off" } else { "" };
         format!("target?name={}{paused}", utf8_percent_encode(name, SEGMENT))
     }
 
-    /// The same question on a page that stays as it is, or does not any more.
+    /// The same query with reloading switched on or off.
     #[must_use]
     pub fn paused(&self, paused: bool) -> Query {
         Query { paused, ..self.clone() }
     }
 
-    /// The same question of targets in this state, from the first page.
+    /// The same query for targets in this state, from the first page.
     #[must_use]
     pub fn of_state(&self, state: Option<State>) -> Query {
         Query { state, page: 1, ..self.clone() }
     }
 
-    /// The same question by this column: turned around where it is that already.
+    /// The same query sorted by this column, or in reverse if it already is.
     #[must_use]
     pub fn by(&self, sort: Sort) -> Query {
         let same = self.sort == Some(sort);
@@ -171,7 +169,7 @@ impl Query {
         Query { sort: Some(sort), descending, page: 1, ..self.clone() }
     }
 
-    /// Another page of it.
+    /// Another page of this query.
     #[must_use]
     pub fn on_page(&self, page: usize) -> Query {
         Query { page, ..self.clone() }

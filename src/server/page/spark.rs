@@ -1,13 +1,13 @@
-//! Lines of the last hours, as SVG within the page: no script, no request.
+//! Lines of the last hours, as SVG inside the page, without scripts or requests.
 
 use std::fmt::Write;
 
 use maud::{Markup, html};
 
-/// A line is broken where nobody collected for so long, in seconds.
+/// A line is broken where nothing was collected for this time, in seconds.
 const GAP: f64 = 600.0;
 
-/// The size of a picture, in its own units, and how many points it has at most.
+/// The size of a picture in its own units, and its maximum number of points.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     pub width: f64,
@@ -15,22 +15,22 @@ pub struct Size {
     pub points: usize,
 }
 
-/// In a table, where there may be hundreds.
+/// For a table, which can contain hundreds of pictures.
 pub const SMALL: Size = Size { width: 90.0, height: 18.0, points: 40 };
-/// On a target's own page.
+/// For a target's own page.
 pub const LARGE: Size = Size { width: 360.0, height: 72.0, points: 180 };
 
-/// Values over time, the oldest first, each with its age in seconds.
+/// Values over time, oldest first, each with its age in seconds.
 pub type Values = [(f64, Option<f64>)];
 
-/// The lowest and the highest value, where there are two values to draw a line between.
+/// Returns the lowest and the highest value, if there are at least two values.
 pub fn extent(values: &Values) -> Option<(f64, f64)> {
     let present = || values.iter().filter_map(|(_, value)| *value);
     (present().count() > 1).then(|| present().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v))))
 }
 
-/// The line, with the words that stand for it; nothing where there are fewer than two
-/// values. From zero where the size of a value counts, else from the lowest.
+/// Renders the line with its description, or nothing if there are fewer than two
+/// values. The scale starts at zero if `is_from_zero`, otherwise at the lowest value.
 pub fn line(values: &Values, size: Size, is_from_zero: bool, words: &str) -> Markup {
     let Some((lowest, highest)) = extent(values) else { return html! {} };
     let lowest = if is_from_zero { 0.0 } else { lowest };
@@ -52,7 +52,7 @@ fn path(values: &Values, size: Size, lowest: f64, highest: f64) -> String {
             before = None;
             continue;
         };
-        // A stroke's width stays within the picture.
+        // Keeps the width of the stroke inside the picture.
         let x = 1.0 + (1.0 - age / oldest) * (size.width - 2.0);
         let share = if highest > lowest { (value - lowest) / (highest - lowest) } else { 0.5 };
         let y = 2.0 + (1.0 - share) * (size.height - 4.0);
@@ -60,7 +60,7 @@ fn path(values: &Values, size: Size, lowest: f64, highest: f64) -> String {
         // Writing into memory cannot fail.
         let _ = write!(path, "{command}{x:.1} {y:.1}");
         if command == 'M' {
-            // A point alone is a dot.
+            // Draws a single point as a dot.
             path.push_str("h0");
         }
         before = Some(age);
@@ -68,7 +68,7 @@ fn path(values: &Values, size: Size, lowest: f64, highest: f64) -> String {
     path
 }
 
-/// Of the values of each part of the time the last.
+/// Divides the time into parts, and keeps the last value of each.
 fn thinned(values: &Values, oldest: f64, most: usize) -> Vec<(f64, Option<f64>)> {
     let mut thinned: Vec<(f64, Option<f64>)> = Vec::new();
     let part = |age: f64| ((1.0 - age / oldest) * most as f64) as usize;

@@ -1,5 +1,5 @@
-//! A target's own page: what it is, how each endpoint fared and when it is asked
-//! again, and all its numbers.
+//! The page of one target: its state, its endpoints with their next requests, and all
+//! its numbers.
 
 use maud::{Markup, html};
 
@@ -12,16 +12,16 @@ use crate::snapshot::{Reading, Slot};
 use crate::target::AttributeValue;
 
 use super::fleet::{asked, counts, last, state_of, times};
-use super::words::{Now, apart, bytes, grouped, said, span, took};
+use super::words::{Now, apart, bytes, grouped, shorten, span, took};
 use super::{MAX_NAME, Query, exporters, figures, spark};
 
-/// Most characters of what a server or the configuration says of one thing.
-const LONGEST: usize = 300;
+/// The maximum length of a text from a server or the configuration, in characters.
+const MAX_TEXT: usize = 300;
 
 pub(super) fn body(status: &Status, question: &Query, r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let (class, state) = state_of(r);
     html! {
-        nav.crumbs aria-label="Where this is" { a href=(question.href_from_target()) { "All targets" } }
+        nav.crumbs aria-label="Breadcrumbs" { a href=(question.href_from_target()) { "All targets" } }
         div.title {
             h1 { (apart(&r.target.name, MAX_NAME)) }
             span class=(format!("state {class}")) { (state) }
@@ -37,36 +37,36 @@ pub(super) fn body(status: &Status, question: &Query, r: &Reading<'_>, plan: &Pl
         }
         section aria-labelledby="numbers" {
             h2 #numbers { "Numbers" }
-            p.lead { "As a collection reports them, and for each that is absent the reason." }
+            p.lead { "The numbers as a collection reports them, with the reason for each that is absent." }
             (figures::families(r, now))
         }
     }
 }
 
-/// What a reader at three in the morning should see first.
+/// Renders the warnings that matter most in an emergency.
 fn warnings(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let documents = r.snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
     let last = documents.filter_map(|slot| slot.last_success).max_by(f64::total_cmp);
     html! {
         @if r.up() == Some(false) {
             p.notice.bad {
-                "None of its instance and NodeInfo documents could be read in its last attempt. "
+                "No instance or NodeInfo document could be read in the last attempt. "
                 @match last {
-                    Some(at) => { "The last that was read: " (now.ago(at)) "." }
-                    None => "None has been read since the bridge started.",
+                    Some(at) => { "A document was last read " (now.ago(at)) "." }
+                    None => "No document has been read since the bridge started.",
                 }
             }
         }
         @if plan.held_until > now.moment {
             p.notice {
-                "The server's rate limit is spent: nothing below " code { "/api" } " is asked for another "
+                "The server's rate limit is used up: nothing below " code { "/api" } " is requested for another "
                 (span(plan.held_until.since(now.moment).as_secs_f64())) "."
             }
         }
     }
 }
 
-/// Users, posts and response time over the last hours, where they are kept.
+/// Renders users, posts and response time over the last hours, if they are kept.
 fn history(status: &Status, r: &Reading<'_>) -> Markup {
     let Some(series) = status.history.series(&r.target.name, status.now) else { return html! {} };
     let drawn = |title: &str, values: &spark::Values, is_from_zero: bool, words: String| {
@@ -99,15 +99,15 @@ fn identity(r: &Reading<'_>, now: Now) -> Markup {
     let target = r.target;
     html! {
         dl.facts {
-            div { dt { "Address" } dd { code { (said(target.url.as_str(), LONGEST)) } } }
-            @if let Some(host) = &target.host { div { dt { "Host header" } dd { code { (said(host, LONGEST)) } } } }
+            div { dt { "Address" } dd { code { (shorten(target.url.as_str(), MAX_TEXT)) } } }
+            @if let Some(host) = &target.host { div { dt { "Host header" } dd { code { (shorten(host, MAX_TEXT)) } } } }
             (of_server(r))
             @for (key, value) in target.identity.iter() {
                 div {
-                    dt { code { (said(key, LONGEST)) } }
+                    dt { code { (shorten(key, MAX_TEXT)) } }
                     dd {
                         @match value {
-                            AttributeValue::Text(text) => (apart(text, LONGEST)),
+                            AttributeValue::Text(text) => (apart(text, MAX_TEXT)),
                             AttributeValue::Int(n) => (n),
                         }
                     }
@@ -132,7 +132,7 @@ fn identity(r: &Reading<'_>, now: Now) -> Markup {
     }
 }
 
-/// What the info metric says: software, version, account domain.
+/// Renders the attributes of the info metric: software, version, account domain.
 fn of_server(r: &Reading<'_>) -> Markup {
     let mut parts: Vec<(&'static str, String)> = Vec::new();
     for row in rows().filter(|row| row.shown == ShownAs::Software) {
@@ -151,7 +151,7 @@ fn of_server(r: &Reading<'_>) -> Markup {
                         key => (key),
                     }
                 }
-                dd { (apart(&value, LONGEST)) }
+                dd { (apart(&value, MAX_TEXT)) }
             }
         }
     }
@@ -193,7 +193,7 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
         Some(Outcome::Failed(_)) => "down",
     };
     let word = slot.outcome.map_or("not asked yet", Outcome::words);
-    // Where a connection had just failed, nothing was asked and no time went by.
+    // After a failed connection no request was made, so there is no duration.
     let duration = Some(slot.duration).filter(|took| slot.outcome.is_some() && !took.is_zero());
     html! {
         tr role="row" {
@@ -201,7 +201,7 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
             td role="cell" data-label="Outcome" {
                 span class=(format!("state {class}")) { (word) }
                 @if let Some(remark) = slot.remark() {
-                    p.words { (apart(remark, LONGEST)) }
+                    p.words { (apart(remark, MAX_TEXT)) }
                 }
             }
             td.n role="cell" data-label="Status" { (or_none(slot.status.map(|status| status.to_string()))) }
@@ -220,7 +220,7 @@ fn or_none(text: Option<String>) -> Markup {
     html! { @match text { Some(text) => (text), None => span.none { "–" } } }
 }
 
-/// When it is asked for again, as far as somebody collects then.
+/// Says when the endpoint is requested again, if something collects by then.
 fn when(next: Option<&Next>, now: Now) -> Markup {
     let Some(next) = next else { return html! { span.none { "–" } } };
     html! {
@@ -237,7 +237,7 @@ fn when(next: Option<&Next>, now: Now) -> Markup {
     }
 }
 
-/// Since the bridge started, by reason.
+/// Counts the failures since the start of the bridge, by reason.
 fn failures(slot: &Slot) -> Markup {
     html! {
         @if slot.failures.is_empty() { span.none { "–" } }

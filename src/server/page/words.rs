@@ -1,4 +1,4 @@
-//! Numbers, times and what others say, as the pages write them.
+//! Formats numbers, times and foreign text for the pages.
 
 use std::time::Duration;
 
@@ -8,9 +8,8 @@ use crate::bridge::Status;
 use crate::clean::one_line;
 use crate::clock::Moment;
 
-/// A text of others or of the configuration, on one line, and cut where it is longer
-/// than so many characters.
-pub fn said(text: &str, most: usize) -> String {
+/// Formats foreign text as one line, cut after `most` characters.
+pub fn shorten(text: &str, most: usize) -> String {
     let mut characters = text.chars();
     let mut kept: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
@@ -19,12 +18,12 @@ pub fn said(text: &str, most: usize) -> String {
     one_line(&kept)
 }
 
-/// Text of others, which may run from right to left, apart from ours.
+/// Isolates foreign text from ours, because it may run from right to left.
 pub fn apart(text: &str, most: usize) -> Markup {
-    html! { bdi { (said(text, most)) } }
+    html! { bdi { (shorten(text, most)) } }
 }
 
-/// A whole number with its thousands apart.
+/// Formats an integer with separated thousands.
 pub fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = if n < 0 { "\u{2212}".to_owned() } else { String::new() };
@@ -37,40 +36,40 @@ pub fn grouped(n: i64) -> String {
     out
 }
 
-/// `one target`, `2 targets`.
+/// Formats a count, such as `one target` or `2 targets`.
 pub fn counted(n: usize, one: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {one}{plural}", grouped(n as i64))
 }
 
-/// The present, by which ages are told.
+/// The present time, for computing ages.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// On the process's time line.
+    /// The time on the bridge's clock.
     pub moment: Moment,
-    /// As a Unix time in seconds.
+    /// The same in Unix seconds.
     pub unix: f64,
 }
 
 impl Now {
-    /// That of a status.
+    /// The time at which a status was taken.
     pub fn of(status: &Status) -> Now {
         Now { moment: status.now, unix: status.unix }
     }
 
-    /// `3 min ago`, with the exact time behind it.
+    /// Formats an age such as `3 min ago`, with the exact time as its title.
     pub fn ago(self, unix: f64) -> Markup {
         let age = self.unix - unix;
         let text = if age < 0.0 { format!("in {}", span(-age)) } else { format!("{} ago", span(age)) };
         Instant { unix, text }.render()
     }
 
-    /// The same, of a moment.
+    /// Formats the age of a moment.
     pub fn since(self, at: Moment) -> Markup {
         self.ago(self.unix_of(at))
     }
 
-    /// What the world calls a moment.
+    /// Converts a moment into Unix seconds.
     pub fn unix_of(self, at: Moment) -> f64 {
         self.unix + at.since(self.moment).as_secs_f64() - self.moment.since(at).as_secs_f64()
     }
@@ -83,7 +82,7 @@ struct Instant {
 
 impl Render for Instant {
     fn render(&self) -> Markup {
-        // A server can name a time that no calendar has.
+        // A server can name a time outside every calendar.
         let Ok(at) = jiff::Timestamp::from_second(self.unix as i64) else {
             return html! { (self.text) };
         };
@@ -92,7 +91,7 @@ impl Render for Instant {
     }
 }
 
-/// A time span in its largest whole unit.
+/// Formats a duration in its largest whole unit.
 pub fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
     match whole {
@@ -103,7 +102,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// How long something took. Number and unit stay on one line.
+/// Formats a duration so that number and unit stay on one line.
 pub fn took(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1e3;
     match millis {
@@ -114,7 +113,7 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// How much, in decimal units, on one line.
+/// Formats a size in decimal units on one line.
 pub fn bytes(n: u64) -> String {
     let mut scaled = n as f64;
     for unit in ["B", "kB", "MB", "GB", "TB"] {
@@ -165,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_others_say_is_bounded_and_cannot_turn_around() {
-        assert_eq!(said("a\u{202e}b\nc", 10), "ab c");
-        assert_eq!(said(&"x".repeat(10_000), 3), "xxx…");
+        assert_eq!(shorten("a\u{202e}b\nc", 10), "ab c");
+        assert_eq!(shorten(&"x".repeat(10_000), 3), "xxx…");
         assert_eq!(apart("<script>\"&", 20).into_string(), "<bdi>&lt;script&gt;&quot;&amp;</bdi>");
     }
 }

@@ -1,33 +1,33 @@
-//! Sockets that the service manager listens on and hands over: see sd_listen_fds(3).
-//! Connections wait in them while the bridge starts again.
+//! Sockets that the service manager passes to the process: see sd_listen_fds(3).
+//! Connections wait in them while the bridge restarts.
 
 use std::io;
 
 use super::Socket;
 use crate::config::Address;
 
-/// Sockets that were handed over.
+/// The sockets that were passed.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<Passed>);
 
 #[derive(Debug)]
 struct Passed {
-    /// That of its unit, or its `FileDescriptorName`.
+    /// The name of the unit, or its `FileDescriptorName`.
     name: String,
     address: Address,
     socket: socket2::Socket,
 }
 
-/// What was handed over cannot be used.
+/// Why a passed socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InheritError {
-    /// The variables do not say what is there.
+    /// The environment variables are invalid.
     #[error(
-        "cannot take over the sockets that LISTEN_FDS promises: {0}; start fedimeter by a socket unit of systemd, or \
-         unset LISTEN_FDS"
+        "cannot take over the sockets that LISTEN_FDS promises: {0}; start fedimeter by a socket unit of \
+         systemd, or unset LISTEN_FDS"
     )]
     Promised(io::Error),
-    /// A socket of another kind, or no socket.
+    /// The descriptor is another kind of socket, or no socket.
     #[error(
         "cannot serve on {0}, which LISTEN_FDS names: in the socket unit, use ListenStream= and Accept=no"
     )]
@@ -35,12 +35,12 @@ pub enum InheritError {
 }
 
 impl Inherited {
-    /// Takes over what the environment names, once. It changes the environment: for a
-    /// process that has one thread.
+    /// Takes over the sockets that the environment names, once. It changes the
+    /// environment, so the process must have only one thread.
     ///
     /// # Errors
     ///
-    /// When it names something that cannot be listened on.
+    /// When a descriptor cannot be listened on.
     pub fn take() -> Result<Inherited, InheritError> {
         #[cfg(unix)]
         return passed().map(Inherited);
@@ -48,34 +48,31 @@ impl Inherited {
         Ok(Inherited::default())
     }
 
-    /// Puts the addresses of these sockets in the place of those to listen on, where
-    /// there are any of both.
+    /// Replaces the configured addresses with those of the sockets, if there are any.
     pub fn replace(&self, listen: &mut Vec<Address>) {
         if !listen.is_empty() && !self.0.is_empty() {
             *listen = self.0.iter().map(|passed| passed.address.clone()).collect();
         }
     }
 
-    /// The socket that listens on this address, if one was handed over.
+    /// Returns the socket that listens on this address, if one was passed.
     ///
     /// # Errors
     ///
-    /// When the system cannot watch it.
+    /// When the system cannot watch the socket.
     pub fn socket(&mut self, address: &Address) -> io::Result<Option<Socket>> {
         let Some(index) = self.0.iter().position(|passed| passed.address == *address) else {
             return Ok(None);
         };
         let Passed { name, socket, .. } = self.0.remove(index);
-        tracing::info!("{address} is handed over by the service manager ({name})");
+        tracing::info!("{address} is passed by the service manager ({name})");
         Socket::of_system(address, socket).map(Some)
     }
 
-    /// Closes those that nobody took, and says so.
+    /// Closes the sockets that are not used, and logs it.
     pub fn close(self) {
         for Passed { name, address, .. } in self.0 {
-            tracing::warn!(
-                "{address}, handed over by the service manager ({name}), is closed: /metrics is off"
-            );
+            tracing::warn!("{address}, passed by the service manager ({name}), is closed: /metrics is off");
         }
     }
 }
@@ -84,7 +81,7 @@ impl Inherited {
 fn passed() -> Result<Vec<Passed>, InheritError> {
     use std::os::fd::OwnedFd;
 
-    // Of another process' descriptors the names alone would not be right.
+    // If the descriptors belong to another process, the names would be wrong.
     if sd_notify::listen_fds().map_err(InheritError::Promised)?.len() == 0 {
         return Ok(Vec::new());
     }
@@ -100,7 +97,7 @@ fn passed() -> Result<Vec<Passed>, InheritError> {
             },
         };
         let socket = socket2::Socket::from(descriptor);
-        // A connection is handed over in place of a socket.
+        // The service manager can also pass a connection instead of a socket.
         if !is_listener(&socket).map_err(InheritError::Promised)? {
             return Err(InheritError::Kind(name));
         }
@@ -120,7 +117,7 @@ fn is_listener(socket: &socket2::Socket) -> io::Result<bool> {
     socket.is_listener()
 }
 
-/// Not every other system says.
+/// Not every other system reports whether a socket listens.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn is_listener(_: &socket2::Socket) -> io::Result<bool> {
     Ok(true)

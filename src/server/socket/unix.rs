@@ -1,4 +1,4 @@
-//! Unix sockets: their files, which outlive a process that is killed.
+//! Unix sockets and their files, which remain when a process is killed.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
@@ -12,34 +12,36 @@ use tokio::net::UnixListener;
 
 use super::BACKLOG;
 
-/// How often another process that holds the directory's lock is waited for, and how
-/// long each time. It holds it while it starts to listen.
+/// How often, and how long each time, this process waits for another one that holds the
+/// directory's lock. The lock is held while a process starts to listen.
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// The file of a socket that this process listens on. Dropped, it is removed.
+/// The file of a socket on which this process listens. Dropping it removes the file.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Which file it is: another process may have put one of its own there.
+    /// Identifies the file, because another process may have replaced it.
     id: (u64, u64),
 }
 
-/// Listens on a path with this mode. A file that a dead process left there is replaced.
+/// Listens on a path, with this mode. The file of a dead process is replaced.
 pub async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
-    // Of two that find a dead process' file, the second must not remove the first one's.
+    // If two processes find the file of a dead one, the second must not remove the
+    // first one's file.
     let _turn = lock(path.parent().unwrap_or(path)).await?;
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     let permissions = Permissions::from_mode(mode);
-    // On Linux the file is made with it: there is no moment at which more may connect.
+    // On Linux the file is created with this mode, so other users can connect at no
+    // moment.
     let _ = File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(permissions.clone());
     match socket.bind(&address) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_left_behind(path, &address)? => {
             match fs::remove_file(path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => tracing::info!("replacing {}, which a process that is dead left", path.display()),
+                _ => tracing::info!("replacing {}, left behind by a dead process", path.display()),
             }
             socket.bind(&address)?;
         }
@@ -47,7 +49,7 @@ pub async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListene
     }
     let bound = fs::symlink_metadata(path)?;
     let file = SocketFile { path: path.to_owned(), id: (bound.dev(), bound.ino()) };
-    // The umask took from it.
+    // The umask removed some bits.
     if bound.permissions().mode() & 0o777 != mode {
         fs::set_permissions(path, permissions)?;
     }
@@ -55,27 +57,28 @@ pub async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListene
     Ok((file, UnixListener::from_std(socket.into())?))
 }
 
-/// Whether no process listens on the socket there.
+/// Whether no process listens on the socket.
 fn is_left_behind(path: &Path, address: &SockAddr) -> io::Result<bool> {
     let there = match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         there => there?,
     };
     if !there.file_type().is_socket() {
-        let what = "something that is not a socket is there";
+        let what = "a file that is not a socket exists there";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A process that accepts nothing would keep this one waiting.
+    // A process that does not accept would block this one.
     socket.set_nonblocking(true)?;
     Ok(match socket.connect(address) {
         Ok(()) => false,
-        // A process that has no room for one more would answer otherwise.
+        // A process whose queue is full gives another error.
         Err(e) => matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound),
     })
 }
 
-/// The lock of a directory, until it is dropped; none where there can be none.
+/// Locks a directory until the result is dropped. Returns `None` if it cannot be
+/// locked.
 async fn lock(directory: &Path) -> io::Result<Option<File>> {
     let Ok(directory) = File::open(directory) else { return Ok(None) };
     for _ in 0..LOCK_ATTEMPTS {
@@ -88,8 +91,8 @@ async fn lock(directory: &Path) -> io::Result<Option<File>> {
     Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process keeps its directory locked"))
 }
 
-/// While the process still listens, so that nobody takes the file for one that was left
-/// behind.
+/// Removes the file while the process still listens, so that no other process takes it
+/// for a dead one's.
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_ours = |there: fs::Metadata| (there.dev(), there.ino()) == self.id;
@@ -123,7 +126,7 @@ mod tests {
     async fn only_what_a_dead_process_left_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
-        // A socket that is bound and closed stays as that of a process that was killed.
+        // A socket that is bound and dropped leaves the same file as a killed process.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let (file, listener) = bind(&path, 0o660).await.unwrap();
         let error = bind(&path, 0o660).await.unwrap_err();
@@ -153,7 +156,7 @@ mod tests {
         drop(other);
     }
 
-    /// Its place among those who start is what counts, not luck.
+    /// The lock must decide the order of the processes, not chance.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn of_many_that_find_a_file_left_behind_one_gets_it() {
         let directory = tempfile::tempdir().unwrap();

@@ -136,7 +136,7 @@ async function clickThrough(page) {
   assert.match(text, /of \d+ requests left/);
   const asking = page.locator("code", { hasText: /^fedimeter\.endpoint\.up$/ }).first();
   assert.equal(await asking.isVisible(), false);
-  await page.getByText("How the asking went, as numbers").click();
+  await page.getByText("Numbers about the requests").click();
   assert.equal(await asking.isVisible(), true, "details open without a script");
   await page.getByRole("link", { name: "All targets" }).click();
   assert.equal((await names(page)).length, 6);
@@ -159,7 +159,7 @@ try {
     await page.goto(still);
     const focused = () => page.evaluate(() => document.activeElement.innerText);
     await page.keyboard.press("Tab");
-    assert.equal(await focused(), "To the content");
+    assert.equal(await focused(), "Skip to content");
     await page.keyboard.press("Enter");
     assert.match(page.url(), /#content$/);
     await page.keyboard.press("Tab");

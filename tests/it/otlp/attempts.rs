@@ -69,7 +69,7 @@ async fn what_cannot_pass_is_told_at_once() {
         (Protocol::HttpProtobuf, text(401), Cause::Http(401), "_HEADERS"),
         (Protocol::HttpProtobuf, text(404), Cause::Http(404), "/v1/metrics"),
         (Protocol::HttpJson, text(400), Cause::Http(400), "its own log should say why"),
-        (Protocol::HttpJson, text(500), Cause::Http(500), "a fault of the receiver"),
+        (Protocol::HttpJson, text(500), Cause::Http(500), "the receiver failed"),
     ] {
         let sinks = Sinks::start(Options::default()).await;
         let (sink, mut settings) = sinks.of(protocol);
@@ -150,7 +150,7 @@ async fn the_limit_that_ended_an_export_is_named() {
         assert_eq!((outcome.points, outcome.operations), (0, 1), "{protocol}");
 
         let unsent = exporter.export(&metrics, Instant::now()).await.failure.unwrap().to_string();
-        assert!(unsent.starts_with("not sent: the time of the round was over"), "{unsent}");
+        assert!(unsent.starts_with("not sent: the round ended"), "{unsent}");
     }
 }
 

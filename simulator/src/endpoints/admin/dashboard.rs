@@ -24,7 +24,7 @@ pub(crate) fn measures(call: &Call<'_>) -> Reply {
         Ok(window) => window,
         Err(refusal) => return *refusal,
     };
-    // Two years at most; what has no such limit is left alone after ten.
+    // At most two years. Requests without such a limit are cut after ten.
     let most = if call.version().checks_parameters() { 731 } else { 3653 };
     let start = start.max(end - most * DAY);
     let mut answer = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn measures(call: &Call<'_>) -> Reply {
 /// A figure by day.
 struct Measure {
     value: fn(&Day) -> i64,
-    /// Counted in Redis, else by SQL: dates look different.
+    /// Whether the figure is counted in Redis, not by SQL. The format of dates differs.
     in_redis: bool,
 }
 
@@ -60,7 +60,7 @@ impl Measure {
 
     fn over(&self, call: &Call<'_>, key: &str, start: i64, end: i64) -> Value {
         let newer = call.version().since(4, 3);
-        // Up to 4.2 what is in Redis lacks the last day.
+        // Up to 4.2 figures from Redis lack the last day.
         let last = if self.in_redis && !newer { end - DAY } else { end };
         let data = days(start, last).map(|day| {
             let date = date_of(day).unwrap_or_default();
@@ -81,8 +81,8 @@ impl Measure {
         })
     }
 
-    /// The last day does not count. Users who are there every day count once:
-    /// as if they were all among those of the busiest day.
+    /// The last day does not count. Users who are active every day count once, as if
+    /// they all were among those of the busiest day.
     fn total(&self, call: &Call<'_>, key: &str, start: i64, end: i64) -> i64 {
         let values = days(start, end - DAY).map(|day| self.on(call, day));
         if key == "active_users" { values.max().unwrap_or(0) } else { values.sum() }
@@ -136,7 +136,7 @@ pub(crate) fn dimensions(call: &Call<'_>) -> Reply {
             "servers" => vec![entry(&call.domain, &call.domain, "12".to_owned())],
             _ => return None,
         };
-        // The two that list what there is know no limit.
+        // These two are not limited.
         if !matches!(key, "space_usage" | "software_versions") {
             data.truncate(limit);
         }
@@ -158,8 +158,8 @@ fn human_name(key: &str) -> &str {
     }
 }
 
-/// `POST /api/v1/admin/retention`: those who signed up in each period, and how
-/// many of them were seen in it and in each that follows.
+/// `POST /api/v1/admin/retention`: the users who signed up in each period, and how many
+/// of them were seen in it and in each following one.
 pub(crate) fn retention(call: &Call<'_>) -> Reply {
     let fields = Fields::of(call);
     let (start, end) = match window(call, &fields) {
@@ -189,7 +189,7 @@ pub(crate) fn retention(call: &Call<'_>) -> Reply {
     Reply::json(Value::Array(cohorts.collect()))
 }
 
-/// The midnights that the days or months of a window begin with, of its last too.
+/// Returns the beginnings of the days or months in a window, including the last.
 fn periods(start: i64, end: i64, monthly: bool) -> Vec<i64> {
     if !monthly {
         return days(start, end).rev().take(400).collect::<Vec<_>>().into_iter().rev().collect();
@@ -203,7 +203,7 @@ fn periods(start: i64, end: i64, monthly: bool) -> Vec<i64> {
     months
 }
 
-/// The midnights of all days from `start` to `end`, which is among them.
+/// Returns the beginnings of all days from `start` to `end`, inclusive.
 fn days(start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> {
     let count = if end < start { 0 } else { (end - start) / DAY + 1 };
     (0..count).map(move |n| start + n * DAY)
@@ -217,7 +217,7 @@ fn date_of(second: i64) -> Option<String> {
     zoned(second).map(|at| at.date().to_string())
 }
 
-/// The midnights of `start_at` and `end_at`; the times of day don't matter.
+/// Returns the days of `start_at` and `end_at`. The times of day do not matter.
 fn window(call: &Call<'_>, fields: &Fields) -> Result<(i64, i64), Box<Reply>> {
     let midnight = |name: &'static str| {
         let text = fields.one(name).ok_or_else(|| Box::new(missing(call, name)))?;
@@ -229,7 +229,7 @@ fn window(call: &Call<'_>, fields: &Fields) -> Result<(i64, i64), Box<Reply>> {
     Ok((midnight("start_at")?, midnight("end_at")?))
 }
 
-/// Something that has to be there is not: old versions stumble over it.
+/// Returns the answer to a request without a required parameter. Old versions fail.
 fn missing(call: &Call<'_>, name: &str) -> Reply {
     if call.version().checks_parameters() {
         let text = format!("param is missing or the value is empty or invalid: {name}");
@@ -242,7 +242,7 @@ fn broken() -> Reply {
     Reply::html(StatusCode::INTERNAL_SERVER_ERROR, "Something broke", "It was us, not you.")
 }
 
-/// What a request says in its query, and in its body as a form or as JSON.
+/// The parameters in the query, and in the body as a form or as JSON.
 struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -276,7 +276,7 @@ impl Fields {
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// What is empty is not there.
+    /// An empty parameter counts as missing.
     fn one(&self, name: &str) -> Option<&str> {
         self.all(name).into_iter().find(|value| !value.is_empty())
     }

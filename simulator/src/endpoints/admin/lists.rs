@@ -13,7 +13,7 @@ use crate::truth::domains::{blocked_domain, blocks, domain};
 const DOMAINS: Size = Size { default: 100, most: 500 };
 const OTHERS: Size = Size { default: 100, most: 200 };
 
-/// `GET /api/v1/admin/domain_blocks`: the public ones, and those that do nothing.
+/// `GET /api/v1/admin/domain_blocks`: the public ones, and those without an effect.
 pub(crate) fn domain_blocks(call: &Call<'_>) -> Reply {
     let public = call.say(|truth| truth.domain_blocks, |instance, _| blocks(instance));
     let noop =
@@ -84,7 +84,7 @@ pub(crate) fn canonical_email_blocks(call: &Call<'_>) -> Reply {
     page_of(call, OTHERS, count, |n| json!({ "canonical_email_hash": digest(n) }))
 }
 
-/// A page of a list with so many entries, to which come id and date.
+/// Returns a page of a list with this many entries. Adds an id and a date to each.
 fn page_of(call: &Call<'_>, size: Size, count: usize, entry: impl Fn(usize) -> Value) -> Reply {
     let ids = ids(count);
     page(call, size, &ids, |n| {
@@ -95,7 +95,7 @@ fn page_of(call: &Call<'_>, size: Size, count: usize, entry: impl Fn(usize) -> V
     })
 }
 
-/// The name that the `n`th entry has, where so many have each.
+/// Returns the name of entry `n`, if each name belongs to this many entries.
 fn nth(names: &[(usize, &'static str)], mut n: usize) -> &'static str {
     for (count, name) in names {
         if n < *count {

@@ -1,5 +1,5 @@
-//! Reports, and accounts as those see them who look after them: with e-mail
-//! and IP addresses, all of them marked by [`PRIVATE`](crate::PRIVATE).
+//! Reports, and accounts in the administrators' view, with e-mail and IP addresses. All
+//! private data is marked by [`PRIVATE`](crate::PRIVATE).
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ use crate::truth::reports::{self, Report};
 
 const SIZE: Size = Size { default: 100, most: 200 };
 
-/// `GET /api/v1/admin/reports`, since 2.9.1: open ones, or those that are
-/// resolved. Before 4.6 it is enough that `resolved` is there, whatever it says.
+/// `GET /api/v1/admin/reports`, since 2.9.1: open or resolved reports. Before 4.6 only
+/// the presence of `resolved` counts, not its value.
 pub(crate) fn reports(call: &Call<'_>) -> Reply {
     let says_no = |value: &str| call.version().since(4, 6) && matches!(value, "0" | "f" | "false" | "off");
     let resolved = call.parameter("resolved").is_some_and(|value| !value.is_empty() && !says_no(&value));
@@ -60,7 +60,7 @@ pub(crate) fn accounts_v2(call: &Call<'_>) -> Reply {
     accounts_that(call, call.parameter("status").as_deref() == Some("pending"))
 }
 
-/// Those who wait for approval, or those with a name.
+/// Returns the accounts that wait for approval, or those with a name.
 fn accounts_that(call: &Call<'_>, wait: bool) -> Reply {
     if wait {
         let count = call.say_admin(|truth| truth.pending, |instance, _| admin::pending(instance));
@@ -77,7 +77,7 @@ fn accounts_that(call: &Call<'_>, wait: bool) -> Reply {
     page(call, SIZE, &ids, |n| account(call, &known[n], true))
 }
 
-/// Somebody who has an account and nothing else.
+/// Returns an account without any content.
 fn person(n: u64, created_at: i64) -> Account {
     Account {
         id: n.to_string(),

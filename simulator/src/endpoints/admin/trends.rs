@@ -1,5 +1,5 @@
-//! What trends, with what nobody has reviewed yet, since 3.5. Whoever may not
-//! review gets what the public gets, from 4.0 on without a word about it.
+//! Trends, including those that nobody has reviewed, since 3.5. From 4.0 on, a user
+//! without the permission silently gets the public list.
 
 use serde_json::{Value, json};
 
@@ -14,13 +14,13 @@ use crate::tokens::permission::MANAGE_TAXONOMIES;
 use crate::truth::admin::{Trending, trending};
 use crate::truth::community::Tag;
 
-/// What it takes to see all.
+/// What a token needs to see all trends.
 pub(crate) const NEEDS: Needs = Needs { scope: "admin:read", permission: MANAGE_TAXONOMIES, or_public: true };
 
 /// `GET /api/v1/admin/trends/tags`.
 pub(crate) fn tags(call: &Call<'_>) -> Reply {
     let all = call.say_admin(|truth| truth.trending_tags, |instance, _| trending(instance, 0));
-    // In 4.0 what is shown about a hashtag is what everyone sees.
+    // 4.0 shows only the public part of a hashtag.
     let plain = call.version().since(4, 0) && !call.version().since(4, 1);
     list(call, all, Size { default: 10, most: 20 }, plain, |n, reviewer| {
         let tag = Tag { name: format!("trend{n}"), uses: [7; 7], accounts: [5; 7] };
@@ -71,7 +71,7 @@ fn list(
     entry: impl Fn(usize, bool) -> Value,
 ) -> Reply {
     let reviewer = NEEDS.allows(call);
-    // Those to review are spread over the list.
+    // Pending entries are spread over the list.
     let pending = |n: usize| n * all.pending / all.listed != (n + 1) * all.pending / all.listed;
     let limit = call.limit(size.default, size.most);
     let offset = call.parameter("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
@@ -87,7 +87,7 @@ fn list(
         .collect();
     let full = entries.len() == limit && limit > 0;
     let reply = Reply::json(Value::Array(entries));
-    // The next page is that of the public list, in all versions: the controller
+    // In all versions the next page is that of the public list, because the controller
     // inherits its links.
     let public = call.path.replace("/admin/", "/");
     if full { linked_at(call, &public, reply, &[("next", "offset", (offset + limit) as u64)]) } else { reply }

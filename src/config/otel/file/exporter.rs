@@ -68,9 +68,11 @@ impl File {
         self.set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", histograms);
     }
 
-    /// The headers. A secret that is not there would be sent as nothing.
+    /// Reads the headers. A missing secret would be sent as an empty value, so it is an
+    /// error.
     ///
-    /// Of two entries of one name the later one holds: those of `headers`.
+    /// Of two entries with the same name the later one counts: `headers` after
+    /// `headers_list`.
     fn headers(&mut self, variable: &'static str, node: &Node<'_>, fields: &BTreeMap<String, Node<'_>>) {
         let mut list: Vec<String> =
             fields.get("headers_list").and_then(Node::text_of_set_variables).into_iter().collect();
@@ -79,7 +81,7 @@ impl File {
             let text = |key: &str| fields.get(key).and_then(Node::text);
             let value = fields.get("value").and_then(Node::text_of_set_variables);
             match (text("name"), value) {
-                // What is no name would be taken for several headers, or for none.
+                // An invalid name could be read as several headers or none.
                 (Some(name), _) if HeaderName::from_bytes(name.trim().as_bytes()).is_err() => {
                     header.fail_at("name", "is not the name of a header; write letters, digits and dashes");
                 }

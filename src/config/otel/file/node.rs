@@ -1,4 +1,5 @@
-//! The nodes of a declarative configuration: their paths, and variables in their text.
+//! The nodes of a declarative configuration, with their paths and the variables in
+//! their text.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,10 +9,10 @@ use saphyr::{Scalar, Yaml};
 
 use crate::config::suggest::{did_you_mean, list};
 
-/// What is wrong: paths and messages. No message repeats a value, which may be secret.
+/// Errors as paths and messages. Messages repeat no values, which may be secret.
 pub type Errors = Rc<RefCell<Vec<(String, String)>>>;
 
-/// One node, with what it may refer to.
+/// One node, with the environment for its references.
 #[derive(Clone)]
 pub struct Node<'y> {
     pub path: String,
@@ -33,12 +34,12 @@ impl<'y> Node<'y> {
         self.errors.borrow_mut().push((self.path.clone(), message.into()));
     }
 
-    /// The same, about a key of this map.
+    /// Records an error about a key of this map.
     pub fn fail_at(&self, key: &str, message: &str) {
         self.errors.borrow_mut().push((join(&self.path, key), message.to_owned()));
     }
 
-    /// The values of a map that may have these keys; what is null is not given.
+    /// Returns the values of a map that may have these keys. Null counts as missing.
     pub fn fields(&self, known: &[&str]) -> BTreeMap<String, Node<'y>> {
         let mut fields = BTreeMap::new();
         if self.yaml.is_null() {
@@ -54,7 +55,7 @@ impl<'y> Node<'y> {
                 continue;
             };
             if !is_plain(key) {
-                self.fail("has a key that is none of the schema's; it is not shown, as it may be secret");
+                self.fail("has a key that is not in the schema; it is not shown, because it may be secret");
                 continue;
             }
             let node = self.below(join(&self.path, key), value);
@@ -73,11 +74,12 @@ impl<'y> Node<'y> {
         fields
     }
 
-    /// The one key of a map that has one of these, and its value, which may be null.
+    /// Returns the key of a map with exactly one of these keys, and its value, which
+    /// may be null.
     pub fn only(&self, known: &[&'static str]) -> Option<(&'static str, Node<'y>)> {
         let fields = self.fields(known);
         if fields.len() != 1 {
-            // Of one that is unknown it has been said.
+            // The error about an unknown key is already recorded.
             let is_empty = self.yaml.as_mapping().is_some_and(|map| map.iter().next().is_none());
             if fields.len() > 1 || is_empty {
                 self.fail(format!("must have one key of {}", list(known)));
@@ -89,7 +91,7 @@ impl<'y> Node<'y> {
         Some((key, node))
     }
 
-    /// The value of a key that has to be there.
+    /// Returns the value of a required key.
     pub fn needs<'f>(&self, fields: &'f BTreeMap<String, Node<'y>>, key: &str) -> Option<&'f Node<'y>> {
         let found = fields.get(key);
         if found.is_none() {
@@ -98,7 +100,7 @@ impl<'y> Node<'y> {
         found
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub fn items(&self) -> Vec<Node<'y>> {
         if self.yaml.is_null() {
             return Vec::new();
@@ -111,14 +113,15 @@ impl<'y> Node<'y> {
         items.iter().enumerate().map(item).collect()
     }
 
-    /// The same, where a variable that is not set and has no default is an error.
+    /// Returns the text. A variable that is not set and has no default is an error.
     pub fn text_of_set_variables(&self) -> Option<String> {
         let text = self.yaml.as_str().unwrap_or_default();
         let without_default = references(text).filter(|(_, default)| default.is_none());
         for name in without_default.map(|(name, _)| name).filter(|name| is_variable(name)) {
             if (self.environment)(name).is_none_or(|value| value.is_empty()) {
                 self.fail(format!(
-                    "refers to the variable {name}, which is not set; set it, or write ${{{name}:-}} for nothing"
+                    "refers to the variable {name}, which is not set; set it, or write ${{{name}:-}} for \
+                     nothing"
                 ));
                 return None;
             }
@@ -126,7 +129,8 @@ impl<'y> Node<'y> {
         self.text()
     }
 
-    /// A scalar as text, with variables put in; nothing where it is null or empty.
+    /// Returns a scalar as text, with variables replaced; `None` if it is null or
+    /// empty.
     pub fn text(&self) -> Option<String> {
         let text = match self.yaml {
             Yaml::Value(Scalar::Null) => return None,
@@ -153,8 +157,8 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// Puts the values of variables in: `${NAME}`, `${env:NAME}`, `${NAME:-default}`; `$$` is
-/// a dollar. What a value holds is not looked at again.
+/// Replaces references to variables: `${NAME}`, `${env:NAME}`, `${NAME:-default}`; `$$`
+/// is a dollar sign. Values are not searched for further references.
 fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -192,8 +196,8 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The variables that a text refers to, each with its default. What is no reference is
-/// told by [`substitute`].
+/// Returns the variables to which a text refers, each with its default. [`substitute`]
+/// reports invalid references.
 fn references(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -213,8 +217,8 @@ fn references(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     })
 }
 
-/// Whether a key is like those of the schema. Of another file's lines, and of a header
-/// that was written as a key, nothing is repeated.
+/// Whether a key looks like one of the schema. Lines of another file, or headers that
+/// were written as keys, are not repeated in messages.
 fn is_plain(key: &str) -> bool {
     let is_part =
         |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'/' | b'.' | b'-');

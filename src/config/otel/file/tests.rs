@@ -6,7 +6,7 @@ fn read(text: &str) -> Result<OtelEnv, Vec<OtelEnvError>> {
     OtelEnv::of_file(text, &env)
 }
 
-/// The example of the documentation, and what it comes to.
+/// The example of the documentation, and its meaning.
 #[test]
 fn the_example_of_the_page_is_read() {
     let page = crate::config::otel::markdown();
@@ -24,7 +24,7 @@ fn the_example_of_the_page_is_read() {
     assert!(!format!("{env:?}").contains("hush"));
 }
 
-/// A file says everything: what it does not name is off, whatever the environment says.
+/// A file is complete: what it does not name is off, whatever the environment says.
 #[test]
 fn what_a_file_does_not_name_is_off() {
     let env = read("file_format: \"1.0\"\n").unwrap();
@@ -131,7 +131,7 @@ fn what_is_wrong_or_not_supported_is_an_error_with_its_path() {
     }
 }
 
-/// A default, an escape and an endpoint over plain HTTP are meant so.
+/// A default, an escape and an endpoint over plain HTTP are valid.
 #[test]
 fn what_is_meant_so_is_no_error() {
     let text = "file_format: 1\nmeter_provider:\n  readers:\n    - periodic:\n        exporter:\n          otlp_grpc:\n            \
@@ -144,7 +144,7 @@ fn what_is_meant_so_is_no_error() {
     assert_eq!(env.otlp.file.as_deref(), Some("otel.yaml"));
 }
 
-/// Variables beside a file have no effect, but for those that it refers to.
+/// With a file, only the variables to which it refers have an effect.
 #[test]
 fn variables_beside_a_file_are_named() {
     let directory = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(named(&|_| Some(" ".to_owned())).is_none(), "set to nothing it is not set");
 }
 
-/// A file that was not meant, or a header that was written as a key.
+/// The text of an unrelated file, or a header that was written as a key.
 #[test]
 fn keys_that_are_none_of_the_schema_are_not_repeated() {
     for line in ["root:*:19000:hush:", "\"\\e[31mhush\": 1", "\"authorization=Bearer hush\": 1", "Hush: 1"] {

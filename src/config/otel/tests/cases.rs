@@ -1,4 +1,4 @@
-//! What each variable comes to.
+//! The effect of each variable.
 
 pub const DISABLED: &str = "OTEL_SDK_DISABLED";
 pub const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
@@ -24,7 +24,7 @@ pub const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
 pub const HTTP: &str = "http/protobuf http://localhost:4318/v1/metrics";
 
-/// Variable, value, what it comes to, how many warnings.
+/// The variable, its value, the effect, and the number of warnings.
 #[rustfmt::skip]
 pub const CASES: &[(&str, &str, &str, usize)] = &[
     (DISABLED, "", "false", 0),

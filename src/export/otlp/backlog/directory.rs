@@ -1,5 +1,5 @@
-//! Requests that wait as files: one file a request, in a directory that one bridge
-//! holds at a time.
+//! Requests that wait in files: one file for each request, in a directory that one
+//! bridge locks.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -8,42 +8,43 @@ use std::path::{Path, PathBuf};
 use super::BacklogError;
 use super::record::{Head, Record};
 
-/// The file whose lock holds the directory.
+/// The file whose lock protects the directory.
 const LOCK: &str = "lock";
-/// What the names of records end with.
+/// The extension of record files.
 const EXTENSION: &str = "otlp";
-/// Files take room in blocks of this size.
+/// The block size in which files occupy the disk, in bytes.
 const BLOCK: u64 = 4096;
 
-/// A directory of records, locked.
+/// A locked directory of records.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// Who new records are for.
+    /// The receiver of new records.
     receiver: String,
-    /// Released by the system when the process ends, however it ends.
+    /// The operating system releases the lock when the process ends for any reason.
     _lock: File,
 }
 
-/// What was in a directory.
+/// The content of a directory.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Records with their names, the oldest first.
     pub records: Vec<(String, Head)>,
-    /// Files that were no whole record, and are gone.
+    /// Incomplete files, which were deleted.
     pub damaged: usize,
-    /// Files of another release, which stay.
+    /// Files of another release, which are left alone.
     pub unknown: usize,
-    /// The number after the greatest in a name.
+    /// One more than the greatest number in a file name.
     pub next: u64,
 }
 
 impl Directory {
-    /// Opens the directory `path`, or makes it, and reads what is in it.
+    /// Opens or creates the directory `path`, and reads its content.
     ///
     /// # Errors
     ///
-    /// It cannot be made, read or written, or another bridge holds it.
+    /// When the directory cannot be created, read or written, or another bridge uses
+    /// it.
     pub fn open(path: &Path, receiver: String) -> Result<(Directory, Found), BacklogError> {
         let unusable = |cause| BacklogError::Unusable { path: path.to_owned(), cause };
         create(path).map_err(unusable)?;
@@ -58,7 +59,7 @@ impl Directory {
         Ok((directory, found))
     }
 
-    /// Who new records are for.
+    /// The receiver of new records.
     pub fn receiver(&self) -> &str {
         &self.receiver
     }
@@ -76,8 +77,9 @@ impl Directory {
         found.next = names.iter().filter_map(number).max().map_or(0, |greatest| greatest + 1);
         let mut whole: Option<String> = None;
         for name in names {
-            // A record is divided by writing its parts, whose names begin with its own,
-            // before it is removed. Where it is still there, the parts are copies.
+            // A record is divided in two steps: its parts are written, whose names
+            // begin with its own, and then it is removed. If the record still exists,
+            // the parts are copies.
             let is_copy = whole
                 .as_ref()
                 .is_some_and(|whole| name.strip_prefix(whole).is_some_and(|n| n.starts_with('-')));
@@ -101,7 +103,7 @@ impl Directory {
         Ok(found)
     }
 
-    /// What a file says of itself, if it is a whole one.
+    /// Reads the head of a file, and checks that the file is complete.
     fn head(&self, name: &str) -> io::Result<Head> {
         let file = File::open(self.file(name))?;
         let length = file.metadata()?.len();
@@ -109,16 +111,16 @@ impl Directory {
         if start.checked_add(head.length) == Some(length) {
             Ok(head)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "the record is torn"))
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the record is incomplete"))
         }
     }
 
-    /// Writes a record; what it takes on the disk. One that a kill interrupts is torn,
-    /// and dropped by the next start.
+    /// Writes a record, and returns its size on disk in bytes. If the process is killed
+    /// meanwhile, the record is incomplete, and the next start deletes it.
     ///
     /// # Errors
     ///
-    /// Nothing of it is there then.
+    /// When the record cannot be written. Then no part of it remains.
     pub fn write(&self, name: &str, record: &Record) -> io::Result<u64> {
         let path = self.file(name);
         let head = Head::of(record, &self.receiver);
@@ -129,7 +131,7 @@ impl Directory {
             Ok(room(&head))
         };
         write().inspect_err(|_| {
-            // What is left of it would be found torn.
+            // A remaining part would be found incomplete at the next start.
             let _ = fs::remove_file(&path);
         })
     }
@@ -138,7 +140,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is damaged.
+    /// When the record is damaged or cannot be read.
     pub fn read(&self, name: &str) -> io::Result<Record> {
         let mut file = Vec::new();
         File::open(self.file(name))?.read_to_end(&mut file)?;
@@ -150,7 +152,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// It is still there.
+    /// When the record cannot be removed.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         match fs::remove_file(self.file(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -163,12 +165,12 @@ impl Directory {
     }
 }
 
-/// What a file takes on the disk.
+/// Returns the size of a file on disk in bytes.
 pub fn room(head: &Head) -> u64 {
     (head.line().len() as u64 + head.length).div_ceil(BLOCK) * BLOCK
 }
 
-/// Numbers of private servers are nobody else's to read.
+/// Only the user of the bridge may read the numbers of private servers.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]

@@ -9,10 +9,11 @@ use flate2::read::GzDecoder;
 use crate::export::otlp::encode::gzip;
 use crate::export::otlp::split::Part;
 
-/// The first words of a file: what it is, and the version of its format.
+/// The beginning of a file: its kind and the version of its format.
 const MAGIC: &str = "fedimeter-otlp 1";
 const ANY_VERSION: &str = "fedimeter-otlp ";
-/// The longest first line of a file. An endpoint is a URL, which has no bound of its own.
+/// The maximum length of a file's first line. It contains an endpoint URL, which has no
+/// maximum of its own.
 const MAX_HEAD: usize = 16 << 10;
 
 /// A request, compressed.
@@ -20,32 +21,32 @@ const MAX_HEAD: usize = 16 << 10;
 pub struct Record {
     /// The body, compressed with gzip.
     pub body: Bytes,
-    /// Bytes of the body before compression.
+    /// The size of the body before compression, in bytes.
     pub size: u64,
-    /// Points in it.
+    /// The number of points.
     pub points: u64,
-    /// When it was made.
+    /// When the request was made.
     pub at: SystemTime,
 }
 
 impl Record {
-    /// Compresses a request that was made then.
+    /// Compresses a request that was made at `at`.
     ///
     /// # Errors
     ///
-    /// None that are known: compressing into memory does not fail.
+    /// No error is known: compressing into memory does not fail.
     pub fn new(part: &Part, at: SystemTime) -> io::Result<Record> {
         let mut body = gzip(&part.body)?;
-        // It may wait for long, and the spare room with it.
+        // The body may wait for long, so its spare capacity is released.
         body.shrink_to_fit();
         Ok(Record { body: body.into(), size: part.body.len() as u64, points: part.points, at })
     }
 
-    /// The request as it was before compression.
+    /// Returns the request as it was before compression.
     ///
     /// # Errors
     ///
-    /// The body is damaged.
+    /// When the body is damaged.
     pub fn part(&self) -> io::Result<Part> {
         let mut body = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default().min(64 << 20));
         GzDecoder::new(&*self.body).take(self.size + 1).read_to_end(&mut body)?;
@@ -56,18 +57,18 @@ impl Record {
     }
 }
 
-/// What the first line of a file says.
+/// The content of a file's first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Who the record is for: signal, protocol and endpoint, without anything secret.
+    /// The receiver of the record: signal, protocol and endpoint, without secrets.
     pub receiver: String,
-    /// Bytes of the body before compression.
+    /// The size of the body before compression, in bytes.
     pub size: u64,
-    /// Points in it.
+    /// The number of points.
     pub points: u64,
-    /// When it was made.
+    /// When the request was made.
     pub at: SystemTime,
-    /// Bytes of the body.
+    /// The size of the body in bytes.
     pub length: u64,
     /// The body's checksum.
     checksum: u32,
@@ -85,7 +86,7 @@ impl Head {
         }
     }
 
-    /// The line, with its end.
+    /// Formats the line, including its line feed.
     pub fn line(&self) -> String {
         let Head { receiver, size, points, at, length, checksum } = self;
         let nanos = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -93,11 +94,12 @@ impl Head {
         format!("{line} {:08x}\n", crc32fast::hash(line.as_bytes()))
     }
 
-    /// Reads the line from the beginning of a file, with its length.
+    /// Reads the line from the beginning of a file, and returns it with its length.
     ///
     /// # Errors
     ///
-    /// It cannot be read, is damaged, or is of another version: `Unsupported`.
+    /// When the line is damaged or cannot be read. A line of another version gives
+    /// `Unsupported`.
     pub fn read(file: impl Read) -> io::Result<(Head, u64)> {
         let mut start = Vec::new();
         let mut bytes = io::BufReader::new(file.take(MAX_HEAD as u64));
@@ -120,11 +122,11 @@ impl Head {
         Some(Head { receiver: from_end.next()?.to_owned(), size, points, at, length, checksum })
     }
 
-    /// The record with this body.
+    /// Returns the record with this body.
     ///
     /// # Errors
     ///
-    /// The body is not the one that the line was written for.
+    /// When the body does not match the line.
     pub fn record(&self, body: Vec<u8>) -> io::Result<Record> {
         if body.len() as u64 != self.length || crc32fast::hash(&body) != self.checksum {
             return Err(damaged());
@@ -133,7 +135,7 @@ impl Head {
     }
 }
 
-/// A line without the checksum at its end, if that is right.
+/// Returns a line without the checksum at its end, if the checksum is right.
 fn checked(line: &str) -> Option<&str> {
     let (line, checksum) = line.rsplit_once(' ')?;
     let checksum = u32::from_str_radix(checksum, 16).ok()?;
@@ -184,7 +186,7 @@ mod tests {
             assert!(head.record(other).is_err(), "byte {at}");
             assert!(head.record(record.body[..at].to_vec()).is_err(), "{at} bytes");
         }
-        // Without a checksum of ours, that of gzip still tells.
+        // If our checksum matches by chance, gzip's checksum still detects the damage.
         let short = Record { size: record.size - 1, ..record.clone() };
         let long = Record { size: record.size + 1, ..record };
         assert!(short.part().is_err() && long.part().is_err());

@@ -1,4 +1,5 @@
-//! The backlog against a plain list: whatever happens, in memory and in a directory.
+//! Compares the backlog with a plain list through any sequence of steps, in memory and
+//! in a directory.
 
 use std::fs;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn open(path: &Path) -> (Backlog, Opened) {
     Backlog::in_directory(path, RECEIVER.to_owned(), PLENTY).unwrap()
 }
 
-/// All that waits, as points by record. They are settled with that.
+/// Returns the points of all waiting records, and settles them.
 fn drain(backlog: &mut Backlog) -> Vec<u64> {
     let mut all = Vec::new();
     while let Some((name, record)) = backlog.front() {
@@ -44,13 +45,13 @@ fn files(path: &Path) -> Vec<PathBuf> {
 enum Step {
     Push(u64),
     Settle,
-    /// Into so many parts.
+    /// Divides the oldest record into this many parts.
     Divide(usize),
-    /// The process is killed and starts again.
+    /// Kills the process and starts it again.
     Kill,
-    /// It is killed while it writes a record of which so many bytes are there.
+    /// Kills the process after it wrote this many bytes of a record.
     Tear(usize),
-    /// It is killed while it divides the oldest: of the parts, so many are there.
+    /// Kills the process after it wrote this many parts of the oldest record.
     HalfDivide(usize),
 }
 
@@ -65,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Numbers that add up to `points`.
+/// Returns `count` numbers whose sum is `points`.
 fn parts(points: u64, count: usize) -> Vec<u64> {
     let count = (count as u64).min(points);
     (0..count).map(|n| points / count + u64::from(n < points % count)).collect()
@@ -165,7 +166,7 @@ fn one_bridge_at_a_time_has_the_directory() {
     assert!(matches!(&second, BacklogError::Held { .. }) && second.to_string().contains("in use by another"));
     drop(backlog);
     open(directory.path());
-    // A file where the directory should be.
+    // A file instead of the directory.
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     let unusable = Backlog::in_directory(&file, RECEIVER.to_owned(), PLENTY).unwrap_err();
@@ -209,7 +210,7 @@ fn files_are_private_and_hold_what_they_say() {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     }
-    // Of a later release: left alone, its number not used again.
+    // A file of a later release stays, and its number is not used again.
     let later = "fedimeter-otlp 2 whatever";
     fs::write(path.join("000000000009.otlp"), format!("{later} {:08x}\n", crc32fast::hash(later.as_bytes())))
         .unwrap();
@@ -236,7 +237,7 @@ fn a_record_that_is_damaged_later_costs_its_own_points() {
     assert_eq!(backlog.take_drops(), [(Dropped::Damaged, 3)].into());
 }
 
-/// A directory that takes no files any more: records wait in memory, and are lost
+/// When the directory accepts no files any more, records wait in memory, and are lost
 /// only with the process.
 #[test]
 fn what_cannot_be_written_waits_in_memory() {

@@ -1,6 +1,6 @@
-//! The one connection to a receiver. It ends when it is left, whatever its receiver
-//! does: HTTP/2 says goodbye first, which a receiver that sends PINGs and reads no
-//! answer to them would put off for ever.
+//! The single connection to a receiver. It ends as soon as it is abandoned. HTTP/2
+//! would first say goodbye, and a receiver that sends PINGs without reading the answers
+//! could delay that forever.
 
 use std::io;
 use std::pin::Pin;
@@ -24,28 +24,30 @@ use crate::fetch::proxy::Proxy;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, BoxError>> + Send>>;
 
-/// Makes connections, of which the last one alone is open. Clones share it.
+/// Opens connections, of which only the latest is open. Clones share it.
 #[derive(Clone)]
 pub struct Connector {
     way: Way,
     last: Arc<Mutex<Option<DropGuard>>>,
 }
 
-/// How a receiver is reached.
+/// How the receiver is reached.
 #[derive(Clone)]
 enum Way {
     Direct(HttpConnector),
-    /// gRPC needs HTTP/2 from end to end, which only a tunnel gives, with or without TLS.
+    /// gRPC needs HTTP/2 from end to end, so a proxy has to open a tunnel, with or
+    /// without TLS.
     Proxy(Box<Tunnel<HttpsConnector<HttpConnector>>>),
 }
 
 impl Connector {
-    /// A connector through `proxy`, if there is one. `tls` is for a proxy that wants it.
+    /// Creates a connector, through `proxy` if there is one. `tls` is for a proxy with
+    /// TLS.
     pub fn new(connect_timeout: Duration, proxy: Option<(&Proxy, ClientConfig)>) -> Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Of several addresses each has its part of the time.
+        // Several addresses share this time.
         tcp.set_connect_timeout(Some(connect_timeout));
         let way = match proxy {
             None => Way::Direct(tcp),
@@ -60,7 +62,7 @@ impl Connector {
         Connector { way, last: Arc::default() }
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub fn leave(&self) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -99,7 +101,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A tunnel leads to port 443 unless the URI names another one, whatever its scheme.
+/// Without a port in the URI, hyper-util opens a tunnel to port 443 for every scheme.
 fn with_port(uri: Uri) -> Result<Uri, http::Error> {
     match (uri.scheme_str(), uri.host(), uri.port()) {
         (Some("http"), Some(host), None) => {
@@ -109,15 +111,15 @@ fn with_port(uri: Uri) -> Result<Uri, http::Error> {
     }
 }
 
-/// A connection that fails from when it is left.
+/// A connection that fails as soon as it is abandoned.
 pub struct Connection {
     stream: TokioIo<Box<dyn Stream>>,
     left: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Connection {
-    /// One task alone drives a connection's reads and writes, so that one waker is
-    /// enough for both.
+    /// A single task drives a connection's reads and writes, so one waker is enough for
+    /// both.
     fn fails_if_left(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.left.as_mut().poll(cx) {
             Poll::Ready(()) => {

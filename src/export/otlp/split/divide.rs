@@ -1,4 +1,4 @@
-//! The requests of all signals, and how they are divided between their items.
+//! The requests of all signals, and how their items are divided.
 
 use std::mem::take;
 
@@ -13,17 +13,17 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A request of OTLP: points, log records or spans, below scopes and resources.
+/// A request of OTLP: points, log records or spans, inside scopes and resources.
 pub trait Request: Message + Default + Serialize + DeserializeOwned {
-    /// How many items it has.
+    /// Returns the number of items.
     fn items(&self) -> usize;
 
-    /// The first `count` items, and the rest.
+    /// Returns the first `count` items, and the rest.
     fn divide(self, count: usize) -> (Self, Self);
 }
 
-/// A list of what has items. Divides it after `count` of them: `split` divides the one
-/// that both sides have a part of.
+/// Divides a list after `count` items. `split` divides the element in which the limit
+/// falls, so that both sides get a part of it.
 fn divide<T>(
     list: Vec<T>,
     mut count: usize,
@@ -47,7 +47,7 @@ fn divide<T>(
     (first, rest)
 }
 
-/// The list of a message's parts, divided between two copies of the message.
+/// Divides the list in a message between two copies of the message.
 macro_rules! between_two {
     ($message:expr, $list:ident, $divided:expr) => {{
         let mut first = $message;
@@ -96,7 +96,8 @@ fn divide_scope(scope: ScopeMetrics, count: usize) -> (ScopeMetrics, ScopeMetric
 }
 
 fn divide_metric(metric: Metric, count: usize) -> (Metric, Metric) {
-    /// A kind of data with the rest of its points; what else it says holds for both.
+    /// Returns the rest of the points in a copy of their data, with the same other
+    /// fields.
     macro_rules! rest {
         ($kind:ident, $data:ident) => {{
             let data_points = $data.data_points.split_off(count);
@@ -119,7 +120,7 @@ fn divide_metric(metric: Metric, count: usize) -> (Metric, Metric) {
     (first, other)
 }
 
-/// Log records and spans, which lie directly below their scope.
+/// Log records and spans lie directly below their scope.
 macro_rules! flat_request {
     ($request:ident, $resources:ident, $resource:ident, $scopes:ident, $scope:ident, $items:ident) => {
         impl Request for $request {
