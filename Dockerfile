@@ -8,6 +8,8 @@
 #
 #   docker build -t fedimeter --build-arg FEDIMETER_REVISION="$(git rev-parse --short=12 HEAD)" .
 #
+# FEDIMETER_VERSION and FEDIMETER_CREATED (a date as in RFC 3339) are labels alone.
+#
 # Each platform is built on itself, natively or emulated, as the C in the TLS
 # stack wants a compiler for it:
 #
@@ -20,19 +22,29 @@ WORKDIR /src
 COPY . .
 ARG TARGETPLATFORM
 ARG FEDIMETER_REVISION
-# musl's target links statically already; said here, it stays so. Dependencies
-# are built again only where they change: registry and target outlive the build.
+# musl's target links statically already; said here, it stays so, on a base with glibc, too.
+# For that cargo wants to be told the target. Dependencies are built again only where they
+# change: registry and target outlive the build.
 RUN --mount=type=cache,id=fedimeter-cargo,target=/usr/local/cargo/registry \
     --mount=type=cache,id=fedimeter-target-$TARGETPLATFORM,target=/src/target,sharing=locked \
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
-    && cp target/release/fedimeter /fedimeter
+    host="$(rustc --print host-tuple)" \
+    && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src=cargo" \
+      cargo build --release --locked --target "$host" --bin fedimeter \
+    && cp "target/$host/release/fedimeter" /fedimeter
 
 FROM scratch
 ARG FEDIMETER_VERSION
 ARG FEDIMETER_REVISION
+ARG FEDIMETER_CREATED
+# Where the project is: Cargo.toml says it, and a test holds this to it.
 LABEL org.opencontainers.image.title="fedimeter" \
       org.opencontainers.image.description="An OpenTelemetry metrics bridge for Mastodon and the fediverse" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.vendor="fedimeter contributors" \
+      org.opencontainers.image.url="https://docs.rs/fedimeter" \
+      org.opencontainers.image.documentation="https://docs.rs/fedimeter" \
+      org.opencontainers.image.base.name="scratch" \
+      org.opencontainers.image.created="$FEDIMETER_CREATED" \
       org.opencontainers.image.version="$FEDIMETER_VERSION" \
       org.opencontainers.image.revision="$FEDIMETER_REVISION"
 # Certificate authorities are the bundled ones: the image has no others.

@@ -77,9 +77,29 @@ fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} fuzz/found/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
         -max_total_time={{SECONDS}} -timeout=10 $(test ! -f fuzz/dict/{{TARGET}}.dict || echo -dict=fuzz/dict/{{TARGET}}.dict)
 
-# What a release has to pass beside `ci`: known weaknesses of dependencies, a minute of
-# each fuzz target, and what it costs.
-release-check: ci deny
+# The crates as they would be published, each compiled from its package.
+crates:
+    cargo publish --dry-run --workspace --locked
+
+# The static program, its archive, the .deb, the SBOM and the checksums.
+package:
+    PACKAGE_STRICT=1 deploy/package/build
+
+# The .deb in a fresh Debian, as root: install, start, reload, upgrade, remove.
+try-deb:
+    deploy/package/try-deb
+
+# The chart: lint, rendering, Kubernetes's schemas.
+chart:
+    deploy/helm/check
+
+# Both stages of the Dockerfile, and the image read-only as nobody, as root.
+image:
+    deploy/package/image
+
+# What a release has to pass beside `ci` (RELEASE.md): known weaknesses of dependencies, all
+# that is published, a minute of each fuzz target, and what it costs.
+release-check: ci deny crates package try-deb chart image
     for target in $(cargo fuzz list); do just fuzz "$target"; done
     just load
     just siege

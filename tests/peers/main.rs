@@ -16,6 +16,7 @@ mod mastodon_mock;
 mod memory;
 mod names;
 mod panels;
+mod release;
 mod rules;
 mod runbook;
 mod threads;
@@ -26,7 +27,7 @@ use libtest_mimic::{Arguments, Trial};
 /// A module and what makes its tests, which can take a program's start.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
-const MODULES: [Module; 15] = [
+const MODULES: &[Module] = &[
     ("admin_samples", admin_samples::trials),
     ("chart", chart::trials),
     ("conformance", conformance::trials),
@@ -38,6 +39,7 @@ const MODULES: [Module; 15] = [
     ("memory", memory::trials),
     ("names", names::trials),
     ("panels", panels::trials),
+    ("release", release::trials),
     ("rules", rules::trials),
     ("runbook", runbook::trials),
     ("threads", threads::trials),
@@ -47,8 +49,8 @@ const MODULES: [Module; 15] = [
 fn main() {
     let mut arguments = Arguments::from_args();
     let wanted = module_wanted(&mut arguments);
-    let modules = MODULES.into_iter().filter(|(module, _)| wanted.as_deref().is_none_or(|w| w == *module));
-    let trials = modules.flat_map(|(module, trials)| trials().into_iter().map(move |t| t.with_kind(module)));
+    let modules = MODULES.iter().filter(|(module, _)| wanted.as_deref().is_none_or(|w| w == *module));
+    let trials = modules.flat_map(|(module, trials)| trials().into_iter().map(move |t| t.with_kind(*module)));
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
