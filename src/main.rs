@@ -250,7 +250,7 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     let bridge = Bridge::new(&config, &resource, exporters, Clock::default()).map_err(wrong)?;
     let bridge = Arc::new(bridge);
     // This is the only collection, so what has not ended by now has timed out.
-    let view = Arc::new(bridge.refresher().refresh(config.deadline).await.ended_by(config.deadline));
+    let view = Arc::new(bridge.collect_for_console().await.ended_by(config.deadline));
     let all_up = view.readings().all(|reading| reading.up() != Some(false));
     let printed = if let Some(format) = exposition {
         bridge.expose(view, format).await.map_err(|e| (1, e.to_string()))?.text().into_owned()

@@ -387,7 +387,10 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         field!(REQUESTS, config.http.max_requests_per_host),
         "The maximum number of simultaneous requests to one host.",
     )
-    .details("With more than 100 targets it is 1 unless it is set, because then only one connection per host is kept.")
+    .details(
+        "With more than 100 targets it is 1 unless it is set, because then only one connection per host is \
+         kept.",
+    )
     .flag(Flag::of(Group::Collection)),
     Setting::new("max_body", field!(BODY, config.http.max_body), "The maximum size of a decoded response.")
         .flag(Flag::of(Group::Collection)),

@@ -91,12 +91,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "std::time::Instant",
-        only: &["clock", "fetch", "export", "bridge", "server", "process", "log_queue"],
+        only: &["clock", "fetch", "export", "bridge", "probe", "server", "process", "log_queue"],
         why: "lifetimes are measured by the clock, which tests advance; these measure waits of their own",
     },
     Rule {
         name: "tokio::time::Instant",
-        only: &["fetch", "refresh", "export", "bridge", "server", "serve"],
+        only: &["fetch", "refresh", "export", "bridge", "probe", "server", "serve"],
         why: "only what waits on the runtime needs its deadlines",
     },
     Rule {
