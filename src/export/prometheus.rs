@@ -284,17 +284,20 @@ mod tests {
         slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
-        let view = Arc::new(View::new(started, 1.0, vec![(target, snapshot)]));
-
-        let scrape =
-            |is_wanted| pull.scrape(&view, &OwnFamilies::default, Format::Text004.into(), &|| is_wanted);
-        let page = scrape(true).unwrap();
+        let view = Arc::new(View::new(started, 1.0, vec![(target.clone(), snapshot.clone())]));
+        let scrape = |view: &Arc<View>, is_wanted: bool| {
+            pull.scrape(view, &OwnFamilies::default, Format::Text004.into(), &|| is_wanted)
+        };
+        let page = scrape(&view, true).unwrap();
         assert!(
             String::from_utf8_lossy(&page.text())
                 .contains("fedimeter_target_up{server_address=\"a.example\"")
         );
-        assert!(matches!(scrape(false), Err(PullError::Unwanted)));
+        assert!(matches!(scrape(&view, false), Err(PullError::Unwanted)));
         pull.cutter.of(&view).unwrap().pool.shutdown();
-        assert!(matches!(scrape(true), Err(PullError::Nothing)));
+        // The text of an unchanged snapshot is kept, so another one is needed.
+        let changed = vec![(target, Arc::new(Snapshot::clone(&snapshot)))];
+        let view = Arc::new(View::new(started, 1.0, changed));
+        assert!(matches!(scrape(&view, true), Err(PullError::Nothing)));
     }
 }
