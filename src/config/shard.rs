@@ -1,12 +1,12 @@
-//! Which part of the targets this bridge polls, where several bridges divide them.
+//! The part of the targets that this bridge polls, if several bridges divide them.
 
 use super::syntax::{Count, Parsed};
 use crate::target::Target;
 
-/// As many bridges as anybody has.
+/// The maximum is more than any installation needs.
 pub const SHARDS: Count = Count { min: 1, max: 65_536 };
 
-/// A number, or a name that ends with one: the pods of a StatefulSet are called so.
+/// A number, or a name that ends with one, like those of a StatefulSet's pods.
 pub const ORDINAL: Parsed<usize> = Parsed {
     kind: "number, or name of a pod",
     placeholder: "N",
@@ -15,12 +15,12 @@ pub const ORDINAL: Parsed<usize> = Parsed {
     show: ToString::to_string,
 };
 
-/// One of so many parts.
+/// One of several parts of the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which, from 0.
+    /// The number of this part, from 0.
     pub index: usize,
-    /// Of how many.
+    /// The number of parts.
     pub total: usize,
 }
 
@@ -38,19 +38,19 @@ impl Shard {
         self.total > 1
     }
 
-    /// Whether a target is of this part. It depends on the name of the target alone, not
-    /// on its place in a list; and of M + 1 parts a target is in the part that it had among
-    /// M, or in the new one.
+    /// Whether a target belongs to this part. It depends only on the target's name, not
+    /// on its place in a list. Of M + 1 parts, a target is in the same part as among M
+    /// parts, or in the new one.
     #[must_use]
     pub fn has(self, target: &Target) -> bool {
         !self.is_part() || place(&target.name, self.total) == self.index
     }
 
-    /// This part, or the one that the machine's name ends with.
+    /// Returns this part, or the one that the machine's name ends with.
     ///
     /// # Errors
     ///
-    /// It is none of so many, or the name does not say one.
+    /// When the number is too large, or the name does not end with one.
     pub fn of(index: Option<usize>, total: usize, host_name: &str) -> Result<Shard, String> {
         let (index, from) = match index {
             _ if total == 1 && index.unwrap_or_default() == 0 => return Ok(Shard::default()),
@@ -87,9 +87,9 @@ fn ordinal(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "is neither a number nor a name that ends in one, such as fedimeter-0".to_owned())
 }
 
-/// Jump consistent hashing (Lamping and Veach, 2014) over a hash that is the same on every
-/// machine and in every release: with another number of parts only those targets move that
-/// have to, which is one of M + 1.
+/// Jump consistent hashing (Lamping and Veach, 2014) with a hash that is the same on
+/// every machine and in every release. With one more part, only one of M + 1 targets
+/// moves.
 fn place(name: &str, total: usize) -> usize {
     let (mut key, _) = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()).as_u64_pair();
     let (mut place, mut next) = (0_u64, 0_u64);
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Whoever counts on it has divided series over bridges: no release may move them.
+    /// Users divide series over bridges by this, so no release may change it.
     #[test]
     fn places_are_for_ever() {
         let places =

@@ -151,16 +151,17 @@ struct Written {
 pub struct Writer<'a> {
     /// The format.
     pub format: Format,
-    /// The unit word of a family by its gathered name, with `_total` where it is a
-    /// counter; OpenMetrics names the unit where the family's name ends with it, as it
-    /// demands.
+    /// The unit word for a family's gathered name, which includes the `_total` of a
+    /// counter. OpenMetrics requires that a family's name ends with its unit, so the
+    /// unit is written only then.
     pub unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
-    /// Since when a series counts, Unix seconds, where that is told.
+    /// Returns when a series started counting, in Unix seconds, if `_created` is
+    /// written.
     pub created: Option<&'a Created<'a>>,
 }
 
 impl Writer<'_> {
-    /// Writes what was gathered.
+    /// Writes gathered families.
     #[must_use]
     pub fn write(&self, gathered: Vec<MetricFamily>) -> Batch {
         let written = |family: family::Family| {
@@ -177,10 +178,10 @@ impl Writer<'_> {
 }
 
 impl Batch {
-    /// The same to be kept: in little room, where it is large.
+    /// Returns the batch for keeping: compressed, if it is large.
     #[must_use]
     pub fn to_keep(mut self) -> Batch {
-        /// So many bytes of text are kept as they are.
+        /// The size up to which text is kept uncompressed, in bytes.
         const MAX_PLAIN: usize = page::MAX_PLAIN / 2;
         if self.0.iter().map(|family| family.series.length()).sum::<usize>() > MAX_PLAIN {
             let mut deflater = Deflater::default();
@@ -192,21 +193,22 @@ impl Batch {
     }
 }
 
-/// The body of a page: batches one after the other.
+/// The body of a page, made of batches.
 ///
-/// Families of the same name become one, whose series stand in the order of the batches.
-/// A family whose type or sample names contradict an earlier one is left out with a
-/// warning; two batches must not have the same series. Families are sorted by name.
+/// Families of the same name are merged, and their series keep the order of the
+/// batches. A family is omitted with a warning if its type or sample names contradict
+/// an earlier one. Two batches must not contain the same series. Families are sorted by
+/// name.
 #[derive(Debug)]
 pub struct Exposition<'a> {
     format: Format,
-    /// By the name that the format shows: the first tells the metadata.
+    /// The families by their name in this format. The first one supplies the metadata.
     families: BTreeMap<&'a str, Vec<&'a Written>>,
     claimed: HashSet<String>,
 }
 
 impl<'a> Exposition<'a> {
-    /// Nothing yet.
+    /// Creates an empty body.
     #[must_use]
     pub fn new(format: Format) -> Exposition<'a> {
         Exposition { format, families: BTreeMap::new(), claimed: HashSet::new() }

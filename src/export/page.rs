@@ -9,8 +9,9 @@ use flate2::read::GzDecoder;
 
 use super::chunk::{Chunk, gzip};
 
-/// Up to this size a page is kept as it is. A larger one is kept compressed,
-/// which takes a tenth of it, because clients that read slowly can hold several.
+/// The size up to which a page is kept uncompressed, in bytes. A larger page is kept
+/// compressed, at a tenth of its size, because slow clients can keep several pages in
+/// memory.
 pub const MAX_PLAIN: usize = 256 << 10;
 
 /// A page of metrics, shared by all clients that asked at the same time.
@@ -53,7 +54,7 @@ impl Page {
         self.gzip.get_or_init(compress).clone()
     }
 
-    /// Whether it takes so little that it can be kept for whoever asks next.
+    /// Whether the page is small enough to be kept for the next client.
     #[must_use]
     pub fn is_small(&self) -> bool {
         const MAX_KEPT: usize = 4 << 20;

@@ -26,8 +26,9 @@ use super::pipeline::Pipeline;
 
 use kept::{Kept, SliceText};
 
-/// Points of one slice of the targets. What is gathered takes about a kilobyte
-/// a point until it is written: it is gathered and written slice by slice.
+/// The maximum number of points in one slice of the targets. Gathered points take about
+/// a kilobyte each until they are written, so each slice is gathered and written before
+/// the next.
 const MAX_POINTS: usize = 5_000;
 
 /// The exporter behind `/metrics`. Its pipelines are read through
@@ -43,7 +44,7 @@ pub struct Pull {
 
 type PullCut = Cut<Registry, PullError>;
 
-/// What the bridge says of itself, and since when its counters count, Unix seconds.
+/// The bridge's metrics about itself.
 #[derive(Debug, Default)]
 pub struct OwnFamilies {
     /// The families.
@@ -151,7 +152,7 @@ impl Pull {
             Ok(text.insert(Arc::new(SliceText::new(batch, &slice))).clone())
         });
         let made = slices.collect::<Result<Vec<_>, _>>();
-        // Those that were made serve the next page, whatever comes of this one.
+        // The finished slices serve the next page, even if this one fails.
         let mut made = match made {
             Ok(slices) => slices,
             Err(e) => {
@@ -177,8 +178,8 @@ impl Pull {
         Ok(page)
     }
 
-    /// The last page in a format, while it would be made again as it was. `is_same` tells
-    /// whether nothing has changed since so many changes.
+    /// Returns the last page in a format, if it would be the same now. `is_same` says
+    /// whether nothing has changed since that number of changes.
     #[must_use]
     pub fn kept(
         &self,
@@ -189,12 +190,12 @@ impl Pull {
         self.kept.page(shown, (now, unix), is_same)
     }
 
-    /// What the bridge says of itself has changed: the next page says it anew.
+    /// Makes the next page write the bridge's own metrics again.
     pub fn own_has_changed(&self) {
         self.kept.forget_own();
     }
 
-    /// A slice of the targets, written. The resource is told once.
+    /// Writes a slice of the targets. The resource is written once.
     fn batch(
         &self,
         cut: &PullCut,
@@ -284,17 +285,20 @@ mod tests {
         slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
-        let view = Arc::new(View::new(started, 1.0, vec![(target, snapshot)]));
-
-        let scrape =
-            |is_wanted| pull.scrape(&view, &OwnFamilies::default, Format::Text004.into(), &|| is_wanted);
-        let page = scrape(true).unwrap();
+        let view = Arc::new(View::new(started, 1.0, vec![(target.clone(), snapshot.clone())]));
+        let scrape = |view: &Arc<View>, is_wanted: bool| {
+            pull.scrape(view, &OwnFamilies::default, Format::Text004.into(), &|| is_wanted)
+        };
+        let page = scrape(&view, true).unwrap();
         assert!(
             String::from_utf8_lossy(&page.text())
                 .contains("fedimeter_target_up{server_address=\"a.example\"")
         );
-        assert!(matches!(scrape(false), Err(PullError::Unwanted)));
+        assert!(matches!(scrape(&view, false), Err(PullError::Unwanted)));
         pull.cutter.of(&view).unwrap().pool.shutdown();
-        assert!(matches!(scrape(true), Err(PullError::Nothing)));
+        // The text of an unchanged snapshot is kept, so another one is needed.
+        let changed = vec![(target, Arc::new(Snapshot::clone(&snapshot)))];
+        let view = Arc::new(View::new(started, 1.0, changed));
+        assert!(matches!(scrape(&view, true), Err(PullError::Nothing)));
     }
 }

@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .on(SHARDED),
     gauge(
-        "fedimeter.shard.total",
+        "fedimeter.shards",
         "{shard}",
         "How many bridges divide the targets.",
         "the configuration",

@@ -177,7 +177,7 @@ async fn the_health_check_asks_over_the_socket() {
     // Something that listens and never answers, and something that is no bridge.
     let other = UnixListener::bind(&place.path).unwrap();
     let hung = check(&place.listen, "200ms");
-    assert!(hung.err.starts_with(&format!("{place_of}no answer within 200ms: it hangs")), "{hung:?}");
+    assert!(hung.err.starts_with(&format!("{place_of}no answer within 200ms: the bridge hangs")), "{hung:?}");
     std::thread::spawn(move || {
         use std::io::{Read, Write};
         for mut stream in other.incoming().flatten() {

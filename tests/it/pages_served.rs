@@ -124,7 +124,7 @@ async fn pages_show_what_the_last_collection_saw() {
     assert!(html.contains("\">in 5"), "in fifty and some seconds it is asked again");
     assert!(!html.contains("rate limit is used up"));
     let html = text(&format!("{url}{}", own(&c))).await;
-    assert!(html.contains("nothing below <code>/api</code> is asked for another 29 min."));
+    assert!(html.contains("nothing below <code>/api</code> is requested for another 29 min."));
     assert!(html.contains("Absent: instance_v2 could not be read (rate_limited): "));
     let html = text(&format!("{url}{}", own(&b))).await;
     assert!(

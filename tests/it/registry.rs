@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 const BEYOND_THE_SIMULATOR: &[(&str, &str)] = &[
     ("fedimeter.target.certificate.expiry.timestamp", "it speaks no TLS"),
     ("fedimeter.shard.index", "one bridge polls all targets"),
-    ("fedimeter.shard.total", "one bridge polls all targets"),
+    ("fedimeter.shards", "one bridge polls all targets"),
     ("nodeinfo.active_users.week", "Mastodon does not say it"),
     ("nodeinfo.local_comments", "Mastodon does not say it"),
     ("fedimeter.probe.targets", "it answers no probes"),

@@ -21,7 +21,7 @@ async fn each_target_is_with_one_of_them() {
         let bridge = Serving::start(&[&flags[..], &targets].concat(), &[("FEDIMETER_SHARD", name)]);
         let page = samples(&http::body(http::client().get(format!("{}/metrics", bridge.url()))).await);
         assert_eq!(only(&page, "fedimeter_shard_index"), Some(shard as f64));
-        assert_eq!(only(&page, "fedimeter_shard_total"), Some(3.0));
+        assert_eq!(only(&page, "fedimeter_shards"), Some(3.0));
         let up = named(&page, "fedimeter_target_up");
         let mine: Vec<String> = up.iter().map(|s| format!("{:?}", s.labels)).collect();
         assert_eq!(only(&page, "fedimeter_targets"), Some(mine.len() as f64));

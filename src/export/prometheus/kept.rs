@@ -1,6 +1,6 @@
-//! The text of the last pages, by format and by slice of the targets. It is taken again
-//! while it would be written again as it was: while the snapshots are the same, no
-//! lifetime that it was read by has ended, and no day or window of a rate limit.
+//! Keeps the text of the last pages, by format and by slice of the targets. The text is
+//! reused while it would stay the same: while the snapshots are the same, no lifetime
+//! in them has ended, and no day or rate limit window has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,48 +14,49 @@ use crate::target::Target;
 
 use super::PullCut;
 
-/// How long the text of a format is kept that nobody asks for.
+/// How long the text of a format is kept that is not requested.
 const UNASKED: Duration = Duration::from_secs(300);
-/// How long the bridge's own part is taken again.
+/// How long the bridge's own part is reused.
 const OWN: Duration = Duration::from_secs(1);
 
-/// Whether it is OpenMetrics, and the scheme of names: versions of a format are the same
-/// text.
+/// Whether it is OpenMetrics, and the escaping scheme. The versions of a format have
+/// the same text.
 type Key = (bool, Escaping);
 
-/// What is kept of all formats.
+/// The kept texts of all formats.
 #[derive(Debug, Default)]
 pub struct Kept(Mutex<HashMap<Key, Format>>);
 
-/// What is kept of one format.
+/// The kept text of one format.
 #[derive(Debug)]
 pub struct Format {
-    /// Of which cut the slices are.
+    /// The cut to which the slices belong.
     cut: Weak<PullCut>,
     asked: Moment,
-    /// As far as they have been made.
+    /// The texts of the slices that have been written.
     pub slices: Vec<Option<Arc<SliceText>>>,
-    /// The bridge itself.
+    /// The text about the bridge itself.
     pub own: Option<Arc<SliceText>>,
     page: Option<Made>,
 }
 
-/// The last page, and what it was made of.
+/// The last page, and its parts.
 #[derive(Debug)]
 struct Made {
     parts: Vec<Arc<SliceText>>,
     page: Weak<Page>,
-    /// The same, if it is small. A large one is kept only while a client takes it.
+    /// The same page, if it is small. A large page is kept only while a client
+    /// downloads it.
     #[expect(dead_code, reason = "it is kept, not read")]
     small: Option<Arc<Page>>,
     from: (Moment, f64),
     until: (Moment, f64),
-    /// How many changes of what is known there had been.
+    /// The number of changes to the known facts when it was made.
     changes: u64,
 }
 
 impl Kept {
-    /// Takes what is kept of a format; for another cut, nothing is.
+    /// Takes the kept text of a format. For another cut nothing is kept.
     pub fn take(&self, cut: &Arc<PullCut>, shown: Representation, view: &View) -> Format {
         let mut formats = self.lock();
         formats.retain(|_, kept| view.started.since(kept.asked) < UNASKED);
@@ -70,13 +71,13 @@ impl Kept {
         Format { asked: view.started, ..kept.unwrap_or_else(nothing) }
     }
 
-    /// Keeps it for the next page.
+    /// Keeps the text for the next page.
     pub fn put(&self, shown: Representation, kept: Format) {
         self.lock().insert(key(shown), kept);
     }
 
-    /// The last page of a format, if it holds at this time, and if `is_same` says that
-    /// nothing has changed since so many changes.
+    /// Returns the last page of a format, if it is valid at this time, and if `is_same`
+    /// confirms that nothing has changed since that number of changes.
     pub fn page(
         &self,
         shown: Representation,
@@ -92,7 +93,7 @@ impl Kept {
         Some(page)
     }
 
-    /// Lets the next page have the bridge's own part as it is then.
+    /// Makes the next page write the bridge's own part again.
     pub fn forget_own(&self) {
         self.lock().values_mut().for_each(|kept| kept.own = None);
     }
@@ -107,7 +108,7 @@ fn key(shown: Representation) -> Key {
 }
 
 impl Format {
-    /// The last page, if it was made of the very same parts.
+    /// Returns the last page, if it consists of the same parts.
     pub fn page_of(&self, parts: &[Arc<SliceText>]) -> Option<Arc<Page>> {
         let made = self.page.as_ref()?;
         let is_same =
@@ -115,7 +116,7 @@ impl Format {
         made.page.upgrade().filter(|_| is_same)
     }
 
-    /// Notes the page that was made, when there had been so many changes.
+    /// Records the page, and the number of changes when it was made.
     pub fn has_page(&mut self, parts: Vec<Arc<SliceText>>, page: &Arc<Page>, changes: u64) {
         let from = |of: (Moment, f64), part: &Arc<SliceText>| (of.0.max(part.from.0), of.1.max(part.from.1));
         let until =
@@ -131,41 +132,41 @@ impl Format {
     }
 }
 
-/// Whether a time is between two, the second left out.
+/// Whether a time is between two others, excluding the second.
 fn is_within(from: (Moment, f64), until: (Moment, f64), now: (Moment, f64)) -> bool {
     (from.0..until.0).contains(&now.0) && (from.1..until.1).contains(&now.1)
 }
 
-/// The text of a slice, and how long it holds.
+/// The text of a slice, and how long it is valid.
 #[derive(Debug)]
 pub struct SliceText {
     batch: Batch,
-    /// The snapshots that it was made of. They are only told from others: one that is
-    /// changed in place while it is known here gets another address.
+    /// The snapshots from which it was written. They are only compared: a snapshot that
+    /// is changed in place while it is known here gets another address.
     of: Vec<Weak<Snapshot>>,
     from: (Moment, f64),
     until: (Moment, f64),
 }
 
 impl SliceText {
-    /// What was written of this slice.
+    /// Creates the text of this slice.
     pub fn new(batch: Batch, slice: &View) -> SliceText {
         let of = slice.targets.iter().map(|(_, snapshot)| Arc::downgrade(snapshot)).collect();
         SliceText { batch, of, from: (slice.started, slice.unix), until: slice.holds_until() }
     }
 
-    /// What was written of the bridge itself.
+    /// Creates the text about the bridge itself.
     pub fn for_a_second(batch: Batch, view: &View) -> SliceText {
         let from = (view.started, view.unix);
         SliceText { batch, of: Vec::new(), from, until: (view.started + OWN, f64::MAX) }
     }
 
-    /// What was written.
+    /// Returns the written batch.
     pub fn batch(&self) -> &Batch {
         &self.batch
     }
 
-    /// Whether these targets would be written as they were.
+    /// Whether the text of these targets would be the same.
     pub fn holds(&self, view: &View, targets: &[(Arc<Target>, Arc<Snapshot>)]) -> bool {
         is_within(self.from, self.until, (view.started, view.unix))
             && self.of.len() == targets.len()

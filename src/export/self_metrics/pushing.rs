@@ -6,20 +6,20 @@ use crate::export::otlp::{Endpoint, Exporter, OtlpSettings, Protocol, PushStats,
 use crate::export::telemetry::Queue;
 use crate::snapshot::{Component, ExporterFacts, QueueFacts};
 
-/// An exporter that pushes, and how it fares.
+/// An exporter that pushes, and its statistics.
 #[derive(Debug)]
 pub struct Pushing {
-    /// What it pushes.
+    /// The signal that it pushes.
     pub signal: Signal,
-    /// As the semantic conventions describe it.
+    /// The description by the semantic conventions.
     pub component: Component,
-    /// Where it sends to; it shows without what may be secret in it.
+    /// The receiver. Secret parts are masked when it is shown.
     pub endpoint: Endpoint,
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
-    /// What became of its points, log records or spans.
+    /// What happened to its points, log records or spans.
     pub stats: Arc<PushStats>,
-    /// The queue of log records or spans before it.
+    /// The queue of log records or spans before the exporter.
     queue: Option<Arc<Queue>>,
 }
 
@@ -49,7 +49,7 @@ impl Pushing {
                 .outcomes()
                 .into_iter()
                 .map(|(error, outcome)| (error, outcome.points))
-                // A request that failed and waits has cost no point.
+                // A failed request that waits for a retry has lost no points.
                 .filter(|(_, points)| *points > 0)
                 .collect(),
             queue: self.queue.as_ref().map(|queue| {
