@@ -152,7 +152,7 @@ async fn says(url: &str, words: &[&str]) -> String {
 async fn the_demo_collects_by_itself_again_and_again() {
     let demo = Serving::start(&["demo", "--listen", "127.0.0.1:0"], &[]);
     let url = demo.url();
-    let own = "when the bridge asked by itself.";
+    let own = "when the bridge collected by itself.";
     let first = says(&url, &[own, "science.localhost", "class=\"state up\""]).await;
     let as_of = |html: &str| {
         let (_, rest) = html.split_once("As of <time datetime=\"").unwrap();
