@@ -139,7 +139,8 @@ impl<'a> Reader<'a> {
                 });
                 match header {
                     Some((key, _)) if Headers::is_reserved(&key) => {
-                        reader.warn(name, format!("entry {number}: the protocol itself sets {key}: left out"));
+                        reader
+                            .warn(name, format!("entry {number}: the protocol itself sets {key}: left out"));
                     }
                     Some((key, value)) if protocol == Protocol::Grpc && !is_metadata(&key, &value) => {
                         reader.warn(
