@@ -21,7 +21,8 @@ pub(super) const ROWS: &[Row] = &[
     gauge(
         "fedimeter.probe.targets",
         "{target}",
-        "Servers whose last answers are kept because they were probed. Configured targets are not among them.",
+        "Servers whose last answers are kept because they were probed. Configured targets are not among \
+         them.",
         "the bridge's memory",
         Read::OwnInts(|b, emit| {
             if let Some(probes) = &b.probes {

@@ -297,7 +297,7 @@ async fn the_report_says_what_was_asked_and_why_a_number_is_absent() {
         "activity                   http_5xx              500",
         "by this one",
         "mastodon.instance.activity.timestamp: activity could not be read (http_5xx):",
-        "mastodon.instance.peers: peers is not asked for: add `peers` to the target's `collect`\n",
+        "mastodon.instance.peers: peers is not requested: add `peers` to the target's `collect`\n",
         "fedimeter_target_up{",
     ] {
         assert!(report.contains(part), "{part}:\n{report}");
@@ -356,5 +356,5 @@ async fn a_reload_takes_other_rules() {
     assert_eq!(simulator.requests(0, "/api/v1/instance"), asked, "what was known is kept");
     let limits = wider.replace("enabled: true", "enabled: true, max_targets: 5");
     reload(&limits, (StatusCode::OK, ""), &query).await;
-    bridge.serving.line(|line| line.contains("needing a restart: probe").then_some(()));
+    bridge.serving.line(|line| line.contains("these changes need a restart: probe").then_some(()));
 }
