@@ -272,6 +272,8 @@ fn fleet_tells_servers_apart() -> Result<(), Failed> {
             answer(&fleet("Servers", ".*"), "30m", "{}", 2.0),
             answer(&fleet("Software", "mastodon"), "30m", "{fediverse_software_name=\"mastodon\"}", 1.0),
             answer(&fleet("Servers", "mastodon"), "30m", "{}", 1.0),
+            // Neither has the attribute.
+            answer(&fleet("By customer", ".*"), "30m", "{customer=\"none\"}", 2.0),
             // What was Mastodon is still told while it is down.
             answer(&fleet("Down", "mastodon"), "90m", "{}", 1.0),
             answer(&fleet("Down", "pleroma"), "90m", "{}", 0.0),
