@@ -126,7 +126,7 @@ impl Scene {
         let files = tempfile::tempdir().unwrap();
         let (before, after, other) = (free_address(), free_address(), free_address());
         let all: Vec<usize> = (0..USERS.len()).collect();
-        let moves = bridge(&simulator, files.path(), &before, &all);
+        let before_the_move = bridge(&simulator, files.path(), &before, &all);
         let goes_on = bridge(&simulator, files.path(), &other, &all[..STAYS]);
         let addresses = [("old", &before), ("new", &after), ("other", &other)];
         let prometheus = Prometheus::start(prometheus, &configuration(files.path(), &addresses), &[]);
@@ -143,12 +143,12 @@ impl Scene {
         }
         has_users(&simulator, GROWS, USERS[GROWS] + NEWCOMERS);
         until(begin + 2 * MINUTE + AFTER);
-        assert_eq!(moves.end("TERM").0, Some(0));
-        let moved = bridge(&simulator, files.path(), &after, &all);
+        assert_eq!(before_the_move.end("TERM").0, Some(0));
+        let elsewhere = bridge(&simulator, files.path(), &after, &all);
         until(begin + 3 * MINUTE + AFTER);
         simulator.set_fault(FAILS, "*", None);
         until(begin + LAST * MINUTE + AFTER);
-        Scene { simulator, prometheus, begin, _bridges: [moved, goes_on], _files: files }
+        Scene { simulator, prometheus, begin, _bridges: [elsewhere, goes_on], _files: files }
     }
 
     /// Over the range one line, with these values at the whole minutes.

@@ -220,6 +220,13 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
                 answer(&all("Users, all servers"), "75m", "{}", 1500.0),
             ],
         ),
+        // Of a server that is known for two days the last one counts. The bridge moves
+        // meanwhile.
+        scene(
+            "2m",
+            &[series(users, "old", "1000x1079 stale"), series(users, "new", "_x1080 1100x361")],
+            &[answer(&all("New users, 7 days"), "48h", "{}", 100.0)],
+        ),
         // One of two bridges does not reach a server: it is up. None reaches the other.
         scene(
             "1m",
