@@ -55,6 +55,7 @@ local variable(name, label, metric, isMultiple) = {
         for pair in [
           [', %s' % defaults[i], ', %s' % attributes[i]],
           ['by (%s)' % defaults[i], 'by (%s)' % attributes[i]],
+          ['"%s"' % defaults[i], '"%s"' % attributes[i]],
         ]
       ]
     ),

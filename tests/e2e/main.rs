@@ -27,6 +27,7 @@ mod rules;
 mod scrape;
 mod systemd;
 mod telemetry;
+mod truth;
 mod victoria;
 mod web;
 mod written;
@@ -48,6 +49,7 @@ fn main() {
     let all = Scenarios { arguments: arguments.clone() };
     let trials = vec![
         // The longest first.
+        all.one("panels_tell_the_truth", &PROMETHEUS, truth::is_told),
         all.two("the_back_end_is_away_for_a_minute", &COLLECTOR, &MOCK, outage::of_the_back_end),
         all.two("the_collector_is_away", &COLLECTOR, &MOCK, outage::of_the_collector),
         all.two(

@@ -220,6 +220,13 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
                 answer(&all("Users, all servers"), "75m", "{}", 1500.0),
             ],
         ),
+        // Of a server that is known for two days the last one counts. The bridge moves
+        // meanwhile.
+        scene(
+            "2m",
+            &[series(users, "old", "1000x1079 stale"), series(users, "new", "_x1080 1100x361")],
+            &[answer(&all("New users, 7 days"), "48h", "{}", 100.0)],
+        ),
         // One of two bridges does not reach a server: it is up. None reaches the other.
         scene(
             "1m",
@@ -272,6 +279,8 @@ fn fleet_tells_servers_apart() -> Result<(), Failed> {
             answer(&fleet("Servers", ".*"), "30m", "{}", 2.0),
             answer(&fleet("Software", "mastodon"), "30m", "{fediverse_software_name=\"mastodon\"}", 1.0),
             answer(&fleet("Servers", "mastodon"), "30m", "{}", 1.0),
+            // Neither has the attribute.
+            answer(&fleet("By customer", ".*"), "30m", "{customer=\"none\"}", 2.0),
             // What was Mastodon is still told while it is down.
             answer(&fleet("Down", "mastodon"), "90m", "{}", 1.0),
             answer(&fleet("Down", "pleroma"), "90m", "{}", 0.0),

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{Complaints, is_found, none_breaks, panel};
 use crate::support::dashboard::{Dashboard, list, text};
 
-/// Units by Grafana's names, of those that our numbers have.
-const UNITS: &[&str] = &["bytes", "cpm", "locale", "none", "percentunit", "s", "short"];
+/// Units by Grafana's names, of those that our numbers have. `string` is for labels
+/// that look like numbers.
+const UNITS: &[&str] = &["bytes", "cpm", "locale", "none", "percentunit", "s", "short", "string"];
 
 fn words(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();

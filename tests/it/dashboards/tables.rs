@@ -53,6 +53,13 @@ fn tables(dashboard: &Dashboard) -> Complaints {
         let sorted = list(&panel["options"]["sortBy"]).map(|by| text(&by["displayName"]));
         let strange = overridden.chain(sorted).filter(|name| !names.contains(name));
         found.extend(strange.map(|name| format!("{title}: there is no column {name}")));
+        // Grafana takes a text of digits for a number, and formats it.
+        let is_text = list(&panel["fieldConfig"]["overrides"]).any(|o| {
+            o["matcher"]["options"] == "Port" && list(&o["properties"]).any(|p| p["value"] == "string")
+        });
+        if names.contains("Port") && !is_text {
+            found.push(format!("{title}: a port is shown as a number"));
+        }
         let joined = step("joinByField").map(|options| text(&options["byField"]));
         let is_apart = list(&panel["targets"]).count() > 1 && step("merge").is_none();
         if joined.map_or(is_apart, |by| !kept.contains(&by)) {
@@ -73,6 +80,8 @@ fn tables_have_their_columns() {
     let sort =
         |json: &mut Value| panel(json, "Versions")["options"]["sortBy"][0]["displayName"] = json!("Value");
     is_found(tables, "fleet", sort, "no column Value");
+    let port = |json: &mut Value| panel(json, "Needs attention")["fieldConfig"]["overrides"] = json!([]);
+    is_found(tables, "fleet", port, "a port");
     let join = |json: &mut Value| {
         panel(json, "Today and yesterday")["transformations"][0]["options"]["byField"] = json!("x");
     };
