@@ -1,8 +1,9 @@
-//! Probes: one server, named by a client, and its metrics alone.
+//! Probes: a client names one server, and gets the metrics of that server only.
 //!
-//! A configured target is asked through what the bridge keeps of it, with its own token
-//! and attributes. Of any other the last answers are kept here, so that it is not asked
-//! again before their time is over. A query names a host and a module, and nothing else.
+//! A configured target is polled through the state that the bridge keeps of it, with
+//! its own token and attributes. For any other server the last answers are kept here,
+//! so that it is not requested again before their lifetimes end. A query contains a
+//! host and a module, and nothing else.
 
 mod cache;
 mod gate;
@@ -37,12 +38,12 @@ use settings::Settings;
 
 pub use query::Query;
 
-/// Answers probes. Lives on a Tokio runtime.
+/// Answers probes. It needs a Tokio runtime.
 #[derive(Debug)]
 pub struct Prober {
     bridge: Arc<Bridge>,
-    /// Asks servers that are not configured, with a client of its own: no probe takes a
-    /// connection or a turn from the fleet.
+    /// Polls servers that are not configured, with a separate client, so no probe takes
+    /// a connection or a turn from the fleet.
     refresher: Refresher,
     pages: Probed,
     settings: Mutex<Arc<Settings>>,
@@ -52,22 +53,22 @@ pub struct Prober {
     unanswered: LogOnce,
 }
 
-/// A probe that is not answered with metrics: one sentence that says why.
+/// Why a probe has no metrics, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The query names no target, or no module that there is.
+    /// The query has no target, or an unknown module.
     #[error("{0}")]
     Invalid(String),
     /// The target may not be probed.
     #[error("{0} may not be probed: probe.allow in the configuration of fedimeter does not have it")]
     Forbidden(String),
-    /// Others are asked.
+    /// Too many other servers are being polled.
     #[error(
         "fedimeter asks {0} servers for probes at once and not this one: probe less often, or raise \
          probe.max_concurrent"
     )]
     Busy(usize),
-    /// There is nothing to answer with.
+    /// No page could be written.
     #[error("no metrics: {0}")]
     Failed(String),
 }
@@ -83,7 +84,7 @@ impl Refused {
     }
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Debug)]
 struct Found {
     one: One,
@@ -93,16 +94,16 @@ struct Found {
     began: Moment,
     took: Duration,
     within: Duration,
-    /// The deadline came before the last answer.
+    /// The deadline passed before the last answer.
     is_late: bool,
 }
 
 impl Prober {
-    /// Answers by these settings. `pages` writes what is found.
+    /// Creates a prober with these settings. `pages` writes the results.
     ///
     /// # Errors
     ///
-    /// When the HTTP client cannot be set up.
+    /// If the HTTP client cannot be set up.
     ///
     /// # Panics
     ///
@@ -114,7 +115,7 @@ impl Prober {
         targets: ProbedTargets,
         own: &Arc<SelfMetrics>,
     ) -> Result<Prober, ClientError> {
-        // Servers are many, and each is asked seldom.
+        // There are many servers, and each is polled rarely.
         let http = crate::fetch::Http { kept_per_host: 1, ..config.http.clone() };
         let client = Client::new(http)?;
         client.permit(&config.probe.allow.networks());
@@ -135,8 +136,8 @@ impl Prober {
         })
     }
 
-    /// Takes another configuration, as far as it needs no restart. What is known of
-    /// probed targets stays.
+    /// Applies another configuration, except for settings that need a restart. The
+    /// state of probed targets is kept.
     pub fn replace(&self, loaded: &Loaded) {
         let probe = &loaded.config.probe;
         self.refresher.permit(&probe.allow.networks());
@@ -144,17 +145,17 @@ impl Prober {
         *settings = Arc::new(Settings::new(probe, loaded.probed_targets(), settings.generation + 1));
     }
 
-    /// How long a probe may take when nobody sets a shorter time.
+    /// How long a probe may take if neither client nor module sets a shorter time.
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.bridge.deadline()
     }
 
-    /// The metrics of the target that a query names, `within` this time.
+    /// Returns the metrics of the target that a query names, `within` this time.
     ///
     /// # Errors
     ///
-    /// When the query is refused, or there is nothing to answer with.
+    /// If the query is refused, or no page could be written.
     pub async fn page(
         self: &Arc<Self>,
         query: &str,
@@ -172,8 +173,8 @@ impl Prober {
         self.counted(page.await)
     }
 
-    /// The same for people: what was asked, how it ended, and why each number is absent
-    /// that is.
+    /// Returns the same result as a report for people: what was requested, how it
+    /// ended, and why numbers are absent.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ impl Prober {
         self.counted(report.await)
     }
 
-    /// Notes how a probe ended.
+    /// Records the outcome of a probe.
     fn counted<T>(&self, answer: Result<(T, ProbeOutcome), Refused>) -> Result<T, Refused> {
         self.stats.ended(answer.as_ref().map_or_else(Refused::outcome, |(_, outcome)| *outcome));
         match &answer {
@@ -236,7 +237,8 @@ impl Prober {
             () = tokio::time::sleep_until(deadline) => true,
         };
         let view = View::new(started, unix, vec![(target.clone(), part(&one.snapshot(), &target))]);
-        // Who asked waits no longer: a first answer that is not there by now has timed out.
+        // The client waits no longer, so a first answer that is still missing has timed
+        // out.
         let view = Arc::new(if is_late { view.ended_by(within) } else { view });
         tracing::debug!(
             server = &*target.name,
@@ -249,7 +251,7 @@ impl Prober {
         Ok(Found { one, view, module, is_configured, began: started, took, within, is_late })
     }
 
-    /// What is kept of a server that is not configured, if it may be probed.
+    /// Returns the state of a server that is not configured, if it may be probed.
     fn one(&self, settings: &Settings, url: &Url, name: &Arc<str>, now: Moment) -> Result<One, Refused> {
         if !settings.allow.permits(url) {
             return Err(Refused::Forbidden(name.to_string()));
@@ -277,12 +279,12 @@ impl Prober {
     }
 }
 
-/// What a server at this URL is called as a target.
+/// The name of a target for the server at this URL.
 fn name_of(url: &Url) -> Arc<str> {
     Target::new(url.clone(), None, None, &BTreeMap::new()).name
 }
 
-/// What is known of the endpoints that a target has here.
+/// The known facts of the endpoints that a target has here.
 fn part(snapshot: &Arc<Snapshot>, target: &Target) -> Arc<Snapshot> {
     if snapshot.slots.len() == target.endpoints.len() {
         return snapshot.clone();
@@ -299,7 +301,7 @@ fn outcome(view: &View) -> ProbeOutcome {
     }
 }
 
-/// Pipelines block, while others use them and while they are read.
+/// Pipelines block while others use them and while they are read.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PullError> + Send + 'static,
 ) -> Result<T, Refused> {

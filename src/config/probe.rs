@@ -1,5 +1,5 @@
-//! What `probe` says: whether others may have servers asked that are not in the
-//! configuration, which servers, and what is collected of them.
+//! The settings under `probe`: whether clients may name servers to poll that are not in
+//! the configuration, which servers, and what is collected of them.
 
 mod allow;
 
@@ -24,25 +24,25 @@ use crate::target::{Choice, Target};
 use allow::ALLOWED;
 pub use allow::{Allow, Allowed};
 
-/// The module of a probe that names none.
+/// The module of a probe that does not name one.
 pub const DEFAULT_MODULE: &str = "default";
-/// Longest name of a module.
+/// The maximum length of a module's name.
 const MAX_NAME: usize = 64;
 
-/// What `probe` says.
+/// The settings under `probe`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// Whether `/probe` answers.
+    /// Whether `/probe` is enabled.
     pub enabled: bool,
-    /// Which servers may be probed beside the configured ones.
+    /// The servers that may be probed besides the configured ones.
     pub allow: Allow,
-    /// What is collected, by the names that queries have for it.
+    /// The modules by the names that queries use for them.
     pub modules: BTreeMap<String, Module>,
-    /// Targets of which something is kept between probes.
+    /// The maximum number of targets that are kept between probes.
     pub max_targets: usize,
-    /// Probes that ask servers at once.
+    /// The maximum number of probes that poll servers at the same time.
     pub max_concurrent: usize,
-    /// Probes that wait until others have asked.
+    /// The maximum number of probes that wait for their turn.
     pub max_waiting: usize,
     /// How long after its last probe a target is forgotten.
     pub forget_after: Duration,
@@ -51,13 +51,13 @@ pub struct Probe {
 /// What a probe collects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Module {
-    /// Endpoints beside the default ones.
+    /// Endpoints in addition to the default ones.
     pub collect: Vec<Endpoint>,
-    /// Which metrics.
+    /// The wanted metrics.
     pub metrics: Choice,
-    /// Whether details by endpoint are among them.
+    /// Whether the details of each endpoint are reported.
     pub endpoint_details: Option<bool>,
-    /// How long a probe may take at most.
+    /// The maximum duration of a probe.
     pub deadline: Option<Duration>,
 }
 
@@ -76,7 +76,7 @@ impl Default for Probe {
 }
 
 impl Probe {
-    /// Whether another configuration counts only after a restart.
+    /// Whether another configuration takes effect only after a restart.
     #[must_use]
     pub fn needs_restart(&self, after: &Probe) -> bool {
         let at_start = |probe: &Probe| {
@@ -86,7 +86,7 @@ impl Probe {
     }
 }
 
-/// A setting that is this field.
+/// Creates a setting for this field.
 macro_rules! field {
     ($syntax:expr, $of:ty, $field:ident) => {
         &Value {
@@ -106,7 +106,7 @@ const AT_ONCE: Count = Count { min: 1, max: 65_536 };
 const WAITING: Count = Count { min: 0, max: 65_536 };
 const KEPT: Time = Time { min: Duration::from_secs(60), max: Duration::from_secs(7 * 86_400) };
 
-/// Keys of `probe`.
+/// The keys of `probe`.
 pub static PROBE: &[Setting<Probe, Probe>] = &[
     Setting::new(
         "enabled",
@@ -175,7 +175,7 @@ pub static PROBE: &[Setting<Probe, Probe>] = &[
     ),
 ];
 
-/// Keys of a module.
+/// The keys of a module.
 pub static MODULE: &[Setting<Module, Module>] = &[
     Setting::new(
         "collect",
@@ -238,7 +238,7 @@ pub static MODULE: &[Setting<Module, Module>] = &[
     .default("what the scraper's timeout leaves, else that of the bridge"),
 ];
 
-/// Modules by name.
+/// The modules by name.
 struct Modules;
 
 impl Syntax for Modules {
@@ -275,7 +275,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_plain)
 }
 
-/// A module on one line.
+/// Shows a module on one line.
 fn flow(module: &Module) -> String {
     let keys = MODULE.iter().filter_map(|row| {
         let value = match row.field.show(module)? {
@@ -297,7 +297,7 @@ pub(super) fn probe_fields<'d>(node: &Node<'d>) -> Option<Fields<'d>> {
     node.fields("a map of settings", &names(PROBE, |_| true), |_| None)
 }
 
-/// Makes a target of any server that a probe may name.
+/// Creates a target for any server that a probe may name.
 #[derive(Debug, Clone)]
 pub struct ProbedTargets {
     defaults: Defaults,
@@ -311,12 +311,13 @@ impl ProbedTargets {
         &self.defaults.draft.collect
     }
 
-    /// The server at `url` as a target: with what `defaults` says, the endpoints that any
-    /// module asks, and no token. It is asked at permitted addresses only.
+    /// Creates a target for the server at `url`: with the settings of `defaults`, the
+    /// endpoints of all modules, and no token. It is requested at permitted addresses
+    /// only.
     ///
     /// # Errors
     ///
-    /// Where the settings contradict each other for this server.
+    /// If the settings contradict each other for this server.
     pub fn target(&self, url: &Url) -> Result<Target, ConfigErrors> {
         let errors = Errors::default();
         let mut draft = self.defaults.draft.clone();
@@ -330,7 +331,7 @@ impl ProbedTargets {
 }
 
 impl Loaded {
-    /// What makes targets of servers that probes name.
+    /// Returns what creates targets for servers that probes name.
     #[must_use]
     pub fn probed_targets(&self) -> ProbedTargets {
         let collect = self.config.probe.modules.values().flat_map(|module| module.collect.iter().copied());

@@ -1,5 +1,5 @@
-//! Pieces of a page as they are kept: small ones as text, large ones deflated, so that
-//! they can be joined to one gzip stream without being compressed anew.
+//! Kept pieces of a page: small ones as text, large ones deflated, so that they can be
+//! joined to one gzip stream without compressing them again.
 
 use std::sync::Arc;
 
@@ -11,31 +11,32 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 pub struct Chunk {
     length: usize,
     bytes: Bytes,
-    /// Of the text, where the bytes are deflated.
+    /// The checksum of the text, if the bytes are deflated.
     checksum: Option<Arc<Crc>>,
 }
 
 impl Chunk {
-    /// Kept as it is.
+    /// Keeps the text uncompressed.
     #[must_use]
     pub fn plain(text: Vec<u8>) -> Chunk {
         Chunk { length: text.len(), bytes: text.into(), checksum: None }
     }
 
-    /// Bytes of the text.
+    /// The size of the text in bytes.
     #[must_use]
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// The text, where it is kept as such.
+    /// The text, if it is kept uncompressed.
     #[must_use]
     pub fn text(&self) -> Option<&Bytes> {
         self.checksum.is_none().then_some(&self.bytes)
     }
 }
 
-/// Deflates texts one by one. Its tables are large, so it serves many.
+/// Deflates texts one after another. Its tables are large, so it is used for many
+/// texts.
 pub struct Deflater(Compress);
 
 impl Default for Deflater {
@@ -47,8 +48,8 @@ impl Default for Deflater {
 }
 
 impl Deflater {
-    /// The same text, deflated. It ends on a byte and refers to nothing before it, so any
-    /// pieces can stand behind each other.
+    /// Deflates the text. The result ends on a byte boundary and refers to nothing
+    /// before it, so pieces can be joined in any order.
     #[must_use]
     pub fn pack(&mut self, chunk: &Chunk) -> Chunk {
         let Some(text) = chunk.text() else { return chunk.clone() };
@@ -68,7 +69,8 @@ impl Deflater {
             if out.capacity() - out.len() < 64 {
                 out.reserve(rest.len() / 6 + 1024);
             }
-            // Compressing into memory cannot fail; what has been flushed leaves room.
+            // Compressing into memory cannot fail, because the flushed output has left
+            // room.
             let flushed = self.0.compress_vec(rest, out, FlushCompress::Full);
             if flushed.is_err()
                 || (out.len() < out.capacity() && self.0.total_in() - begin >= text.len() as u64)
@@ -79,12 +81,12 @@ impl Deflater {
     }
 }
 
-/// The pieces as one gzip stream (RFC 1952).
+/// Joins the pieces to one gzip stream (RFC 1952).
 #[must_use]
 pub fn gzip(chunks: &[Chunk]) -> Bytes {
     // Deflate, no flags, no time, unknown system.
     const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    /// A last block without anything in it.
+    /// An empty last block.
     const END: [u8; 2] = [3, 0];
     let packed: usize = chunks.iter().filter(|chunk| chunk.checksum.is_some()).map(|c| c.bytes.len()).sum();
     let mut out = Vec::with_capacity(packed + 4096);
@@ -101,7 +103,7 @@ pub fn gzip(chunks: &[Chunk]) -> Bytes {
     }
     out.extend_from_slice(&END);
     out.extend_from_slice(&whole.sum().to_le_bytes());
-    // Modulo 2^32, as the format has it.
+    // Modulo 2^32, as the format requires.
     out.extend_from_slice(&whole.amount().to_le_bytes());
     out.shrink_to_fit();
     out.into()
@@ -131,7 +133,7 @@ mod tests {
             }
             let joined = gzip(&chunks);
             let mut read = Vec::new();
-            // One member, to the last byte.
+            // The stream is one member up to its last byte.
             let mut decoder = GzDecoder::new(&joined[..]);
             decoder.read_to_end(&mut read).unwrap();
             prop_assert!(read == whole);

@@ -1,5 +1,5 @@
-//! The pages of probed targets: one target each, through pipelines that no set of
-//! targets owns.
+//! The pages of probed targets: one target each, through pipelines that are not bound
+//! to a set of targets.
 
 mod stats;
 
@@ -24,8 +24,8 @@ use super::prometheus::{PullError, PullSettings, has_points, reader, scope};
 
 pub use stats::ProbeStats;
 
-/// Accounts and hashtags for which a shared pipeline has room. A target with more has
-/// one of its own, for the moment.
+/// The number of accounts and hashtags for which a shared pipeline has room. A target
+/// with more gets a temporary pipeline of its own.
 const MAX_LISTED: usize = 16;
 
 type Make = dyn Fn(&Arc<Target>) -> Result<Pipeline<Registry>, PullError> + Send + Sync;
@@ -33,7 +33,7 @@ type Make = dyn Fn(&Arc<Target>) -> Result<Pipeline<Registry>, PullError> + Send
 /// Writes the pages of probed targets.
 pub struct Probed {
     pool: Pool<Registry, PullError>,
-    /// A target that has as many points as there is room for.
+    /// A target with as many points as there is room for.
     largest: Arc<Target>,
     make: Arc<Make>,
     names: Names,
@@ -42,12 +42,12 @@ pub struct Probed {
 }
 
 impl Probed {
-    /// Makes the instruments. `target_info` is left out of these pages: it would say of
-    /// each target which bridge asked it.
+    /// Creates the instruments. `target_info` is omitted from these pages, because it
+    /// would say for each target which bridge polled it.
     ///
     /// # Errors
     ///
-    /// When the Prometheus exporter cannot be set up.
+    /// If the Prometheus exporter cannot be set up.
     pub fn new(resource: &Resource, settings: PullSettings) -> Result<Probed, PullError> {
         let PullSettings { scope_labels, created, strategy, compat, target_info: _ } = settings;
         let names = Names::new(strategy, resource);
@@ -56,7 +56,8 @@ impl Probed {
             let registry = Registry::new();
             let reader = reader(&registry, scope_labels, false)?;
             let slice = std::slice::from_ref(target);
-            // Two slices: what is collected next stands beside what was collected last.
+            // Two slices, because the SDK keeps the points of the last collection
+            // beside those of the current one.
             Ok(Pipeline::new(reader, registry, resource.clone(), scope(), &[slice, slice]))
         });
         let largest = Arc::new(largest());
@@ -65,11 +66,12 @@ impl Probed {
         Ok(Probed { pool, largest, make, names, created, compat })
     }
 
-    /// What the view of one target has, in a format. Blocks: not for an async thread.
+    /// Returns the page for the view of one target, in a format. Blocks, so it must not
+    /// be called on an async thread.
     ///
     /// # Errors
     ///
-    /// When the SDK gave nothing.
+    /// If the SDK returns nothing.
     pub fn page(&self, view: &Arc<View>, shown: Representation) -> Result<Page, PullError> {
         let mut families = match view.targets.first() {
             Some((target, _)) if !self.has_room_for(target) => {
@@ -105,7 +107,7 @@ impl std::fmt::Debug for Probed {
     }
 }
 
-/// A target that is asked for everything.
+/// A target with all endpoints.
 fn largest() -> Target {
     let url = Url::parse("https://localhost").expect("a URL that was written here");
     let names = || (0..MAX_LISTED).map(|i| Arc::<str>::from(i.to_string()));

@@ -1,4 +1,4 @@
-//! How probing fares: reported once and not by target.
+//! Statistics of probes, which are reported once and not for each target.
 
 use super::{Label, Read, Row, gauge};
 

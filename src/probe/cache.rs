@@ -1,5 +1,5 @@
-//! The targets that were probed, in the order in which they were last asked for: no
-//! more than a number, and none for longer than a time.
+//! Keeps probed targets in the order of their last probe: at most a number of targets,
+//! and each at most for some time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,41 +8,42 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::refresh::One;
 
-/// Targets by name.
+/// The targets by name.
 #[derive(Debug)]
 pub struct Cache<T = One> {
     most: usize,
     forget_after: Duration,
     kept: HashMap<Arc<str>, Kept<T>>,
-    /// Names by when they were last asked for, the oldest first.
+    /// The names by the time of their last probe, the oldest first.
     order: BTreeMap<u64, Arc<str>>,
     asked: u64,
 }
 
-/// A target, and what tells when it is to be forgotten.
+/// A target, with what decides when it is forgotten.
 #[derive(Debug)]
 pub struct Kept<T> {
-    /// What is known of it.
+    /// The state of the target.
     pub one: T,
-    /// Of which settings it was made.
+    /// The settings from which it was created.
     pub generation: u64,
     asked: u64,
     at: Moment,
 }
 
 impl<T> Cache<T> {
-    /// At most so many targets, each kept for so long after it was last asked for.
+    /// Creates a cache for at most this many targets, each kept for this long after its
+    /// last probe.
     pub fn new(most: usize, forget_after: Duration) -> Cache<T> {
         let (kept, order) = (HashMap::new(), BTreeMap::new());
         Cache { most: most.max(1), forget_after, kept, order, asked: 0 }
     }
 
-    /// How many there are.
+    /// The number of targets.
     pub fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// The target of this name, which is asked for now.
+    /// Returns the target of this name, and notes that it is probed now.
     pub fn asked(&mut self, name: &str, now: Moment) -> Option<&Kept<T>> {
         let kept = self.kept.get_mut(name)?;
         self.asked += 1;
@@ -52,7 +53,7 @@ impl<T> Cache<T> {
         Some(kept)
     }
 
-    /// Keeps a target under a name.
+    /// Stores a target under a name.
     pub fn keep(&mut self, name: &Arc<str>, one: T, generation: u64, now: Moment) {
         self.asked += 1;
         let kept = Kept { one, generation, asked: self.asked, at: now };
@@ -62,7 +63,7 @@ impl<T> Cache<T> {
         self.order.insert(self.asked, name.clone());
     }
 
-    /// Takes out what is too many or too old.
+    /// Removes targets that are too many or too old.
     pub fn forget(&mut self, now: Moment) -> Vec<T> {
         let mut forgotten = Vec::new();
         while let Some((_, name)) = self.order.first_key_value() {
@@ -95,7 +96,7 @@ mod tests {
         assert!(cache.asked("a", at(2)).is_some() && cache.asked("c", at(2)).is_none());
         cache.keep(&"c".into(), "c", 0, at(3));
         assert_eq!(cache.forget(at(3)), ["b"]);
-        // Kept anew under the same name, it stands there once.
+        // Stored again under the same name, it is in the order only once.
         cache.keep(&"a".into(), "a2", 1, at(4));
         assert_eq!((cache.len(), cache.order.len()), (2, 2));
         assert_eq!(cache.asked("a", at(5)).map(|kept| (kept.one, kept.generation)), Some(("a2", 1)));

@@ -1,4 +1,4 @@
-//! How many probes ask servers at once, and how many wait for that.
+//! Limits how many probes poll servers at once, and how many wait for their turn.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// Turns to ask. A quarter is for servers that did not answer the last time, so that
-/// they hold up no others.
+/// Turns for polling. A quarter of them is for servers that did not answer the last
+/// time, so that these do not delay others.
 #[derive(Debug)]
 pub struct Gate {
     turns: Arc<Semaphore>,
@@ -19,7 +19,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// So many turns, and so many that wait for one.
+    /// Creates a gate with this many turns, and room for this many waiting probes.
     pub fn new(at_once: usize, most_waiting: usize) -> Gate {
         let slow = (at_once / 4).max(1);
         let turns = Arc::new(Semaphore::new(at_once.saturating_sub(slow).max(1)));
@@ -27,12 +27,13 @@ impl Gate {
         Gate { turns, slow_turns, at_once, waiting: AtomicUsize::new(0), most_waiting }
     }
 
-    /// How many turns there are.
+    /// The number of turns.
     pub fn at_once(&self) -> usize {
         self.at_once
     }
 
-    /// A turn, unless too many wait, or there is none until the deadline.
+    /// Waits for a turn. There is none if too many probes wait, or if the deadline
+    /// passes first.
     pub async fn turn(&self, is_slow: bool, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let turns = if is_slow { &self.slow_turns } else { &self.turns };
         if let Ok(turn) = turns.clone().try_acquire_owned() {
@@ -44,7 +45,7 @@ impl Gate {
     }
 }
 
-/// A place among those who wait.
+/// A place among the waiting probes.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -1,4 +1,4 @@
-//! What a client asks of `/probe`.
+//! Parses the query of `/probe`.
 
 use url::{Url, form_urlencoded};
 
@@ -6,24 +6,24 @@ use crate::clean::one_line;
 use crate::config::DEFAULT_MODULE;
 use crate::target::parse_target;
 
-/// Longest target and name of a module that are looked at.
+/// The maximum length of a target and of a module's name.
 const MAX_TEXT: usize = 300;
 
-/// A query.
+/// A parsed query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// The server.
+    /// The server to probe.
     pub url: Url,
     /// The module's name.
     pub module: String,
 }
 
 impl Query {
-    /// Reads a query without its `?`. Parameters that are not known are left to others.
+    /// Parses a query without its `?`. Unknown parameters are ignored.
     ///
     /// # Errors
     ///
-    /// What is wrong, and what to ask instead, in one sentence.
+    /// The mistake and how to correct it, in one sentence.
     pub fn parse(query: &str) -> Result<Query, String> {
         let target = one(query, "target")?.filter(|target| !target.trim().is_empty());
         let target = target.ok_or(
@@ -31,7 +31,7 @@ impl Query {
         )?;
         let url = parse_target(&target).map_err(|why| {
             if why.contains("--config") {
-                // There is no command line here.
+                // A query has no command line.
                 return "the target is not a host or a URL; write one such as mastodon.social".to_owned();
             }
             format!("the target {}", one_line(&why))
@@ -40,14 +40,14 @@ impl Query {
         Ok(Query { url, module })
     }
 
-    /// Whether a query asks for the report for people.
+    /// Whether the query requests the report for people.
     #[must_use]
     pub fn is_for_people(query: &str) -> bool {
         matches!(one(query, "debug").ok().flatten().as_deref(), Some("true" | "1"))
     }
 }
 
-/// The value of a parameter that may be given once.
+/// The value of a parameter that may be given only once.
 fn one(query: &str, name: &str) -> Result<Option<String>, String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     let value = values.next().map(|(_, value)| value.into_owned());

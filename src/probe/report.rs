@@ -1,6 +1,6 @@
-//! A probe for people, as plain text: what was asked, how it ended, and why each number
-//! is absent that is. It has no more of the target than its page has: no token, and of
-//! the server's words what was cleaned where it was read.
+//! The result of a probe as plain text for people: what was requested, how it ended,
+//! and why numbers are absent. It shows no more of the target than its page does: no
+//! token, and only text of the server that was cleaned when it was read.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::snapshot::{Reading, Slot};
 
 use super::Found;
 
-/// The report of a probe, with its page at the end.
+/// Writes the report of a probe, with its page at the end.
 pub fn text(found: &Found, page: &str) -> String {
     let mut out = String::new();
     for reading in found.view.readings() {

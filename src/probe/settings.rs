@@ -1,4 +1,4 @@
-//! The settings of probing as probes use them.
+//! The settings of probing in the form that probes use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use crate::endpoint::{Endpoint, On};
 use crate::metrics::is_of_use;
 use crate::target::Target;
 
-/// What holds for a probe.
+/// The settings that apply to a probe.
 #[derive(Debug)]
 pub struct Settings {
-    /// Another one after each reload.
+    /// A number that changes with each reload.
     pub generation: u64,
-    /// What may be probed.
+    /// The servers that may be probed.
     pub allow: Allow,
-    /// What servers are as targets.
+    /// Creates targets for servers.
     pub targets: ProbedTargets,
     modules: BTreeMap<String, Chosen>,
 }
 
-/// What a module chooses.
+/// The settings of a module.
 #[derive(Debug)]
 pub struct Chosen {
-    /// How long a probe may take at most.
+    /// The maximum duration of a probe.
     pub deadline: Option<Duration>,
     collect: Vec<Endpoint>,
     left_out: BTreeSet<&'static str>,
@@ -46,11 +46,11 @@ impl Settings {
         Settings { generation, allow: probe.allow.clone(), targets, modules }
     }
 
-    /// The module of this name.
+    /// Returns the module of this name.
     ///
     /// # Errors
     ///
-    /// Which modules there are.
+    /// The names of the existing modules.
     pub fn module(&self, name: &str) -> Result<&Chosen, String> {
         self.modules.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.modules.keys().map(String::as_str).collect();
@@ -60,8 +60,9 @@ impl Settings {
 }
 
 impl Chosen {
-    /// The target as far as the module wants it. A configured one is asked for what its
-    /// own settings say, any other for the default endpoints and those of the module.
+    /// Returns the target with only what the module wants of it. A configured target
+    /// keeps its own endpoints, any other has the default endpoints and those of the
+    /// module.
     pub fn narrowed(&self, target: &Arc<Target>, is_configured: bool) -> Arc<Target> {
         let is_asked = |e: &Endpoint| is_configured || e.on() != On::OptIn || self.collect.contains(e);
         if self.left_out.is_empty() && self.has_details && target.endpoints.iter().all(is_asked) {

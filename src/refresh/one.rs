@@ -1,4 +1,4 @@
-//! One target that is asked by itself, and only for what is wanted of it: a probe.
+//! Polls one target by itself, and only the wanted endpoints: for a probe.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -15,55 +15,56 @@ use super::log::Outages;
 use super::polled::{Plan, Polled};
 use super::run::Job;
 
-/// What is kept of a target, by whoever holds this.
+/// The state of a target, which lives as long as this value.
 #[derive(Debug, Clone)]
 pub struct One(Arc<Polled>);
 
 impl One {
-    /// Which target.
+    /// The target.
     #[must_use]
     pub fn target(&self) -> &Arc<Target> {
         self.0.target()
     }
 
-    /// What is known of it.
+    /// The known facts.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.snapshot()
     }
 
-    /// The same, and when its endpoints are asked for again.
+    /// The known facts, and when the endpoints will be requested again.
     #[must_use]
     pub fn planned(&self) -> (Arc<Snapshot>, Plan) {
         self.0.planned()
     }
 
-    /// Whether it could not be reached, or did not answer in time, when it was last asked.
+    /// Whether the server was unreachable, or did not answer in time, at the last
+    /// attempt.
     #[must_use]
     pub fn is_slow(&self) -> bool {
         self.0.is_slow()
     }
 
-    /// Whether it is being asked.
+    /// Whether the target is being polled.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.0.is_busy()
     }
 
-    /// Whether any of these endpoints would be asked for now.
+    /// Whether any of these endpoints would be requested now.
     #[must_use]
     pub fn is_due(&self, wanted: &[Endpoint], now: Moment) -> bool {
         self.0.is_due(now, wanted)
     }
 
-    /// Waits until it is no longer being asked.
+    /// Waits until the target is no longer being polled.
     pub async fn idle(&self) {
         self.0.idle().await;
     }
 }
 
 impl Refresher {
-    /// The target of this name, if it is one of the targets.
+    /// Returns the configured target of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<One> {
         let current = self.current();
@@ -75,24 +76,24 @@ impl Refresher {
         Some(One(by_name.targets.get(*place)?.clone()))
     }
 
-    /// A target that is none of the targets: no collection asks it, and nothing about it
-    /// is logged.
+    /// Creates a target that is not configured: no collection polls it, and nothing
+    /// about it is logged.
     #[must_use]
     pub fn detached(&self, target: Target) -> One {
         let quiet = Arc::new(Outages::quiet());
         One(Arc::new(Polled::new(target, quiet, self.changes.clone(), self.clock.now())))
     }
 
-    /// The same server under other settings; what is known of it stays.
+    /// Returns the same server with other settings. The known facts are kept.
     #[must_use]
     pub fn succeeded(&self, one: &One, target: Target) -> One {
         One(Arc::new(one.0.succeeded_by(target, self.clock.now())))
     }
 
-    /// Asks for what is stale of these endpoints and not being asked for. The turn is
-    /// held until that has ended.
+    /// Requests those of these endpoints that are due and not being requested yet. The
+    /// turn is held until that has ended.
     pub fn ask(&self, one: &One, wanted: Arc<[Endpoint]>, turn: OwnedSemaphorePermit) {
-        // As for collections: the lane ends with the runtime.
+        // As with collections, the lane ends with the runtime.
         if let Some(job) = Job::claim_of(&one.0, self.clock.now(), wanted, turn) {
             self.client.prepare_for_one(one.target());
             let lane = if one.is_slow() { &self.lanes.slow } else { &self.lanes.normal };
@@ -100,19 +101,19 @@ impl Refresher {
         }
     }
 
-    /// From now on such targets may be at addresses of these networks, too.
+    /// Permits addresses of these networks for such targets from now on.
     #[cfg(feature = "program")]
     pub fn permit(&self, networks: &[ipnet::IpNet]) {
         self.client.permit(networks);
     }
 
-    /// Such a target is not asked any more.
+    /// Stops polling such a target.
     pub fn forget(&self, one: &One) {
         self.client.forget(one.target());
     }
 }
 
-/// The targets by their names, as they were when one was last looked for.
+/// The targets by their names, as they were at the last look-up.
 #[derive(Debug, Default)]
 pub struct ByName {
     targets: Arc<[Arc<Polled>]>,
@@ -123,7 +124,7 @@ impl ByName {
     fn of(targets: Arc<[Arc<Polled>]>) -> ByName {
         let mut places = HashMap::with_capacity(targets.len());
         for (place, polled) in targets.iter().enumerate() {
-            // Of two that differ by their attributes alone, the first.
+            // If two differ only by their attributes, the first is used.
             places.entry(polled.target().name.clone()).or_insert(place);
         }
         ByName { targets, places }

@@ -1,11 +1,11 @@
-//! Asking ahead of collections, so that they find everything fresh, and a large fleet is
-//! not asked all at once.
+//! Polls ahead of collections, so that they find everything fresh, and a large fleet is
+//! not polled all at once.
 //!
-//! Collections come at an interval. Within it each target has a time of its own, by a hash
-//! of its name, at which what is due of it is asked for; what becomes due later in the
-//! interval is asked for then. Nothing is asked for before it is due, so a fleet that was
-//! asked at once is spread over some intervals. When three collections in a row have not
-//! come, nobody is asked until somebody collects again.
+//! Collections come at an interval. Within it each target has its own time, by a hash
+//! of its name, at which its due endpoints are requested. An endpoint that becomes due
+//! later in the interval is requested then. Nothing is requested before it is due, so a
+//! fleet that was polled all at once is spread over several intervals. If three
+//! collections in a row do not come, nothing is polled until the next collection.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -23,28 +23,30 @@ use super::Refresher;
 use super::polled::Polled;
 use super::run::Job;
 
-/// Whether targets are asked ahead of collections.
+/// Whether targets are polled ahead of collections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Prefetch {
-    /// From [`FLEET`] targets on.
+    /// With [`FLEET`] targets or more.
     #[default]
     Auto,
-    /// However few there are.
+    /// With any number of targets.
     Always,
-    /// A collection asks for all that it needs.
+    /// Never: a collection requests everything that it needs.
     Never,
 }
 
-/// Collections that come after one another so soon are no rhythm: somebody looks.
+/// Collections with less time between them are not periodic: a person may be looking at
+/// the page.
 const SHORTEST: Duration = Duration::from_secs(4);
-/// Gaps between collections by which the interval is known.
+/// The number of gaps between collections from which the interval is derived.
 const GAPS: usize = 4;
-/// So many collections may fail to come.
+/// The number of collections that may be missed.
 const MAX_MISSED: u32 = 3;
-/// The part of the interval in which targets have their times: none at its begin, where
-/// the collection asks, and none so near its end that the answer would come too late.
+/// The part of the interval in which targets have their times. It excludes the
+/// beginning, where the collection itself polls, and the end, where the answer would
+/// come too late.
 const SPREAD: std::ops::Range<f64> = 0.05..0.95;
-/// How often the clock is looked at, which tests move.
+/// How often the clock is checked, because tests move it.
 const TICK: Duration = Duration::from_millis(200);
 
 impl Prefetch {
@@ -57,7 +59,7 @@ impl Prefetch {
     }
 }
 
-/// When collections came.
+/// The times of collections.
 #[derive(Debug, Default)]
 pub struct Rhythm {
     state: Mutex<Beats>,
@@ -71,7 +73,7 @@ struct Beats {
 }
 
 impl Rhythm {
-    /// A collection begins.
+    /// Records that a collection begins.
     pub fn beat(&self, now: Moment) {
         let mut beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = beats.last {
@@ -89,15 +91,15 @@ impl Rhythm {
         self.came.notify_one();
     }
 
-    /// When the last one came, and the interval: the shortest of the last gaps, so that
-    /// several collectors are all served.
+    /// Returns the time of the last collection, and the interval: the shortest of the
+    /// last gaps, so that the interval suits several collectors.
     fn interval(&self) -> Option<(Moment, Duration)> {
         let beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Some((beats.last?, *beats.gaps.iter().min()?))
     }
 }
 
-/// The times of targets, by their places, in one interval.
+/// The times of targets in one interval, by their places.
 #[derive(Debug, Default)]
 struct Round {
     times: BinaryHeap<Reverse<(Moment, usize)>>,
@@ -105,7 +107,7 @@ struct Round {
 }
 
 impl Round {
-    /// The interval that begins then, for targets with these hashes.
+    /// Creates the interval that begins at this time, for targets with these hashes.
     fn new(begin: Moment, interval: Duration, hashes: impl Iterator<Item = u64>) -> Round {
         let time = |hash: u64| {
             let part = SPREAD.start + (SPREAD.end - SPREAD.start) * (hash as f64 / u64::MAX as f64);
@@ -115,12 +117,12 @@ impl Round {
         Round { times, end: begin + interval }
     }
 
-    /// Whether nothing comes of it any more: it is none.
+    /// Whether nothing of the interval is left.
     fn is_over(&self) -> bool {
         self.end == Moment::ORIGIN
     }
 
-    /// The next target whose time has come.
+    /// Returns the next target whose time has come.
     fn pop(&mut self, now: Moment) -> Option<usize> {
         let Reverse((at, place)) = *self.times.peek()?;
         if at > now {
@@ -130,8 +132,8 @@ impl Round {
         Some(place)
     }
 
-    /// The target has more to be asked for at this time; after the interval, that is for
-    /// the next one.
+    /// Records that the target has more to be requested at this time. After the end of
+    /// the interval, that is left to the next one.
     fn again(&mut self, place: usize, at: Moment) {
         if at < self.end {
             self.times.push(Reverse((at, place)));
@@ -140,7 +142,7 @@ impl Round {
 }
 
 impl Refresher {
-    /// Asks ahead of collections, for as long as it runs.
+    /// Polls ahead of collections, until it is dropped.
     pub async fn prefetch(&self, prefetch: Prefetch) {
         let (mut round, mut missed) = (Round::default(), 0);
         let mut of: Option<(Moment, Arc<[Arc<Polled>]>)> = None;
@@ -150,7 +152,7 @@ impl Refresher {
             match self.rhythm.interval().filter(|_| prefetch.is_on(targets.len())) {
                 Some((last, interval)) => {
                     let hashes = || targets.iter().map(|polled| hash(&polled.target().name));
-                    // Its places are those of the targets that it was made for.
+                    // Its places belong to the targets for which it was made.
                     let is_of = |(began, of): &(Moment, Arc<[Arc<Polled>]>)| {
                         *began == last && Arc::ptr_eq(of, &targets)
                     };
@@ -177,7 +179,8 @@ impl Refresher {
                 }
                 None => round = Round::default(),
             }
-            // A collection begins a round; without one nothing comes but the times of this.
+            // A collection begins a round. Without one, only the remaining times of
+            // this round follow.
             let came = self.rhythm.came.notified();
             if round.is_over() {
                 came.await;
@@ -210,7 +213,7 @@ mod tests {
         assert_eq!(rhythm.interval(), None, "one collection is no interval");
         rhythm.beat(at(160.0));
         assert_eq!(rhythm.interval(), Some((at(160.0), Duration::from_secs(60))));
-        // Somebody looks at the page.
+        // A person looks at the page.
         rhythm.beat(at(161.0));
         assert_eq!(rhythm.interval(), Some((at(160.0), Duration::from_secs(60))));
         // A second collector.

@@ -1,4 +1,4 @@
-//! Which servers may be probed.
+//! The servers that may be probed.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,8 @@ use crate::config::syntax::Parsed;
 use crate::fetch::guard;
 use crate::target::parse_target;
 
-/// Which servers may be probed beside the configured ones: those of any entry.
+/// The servers that may be probed besides the configured ones: those that match any
+/// entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allow(pub Vec<Allowed>);
 
@@ -41,8 +42,8 @@ impl Default for Allow {
 }
 
 impl Allow {
-    /// Whether a server at this URL may be probed. A name may still lead to an address
-    /// that may not be connected to.
+    /// Whether a server at this URL may be probed. Its name may still resolve to an
+    /// address to which no connection is permitted.
     #[must_use]
     pub fn permits(&self, url: &Url) -> bool {
         let host = url.host();
@@ -58,7 +59,7 @@ impl Allow {
         })
     }
 
-    /// The networks whose addresses names may lead to, beside public ones.
+    /// The networks to which names may resolve, besides public addresses.
     #[must_use]
     pub fn networks(&self) -> Vec<IpNet> {
         let networks = self.0.iter().filter_map(|allowed| match allowed {

@@ -1,4 +1,4 @@
-//! How probing fares, counted.
+//! Statistics of probes.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -13,17 +13,17 @@ pub struct ProbeStats {
 }
 
 impl ProbeStats {
-    /// A probe ended so.
+    /// Counts a probe with this outcome.
     pub fn ended(&self, outcome: ProbeOutcome) {
         self.outcomes[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    /// So many targets are kept from now on.
+    /// Sets the number of targets that are kept.
     pub fn has_targets(&self, targets: usize) {
         self.targets.store(targets, Relaxed);
     }
 
-    /// The counts.
+    /// Returns the counts.
     #[must_use]
     pub fn facts(&self) -> ProbeFacts {
         ProbeFacts {

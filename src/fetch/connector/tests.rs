@@ -1,4 +1,5 @@
-//! Ages of connections, and the guard: what is connected to is what was checked.
+//! Tests the age of connections, and the guard: connections are made to the address
+//! that was checked.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +23,7 @@ fn ages_of_connections_lie_apart_and_below_the_greatest() {
     assert!(gaps.fold(0.0, f64::max) < 4.0, "some would end together: {all:?}");
 }
 
-/// A name server for a name that stands for another address from the second answer on.
+/// A name server whose name resolves to another address from the second answer on.
 async fn flipping(first: Ipv4Addr, then: Ipv4Addr) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -43,7 +44,7 @@ async fn flipping(first: Ipv4Addr, then: Ipv4Addr) -> SocketAddr {
     address
 }
 
-/// Guarded, without a host that is excepted.
+/// A guarded connector without an exempt host.
 fn guarded(dns: Dns, permitted: &[&str]) -> Connector {
     let tls = Arc::new(Certificates::default().client_config().unwrap());
     let permitted: Arc<[IpNet]> = permitted.iter().map(|network| network.parse().unwrap()).collect();
@@ -61,23 +62,25 @@ fn guarded(dns: Dns, permitted: &[&str]) -> Connector {
     Connector { shared: Arc::new(shared), guarded_for: Some("".into()), is_http1_only: false }
 }
 
-/// A name that changes between the check and the connection leads nowhere else.
+/// A name that changes between the check and the connection does not lead anywhere
+/// else.
 #[tokio::test]
 async fn what_is_connected_to_is_what_was_checked() {
     let private = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: Uri = format!("http://flip.test:{}/", private.local_addr().unwrap().port()).parse().unwrap();
     let server = flipping(Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::LOCALHOST).await;
     let connect = || guarded(Dns::asking(server), &["127.0.0.2/32"]).connect(uri.clone());
-    // Nobody listens at the address that is permitted.
+    // Nobody listens at the permitted address.
     let first = connect().await.map(drop).unwrap_err();
     assert!(matches!(first, ConnectError::Other { .. }), "{first}");
-    // By now the name stands for the other one.
+    // By now the name resolves to the other one.
     let second = connect().await.map(drop).unwrap_err();
     assert!(matches!(second, ConnectError::Resolve(ResolveError::Blocked { .. })), "{second}");
     assert!(private.accept().now_or_never().is_none(), "the private address was connected to");
 }
 
-/// The name server has the address for every name, the search domain included.
+/// The name server returns the address for every name, including those with the search
+/// domain.
 #[tokio::test]
 async fn special_addresses_are_refused_but_those_of_permitted_networks() {
     let server = flipping(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST).await;
@@ -85,7 +88,7 @@ async fn special_addresses_are_refused_but_those_of_permitted_networks() {
         ("flip.test", &[][..], false),
         ("flip.test", &["10.0.0.0/8"], false),
         ("flip.test", &["127.0.0.0/8"], true),
-        // It is at ::1, too.
+        // It is also at ::1.
         ("a.localhost", &["127.0.0.0/8"], false),
         ("a.localhost", &["127.0.0.0/8", "::1/128"], true),
         ("127.0.0.1", &["127.0.0.0/8"], true),
