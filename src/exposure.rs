@@ -85,8 +85,17 @@ fn is_in_the_clear(url: &Url) -> bool {
 
 #[cfg(unix)]
 fn is_open_to_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o044 != 0)
+    use std::os::unix::fs::MetadataExt;
+    let is_ours = |uid| uid == rustix::process::geteuid().as_raw();
+    std::fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && lets_others_read(file.mode(), is_ours(file.uid())))
+}
+
+/// Whether a file of this mode can be read by others. The group of a file that is not ours
+/// is how we read it: Kubernetes mounts secrets so.
+#[cfg(unix)]
+fn lets_others_read(mode: u32, is_ours: bool) -> bool {
+    mode & if is_ours { 0o044 } else { 0o004 } != 0
 }
 
 #[cfg(not(unix))]
@@ -197,6 +206,7 @@ mod tests {
         for target in &mut config.targets {
             target.token_origin = Some(TokenOrigin::File(file.path().to_owned()));
         }
+        assert!(!lets_others_read(0o440, false) && lets_others_read(0o444, false));
         for (mode, warned) in [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o644, 1)] {
             std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
             let warnings = warnings(&config, &otel(&[]));

@@ -30,7 +30,7 @@ pub struct View {
     /// The targets, in the order of the configuration.
     pub targets: Vec<(Arc<Target>, Arc<Snapshot>)>,
     /// How many changes there had been of what is known, where somebody counts them.
-    pub(crate) changes: u64,
+    pub changes: u64,
     holds: Holds,
 }
 
