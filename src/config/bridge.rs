@@ -95,19 +95,18 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "shard",
         &fields::SHARD,
-        "Which part of the targets this bridge polls, from 0, where several bridges with the same targets \
+        "Which part of the targets this bridge polls, from 0, if several bridges with the same targets \
          divide them.",
     )
     .details(
-        "Of a name only the number at its end counts, so that the name of a StatefulSet's pod will do. \
-              Without it, the host name has to end so.",
+        "Only the number at the end of a name counts, so the name of a StatefulSet's pod can be used. \
+         Without this setting, the host name must end with the number.",
     )
     .flag(Flag::of(Group::Lists)),
     Setting::new("total_shards", field!(SHARDS, config.shard.total), "How many bridges divide the targets.")
         .details(
-            "Each target is polled by one of them: which one depends on the target's name alone. With one \
-              bridge more, each of the others gives a part of its targets to the new one, and keeps the \
-              rest.",
+            "Each target is polled by one of them, which depends only on the target's name. If a bridge is \
+             added, each of the others gives a part of its targets to the new one, and keeps the rest.",
         )
         .flag(Flag::of(Group::Lists)),
     Setting::new(
@@ -128,7 +127,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "probe",
         &Structure("map"),
-        "Whether and how `/probe` asks servers that are named by its clients: the keys of `probe` below.",
+        "Whether and how `/probe` polls servers that clients name: the keys of `probe` below.",
     )
     .on_reload(),
     Setting::new(
@@ -352,12 +351,12 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     Setting::new(
         "prefetch",
         field!(PREFETCH, config.prefetch),
-        "Whether servers are asked ahead of collections, each at a time of its own in the interval at which \
-         those come.",
+        "Whether servers are polled ahead of collections, each at its own time within the interval of \
+         collections.",
     )
     .details(
-        "A collection then finds everything fresh, and a large fleet is not asked all at once. When \
-              three collections in a row have not come, nobody is asked until somebody collects again.",
+        "A collection then finds everything fresh, and a large fleet is not polled all at once. If three \
+         collections in a row do not come, nothing is polled until the next collection.",
     )
     .flag(Flag::of(Group::Collection)),
     Setting::new("timeout", field!(REQUEST_TIME, config.http.timeout), "Time for a whole request.")

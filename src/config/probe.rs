@@ -111,7 +111,7 @@ pub static PROBE: &[Setting<Probe, Probe>] = &[
     Setting::new(
         "enabled",
         field!(Boolean, Probe, enabled),
-        "Whether `/probe?target=HOST` asks a server that a client names, and answers with its metrics alone.",
+        "Whether `/probe?target=HOST` polls the server that the client names, and returns only its metrics.",
     ),
     Setting::new(
         "allow",
@@ -129,12 +129,12 @@ pub static PROBE: &[Setting<Probe, Probe>] = &[
             },
             get: |probe: &Probe| Some(probe.allow.0.clone()),
         },
-        "Which servers may be probed: a name (`example.org`), all names below a domain (`.example.org`), a network \
-         (`10.0.0.0/8`) or an address, `*` for every name and every public address.",
+        "Which servers may be probed: a name (`example.org`), all names below a domain (`.example.org`), a \
+         network (`10.0.0.0/8`) or an address, `*` for every name and every public address.",
     )
     .details(
-        "A name is asked at public addresses, and at those of the networks in this list. Configured targets can \
-         always be probed; with an empty list only they can.",
+        "A name is requested at public addresses, and at addresses of the networks in this list. Configured \
+         targets can always be probed, and no others if the list is empty.",
     )
     .on_reload(),
     Setting::new(
@@ -148,25 +148,31 @@ pub static PROBE: &[Setting<Probe, Probe>] = &[
             },
             get: |probe: &Probe| Some(probe.modules.clone()).filter(|modules| !modules.is_empty()),
         },
-        "What a probe collects, by the name that `module=NAME` chooses. Without `module` it is the module `default`.",
+        "What a probe collects, by the name that `module=NAME` selects. Without `module` the name is \
+         `default`.",
     )
-    .details("Each has the keys of a module below. `default` is there without being named, and collects what targets do by default.")
+    .details(
+        "Each module has the keys of a module below. The module `default` always exists, and collects what \
+         targets do by default.",
+    )
     .default("`default`")
     .on_reload(),
     Setting::new(
         "max_targets",
         field!(TARGETS, Probe, max_targets),
-        "Probed targets of which the last answers are kept. One more takes the place of the one that was not probed for longest.",
+        "The maximum number of probed targets whose last answers are kept. A further one replaces the target \
+         whose last probe is the oldest.",
     ),
     Setting::new(
         "max_concurrent",
         field!(AT_ONCE, Probe, max_concurrent),
-        "Probed servers that are asked at once. A quarter is for those that did not answer the last time.",
+        "The maximum number of probed servers that are polled at once. A quarter of it is for servers that \
+         did not answer the last time.",
     ),
     Setting::new(
         "max_waiting",
         field!(WAITING, Probe, max_waiting),
-        "Probes that wait for their turn to ask. One more is answered with 503.",
+        "The maximum number of probes that wait for their turn. A further one is answered with 503.",
     ),
     Setting::new(
         "forget_after",
@@ -188,8 +194,8 @@ pub static MODULE: &[Setting<Module, Module>] = &[
             },
             get: |module: &Module| Some(module.collect.clone()).filter(|collect| !collect.is_empty()),
         },
-        "Endpoints to ask beside the default ones, and those of `defaults`, as `collect` of a target. \
-         A configured target is asked those of its own.",
+        "Endpoints to collect besides the default ones and those of `defaults`, as in `collect` of a target. \
+         For a configured target its own setting applies.",
     ),
     Setting::new(
         "metrics",
@@ -200,12 +206,10 @@ pub static MODULE: &[Setting<Module, Module>] = &[
                 module.metrics = value;
                 Ok(())
             },
-            get: |module: &Module| {
-                Some(module.metrics.clone()).filter(|choice| *choice != Choice::default())
-            },
+            get: |module: &Module| Some(module.metrics.clone()).filter(|choice| *choice != Choice::default()),
         },
-        "Which metrics a probe has: patterns of names to `include` and `exclude`, as in `metrics` of the bridge. An \
-         endpoint from which none is wanted is not asked.",
+        "The wanted metrics: patterns of names to `include` and `exclude`, as in `metrics` of the bridge. An \
+         endpoint that supplies no wanted metric is not requested.",
     )
     .default("all"),
     Setting::new(
@@ -219,7 +223,7 @@ pub static MODULE: &[Setting<Module, Module>] = &[
             },
             get: |module: &Module| module.endpoint_details,
         },
-        "`false` leaves out last success, duration and size of each endpoint.",
+        "`false` omits last success, duration and size of each endpoint.",
     )
     .default("that of `defaults`"),
     Setting::new(

@@ -130,7 +130,7 @@ const IMPURE: &[&str] = &[
 
 /// Files whose tables rustfmt has to format. It leaves an expression alone that contains
 /// a longer line, and with it the whole table.
-const TABLES: &[&str] = &["metrics", "config/bridge.rs", "config/target.rs"];
+const TABLES: &[&str] = &["metrics", "config/bridge.rs", "config/probe.rs", "config/target.rs"];
 /// `max_width` in rustfmt.toml.
 const MAX_WIDTH: usize = 110;
 
