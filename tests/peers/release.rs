@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         always("the_metadata_of_the_crates_is_whole", the_metadata_is_whole),
         always("what_the_package_installs_is_there", what_the_package_installs_is_there),
         always("recipes_and_their_table_agree", recipes_and_their_table_agree),
+        trial("the_sbom_lists_what_is_linked", python(), |()| the_sbom_lists_what_is_linked()),
         trial("workflow_and_forms_follow_their_schemas", venv, |bin| {
             workflow_and_forms_follow_their_schemas(&bin);
         }),
@@ -128,6 +129,31 @@ fn what_the_package_installs_is_there() {
     }
     let unit = read("deploy/systemd/fedimeter.service");
     assert!(unit.contains("ExecStart=/usr/local/bin/fedimeter\n"), "deploy/package/build replaces this path");
+}
+
+/// A Python with the TOML parser that the script of the SBOM needs.
+fn python() -> Result<(), String> {
+    let output = Command::new("python3").args(["-c", "import tomllib"]).output();
+    let is_there = output.is_ok_and(|output| output.status.success());
+    if is_there { Ok(()) } else { Err("python3 is older than 3.11, or not installed".to_owned()) }
+}
+
+fn the_sbom_lists_what_is_linked() {
+    let mut command = Command::new(root().join("deploy/package/third-party"));
+    let output = command.arg("--sbom").current_dir(root()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!text.contains(&root().display().to_string()), "it names a path of this machine");
+    let sbom: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(sbom["metadata"]["component"]["version"], VERSION);
+    let components = sbom["components"].as_array().unwrap();
+    let named = |name: &str| components.iter().find(|component| component["name"] == name);
+    let tokio = named("tokio").unwrap();
+    assert_eq!(tokio["hashes"][0]["content"].as_str().unwrap().len(), 64);
+    // Tests and the compiler use these; the program does not have them.
+    for absent in ["proptest", "criterion", "syn"] {
+        assert!(named(absent).is_none(), "{absent}");
+    }
 }
 
 fn recipes_and_their_table_agree() {
