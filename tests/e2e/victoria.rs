@@ -107,7 +107,7 @@ pub fn takes_a_large_page_where_it_may(victoria: &Path) {
     assert!(guide.contains(refusal), "the guide has the words");
     for (setting, is_taken) in [("", false), (setting, true)] {
         let scrape = format!(
-            "scrape_configs:\n- job_name: large\n  scrape_interval: 1s\n  static_configs: [{{targets: ['{address}']}}]\n  {setting}\n"
+            "scrape_configs:\n- job_name: large\n  scrape_interval: 15s\n  scrape_timeout: 15s\n  static_configs: [{{targets: ['{address}']}}]\n  {setting}\n"
         );
         let args = ["-promscrape.config=scrape.yaml", "-promscrape.suppressScrapeErrors=false"];
         let victoria = Victoria::start(victoria, &args, &[("scrape.yaml", &scrape)]);
