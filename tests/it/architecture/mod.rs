@@ -245,24 +245,23 @@ fn circles(files: &[File]) -> Vec<Vec<String>> {
 
 #[test]
 fn files_name_what_is_on_their_floor_or_below() {
-    assert_eq!(upward(&files()), [""; 0]);
+    assert_eq!(upward(files()), [""; 0]);
 }
 
 #[test]
 fn what_is_for_few_is_named_by_few() {
-    assert_eq!(trespassing(&files(), RULES), [""; 0]);
+    assert_eq!(trespassing(files(), RULES), [""; 0]);
 }
 
 #[test]
 fn pure_modules_only_compute() {
-    assert_eq!(impure(&files()), [""; 0]);
+    assert_eq!(impure(files()), [""; 0]);
 }
 
 #[test]
 fn rustfmt_reaches_the_tables() {
     let of_tables = |file: &&File| TABLES.iter().any(|table| file.path.starts_with(table));
-    let files = files();
-    let tables: Vec<&File> = files.iter().filter(of_tables).collect();
+    let tables: Vec<&File> = files().iter().filter(of_tables).collect();
     assert!(tables.len() > 10, "these are all tables");
     for file in tables {
         let text = std::fs::read_to_string(format!("{}/src/{}", env!("CARGO_MANIFEST_DIR"), file.path));
@@ -275,7 +274,7 @@ fn rustfmt_reaches_the_tables() {
 
 #[test]
 fn no_files_name_each_other_in_a_circle() {
-    assert_eq!(circles(&files()), [[""; 0]; 0]);
+    assert_eq!(circles(files()), [[""; 0]; 0]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use syn::punctuated::Punctuated;
 use syn::token::Comma;
@@ -42,8 +43,13 @@ impl File {
     }
 }
 
-/// All files of `src/`, sorted.
-pub fn files() -> Vec<File> {
+/// All files of `src/`, sorted. They are parsed once for all tests.
+pub fn files() -> &'static [File] {
+    static FILES: LazyLock<Vec<File>> = LazyLock::new(parse_all);
+    &FILES
+}
+
+fn parse_all() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
