@@ -115,7 +115,7 @@ local alert = import 'alert.libsonnet';
               * %(on)s group_left (host_name)
               group %(byHost)s (last_over_time(%(info)s[1h]))
             )
-            or
+            or %(on)s
             group %(by)s (
               %(silent)s
             )
