@@ -65,6 +65,8 @@ pub struct Names {
     /// The labels' names on the page, by gathered name, for labels from the table and
     /// the resource.
     labels: HashMap<String, String>,
+    /// The unit words by scheme: every slice of a page asks for them.
+    units: HashMap<Escaping, HashMap<String, &'static str>>,
 }
 
 impl Names {
@@ -79,7 +81,12 @@ impl Names {
         let built_in = ["server.address", "server.port"].map(str::to_owned);
         let labels =
             known.chain(of_resource).chain(built_in).map(|name| (underscored(&name), name)).collect();
-        Names { strategy, families, labels }
+        let units = |escaping| {
+            let named = |row: &Row| Some((escaped(&strategy.family(row), escaping), unit_word(row.unit)?));
+            (escaping, rows().filter_map(named).collect())
+        };
+        let schemes = [Escaping::Underscores, Escaping::Values, Escaping::AllowUtf8, Escaping::Dots];
+        Names { strategy, families, labels, units: schemes.map(units).into() }
     }
 
     /// Whether a page with this scheme shows the names as they were gathered.
@@ -90,9 +97,8 @@ impl Names {
 
     /// The unit words of families, by their names under a scheme.
     #[must_use]
-    pub fn units(&self, escaping: Escaping) -> HashMap<String, &'static str> {
-        let named = |row: &Row| Some((escaped(&self.strategy.family(row), escaping), unit_word(row.unit)?));
-        rows().filter_map(named).collect()
+    pub fn units(&self, escaping: Escaping) -> Option<&HashMap<String, &'static str>> {
+        self.units.get(&escaping)
     }
 
     /// The name of a target's attribute.

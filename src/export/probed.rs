@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use prometheus::Registry;
-use prometheus::proto::LabelPair;
 use url::Url;
 
 use crate::endpoint::Endpoint;
@@ -15,12 +14,10 @@ use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::{AccountRef, Target};
 
-use super::compat::{self, Compat};
-use super::exposition::{Created, Exposition, Representation, Writer};
-use super::naming::{Names, Starts};
+use super::exposition::{Exposition, Representation};
 use super::page::Page;
 use super::pipeline::{Pipeline, Pool};
-use super::prometheus::{PullError, PullSettings, has_points, reader, scope};
+use super::prometheus::{PageWriter, PullError, PullSettings, has_points, reader, scope};
 
 pub use stats::ProbeStats;
 
@@ -36,9 +33,7 @@ pub struct Probed {
     /// A target with as many points as there is room for.
     largest: Arc<Target>,
     make: Arc<Make>,
-    names: Names,
-    created: bool,
-    compat: Option<Compat>,
+    writer: PageWriter,
 }
 
 impl Probed {
@@ -49,8 +44,8 @@ impl Probed {
     ///
     /// If the Prometheus exporter cannot be set up.
     pub fn new(resource: &Resource, settings: PullSettings) -> Result<Probed, PullError> {
-        let PullSettings { scope_labels, created, strategy, compat, target_info: _ } = settings;
-        let names = Names::new(strategy, resource);
+        let scope_labels = settings.scope_labels;
+        let writer = PageWriter::new(resource, settings);
         let resource = resource.clone();
         let make: Arc<Make> = Arc::new(move |target| {
             let registry = Registry::new();
@@ -63,7 +58,7 @@ impl Probed {
         let largest = Arc::new(largest());
         let (make_one, model) = (make.clone(), largest.clone());
         let pool = Pool::new(move || make_one(&model))?;
-        Ok(Probed { pool, largest, make, names, created, compat })
+        Ok(Probed { pool, largest, make, writer })
     }
 
     /// Returns the page for the view of one target, in a format. Blocks, so it must not
@@ -73,7 +68,7 @@ impl Probed {
     ///
     /// If the SDK returns nothing.
     pub fn page(&self, view: &Arc<View>, shown: Representation) -> Result<Page, PullError> {
-        let mut families = match view.targets.first() {
+        let families = match view.targets.first() {
             Some((target, _)) if !self.has_room_for(target) => {
                 (self.make)(target)?.read(view.clone(), Registry::gather)
             }
@@ -82,15 +77,7 @@ impl Probed {
         if families.is_empty() && has_points(view) {
             return Err(PullError::Nothing);
         }
-        families.extend(self.compat.map(|compat| compat::families(view, compat)).unwrap_or_default());
-        let units = self.names.units(shown.escaping);
-        let unit_of = |name: &str| units.get(name).copied();
-        let starts = Starts::of(view, |key| self.names.label(key, shown.escaping));
-        let find = |labels: &[LabelPair]| starts.find(labels);
-        let created: Option<&Created<'_>> =
-            if self.created && shown.format.is_openmetrics() { Some(&find) } else { None };
-        self.names.rename(&mut families, view, shown.escaping);
-        let batch = Writer { format: shown.format, unit_of: &unit_of, created }.write(families);
+        let batch = self.writer.targets(families, view, shown);
         let mut exposition = Exposition::new(shown.format);
         exposition.add(&batch);
         Ok(Page::new(&exposition.finish()))

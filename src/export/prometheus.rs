@@ -2,6 +2,7 @@
 //! client requested.
 
 mod kept;
+mod page_writer;
 
 use std::sync::Arc;
 
@@ -17,12 +18,14 @@ use crate::metrics::{Row, UP};
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::compat::{self, Compat};
+use super::compat::Compat;
 use super::cut::{Cut, Cutter};
-use super::exposition::{Batch, Created, Exposition, Representation, Writer};
-use super::naming::{Names, Starts, Strategy};
+use super::exposition::{Batch, Exposition, Representation};
+use super::naming::Strategy;
 use super::page::Page;
 use super::pipeline::Pipeline;
+
+pub use page_writer::PageWriter;
 
 use kept::{Kept, SliceText};
 
@@ -36,9 +39,7 @@ const MAX_POINTS: usize = 5_000;
 #[derive(Debug)]
 pub struct Pull {
     cutter: Cutter<Registry, PullError>,
-    names: Names,
-    created: bool,
-    compat: Option<Compat>,
+    writer: PageWriter,
     kept: Kept,
 }
 
@@ -105,8 +106,8 @@ impl Pull {
         targets: &[Arc<Target>],
         settings: PullSettings,
     ) -> Result<Pull, PullError> {
-        let PullSettings { scope_labels, target_info, created, strategy, compat } = settings;
-        let names = Names::new(strategy, resource);
+        let PullSettings { scope_labels, target_info, .. } = settings;
+        let writer = PageWriter::new(resource, settings);
         let resource = resource.clone();
         let make = move |slices: &[&[Arc<Target>]]| {
             let registry = Registry::new();
@@ -114,13 +115,13 @@ impl Pull {
             Ok(Pipeline::new(reader, registry, resource.clone(), scope(), slices))
         };
         let (cutter, kept) = (Cutter::new(MAX_POINTS, targets, make)?, Kept::default());
-        Ok(Pull { cutter, names, created, compat, kept })
+        Ok(Pull { cutter, writer, kept })
     }
 
     /// The simplest representation that gives the same page.
     #[must_use]
     pub fn simplest(&self, shown: Representation) -> Representation {
-        let is_plain = self.names.are_as_gathered(shown.escaping);
+        let is_plain = self.writer.names().are_as_gathered(shown.escaping);
         if is_plain { Representation::from(shown.format) } else { shown }
     }
 
@@ -162,7 +163,7 @@ impl Pull {
         };
         let own = match kept.own.take().filter(|own| own.holds(view, &[])) {
             Some(own) => own,
-            None => Arc::new(SliceText::for_a_second(self.own_batch(own(), view, shown), view)),
+            None => Arc::new(SliceText::for_a_second(self.writer.own(own(), view, shown), view)),
         };
         made.push(own.clone());
         kept.own = Some(own);
@@ -210,24 +211,7 @@ impl Pull {
         if !is_first {
             families.retain(|family| family.name() != TARGET_INFO);
         }
-        if let Some(compat) = self.compat {
-            families.extend(compat::families(slice, compat));
-        }
-        let starts = Starts::of(slice, |key| self.names.label(key, shown.escaping));
-        self.names.rename(&mut families, slice, shown.escaping);
-        Ok(self.written(families, shown, &|labels| starts.find(labels)))
-    }
-
-    fn own_batch(&self, mut own: OwnFamilies, view: &View, shown: Representation) -> Batch {
-        self.names.rename(&mut own.families, &view.without_targets(), shown.escaping);
-        self.written(own.families, shown, &|_| Some(own.since))
-    }
-
-    fn written(&self, families: Vec<MetricFamily>, shown: Representation, created: &Created<'_>) -> Batch {
-        let units = self.names.units(shown.escaping);
-        let unit_of = |name: &str| units.get(name).copied();
-        let created = (self.created && shown.format.is_openmetrics()).then_some(created);
-        Writer { format: shown.format, unit_of: &unit_of, created }.write(families)
+        Ok(self.writer.targets(families, slice, shown))
     }
 }
 
