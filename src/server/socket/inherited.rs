@@ -71,7 +71,8 @@ impl Inherited {
 
     /// Closes the sockets that are not used, and logs it.
     pub fn close(self) {
-        for Passed { name, address, .. } in self.0 {
+        for Passed { name, address, socket } in self.0 {
+            drop(socket);
             tracing::warn!("{address}, passed by the service manager ({name}), is closed: /metrics is off");
         }
     }
