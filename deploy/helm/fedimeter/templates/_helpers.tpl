@@ -55,7 +55,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- ternary "https" "http" .Values.web.tls -}}
 {{- end -}}
 
-{{/* What the program reads as fedimeter.yaml. */}}
+{{/* The content of fedimeter.yaml. */}}
 {{- define "fedimeter.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if eq .Values.mode "probe" -}}
@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* Values that contradict each other end the rendering with what to change. */}}
+{{/* Stops the rendering at contradictory values, and says what to change. */}}
 {{- define "fedimeter.check" -}}
 {{- $monitors := list -}}
 {{- range list "serviceMonitor" "podMonitor" "scrapeConfig" "probe" -}}

@@ -2,7 +2,7 @@
 {{- define "fedimeter.pod" -}}
 metadata:
   labels:
-    # Not the chart's version: a new chart with the same program restarts nothing.
+    # Not the chart's version, so that a new chart with the same program restarts no pod.
     {{- include "fedimeter.selector" . | nindent 4 }}
     app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
     {{- with .Values.podLabels }}
@@ -19,9 +19,9 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ include "fedimeter.serviceAccount" . }}
-  # It asks nothing of the cluster.
+  # The bridge does not use the Kubernetes API.
   automountServiceAccountToken: false
-  # FEDIMETER_PORT and its like would be there for nothing.
+  # Without this, Kubernetes sets variables such as FEDIMETER_PORT, which have no use.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   {{- with .Values.priorityClassName }}
@@ -57,7 +57,7 @@ spec:
         {{- if .Values.web.existingSecret }}
         - name: FEDIMETER_WEB_CONFIG_FILE
           value: /etc/fedimeter/web/{{ .Values.web.key }}
-        # The kubelet has no password.
+        # The kubelet sends no password.
         - name: FEDIMETER_WEB_OPEN_HEALTH
           value: "true"
         {{- end }}
@@ -106,7 +106,7 @@ spec:
         timeoutSeconds: 5
         failureThreshold: 4
       readinessProbe:
-        # With passwords, only /-/healthy is open to the kubelet.
+        # With passwords, the kubelet can request only /-/healthy.
         httpGet: {path: {{ ternary "/-/healthy" "/-/ready" (ne .Values.web.existingSecret "") }}, port: http{{ if .Values.web.tls }}, scheme: HTTPS{{ end }}}
         periodSeconds: 5
         timeoutSeconds: 5
