@@ -54,6 +54,9 @@ fn links_lead_somewhere() {
     for page in pages {
         read += 1;
         let text = std::fs::read_to_string(&page).unwrap();
+        // Git leaves these where a merge found two versions, and commits them if told to.
+        let unmerged = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        assert!(!unmerged, "{}: contains marks of an unfinished merge", page.display());
         for link in links(&text) {
             let file = link.split('#').next().unwrap_or_default();
             let elsewhere = file.is_empty() || link.contains("://") || link.starts_with("mailto:");
