@@ -29,7 +29,7 @@ use crate::snapshot::{Configured, ExporterName, View};
 use crate::target::Target;
 
 pub use history::{History, Series};
-pub use scrapes::MAX_COLLECTION;
+pub use scrapes::{MAX_COLLECTION, ScrapeError};
 pub use status::{Collected, Push, Status};
 
 use scrapes::Scrapes;
@@ -393,18 +393,4 @@ pub fn pull_settings(config: &Config) -> PullSettings {
         strategy: config.translation_strategy,
         compat: config.compat,
     }
-}
-
-/// Why a scrape returned nothing.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ScrapeError {
-    /// Pull is switched off.
-    #[error("the Prometheus exporter is off: OTEL_METRICS_EXPORTER does not name prometheus")]
-    Off,
-    /// The collection panicked.
-    #[error("the collection panicked; please report this")]
-    Panicked,
-    /// The exporter failed.
-    #[error(transparent)]
-    Pull(#[from] PullError),
 }

@@ -1,6 +1,7 @@
 //! Runs the bridge: binds and builds everything before anything starts, then serves and
 //! pushes until a signal ends it.
 
+mod signals;
 mod supervised;
 
 use std::future::Future;
@@ -37,6 +38,7 @@ use crate::server::web::Door;
 use crate::server::{self, listener};
 use crate::{identity, listing, notify, token_files};
 
+pub use signals::signal;
 pub use supervised::Listening;
 use supervised::{Service, Serving, SwitchedOff, supervise};
 
@@ -219,7 +221,7 @@ fn beside(
     let by_itself = collect_by_itself(bridge.clone(), config.collect_every, end.clone());
     let tasks = [
         #[cfg(unix)]
-        tokio::spawn(reload_on_hang_up(reloader.clone(), bridge.clone())),
+        tokio::spawn(signals::reload_on_hang_up(reloader.clone(), bridge.clone())),
         tokio::spawn(door.clone().follow()),
         tokio::spawn(reloader.follow()),
         tokio::spawn(async move { token_files::follow(followed.refresher()).await }),
@@ -363,65 +365,6 @@ async fn console(bridge: Arc<Bridge>, interval: Duration, end: CancellationToken
         if let Ok(Err(e)) = printed {
             tracing::error!("the console exporter ends, standard output cannot be written: {e}");
             return;
-        }
-    }
-}
-
-/// Reloads on each SIGHUP from the call on. Without a handler the signal would end the
-/// process.
-#[cfg(unix)]
-fn reload_on_hang_up(reloader: Arc<Reloader>, bridge: Arc<Bridge>) -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let hang_ups = signal(SignalKind::hangup());
-    async move {
-        let Ok(mut hang_ups) = hang_ups else { return };
-        while hang_ups.recv().await.is_some() {
-            // During the start, the end of a reload would be taken for the end of the
-            // start.
-            let has_started = bridge.is_ready();
-            if has_started {
-                notify::reloading().await;
-            }
-            // The result is in the log.
-            let _ = reloader.reload().await;
-            if has_started {
-                notify::ready().await;
-            }
-        }
-    }
-}
-
-/// Waits for a signal to end the process: SIGINT or SIGTERM. Signals count from the
-/// call on, not only from the first poll.
-pub fn signal() -> impl Future<Output = ()> + use<> {
-    #[cfg(unix)]
-    let [interrupt, terminate] = {
-        use tokio::signal::unix::{SignalKind, signal};
-        [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| {
-            let signal = signal(kind);
-            async move {
-                match signal {
-                    Ok(mut signal) => {
-                        signal.recv().await;
-                    }
-                    Err(_) => std::future::pending().await,
-                }
-            }
-        })
-    };
-    #[cfg(not(unix))]
-    let (interrupt, terminate) = (
-        async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        },
-        std::future::pending::<()>(),
-    );
-    async {
-        tokio::select! {
-            () = interrupt => {}
-            () = terminate => {}
         }
     }
 }

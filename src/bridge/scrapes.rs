@@ -15,13 +15,28 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock::Moment;
 use crate::export::exposition::{Escaping, Representation};
 use crate::export::page::Page;
+use crate::export::prometheus::PullError;
 use crate::snapshot::{ExporterName, View};
 
-use super::{Bridge, ScrapeError};
+use super::Bridge;
 
 /// The maximum duration of a collection for `/metrics`, even if its clients would wait
 /// longer.
 pub const MAX_COLLECTION: Duration = Duration::from_secs(120);
+
+/// Why a scrape returned nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ScrapeError {
+    /// Pull is switched off.
+    #[error("the Prometheus exporter is off: OTEL_METRICS_EXPORTER does not name prometheus")]
+    Off,
+    /// The collection panicked.
+    #[error("the collection panicked; please report this")]
+    Panicked,
+    /// The exporter failed.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+}
 
 /// Whether the collection was complete, the format without its version, and the
 /// escaping scheme of the names.

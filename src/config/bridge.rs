@@ -4,22 +4,19 @@ mod draft;
 mod fields;
 mod syntaxes;
 
-use super::choice::Choices;
+use super::Config;
 use super::error::Place;
 use super::setting::{Flag, Group, Setting, Structure, Value};
 use super::shard::SHARDS;
-use super::syntax::{Boolean, Plain};
-use super::values::Listen;
-use super::{Address, Config};
-use crate::target::Choice;
+use super::syntax::Boolean;
 
 pub use draft::BridgeDraft;
 pub use syntaxes::REQUEST_TIME;
 
 use draft::{OTEL_HOST_VARIABLE, OTEL_LOG_VARIABLE, OTEL_PORT_VARIABLE};
 use syntaxes::{
-    ADDRESSES, AGE, BACKLOG, BODY, COMPAT, CONNECTIONS, CONTACT, EXTERNAL_URL, HOSTS, LOG_FORMAT, LOG_LEVEL,
-    MODE, PREFETCH, REFRESH, REQUEST, REQUESTS, STRATEGY, TARGETS, WAITING,
+    AGE, BACKLOG, BODY, CONNECTIONS, CONTACT, LOG_FORMAT, LOG_LEVEL, MODE, PREFETCH, REFRESH, REQUEST,
+    REQUESTS, STRATEGY, TARGETS, WAITING,
 };
 
 /// A setting that is this field of the configuration.
@@ -143,41 +140,18 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .on_reload(),
     Setting::new(
         "metrics",
-        &Value {
-            syntax: Choices,
-            adds: true,
-            set: |draft: &mut BridgeDraft, value: Choice, _: &Place| {
-                draft.config.metrics.include.extend(value.include);
-                draft.config.metrics.exclude.extend(value.exclude);
-                Ok(())
-            },
-            get: |config: &Config| Some(config.metrics.clone()).filter(|choice| *choice != Choice::default()),
-        },
+        &fields::METRICS,
         "The wanted metrics of all targets and of the bridge itself: patterns of OpenTelemetry or \
          Prometheus names, with `*` and `?`.",
     )
     .details(
         "Without `include` all metrics are wanted, except those that `exclude` names. \
-              `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted \
-              metric is not requested.",
+         `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted \
+         metric is not requested.",
     ),
     Setting::new(
         "listen",
-        &Value {
-            syntax: ADDRESSES,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.listen = Some(value);
-                Ok(())
-            },
-            get: |config: &Config| {
-                let listen = |address: &Address| match address {
-                    Address::Ip(address) => Listen::At(address.ip(), Some(address.port())),
-                    Address::Unix(path) => Listen::Unix(path.clone()),
-                };
-                Some(config.listen.iter().map(listen).collect())
-            },
-        },
+        &fields::LISTEN,
         "Where `/metrics` listens: an IP address or `localhost`, with or without a port; `:PORT` for all \
          IPv4 addresses; `unix:PATH` for a Unix socket; `none` for no pull at all.",
     )
@@ -185,15 +159,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .otel(&[OTEL_HOST_VARIABLE, OTEL_PORT_VARIABLE]),
     Setting::new(
         "listen_hosts",
-        &Value {
-            syntax: HOSTS,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.config.listen_hosts = value;
-                Ok(())
-            },
-            get: |config: &Config| Some(config.listen_hosts.clone()).filter(|hosts| !hosts.is_empty()),
-        },
+        &fields::LISTEN_HOSTS,
         "The host names to which `/metrics` and the pages answer, besides loopback names and addresses: \
          `*.example.org` for those below a domain, `*` for any.",
     )
@@ -202,15 +168,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .flag(Flag::of(Group::Page).named("listen-host")),
     Setting::new(
         "external_url",
-        &Value {
-            syntax: EXTERNAL_URL,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.config.external_url = Some(value);
-                Ok(())
-            },
-            get: |config: &Config| config.external_url.clone(),
-        },
+        &fields::EXTERNAL_URL,
         "The public URL of the pages behind a proxy: `https://metrics.example.org/fedimeter/`.",
     )
     .details(
@@ -283,15 +241,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .details("The history takes 6 KiB of memory for each target."),
     Setting::new(
         "compat",
-        &Value {
-            syntax: COMPAT,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.config.compat = Some(value);
-                Ok(())
-            },
-            get: |config: &Config| config.compat,
-        },
+        &fields::COMPAT,
         "Also serves the metric names of an older exporter. `dada` makes 9410 the default port.",
     )
     .flag(Flag::of(Group::Address)),
@@ -323,16 +273,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .flag(Flag::of(Group::Page)),
     Setting::new(
         "endpoint_details",
-        &Value {
-            syntax: Boolean,
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, _: &Place| {
-                draft.endpoint_details = value;
-                Ok(())
-            },
-            // Each target has its own value.
-            get: |_: &Config| None,
-        },
+        &fields::ENDPOINT_DETAILS,
         "Whether last success, duration and size are reported for each endpoint of every target.",
     )
     .details("`defaults` and targets can override it, unless a flag or a variable turns the details off.")
@@ -410,15 +351,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .flag(Flag::of(Group::Push)),
     Setting::new(
         "otlp_backlog_directory",
-        &Value {
-            syntax: Plain { kind: "path", placeholder: "DIR", expected: "the path of a directory" },
-            adds: false,
-            set: |draft: &mut BridgeDraft, value, place: &Place| {
-                draft.config.delivery.directory = Some(place.directory().join(value));
-                Ok(())
-            },
-            get: |config: &Config| config.delivery.directory.as_ref().map(|path| path.display().to_string()),
-        },
+        &fields::OTLP_BACKLOG_DIRECTORY,
         "A directory in which the backlog survives a restart or a crash of the bridge.",
     )
     .details(
