@@ -75,7 +75,7 @@ pub struct Reloaded {
     /// How the targets changed.
     pub replaced: Replaced,
     /// The changed settings that need a restart.
-    pub restart: Vec<&'static str>,
+    pub restart: Vec<String>,
 }
 
 /// Reloads the configuration of a running bridge.

@@ -147,8 +147,10 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
     .details(
         "Without `include` all metrics are wanted, except those that `exclude` names. \
          `fedimeter.target.up` is excluded only by its exact name. An endpoint that supplies no wanted \
-         metric is not requested.",
-    ),
+         metric is not requested. A reload applies a change to targets at once; the bridge's own metrics \
+         change at the next start.",
+    )
+    .restart_for("for the bridge's own metrics; targets have the change"),
     Setting::new(
         "listen",
         &fields::LISTEN,

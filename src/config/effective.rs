@@ -26,13 +26,18 @@ impl Loaded {
     }
 }
 
-/// Returns the bridge's settings that differ, of those that need a restart.
+/// Returns the bridge's settings that differ, of those that need a restart. A setting
+/// that a reload applies in part is followed by what needs the restart.
 #[must_use]
-pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+pub fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
     let differs = |row: &&Setting<_, Config>| row.field.show(before) != row.field.show(after);
     let rows = BRIDGE.iter().filter(|row| !row.key.on_reload);
-    let mut names: Vec<&'static str> = rows.filter(differs).map(|row| row.key.name).collect();
-    names.extend(before.probe.needs_restart(&after.probe).then_some("probe"));
+    let name = |row: &Setting<_, Config>| match row.key.restart_for {
+        Some(part) => format!("{} ({part})", row.key.name),
+        None => row.key.name.to_owned(),
+    };
+    let mut names: Vec<String> = rows.filter(differs).map(name).collect();
+    names.extend(before.probe.needs_restart(&after.probe).then(|| "probe".to_owned()));
     names
 }
 

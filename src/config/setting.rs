@@ -31,6 +31,9 @@ pub struct Key {
     pub otel: &'static [&'static str],
     /// For a key of the bridge: whether a reload applies it.
     pub on_reload: bool,
+    /// For a key of the bridge that a reload applies in part: which part needs a restart,
+    /// and which does not.
+    pub restart_for: Option<&'static str>,
     /// For a key of a target: why it cannot be set for all targets, if it cannot.
     pub of_one_server: Option<&'static str>,
 }
@@ -155,6 +158,7 @@ impl<D, R> Setting<D, R> {
             default: None,
             otel: &[],
             on_reload: false,
+            restart_for: None,
             of_one_server: None,
         };
         Setting { key, field }
@@ -187,6 +191,12 @@ impl<D, R> Setting<D, R> {
     /// Marks the setting as applied by a reload.
     pub const fn on_reload(mut self) -> Self {
         self.key.on_reload = true;
+        self
+    }
+
+    /// Says which part of the setting a reload does not apply, and which it does.
+    pub const fn restart_for(mut self, part: &'static str) -> Self {
+        self.key.restart_for = Some(part);
         self
     }
 

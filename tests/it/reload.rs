@@ -109,6 +109,14 @@ async fn a_changed_configuration_is_taken_and_what_stays_is_not_asked_again() {
         (200, "the configuration was reloaded; targets: 1 stays, 1 is gone\n")
     );
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
+
+    // One that a reload applies in part.
+    bridge.write(&format!("targets: ['{a}']\nmetrics: {{exclude: ['nodeinfo.*', process.uptime]}}\n"));
+    let (_, says) = bridge.reload().await;
+    let told = "need a restart: metrics (for the bridge's own metrics; targets have the change)\n";
+    assert!(says.ends_with(told), "{says}");
+    let page = bridge.scrape().await;
+    assert!(!page.contains("nodeinfo_users") && page.contains("process_uptime_seconds"), "{page}");
     assert_eq!(simulator.requests(0, "*"), asked);
     assert_eq!(bridge.serving.end("TERM").0, Some(0));
 }
