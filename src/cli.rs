@@ -113,6 +113,9 @@ pub enum Command {
     #[command(after_help = help::MAN)]
     Man(ManArgs),
     /// Simulate Mastodon servers, for tests and load
+    ///
+    /// The exit status is 2 for wrong usage, 3 when the address cannot be listened on,
+    /// and 1 for anything else.
     #[cfg(feature = "simulator")]
     #[command(after_help = help::SIMULATE)]
     Simulate(SimulateArgs),
@@ -166,7 +169,8 @@ pub enum OnceFormat {
 /// Arguments of `metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
-    /// Print only the metrics that this configuration file (YAML) selects
+    /// Print only the metrics that this configuration file (YAML) selects for the bridge
+    /// itself, or for at least one target
     #[arg(short, long, value_name = "FILE", env = "FEDIMETER_CONFIG")]
     pub config: Option<PathBuf>,
 

@@ -29,6 +29,7 @@ pub(crate) mod values;
 mod web;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -173,6 +174,16 @@ impl Config {
     /// All errors in the settings of the bridge.
     pub fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors> {
         load::load_bridge(sources)
+    }
+
+    /// Returns the metrics that a configuration leaves out everywhere: those that the
+    /// bridge excludes, and those that every target excludes. Other settings of targets
+    /// may have errors.
+    ///
+    /// # Errors
+    /// All errors in the settings of the bridge, and in the choice of metrics.
+    pub fn load_left_out(sources: &Sources<'_>) -> Result<BTreeSet<&'static str>, ConfigErrors> {
+        load::load_left_out(sources)
     }
 
     /// Reads and checks the text of a file like [`Config::load`], for the fuzz targets.

@@ -19,7 +19,7 @@ use fedimeter::cli::{
 use fedimeter::clock::Clock;
 use fedimeter::config::otel::{OtelEnv, Warning};
 use fedimeter::config::{
-    Config, Flags, Loaded, Log, LogFilter, Place, Sources, Web, WebSettings, left_out, read_token_file,
+    Config, Flags, Loaded, Log, LogFilter, Place, Sources, Web, WebSettings, read_token_file,
 };
 use fedimeter::export::exposition::Format;
 use fedimeter::export::telemetry::{BoxedLayer, Telemetry};
@@ -335,8 +335,7 @@ async fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Complaint> {
 fn metrics(args: &MetricsArgs) -> Result<ExitCode, Complaint> {
     let file = args.config.as_deref();
     let sources = Sources { file, text: None, targets: &[], flags: Flags::default(), env: &env };
-    let choice = Config::load_bridge(&sources).map_err(wrong)?.metrics;
-    let left = catalogue::without(&left_out(&choice));
+    let left = catalogue::without(&Config::load_left_out(&sources).map_err(wrong)?);
     let printed = match args.format {
         CatalogueFormat::Table => catalogue::table(&left),
         CatalogueFormat::Markdown => catalogue::markdown(&left),

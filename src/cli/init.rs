@@ -7,6 +7,11 @@ use clap::Args;
 use super::flags::{POLL, SettingArgs};
 use crate::config::{Config, ConfigErrors, Env, Loaded};
 
+/// Without a server. Unlike other commands, `init` reads no configuration file.
+const NO_SERVER: &str = "no server: name one in one of these two ways:
+  an argument:  fedimeter init mastodon.social
+  a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social";
+
 /// Arguments of `init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
@@ -28,5 +33,6 @@ impl InitArgs {
         let mut sources = self.settings.sources(None, env);
         sources.flags.set("listen", "none");
         Config::load_with_origins(&sources)
+            .map_err(|errors| if errors.lack_a_target() { ConfigErrors::other(NO_SERVER) } else { errors })
     }
 }

@@ -5,6 +5,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The message of a configuration without targets.
+pub const NO_TARGET: &str = "no target: name a server in one of these three ways:
+  an argument:  fedimeter mastodon.social
+  a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
+  a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
+
 /// Where a setting was given: `fedimeter.yaml:12: targets[1].token_file`,
 /// `--token-file`, `FEDIMETER_TARGETS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +86,12 @@ impl ConfigErrors {
     #[must_use]
     pub fn other(message: impl Into<String>) -> ConfigErrors {
         ConfigErrors(vec![Place::outside("").error(message)])
+    }
+
+    /// Whether there is only one error: that no target is named.
+    #[must_use]
+    pub fn lack_a_target(&self) -> bool {
+        self.0.iter().all(|error| error.message == NO_TARGET)
     }
 
     /// Iterates over the errors.

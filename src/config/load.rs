@@ -1,6 +1,7 @@
 //! Combines all sources into one checked [`Config`]: flags over variables over the file
 //! over `OTEL_*` over defaults.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +11,7 @@ use url::Url;
 use super::bridge::{BRIDGE, BridgeDraft};
 use super::choice::left_out;
 use super::discovery;
-use super::error::{ConfigErrors, Errors, Place};
+use super::error::{ConfigError, ConfigErrors, Errors, NO_TARGET, Place};
 use super::lists::{Apart, Defaults, Given, defaults_fields, names};
 use super::probe::{PROBE, probe_fields};
 use super::setting::{Env, Flags, Origins, Outside, read_fields, read_outside};
@@ -18,12 +19,8 @@ use super::target::{TARGET, TargetDraft};
 use super::yaml::{Document, Fields, Node};
 use super::{Compat, Config};
 use crate::fetch::FLEET;
+use crate::metrics::rows;
 use crate::target::parse_target;
-
-const NO_TARGET: &str = "no target: name a server in one of these three ways:
-  an argument:  fedimeter mastodon.social
-  a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
-  a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
 /// The names of commands. As a target, such a name is a mistake in the order of
 /// arguments.
@@ -115,6 +112,25 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     load_with(text.as_deref().zip(sources.file.map(shown_name)), sources, &errors)
 }
 
+/// Returns the metrics that the bridge itself and every target leave out. Other settings
+/// of targets may have errors, and no target need be named.
+pub(super) fn load_left_out(sources: &Sources<'_>) -> Result<BTreeSet<&'static str>, ConfigErrors> {
+    let errors = Errors::default();
+    let text = sources.file.and_then(|path| read_text(path, &errors));
+    let Loaded { config, defaults, .. } =
+        combine(text.as_deref().zip(sources.file.map(shown_name)), sources, &errors);
+    errors.retain(|error| !is_of_targets(error) || error.place.path.contains("metrics"));
+    let of_defaults = || left_out(&defaults.draft.target.metrics);
+    // Targets that are not known yet, behind a URL or in a probe, have the defaults.
+    let later = config.targets.is_empty() || !config.discovery.urls.is_empty() || config.probe.enabled;
+    let of_targets = config.targets.iter().map(|target| left_out(&target.metrics));
+    let by_all = of_targets.chain(later.then(of_defaults)).reduce(|all, one| &all & &one);
+    let mut out = left_out(&config.metrics);
+    let own: BTreeSet<&str> = rows().filter(|row| row.is_own()).map(|row| row.name).collect();
+    out.extend(by_all.unwrap_or_default().difference(&own));
+    errors.none_or(out)
+}
+
 /// The same with this text instead of [`Sources::file`].
 pub(super) fn load_text(path: &Path, text: &str, sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
     load_with(Some((text, path)), sources, &Errors::default())
@@ -131,9 +147,13 @@ pub(super) fn load_bridge(sources: &Sources<'_>) -> Result<Config, ConfigErrors>
     let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
     let (config, ..) = bridge(sources, fields.as_ref(), &errors);
     // Errors of targets since the bridge has started concern only its next start.
-    let of_targets = |path: &str| ["targets", "defaults"].iter().any(|key| path.starts_with(key));
-    errors.retain(|error| error.place.file.is_none() || !of_targets(&error.place.path));
+    errors.retain(|error| !is_of_targets(error));
     errors.none_or(config)
+}
+
+/// Whether an error concerns a target in the file, and not the bridge.
+fn is_of_targets(error: &ConfigError) -> bool {
+    error.place.file.is_some() && ["targets", "defaults"].iter().any(|key| error.place.path.starts_with(key))
 }
 
 fn load_with(
@@ -141,6 +161,17 @@ fn load_with(
     sources: &Sources<'_>,
     errors: &Errors,
 ) -> Result<Loaded, ConfigErrors> {
+    let loaded = combine(file, sources, errors);
+    let config = &loaded.config;
+    let has_none = config.targets.is_empty() && !config.discovery.has_lists() && !config.probe.enabled;
+    if has_none && errors.is_empty() {
+        errors.push(Place::outside("").error(NO_TARGET));
+    }
+    errors.none_or(loaded)
+}
+
+/// Combines all sources, and records every error except that there is no target.
+fn combine(file: Option<(&str, &Path)>, sources: &Sources<'_>, errors: &Errors) -> Loaded {
     let document = file.map(|(text, path)| Document::parse(path, text, errors));
     let fields = document.as_ref().and_then(Document::root).and_then(|root| bridge_fields(&root));
     let fields = fields.as_ref();
@@ -184,9 +215,6 @@ fn load_with(
             errors.push(error);
         }
     }
-    if targets.is_empty() && errors.is_empty() && !has_lists && !config.probe.enabled {
-        errors.push(Place::outside("").error(NO_TARGET));
-    }
     if config.compat == Some(Compat::Dada) && (targets.len() > 1 || !config.discovery.urls.is_empty()) {
         let place = bridge.of("compat").last().cloned().unwrap_or_else(|| Place::outside("compat"));
         let found = match targets.len() {
@@ -205,7 +233,7 @@ fn load_with(
     let (places, targets) = targets.into_iter().unzip();
     config.targets = targets;
     let text = file.map(|(text, _)| text.to_owned());
-    errors.none_or(Loaded { config, bridge, probe, targets: origins, places, defaults, text })
+    Loaded { config, bridge, probe, targets: origins, places, defaults, text }
 }
 
 /// Returns the settings of the bridge with their origins, and whether targets without

@@ -12,7 +12,7 @@ use fedimeter::simulator::{FaultRule, Settings, Simulator};
 use fedimeter::target::{AccountRef, Target, Token};
 use fedimeter::{init, serve};
 
-use super::{Complaint, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
+use super::{Complaint, NOT_BOUND, USAGE, env, otel_with_telemetry, print, serve_with, start_logging, wrong};
 
 /// The number of simulated servers of the demo: one of each generation, one with a
 /// failing endpoint, and one that fails completely now and then.
@@ -54,7 +54,8 @@ pub async fn demo(args: DemoArgs, inherited: Inherited) -> Result<ExitCode, Comp
         Ok(simulator) => Ok(simulator),
         Err(_) => Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await,
     };
-    let simulator = simulator.map_err(|e| (1, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
+    let simulator =
+        simulator.map_err(|e| (NOT_BOUND, format!("the simulator cannot listen on 127.0.0.1: {e}")))?;
     let mut settings = args.settings;
     settings.targets = simulator.urls();
     let mut config = Config::load(&settings.sources(None, &env)).map_err(wrong)?;
@@ -92,7 +93,7 @@ pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Complaint> {
     let settings =
         Settings { instances: args.instances.max(1), seed: args.seed, faults, ..Settings::default() };
     let simulator = Simulator::start(settings, args.listen).await.map_err(|e| {
-        (USAGE, format!("cannot listen on {}: {e}; choose another address with --listen", args.listen))
+        (NOT_BOUND, format!("cannot listen on {}: {e}; choose another address with --listen", args.listen))
     })?;
     let mut list = simulator.urls().join("\n");
     list.push('\n');

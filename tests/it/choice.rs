@@ -129,6 +129,46 @@ async fn pages_and_tables_have_what_is_wanted() {
     assert!(left.contains("mastodon.instance.users ") && !left.contains("nodeinfo.users"), "{left}");
 }
 
+/// `metrics --config` lists a metric if the bridge itself or any target reports it.
+#[test]
+fn the_catalogue_has_what_any_target_reports() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yaml");
+    let listed = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let ran = run(&["metrics", "--format", "json", "--config", file.to_str().unwrap()], &[]);
+        assert_eq!((ran.status, &*ran.err), (Some(0), ""), "{text}");
+        ["mastodon.instance.users", "nodeinfo.users", "process.uptime"]
+            .map(|name| ran.out.contains(&format!("\"{name}\"")))
+    };
+    let a = "{url: a.example, metrics: {include: [mastodon.instance.users]}}";
+    let b = "{url: b.example, metrics: {include: [nodeinfo.users]}}";
+    for (text, expected) in [
+        (format!("targets: [{a}]\n"), [true, false, true]),
+        (format!("targets: [{a}, {b}]\n"), [true, true, true]),
+        (format!("targets: [{a}, c.example]\n"), [true, true, true]),
+        (format!("targets: [{a}]\nmetrics: {{exclude: ['mastodon.*']}}\n"), [false, false, true]),
+        (
+            "targets: [a.example]\ndefaults: {metrics: {exclude: ['nodeinfo.*']}}\n".to_owned(),
+            [true, false, true],
+        ),
+        // What a URL lists has the defaults.
+        (format!("targets: [{a}]\ntargets_url: http://b.example/\n"), [true, true, true]),
+        // A file is of use before it names a target, and where a token is not readable.
+        ("metrics: {exclude: ['process.*']}\n".to_owned(), [true, true, false]),
+        ("targets: [{url: a.example, token_file: /nonexistent}]\n".to_owned(), [true, true, true]),
+    ] {
+        assert_eq!(listed(&text), expected, "{text}");
+    }
+    std::fs::write(&file, "targets: [{url: a.example, metrics: {include: [nothing]}}]\n").unwrap();
+    let ran = run(&["metrics", "--config", file.to_str().unwrap()], &[]);
+    assert!(
+        ran.status == Some(2) && ran.err.contains("targets[0].metrics.include[0]: does not match"),
+        "{}",
+        ran.err
+    );
+}
+
 /// Neither the bridge's own metrics nor those of a target: a page without them is no failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_may_be_left_with_nothing() {

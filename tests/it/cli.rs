@@ -31,6 +31,18 @@ fedimeter:   an argument:  fedimeter mastodon.social
 fedimeter:   a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
 fedimeter:   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
+/// `init` takes no file, so it does not name one as a way out.
+#[test]
+fn init_without_a_server_names_only_the_ways_that_it_has() {
+    let ran = run(&["init", "--output", "-"], &[]);
+    let expected = "\
+fedimeter: no server: name one in one of these two ways:
+fedimeter:   an argument:  fedimeter init mastodon.social
+fedimeter:   a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
+";
+    assert_eq!((ran.status, &*ran.out, &*ran.err), (Some(2), "", expected));
+}
+
 #[test]
 fn what_is_no_command_and_no_server_is_told_with_what_was_meant() {
     for (args, meant) in [
@@ -314,7 +326,7 @@ fn a_port_in_use_starts_nothing() {
         assert_eq!((ran.status, &*ran.out, ran.err.trim_end()), (Some(3), "", &*message("--listen")));
     }
     let ran = run(&["simulate", "--listen", &address], &env);
-    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert_eq!((ran.status, ran.out.as_str()), (Some(3), ""));
     assert_eq!(
         ran.err,
         format!(
