@@ -74,6 +74,10 @@ fn samples_pass_and_name_the_schema() {
         let schema = schema.canonicalize().unwrap();
         assert_eq!(schema, root().join("docs/fedimeter.schema.json").canonicalize().unwrap());
     }
+    // Where the .deb installs the schema, and this file.
+    let text = std::fs::read_to_string(root().join("deploy/systemd/fedimeter.yaml")).unwrap();
+    assert!(text.starts_with("# yaml-language-server: $schema=/usr/share/fedimeter/fedimeter.schema.json\n"));
+    assert_eq!(errors(&validator, &yaml::parse(&text).unwrap()), [""; 0]);
     // Those within pages.
     let mut read = 0;
     for page in ["README.md", "docs/config.md", "docs/guides/managed-host.md", "docs/tokens.md"] {
