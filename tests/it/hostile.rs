@@ -87,13 +87,6 @@ fn reading_json_allocates_less_than_its_text_whatever_it_holds() {
     }
 }
 
-/// The most physical memory that a process has had, bytes.
-fn peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-}
-
 /// A tree of the first of these takes 200 MB. What is read in place takes a few
 /// times the body's cap for each request under way.
 #[cfg(target_os = "linux")]
@@ -124,6 +117,6 @@ async fn hostile_json_costs_little_memory_and_nobody_else_a_number() {
         found.filter(|host| healthy.contains(host)).count()
     };
     assert_eq!((of("mastodon_instance_users"), of("fedimeter_target_up")), (3, 3));
-    let peak = peak(bridge.id());
+    let peak = bridge.peak_memory();
     assert!(peak < 120 << 20, "{} MiB", peak >> 20);
 }

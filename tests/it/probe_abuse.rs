@@ -86,14 +86,6 @@ async fn no_answer_leads_elsewhere() {
     assert_eq!(reached.load(Ordering::Relaxed), 0);
 }
 
-/// Peak of a process's physical memory, bytes.
-#[cfg(target_os = "linux")]
-fn peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-}
-
 /// Ten thousand names in a burst: each is answered, and few are kept.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +117,7 @@ async fn a_burst_of_names_is_bounded() {
         }
     }
     bridge.keeps(100).await;
-    let peak = peak(bridge.serving.id());
+    let peak = bridge.serving.peak_memory();
     assert!(peak < 150 << 20, "{} MiB", peak >> 20);
     // Whoever asks chooses the names: they are nothing for the log.
     assert!(!bridge.serving.log().contains(".localhost"), "{:.2000}", bridge.serving.log());

@@ -1,24 +1,23 @@
-//! The real binary, run as its users run it: with arguments, and with no
-//! environment but what a test gives it.
+//! The real program, with the arguments and the environment of a test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for something that should happen at once.
+/// How long a test waits for an event that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that tells of no change by itself.
+/// The time between two checks of a state.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The program with no environment at all.
+/// The program with an empty environment.
 pub fn fedimeter() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fedimeter"));
     command.env_clear().stdin(Stdio::null());
     command
 }
 
-/// How a run ended, and what it wrote.
+/// The exit status and the output of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub status: Option<i32>,
@@ -26,14 +25,14 @@ pub struct Ran {
     pub err: String,
 }
 
-/// Runs the program to its end.
+/// Runs the program until it ends.
 pub fn run(args: &[&str], env: &[(&str, &str)]) -> Ran {
     let mut command = fedimeter();
     command.args(args).envs(env.iter().copied());
     finish(command)
 }
 
-/// Runs a command to its end. One that does not end fails the test.
+/// Runs a command until it ends. The test fails if the command does not end.
 pub fn finish(mut command: Command) -> Ran {
     let shown = format!("{command:?}");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -53,7 +52,7 @@ pub fn finish(mut command: Command) -> Ran {
     Ran { status: status.code(), out: text(stdout), err: text(stderr) }
 }
 
-/// A program that serves, until it is ended or dropped.
+/// A running program, until it is ended or dropped.
 pub struct Serving {
     child: Child,
     log: Arc<Log>,
@@ -66,12 +65,12 @@ struct Log {
 }
 
 impl Serving {
-    /// Starts it; returns at once.
+    /// Starts the program without waiting.
     pub fn start(args: &[&str], env: &[(&str, &str)]) -> Serving {
         Serving::with(fedimeter().args(args).envs(env.iter().copied()))
     }
 
-    /// Starts a command that becomes the program.
+    /// Starts a command that runs the program.
     pub fn with(command: &mut Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
@@ -80,17 +79,25 @@ impl Serving {
         Serving { child, log }
     }
 
-    /// Its process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything that it has written so far.
+    /// The peak of its resident memory in bytes.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// The output so far.
     pub fn log(&self) -> String {
         self.log.lines.lock().unwrap().join("\n")
     }
 
-    /// Waits for a line in which `find` finds something.
+    /// Waits for a line for which `find` returns a value.
     pub fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
         let began = Instant::now();
         let mut lines = self.log.lines.lock().unwrap();
@@ -104,22 +111,23 @@ impl Serving {
         }
     }
 
-    /// Where it says that it listens: `http://127.0.0.1:PORT`.
+    /// The address of the pages from the log: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         self.line(|line| {
             let (_, at) = line.split_once("http://")?;
             let (address, path) = at.split_once('/')?;
-            // Where it pushes to is another line.
+            // Another line names the receiver of pushes.
             path.starts_with("metrics").then(|| format!("http://{address}"))
         })
     }
 
-    /// Sends it a signal (`HUP`) that does not end it.
+    /// Sends a signal (`HUP`) that does not end the program.
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
-    /// Sends it a signal (`TERM`, `INT`); its exit status, and how long it took to end.
+    /// Ends the program with a signal (`TERM`, `INT`). Returns the exit status, and how
+    /// long the end took.
     pub fn end(mut self, name: &str) -> (Option<i32>, Duration) {
         let began = Instant::now();
         signal(self.child.id(), name);
@@ -152,9 +160,9 @@ impl Log {
     }
 }
 
-/// Sends a process a signal (`TERM`).
+/// Sends a signal (`TERM`) to a process.
 pub fn signal(pid: u32, name: &str) {
-    // A shell has `kill` built in; the program may be missing.
+    // `kill` is built into the shell. As a program it may be missing.
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().unwrap();
     assert!(status.success());
 }

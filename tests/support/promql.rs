@@ -1,34 +1,51 @@
-//! The expressions of dashboards and rules, read by a parser that we did not
-//! write, and the names that they may use.
+//! The expressions of dashboards and rules, read by an independent parser, and the names
+//! that they may use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use promql_parser::parser::{Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
-/// Labels of every series: Prometheus's own, the target's, where a point came
-/// from, and the attributes of targets that the rules keep.
+/// Labels of every series: those of Prometheus and of the target, and the attributes of
+/// targets that the rules keep.
 const EVERYWHERE: &[&str] =
     &["instance", "job", "server_address", "server_port", "customer", "region", "team", "page"];
 
-/// Metrics that Prometheus makes of each scrape.
+/// Metrics that Prometheus creates for each scrape.
 const OF_A_SCRAPE: &[&str] = &["up", "scrape_duration_seconds", "scrape_samples_scraped"];
 
-/// What of one metric an expression reads.
+/// A metric that an expression reads, and its labels in matchers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Selector {
     pub metric: String,
     pub labels: BTreeSet<String>,
 }
 
+/// Parses an expression. Each is parsed once in a test run, because the parser builds its
+/// tables anew for each call.
+///
+/// # Errors
+///
+/// If the text is not an expression.
+pub fn parsed(expression: &str) -> Result<Arc<Expr>, String> {
+    static PARSED: Mutex<BTreeMap<String, Result<Arc<Expr>, String>>> = Mutex::new(BTreeMap::new());
+    let known = PARSED.lock().unwrap().get(expression).cloned();
+    known.unwrap_or_else(|| {
+        let parsed = parse(expression).map(Arc::new).map_err(|e| format!("{expression}: {e}"));
+        PARSED.lock().unwrap().insert(expression.to_owned(), parsed.clone());
+        parsed
+    })
+}
+
 /// Every selector of an expression.
 ///
 /// # Errors
 ///
-/// If it is no expression, or a selector names no metric.
+/// If the text is not an expression, or a selector names no metric.
 pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
-    let parsed = parse(expression).map_err(|e| format!("{expression}: {e}"))?;
     let mut found = Found(Vec::new());
+    let parsed = parsed(expression)?;
     walk_expr(&mut found, &parsed)?;
     Ok(found.0)
 }
@@ -58,20 +75,24 @@ impl Found {
     }
 }
 
-/// The labels of each series that the metric table can lead to, by its name in
-/// Prometheus.
-pub fn known() -> BTreeMap<String, BTreeSet<String>> {
+/// The labels of each series of the metric table, by its Prometheus name.
+pub fn known() -> &'static BTreeMap<String, BTreeSet<String>> {
+    static KNOWN: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(of_the_table);
+    &KNOWN
+}
+
+fn of_the_table() -> BTreeMap<String, BTreeSet<String>> {
     let mut known = BTreeMap::new();
     let everywhere = || EVERYWHERE.iter().map(|label| (*label).to_owned());
     for name in OF_A_SCRAPE {
         known.insert((*name).to_owned(), everywhere().collect());
     }
-    // What Prometheus makes of each alert.
+    // The series that Prometheus creates for alerts.
     for name in ["ALERTS", "ALERTS_FOR_STATE"] {
         let own = ["alertname", "alertstate", "severity"].into_iter().map(str::to_owned);
         known.insert(name.to_owned(), own.chain(everywhere()).collect());
     }
-    // What Prometheus makes of the attributes of an OTLP resource.
+    // The series that Prometheus creates for the attributes of an OTLP resource.
     known.insert(
         "target_info".to_owned(),
         ["host_name"].into_iter().map(str::to_owned).chain(everywhere()).collect(),
@@ -94,9 +115,8 @@ pub fn known() -> BTreeMap<String, BTreeSet<String>> {
     known
 }
 
-/// What is wrong with an expression: it does not parse, or reads a metric or a
-/// label that there is not. `more` are names beside the table's, of recording
-/// rules.
+/// The errors of an expression: it does not parse, or a metric or label does not exist.
+/// `more` contains the names of recording rules.
 pub fn complaints(expression: &str, more: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let known = known();
     let selectors = match selectors(expression) {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use promql_parser::label::Labels;
 use promql_parser::parser::{
-    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector, parse,
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
 };
 use promql_parser::util::{ExprVisitor, walk_expr};
 
 use crate::support::dashboard::filled;
+use crate::support::promql::parsed;
 
 /// What Grafana's own variables become here: lengths that nobody writes by
 /// hand, so that they are known again.
@@ -35,8 +36,8 @@ pub struct Parts {
 ///
 /// If it is no expression.
 pub fn parts(expression: &str) -> Result<Parts, String> {
-    let parsed = parse(&with_lengths(expression)?).map_err(|e| format!("{expression}: {e}"))?;
     let mut parts = Parts::default();
+    let parsed = parsed(&with_lengths(expression)?)?;
     walk_expr(&mut parts, &parsed)?;
     Ok(parts)
 }

@@ -1,6 +1,7 @@
 //! What the panels ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -17,11 +18,11 @@ fn targets(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &Value)> {
 }
 
 fn names(dashboard: &Dashboard) -> Complaints {
-    let recorded = rule_files::recorded();
+    static RECORDED: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(rule_files::recorded);
     targets(dashboard)
         .flat_map(|(title, target)| {
             let complaints = match with_lengths(text(&target["expr"])) {
-                Ok(expression) => promql::complaints(&expression, &recorded),
+                Ok(expression) => promql::complaints(&expression, &RECORDED),
                 Err(e) => vec![e],
             };
             complaints.into_iter().map(move |complaint| format!("{title}: {complaint}"))
@@ -42,7 +43,7 @@ fn expressions_name_what_there_is() {
 
 /// Labels that an expression groups by or a legend names, and that nothing has.
 fn labels(dashboard: &Dashboard) -> Complaints {
-    let known: BTreeSet<String> = promql::known().into_values().flatten().collect();
+    let known: BTreeSet<String> = promql::known().values().flatten().cloned().collect();
     let mut found = Vec::new();
     for (title, target) in targets(dashboard) {
         let Ok(parts) = parts(text(&target["expr"])) else { continue };
