@@ -1,18 +1,18 @@
-//! Grafana's dashboards in `dashboards/`, as far as the tests read them.
+//! The parts of the Grafana dashboards in `dashboards/` that the tests read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 
-/// A dashboard, by its file's name without the extension.
+/// A dashboard. `name` is the name of its file without the extension.
 pub struct Dashboard {
     pub name: String,
     pub json: Value,
 }
 
 impl Dashboard {
-    /// All that there are.
+    /// All dashboards.
     pub fn all() -> Vec<Dashboard> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
         let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
@@ -31,26 +31,25 @@ impl Dashboard {
         all
     }
 
-    /// The panels that show something, also those of collapsed rows: rows are
-    /// headings.
+    /// All panels, including those of collapsed rows, but not the rows themselves.
     pub fn panels(&self) -> impl Iterator<Item = &Value> {
         list(&self.json["panels"])
             .flat_map(|panel| std::iter::once(panel).chain(list(&panel["panels"])))
             .filter(|panel| panel["type"] != "row")
     }
 
-    /// The variables that are asked for.
+    /// The variables whose values Grafana queries.
     pub fn variables(&self) -> impl Iterator<Item = &Value> {
         list(&self.json["templating"]["list"]).filter(|variable| variable["type"] == "query")
     }
 }
 
-/// The elements of an array; none of what is no array.
+/// The elements of an array. Another value has none.
 pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A text; empty where there is none.
+/// The text of a value, or an empty text.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -63,12 +62,12 @@ pub fn label_values(query: &str) -> Option<(&str, &str)> {
     Some((metric.trim(), label.trim()))
 }
 
-/// An expression with the values of variables in the place of their names:
-/// `$name`, `${name}` and `${name:format}`.
+/// Replaces the variables of an expression with their values: `$name`, `${name}` and
+/// `${name:format}`.
 ///
 /// # Errors
 ///
-/// If it names a variable that has no value.
+/// If the expression contains a variable without a value.
 pub fn filled(expression: &str, values: &BTreeMap<&str, String>) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = expression;

@@ -1,10 +1,10 @@
-//! Plausible documents, and the same with anything in any of their fields.
+//! Plausible documents, and variants with arbitrary JSON in some fields.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// None of them says zero, no, or nothing at all.
+/// None of the values is zero, false or empty.
 pub const V2: &str = r#"{"domain":"mastodon.example","version":"4.6.4","source_url":"https://github.com/mastodon/mastodon",
     "usage":{"users":{"active_month":1234}},"registrations":{"enabled":true,"approval_required":true},
     "api_versions":{"mastodon":10},"rules":[{"id":"1","text":"Be kind."},{"id":"2"}],
@@ -25,17 +25,17 @@ pub const DISCOVERY: &str = r#"{"links":[
     {"rel":"http://nodeinfo.diaspora.software/ns/schema/2.0","href":"https://mastodon.example/nodeinfo/2.0"},
     {"rel":"http://nodeinfo.diaspora.software/ns/schema/2.1","href":"https://social.mastodon.example/nodeinfo/2.1"}]}"#;
 
-/// A document in which something is odd.
+/// A document with arbitrary JSON in some places.
 #[derive(Debug, Clone)]
 pub struct Mutated {
     pub body: String,
-    /// What it was made from.
+    /// The plausible document.
     pub of: &'static str,
-    /// Where, as in RFC 6901.
+    /// The changed places, as JSON Pointers (RFC 6901).
     pub places: Vec<String>,
 }
 
-/// This document with any JSON in one to three of its places.
+/// Puts arbitrary JSON into one to three places of a document.
 pub fn mutated(document: &'static str) -> impl Strategy<Value = Mutated> {
     vec((any::<prop::sample::Index>(), json()), 1..4).prop_map(move |changes| {
         let mut root: Value = serde_json::from_str(document).unwrap();
@@ -45,7 +45,7 @@ pub fn mutated(document: &'static str) -> impl Strategy<Value = Mutated> {
             list(&root, &mut String::new(), &mut places);
             let place = place.get(&places);
             if let Some(value) = root.pointer_mut(place) {
-                // Not as a value: there is JSON that no `Value` can hold.
+                // The text is changed, because a `Value` cannot hold every JSON.
                 *value = Value::String(format!("@hole {}@", pieces.len()));
                 pieces.push(json);
                 changed.push(place.clone());
@@ -59,7 +59,7 @@ pub fn mutated(document: &'static str) -> impl Strategy<Value = Mutated> {
     })
 }
 
-/// The places of all values, as in RFC 6901.
+/// JSON Pointers (RFC 6901) to all values.
 fn list(value: &Value, place: &mut String, places: &mut Vec<String>) {
     places.push(place.clone());
     let mut below = |key: &str, value: &Value| {
@@ -76,7 +76,7 @@ fn list(value: &Value, place: &mut String, places: &mut Vec<String>) {
     }
 }
 
-/// The text of any JSON value, and more of those that servers come up with.
+/// The text of an arbitrary JSON value, with a preference for values that servers send.
 fn json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         4 => prop::sample::select(ODD).prop_map(str::to_owned),
@@ -115,14 +115,14 @@ const KEYS: &[&str] = &[
     "error",
 ];
 
-/// Anything: bytes, words, what looks like JSON.
+/// Arbitrary input: bytes, words, and almost JSON.
 pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         vec(any::<u8>(), 0..200),
         any::<String>().prop_map(String::into_bytes),
         json().prop_map(String::into_bytes),
         vec(prop::sample::select(PIECES), 0..30).prop_map(|pieces| pieces.concat().into_bytes()),
-        // A document cut short.
+        // A truncated document.
         (mutated(V2), any::<prop::sample::Index>()).prop_map(|(document, cut)| {
             let mut body = document.body.into_bytes();
             body.truncate(cut.index(body.len() + 1));
@@ -137,7 +137,7 @@ const PIECES: &[&str] = &[
     "null", "true", "\"error\":", "\"links\":", "\"week\":", "\n", "\u{feff}", " ", "<html>",
 ];
 
-/// Version strings, and what is put together from their parts.
+/// Version strings, and combinations of their parts.
 pub fn version() -> impl Strategy<Value = String> {
     let part = prop::sample::select(VERSION_PARTS);
     prop_oneof![any::<String>(), vec(part, 0..8).prop_map(|parts| parts.concat())]

@@ -1,5 +1,4 @@
-//! What a Mastodon's own answers say that its metrics are, read without any of
-//! our decoders.
+//! The expected metrics of a Mastodon server, read from its answers without our decoders.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +6,14 @@ use serde_json::Value;
 
 const DAY: i64 = 86_400;
 
-/// Points by name and attributes beside the target's identity.
+/// Points by name and attributes, without the target's identity.
 #[derive(Debug)]
 pub struct Expected {
     points: BTreeMap<(String, BTreeMap<String, String>), f64>,
     accounts: Vec<String>,
 }
 
-/// What is expected of a Mastodon from 3.5 that answers this.
+/// The expected points of a Mastodon server from 3.5 with these answers.
 pub fn expected(
     v1: &Value,
     v2: &Value,
@@ -38,9 +37,9 @@ pub fn expected(
     is("mastodon.instance.limits.status_characters", int(&limits["max_characters"]));
     is("mastodon.instance.limits.media_attachments", int(&limits["max_media_attachments"]));
 
-    // The server calls itself a 4.6. There row 0 is the running UTC day, which
-    // the mock's is not: its `week` is the midnight seven days ago. So nothing
-    // is said of today. From 3.5 there is no ISO week.
+    // The server reports version 4.6, whose row 0 is the current UTC day. The mock's row 0
+    // begins seven days ago, so there are no points for today. From 3.5 there is no ISO
+    // week.
     let (newest, before) = (&activity[0], &activity[1]);
     let today = jiff::Timestamp::now().as_second().div_euclid(DAY);
     assert_ne!(int(&newest["week"]).div_euclid(DAY), today, "the mock has learnt: say what today is");
@@ -50,7 +49,7 @@ pub fn expected(
         is(&format!("mastodon.instance.activity.six_day.{figure}"), int(&before[figure]));
     }
 
-    // Active users and comments are not in its NodeInfo.
+    // Its NodeInfo contains no active users and no comments.
     assert_eq!(nodeinfo["usage"]["users"].as_object().unwrap().len(), 1);
     assert_eq!(nodeinfo["usage"]["localComments"], Value::Null);
     is("nodeinfo.users", int(&nodeinfo["usage"]["users"]["total"]));
@@ -75,7 +74,7 @@ pub fn expected(
         is("mastodon.account.followers", int(&account["followers_count"]));
         is("mastodon.account.following", int(&account["following_count"]));
         is("mastodon.account.statuses", int(&account["statuses_count"]));
-        // The day counts, though the mock gives the instant.
+        // Only the day counts, although the mock reports a time.
         let instant: jiff::Timestamp = text(&account["last_status_at"]).parse().unwrap();
         let day = instant.as_second().div_euclid(DAY);
         is("mastodon.account.last_status.timestamp", day * DAY);
@@ -90,12 +89,12 @@ impl Expected {
         self.points.insert((name.to_owned(), attributes), value as f64);
     }
 
-    /// The accounts, as they are listed in the configuration.
+    /// The accounts, as in the configuration.
     pub fn accounts(&self) -> impl Iterator<Item = &str> {
         self.accounts.iter().map(String::as_str)
     }
 
-    /// The same as Prometheus has it.
+    /// The same points with their Prometheus names.
     pub fn in_prometheus(self) -> Expected {
         let underscores = |name: &str| name.replace('.', "_");
         let points = self.points.into_iter().map(|((name, attributes), value)| {
@@ -106,7 +105,7 @@ impl Expected {
         Expected { points: points.collect(), ..self }
     }
 
-    /// Just these points are there, with these values.
+    /// Asserts that exactly these points exist, with these values.
     pub fn check(&self, points: &BTreeMap<(String, BTreeMap<String, String>), f64>) {
         assert!(self.accounts.len() == 2 && self.points.len() > 25, "{self:?}");
         for (point, value) in &self.points {

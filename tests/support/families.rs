@@ -1,4 +1,4 @@
-//! Metric families as a registry gathers them, built by hand.
+//! Metric families as a registry gathers them.
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -26,8 +26,8 @@ pub fn counter(name: &str, help: &str, series: &[(&[(&str, &str)], f64)]) -> Met
     family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
-/// A histogram of one series: finite bounds with the number of values *in*
-/// each bucket, the number above the last bound, and the sum.
+/// A histogram of one series: finite bounds with the number of values *in* each bucket, the
+/// number of values above the last bound, and the sum.
 pub fn histogram(
     name: &str,
     help: &str,

@@ -1,4 +1,4 @@
-//! A forward proxy that knows names which nobody else knows.
+//! A forward proxy that resolves names which are not in DNS.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,20 +7,19 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where it listens, and what it was asked for.
+/// The proxy's address, and the requests it received.
 pub struct Forward {
     pub url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Forward {
-    /// A proxy that finds these hosts, with their ports, at these addresses. What it
-    /// does not find it answers with 502.
+    /// Starts a proxy with these hosts and ports, and their addresses. Other hosts get 502.
     pub async fn start(known: BTreeMap<String, SocketAddr>) -> Forward {
         Forward::with(known, None).await
     }
 
-    /// The same for those who send this header alone; it answers others with 407.
+    /// Starts a proxy that requires this header. Requests without it get 407.
     pub async fn with(known: BTreeMap<String, SocketAddr>, header: Option<&'static str>) -> Forward {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -35,13 +34,13 @@ impl Forward {
         Forward { url, asked }
     }
 
-    /// The authorities that it was asked for, in order.
+    /// The requested authorities, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-/// Passes one request on, and then whatever either side says.
+/// Forwards one request, and then the bytes of both sides.
 async fn pass(
     mut client: TcpStream,
     known: &BTreeMap<String, SocketAddr>,
@@ -75,7 +74,7 @@ async fn pass(
     if is_tunnel {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
     } else {
-        // One request a connection, so that each passes here.
+        // One request for each connection, so that each is recorded here.
         let headers = format!("{method} {path} {version}\r\nconnection: close\r\n{headers}");
         server.write_all(headers.as_bytes()).await.ok()?;
     }

@@ -1,4 +1,4 @@
-//! Families made by chance, and what a parser has to find in their exposition.
+//! Random families, and what a parser has to find in their exposition.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,11 @@ use proptest::prelude::*;
 
 use super::families::{counter, gauge, histogram};
 
-/// Families as they should arrive, each name once.
+/// Families as a parser should report them, each name once.
 #[derive(Debug, Clone)]
 pub struct Model(pub Vec<Family>);
 
-/// One family. `unit` is what the caller of `encode` says it is, and the name
-/// need not agree.
+/// One family. `unit` is the argument of `encode`, which the name may contradict.
 #[derive(Debug, Clone)]
 pub struct Family {
     pub name: String,
@@ -38,8 +37,8 @@ pub struct Distribution {
     pub sum: f64,
 }
 
-/// A family as a parser reports it. Counters go by their OpenMetrics name in
-/// both of `prometheus_client`'s parsers.
+/// A family as a parser reports it. Both parsers of `prometheus_client` use the OpenMetrics
+/// name of counters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     pub name: String,
@@ -50,8 +49,8 @@ pub struct Expected {
 }
 
 impl Model {
-    /// What several registries would gather: each series in a family of its
-    /// own, then all of them again with other values, which have to go.
+    /// The result of several registries: each series in a family of its own, then all
+    /// series again with other values. The second values must be dropped.
     pub fn gather(&self) -> Vec<MetricFamily> {
         let mut gathered = Vec::new();
         for change in [0.0, 1.0] {
@@ -135,7 +134,7 @@ impl Family {
         for (bound, in_bucket) in ends {
             count += in_bucket;
             let mut labels = labels.clone();
-            // Bounds are compared as numbers: see `le` in the peers' test.
+            // Bounds are compared as numbers; see `le` in the test with parsers.
             labels.insert("le".to_owned(), bound.to_string());
             samples.push((format!("{}_bucket", self.name), labels, count as f64));
         }
@@ -150,13 +149,14 @@ fn pairs(labels: &Labels) -> Vec<(&str, &str)> {
     labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// Any families that the exporter could gather, and some that it could not.
+/// Arbitrary families, including some that the exporter cannot gather.
 pub fn models() -> BoxedStrategy<Model> {
     let unit = prop_oneof![Just(None), Just(Some("seconds")), Just(Some("bytes"))];
     let family = ("[a-zA-Z_:][a-zA-Z0-9_:]{0,12}", unit, any::<bool>(), help(), series());
     (vec(family, 0..6), btree_map(label_name(), label_value(), 0..4))
         .prop_map(|(families, resource)| {
-            // The number keeps one family's name from being another's sample's.
+            // The number prevents that the name of a family equals a sample name of
+            // another.
             let numbered = families.into_iter().enumerate();
             let mut families: Vec<Family> = numbered
                 .map(|(i, (stem, unit, named, help, series))| {
@@ -208,26 +208,26 @@ fn distribution() -> impl Strategy<Value = Distribution> {
     )
 }
 
-/// Legal and not reserved: what the encoder does to others has its own tests.
+/// Legal names that are not reserved. Other names have tests of their own.
 fn label_name() -> impl Strategy<Value = String> {
     "[a-zA-Z_][a-zA-Z0-9_]{0,10}".prop_filter("reserved", |name| {
         !name.starts_with("__") && !matches!(name.as_str(), "le" | "quantile")
     })
 }
 
-/// Anything, mostly of what a format could trip over.
+/// Arbitrary text, mostly characters that need escapes.
 fn label_value() -> impl Strategy<Value = String> {
     let hostile =
         prop::sample::select(vec!['\\', '"', '\n', '{', '}', ',', '=', '#', ' ', '\r', '\0', 'n', 'é', '🐘']);
     vec(prop_oneof![2 => hostile, 1 => any::<char>()], 0..16).prop_map(String::from_iter)
 }
 
-/// Without spaces at its ends, which the text format cannot tell from its own.
+/// Without spaces at the ends, because the text format cannot preserve them.
 fn help() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9 \\\\\"\n#{}=,'\0\u{e9}\u{1f418}]{0,30}".prop_map(|text| text.trim().to_owned())
 }
 
-/// Families as the bridge has them, a hostile instance among its targets.
+/// Families of a bridge with a hostile instance among its targets.
 pub fn catalogue() -> Model {
     let labels = |pairs: &[(&str, &str)]| -> Labels {
         let scope = [("otel_scope_name", "fedimeter")];

@@ -1,6 +1,6 @@
-//! JSON that is made to cost its reader memory or time.
+//! JSON that costs its reader as much memory or time as possible.
 
-/// Bodies of this many bytes or a little less.
+/// Bodies of this size in bytes, or slightly less.
 pub fn hostile(size: usize) -> Vec<String> {
     let repeated = |piece: &str, before: &str, after: &str| {
         let room = size - before.len() - after.len() - 1;

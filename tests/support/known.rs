@@ -1,5 +1,5 @@
-//! A small fleet of which all is known, at a time that stands still: for pages
-//! that are compared to the letter.
+//! A small fleet with fixed facts at a fixed time, for pages that are compared byte for
+//! byte.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use fedimeter::target::{Target, Token, parse_target};
 
 /// 2026-08-01 12:00 UTC.
 pub const UNIX: f64 = 1_785_585_600.0;
-/// The same on the process's time line.
+/// The same as a moment of the process's clock.
 pub const NOW: Moment = Moment::at(Duration::from_secs(200_000));
-/// The last collection began so long ago.
+/// How long ago the last collection began.
 pub const AGO: Duration = Duration::from_secs(12);
 
 pub type Known = (Arc<Target>, Arc<Snapshot>);
@@ -32,7 +32,7 @@ pub fn target(url: &str, attributes: &[(&str, &str)]) -> Target {
     Target::new(parse_target(url).unwrap(), None, None, &attributes)
 }
 
-/// A target all of whose endpoints have not been asked for, changed.
+/// A target whose endpoints were not requested yet, after `change`.
 pub fn known(target: Target, change: impl FnOnce(&mut Snapshot)) -> Known {
     let slots = target.endpoints.iter().map(|endpoint| Slot::new(*endpoint)).collect();
     let mut snapshot = Snapshot { slots, ..Snapshot::default() };
@@ -44,7 +44,7 @@ pub fn slot(snapshot: &mut Snapshot, endpoint: Endpoint) -> &mut Slot {
     snapshot.slots.iter_mut().find(|slot| slot.endpoint == endpoint).unwrap()
 }
 
-/// It was read at the last collection.
+/// A slot that was read at the last collection.
 pub fn ok(snapshot: &mut Snapshot, endpoint: Endpoint, facts: Facts) {
     let slot = slot(snapshot, endpoint);
     ended(slot, Outcome::Ok, 200);
@@ -73,12 +73,12 @@ fn ended(slot: &mut Slot, outcome: Outcome, status: u16) {
     slot.finished = NOW.before(AGO) + slot.duration;
 }
 
-/// A Mastodon of this version with so many users.
+/// A Mastodon server of this version with this number of users.
 pub fn mastodon(name: &str, version: &str, users: i64) -> Known {
     known(target(name, &[]), |snapshot| documents(snapshot, version, users))
 }
 
-/// Its instance and NodeInfo documents, and its activity.
+/// The slots of its instance and NodeInfo documents, and its activity.
 pub fn documents(s: &mut Snapshot, version: &str, users: i64) {
     let spelt: Arc<str> = version.into();
     let v2 = InstanceV2 {
@@ -116,8 +116,8 @@ pub fn documents(s: &mut Snapshot, version: &str, users: i64) {
     ok(s, Endpoint::Activity, Facts::Activity([week(0), week(1)].into()));
 }
 
-/// One that is up in part, one that is down, one that is no Mastodon, and one
-/// that nobody has asked.
+/// A server with failures, one that is down, one of other software, and one that was not
+/// requested yet.
 pub fn fleet() -> Vec<Known> {
     let mut own = target("mastodon.example", &[("region", "eu")]);
     own.token = Some(Token::new("hush-token"));
@@ -152,7 +152,7 @@ pub fn fleet() -> Vec<Known> {
     vec![own, down, other, known(target("new.example", &[]), |_| {})]
 }
 
-/// The bridge that knows them: scraped 12 seconds ago, and pushing in vain.
+/// The bridge of these targets: scraped 12 seconds ago, with failing pushes.
 pub fn status(targets: Vec<Known>) -> Status {
     let (started, unix) = (NOW.before(AGO), UNIX - AGO.as_secs_f64());
     let scrape = Collected {
@@ -191,7 +191,7 @@ pub fn status(targets: Vec<Known>) -> Status {
     }
 }
 
-/// Everything is due in 42 seconds; after a failure, a little later.
+/// Every endpoint is due in 42 seconds; after a failure, slightly later.
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let next = |slot: &Slot| {
         let failed = matches!(slot.outcome, Some(Outcome::Failed(_)));

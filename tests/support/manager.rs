@@ -1,4 +1,4 @@
-//! What a service manager is told (sd_notify(3)), by a socket that stands in for it.
+//! A socket that receives messages to a service manager (sd_notify(3)).
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use super::program::PATIENCE;
 
-/// A service manager that only listens.
+/// A service manager that only receives.
 pub struct Manager {
     directory: TempDir,
     told: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 impl Manager {
-    /// Listens from now on.
+    /// Starts to receive.
     pub fn start() -> Manager {
         let directory = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
@@ -37,12 +37,13 @@ impl Manager {
         self.directory.path().join("notify").display().to_string()
     }
 
-    /// All assignments so far: `READY=1`.
+    /// All assignments so far, such as `READY=1`.
     pub fn told(&self) -> Vec<String> {
         self.told.0.lock().unwrap().clone()
     }
 
-    /// Waits until it is told so many of what begins like this; returns all that it is told.
+    /// Waits for this number of assignments with this beginning, and returns all
+    /// assignments.
     pub fn wait_for(&self, beginning: &str, times: usize) -> Vec<String> {
         let began = Instant::now();
         let mut told = self.told.0.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Collected metrics, made by a real provider.
+//! Collected metrics of a real provider.
 
 use fedimeter::export::pipeline::SharedReader;
 use opentelemetry::KeyValue;
@@ -43,7 +43,7 @@ impl Meter {
         Meter { provider, reader }
     }
 
-    /// Counts in a counter and in a histogram.
+    /// Adds to a counter and to a histogram.
     pub fn record(&self) {
         let meter = self.provider.meter("fedimeter");
         meter.u64_counter("test.requests").build().add(1, &[]);

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point
 
 use super::{Point, Value};
 
-/// The points of a message, one after the other.
+/// The points of a message, in order.
 pub fn points(message: &ExportMetricsServiceRequest) -> Vec<Point> {
     let mut points = Vec::new();
     for resource in &message.resource_metrics {

@@ -1,4 +1,4 @@
-//! How the receivers listen: plainly, with TLS, or without ever answering.
+//! The listeners of receivers: plain, with TLS, or without any answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How a sink listens.
+/// The listener of a sink.
 #[derive(Clone)]
 pub struct Options {
-    /// Certificate and key (PEM); plain without.
+    /// Certificate and key (PEM), for TLS.
     pub tls: Option<(String, String)>,
-    /// The authority (PEM) of client certificates; none are asked for without.
+    /// The authority (PEM) of required client certificates.
     pub client_ca: Option<String>,
     /// The largest message in bytes, for gRPC.
     pub max_message: usize,
 }
 
 impl Default for Options {
-    /// As a collector: plain, 4 MiB.
+    /// The defaults of a Collector: plain, 4 MiB.
     fn default() -> Options {
         Options { tls: None, client_ca: None, max_message: 4 << 20 }
     }
 }
 
-/// A TLS listener for axum. A handshake that fails is a connection that ends.
+/// A TLS listener for axum. A failed handshake ends the connection.
 pub struct TlsListener {
     pub tcp: TcpListener,
     pub acceptor: tokio_rustls::TlsAcceptor,
@@ -73,7 +73,7 @@ pub fn acceptor(options: &Options) -> Option<tokio_rustls::TlsAcceptor> {
     Some(Arc::new(builder.with_single_cert(chain, key).unwrap()).into())
 }
 
-/// A port where connections are taken and nothing is ever said.
+/// A port that accepts connections and never answers.
 pub struct SilentPort {
     pub address: SocketAddr,
     _stop: DropGuard,
@@ -98,8 +98,8 @@ impl SilentPort {
     }
 }
 
-/// A port where connections are not even answered: the listener's queue is
-/// full, so the system drops what comes.
+/// A port that accepts no connections: the listener's queue is full, so the system drops
+/// new ones.
 pub struct FullPort {
     pub address: SocketAddr,
     _listener: TcpListener,
@@ -113,7 +113,7 @@ impl FullPort {
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
         let mut queued = Vec::new();
-        // A connection on this machine is made at once, or is not made.
+        // A local connection is made at once or not at all.
         while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
             queued.push(stream.unwrap());
             assert!(queued.len() < 100, "the queue never fills");

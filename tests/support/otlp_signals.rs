@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use super::flatten::attributes;
 use super::{Answer, GrpcService, PATIENCE, Sink};
 
-/// A request of logs or traces.
+/// A request with logs or traces.
 #[derive(Debug, Clone)]
 pub enum Telemetry {
     Logs(ExportLogsServiceRequest),
@@ -28,18 +28,18 @@ pub struct Span {
     pub resource: BTreeMap<String, String>,
     pub scope: String,
     pub name: String,
-    /// As the protocol numbers kinds: 1 internal, 3 client.
+    /// The kind, as a number of the protocol: 1 internal, 3 client.
     pub kind: i32,
     pub trace: Vec<u8>,
     pub id: Vec<u8>,
     /// Empty for a root.
     pub parent: Vec<u8>,
     pub attributes: BTreeMap<String, String>,
-    /// Attributes whose values are whole numbers.
+    /// Attributes with integer values.
     pub numbers: BTreeSet<String>,
-    /// The description of a status that is an error.
+    /// The description of an error status.
     pub error: Option<String>,
-    /// Events on it.
+    /// The events.
     pub events: usize,
 }
 
@@ -53,7 +53,7 @@ pub struct Record {
     pub event: String,
     pub body: String,
     pub attributes: BTreeMap<String, String>,
-    /// Empty where no trace was under way.
+    /// Empty outside a trace.
     pub trace: Vec<u8>,
 }
 
@@ -114,12 +114,12 @@ impl Sink {
         records
     }
 
-    /// How many requests of logs and traces there were.
+    /// The number of requests with logs and traces.
     pub fn telemetry_requests(&self) -> usize {
         self.0.telemetry.lock().unwrap().len()
     }
 
-    /// Waits until `find` finds something in what was received.
+    /// Waits until `find` returns a value from the received signals.
     pub async fn wait_until<T>(&self, what: &str, find: impl Fn(&Sink) -> Option<T>) -> T {
         let wait = async {
             loop {
@@ -150,7 +150,7 @@ fn is_number(attribute: &KeyValue) -> bool {
     matches!(value, Some(any_value::Value::IntValue(_)))
 }
 
-/// What a gRPC sink answers: nothing, a refusal, or none ever.
+/// The answer of a gRPC sink: success, a refusal, or none.
 async fn answered<T: Default>(answer: Answer) -> Result<tonic::Response<T>, tonic::Status> {
     match answer {
         Answer::Ok => Ok(tonic::Response::new(T::default())),

@@ -1,5 +1,5 @@
-//! OTLP receivers in this process, over gRPC and over HTTP: they keep what they
-//! get and answer what they are told.
+//! OTLP receivers in this process, over gRPC and HTTP. They keep requests, and answer as
+//! configured.
 
 #[path = "otlp_flatten.rs"]
 mod flatten;
@@ -37,27 +37,27 @@ use listen::{TlsListener, acceptor};
 use signals::Telemetry;
 pub use signals::{Record, Span};
 
-/// How long a test waits for something that should happen at once.
+/// How long a test waits for an event that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One request, whatever the sink answered.
+/// A request, with any answer.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// The request's headers, or gRPC's metadata.
+    /// The headers of the request, or the metadata of gRPC.
     pub headers: HeaderMap,
     /// The path; empty for gRPC.
     pub path: String,
     /// The message.
     pub message: ExportMetricsServiceRequest,
-    /// The body as it was before compression; empty for gRPC.
+    /// The body before compression; empty for gRPC.
     pub body: Vec<u8>,
-    /// Whether the answer was that its points were taken.
+    /// Whether the answer confirmed the points.
     pub taken: bool,
-    /// When it came.
+    /// When the request arrived.
     pub at: std::time::Instant,
 }
 
-/// One data point with everything that stands around it.
+/// A data point with its metric, scope and resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     pub resource: BTreeMap<String, String>,
@@ -83,31 +83,31 @@ pub enum Value {
     Distribution(u64, f64),
 }
 
-/// What a sink answers.
+/// The answer of a sink.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// All points taken.
+    /// All points are accepted.
     Ok,
-    /// Some points refused.
+    /// Some points are rejected.
     Partial(i64, &'static str),
     /// A gRPC error (from a gRPC sink).
     Status(tonic::Status),
     /// An HTTP answer (from an HTTP sink): status, headers, body.
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// None, ever.
+    /// No answer at all.
     Hang,
-    /// None, ever, though all points are taken.
+    /// No answer at all, although all points are accepted.
     Mute,
 }
 
 impl Answer {
-    /// Whether it says that what came was taken.
+    /// Whether the answer confirms the points.
     fn takes(&self) -> bool {
         matches!(self, Answer::Ok | Answer::Partial(..) | Answer::Mute)
     }
 }
 
-/// What a sink has received, and what it is to answer.
+/// The received requests of a sink, and its answers.
 #[derive(Clone, Default)]
 pub struct Sink(Arc<State>);
 
@@ -121,12 +121,12 @@ struct State {
 }
 
 impl Sink {
-    /// Answers this to the next request of metrics that has no other answer yet.
+    /// Sets the answer to the next request with metrics that has no answer yet.
     pub fn answer_next(&self, answer: Answer) {
         self.0.next.lock().unwrap().push_back(answer);
     }
 
-    /// Answers this from now on, after those of `answer_next`.
+    /// Sets the answer to all further requests, after those of `answer_next`.
     pub fn answer_always(&self, answer: Answer) {
         *self.0.always.lock().unwrap() = Some(answer);
     }
@@ -136,7 +136,7 @@ impl Sink {
         self.0.received.lock().unwrap().clone()
     }
 
-    /// Waits until there are `count` requests, and returns all.
+    /// Waits for `count` requests, and returns all requests.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
         let wait = async {
             loop {
@@ -155,7 +155,7 @@ impl Sink {
         })
     }
 
-    /// The points of all requests that were taken.
+    /// The points of all accepted requests.
     pub fn points(&self) -> Vec<Point> {
         self.requests().iter().filter(|r| r.taken).flat_map(|r| points(&r.message)).collect()
     }
@@ -182,7 +182,7 @@ impl Sink {
     }
 }
 
-/// A receiver of OTLP over gRPC, as long as it is kept.
+/// A receiver of OTLP over gRPC, until it is dropped.
 pub struct GrpcSink {
     sink: Sink,
     address: SocketAddr,
@@ -191,7 +191,7 @@ pub struct GrpcSink {
 }
 
 impl GrpcSink {
-    /// A plain one on a free port of 127.0.0.1.
+    /// Starts a plain receiver on a free port of 127.0.0.1.
     pub async fn start() -> GrpcSink {
         GrpcSink::start_with(Options::default()).await
     }
@@ -227,7 +227,8 @@ impl GrpcSink {
             )
             .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
         tokio::spawn(async move {
-            // Dropped, not shut down gracefully: a request that hangs must not keep it.
+            // The server is dropped without a graceful shutdown, for which a hanging
+            // request would have to end.
             tokio::select! { _ = serve => {}, () = stopped => {} }
         });
         GrpcSink { sink, address, scheme, _stop: stop.drop_guard() }
@@ -284,7 +285,7 @@ pub struct HttpSink {
 }
 
 impl HttpSink {
-    /// A plain one on a free port of 127.0.0.1.
+    /// Starts a plain receiver on a free port of 127.0.0.1.
     pub async fn start() -> HttpSink {
         HttpSink::start_with(Options::default()).await
     }
@@ -313,7 +314,7 @@ impl HttpSink {
         HttpSink { sink, address, scheme, _stop: stop.drop_guard() }
     }
 
-    /// The base, to which a client appends `/v1/metrics`.
+    /// The base URL, to which a client appends `/v1/metrics`.
     pub fn endpoint(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
@@ -378,8 +379,8 @@ fn decoded<T: Message + Default + serde::de::DeserializeOwned>(body: &[u8], json
     }
 }
 
-/// The answer in OTLP's JSON, which has 64-bit numbers as strings; the message's
-/// own serialisation does not.
+/// Encodes the answer in OTLP's JSON, with 64-bit numbers as strings. The serialisation of
+/// the message type writes numbers.
 fn canonical(answer: &ExportMetricsServiceResponse) -> serde_json::Value {
     match &answer.partial_success {
         None => serde_json::json!({}),

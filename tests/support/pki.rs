@@ -1,4 +1,4 @@
-//! An authority, a server and a client of its own, in files.
+//! An authority, and certificates of a server and a client, in files.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsa
 pub struct Pki {
     pub ca: PathBuf,
     pub ca_pem: String,
-    /// For `127.0.0.1` and `localhost`: certificate and key.
+    /// Certificate and key for `127.0.0.1` and `localhost`.
     pub server: (String, String),
     pub client_certificate: PathBuf,
     pub client_key: PathBuf,
@@ -45,7 +45,7 @@ impl Pki {
         }
     }
 
-    /// TLS as the server, which speaks these protocols alone.
+    /// TLS settings of the server, with only these protocols.
     pub fn acceptor(&self, protocols: &[&str]) -> tokio_rustls::TlsAcceptor {
         use rustls::pki_types::pem::PemObject;
         use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -1,4 +1,4 @@
-//! The points about a target as text, to compare and to keep.
+//! The points of a target as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,8 +6,7 @@ use std::fmt::Write;
 use fedimeter::metrics::{Label, Number, rows};
 use fedimeter::snapshot::Reading;
 
-/// Every point that the table gives about a target: `metric{label="text"}` and
-/// its value.
+/// Every point of the table about a target: `metric{label="text"}` and the value.
 pub fn points(reading: &Reading<'_>) -> BTreeMap<String, Number> {
     let mut all = BTreeMap::new();
     for row in rows() {
@@ -19,20 +18,20 @@ pub fn points(reading: &Reading<'_>) -> BTreeMap<String, Number> {
     all
 }
 
-/// Those that say what the server said, not how asking it went.
+/// The points with values of the server, without those about requests.
 pub fn said(reading: &Reading<'_>) -> BTreeMap<String, Number> {
     let mut points = points(reading);
     points.retain(|name, _| is_said(name));
     points
 }
 
-/// Whether a metric says what the server said.
+/// Whether a metric reports a value of the server.
 pub fn is_said(name: &str) -> bool {
     (name.starts_with("mastodon.") || name.starts_with("nodeinfo."))
         && !name.starts_with("mastodon.rate_limit.")
 }
 
-/// A value as a golden file has it.
+/// A value as golden files write it.
 pub fn spelt(value: Number) -> String {
     match value {
         Number::Int(n) => n.to_string(),

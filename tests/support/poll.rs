@@ -1,4 +1,4 @@
-//! Polling simulated servers through the real refresher, on a clock of the test's own.
+//! Polls simulated servers with the real refresher, on a clock of the test.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use fedimeter::target::Target;
 
 pub const WITHIN: Duration = Duration::from_secs(20);
 
-/// Instances by their place: 4.6, 4.2, 3.4, 2.4.
+/// Instances by index: versions 4.6, 4.2, 3.4, 2.4.
 pub const V46: usize = 0;
 pub const V42: usize = 1;
 pub const V34: usize = 2;
@@ -26,7 +26,7 @@ pub async fn simulator(change: impl FnOnce(&mut Settings)) -> Simulator {
     let mut settings = Settings { instances: 4, cache_headers: false, ..Settings::default() };
     change(&mut settings);
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
-    // Its numbers would grow while a test compares them.
+    // Otherwise its numbers would grow while a test compares them.
     for i in 0..simulator.len() {
         simulator.set_truth(i, Some(simulator.truth(i)));
     }

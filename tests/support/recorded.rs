@@ -1,4 +1,4 @@
-//! The recorded answers of real servers, read where they lie.
+//! The recorded answers of real servers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde_json::Value;
 /// A recorded answer.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Its path below the folder.
+    /// The path below the folder.
     pub name: String,
     pub body: Vec<u8>,
 }
 
-/// What a sample is an answer to, by its name.
+/// The endpoint of a sample, from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     V1,
@@ -22,7 +22,7 @@ pub enum Kind {
     Nodeinfo,
     Discovery,
     Account,
-    /// An endpoint that is not asked, an error, something else altogether.
+    /// Another endpoint, an error, or another kind of file.
     Other,
 }
 
@@ -33,7 +33,7 @@ const FOLDER: &str = "../shared/samples";
 ///
 /// # Errors
 ///
-/// In words, if they are not there.
+/// If the samples are missing.
 pub fn all() -> Result<Vec<Sample>, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
     let mut samples = Vec::new();
@@ -58,15 +58,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 const WILD: &str = "wild-server-versions.json";
 
-/// Software names and the version strings that a crawler saw under them.
+/// Software names with version strings that a crawler found.
 ///
 /// # Errors
 ///
-/// In words, if the list is not there.
+/// If the list is missing.
 pub fn wild_versions() -> Result<Vec<(String, Vec<String>)>, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER).join(WILD);
     let text = fs::read_to_string(&path).map_err(|e| format!("{FOLDER}/{WILD}: {e}"))?;
-    // JSON5, of which the list uses one comment on top and perhaps a comma at an end.
+    // JSON5, of which the list uses only a comment at the top and trailing commas.
     let text: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let mut text = text.join("\n");
     for (comma, without) in [(",\n  ]", "\n  ]"), (",\n}", "\n}")] {
@@ -93,8 +93,7 @@ impl Sample {
         }
     }
 
-    /// The version that an activity sample was recorded from, as its server
-    /// spelt it in the instance document.
+    /// The version of the server of an activity sample, as in its instance document.
     pub fn version(&self) -> Option<String> {
         let name = self.name.rsplit('/').next()?;
         let (server, _) = name.split_once("-instance-activity")?;
@@ -104,7 +103,7 @@ impl Sample {
         }
     }
 
-    /// The document, if it is one.
+    /// The document, if the sample is JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }

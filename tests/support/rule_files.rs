@@ -1,4 +1,4 @@
-//! What is in `dashboards/`, as values.
+//! The files of `dashboards/` as values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ pub fn dashboards() -> PathBuf {
     root().join("dashboards")
 }
 
-/// The files in a folder of `dashboards/` that end so.
+/// The names of the files in a folder of `dashboards/` with this extension.
 pub fn names_of(folder: &str, extension: &str) -> Vec<String> {
     let files = fs::read_dir(dashboards().join(folder)).unwrap().map(|file| file.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|e| e == extension));
@@ -59,12 +59,12 @@ pub fn rules_of(file: &Value) -> Vec<Value> {
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).cloned().collect()
 }
 
-/// The text at a place, which has to be there.
+/// The text at a JSON Pointer, which must exist.
 pub fn text<'a>(value: &'a Value, place: &str) -> &'a str {
     value.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("no {place} in {value}"))
 }
 
-/// The recorded series, with labels as their sources have them.
+/// The series of recording rules, with the labels of their sources.
 pub fn recorded() -> BTreeMap<String, BTreeSet<String>> {
     let mut labels = promql::known()["fedimeter_target_up"].clone();
     labels.insert("mastodon_storage_kind".to_owned());

@@ -1,8 +1,8 @@
-//! The text format 0.0.4, read by its specification and by nothing of ours.
+//! A reader of the text format 0.0.4, written from its specification.
 
 use std::collections::BTreeMap;
 
-/// One sample line.
+/// A sample line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub name: String,
@@ -14,8 +14,7 @@ pub struct Sample {
 ///
 /// # Panics
 ///
-/// On a line that is neither a comment nor a sample, and on a series that
-/// stands twice.
+/// On a line that is neither a comment nor a sample, and on a duplicate series.
 pub fn samples(text: &str) -> Vec<Sample> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let samples: Vec<Sample> =
@@ -28,12 +27,12 @@ pub fn samples(text: &str) -> Vec<Sample> {
     samples
 }
 
-/// The samples of a name.
+/// The samples with this name.
 pub fn named<'a>(samples: &'a [Sample], name: &str) -> Vec<&'a Sample> {
     samples.iter().filter(|sample| sample.name == name).collect()
 }
 
-/// The value of the only sample of a name; `None` when there is none.
+/// The value of the only sample with this name; `None` if there is none.
 pub fn only(samples: &[Sample], name: &str) -> Option<f64> {
     let found = named(samples, name);
     assert!(found.len() <= 1, "{name} has several samples: {found:?}");
@@ -58,7 +57,7 @@ fn sample(line: &str) -> Option<Sample> {
     Some(Sample { name: name.to_owned(), labels, value })
 }
 
-/// What stands before the closing quote, unescaped, and what comes after it.
+/// The text before the closing quote, unescaped, and the rest after it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -1,5 +1,4 @@
-//! The registry in `semconv/` as its readers see it, and what a message says in
-//! the same words.
+//! The registry in `semconv/`, and a comparison of messages with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +9,13 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point};
 use saphyr::{LoadableYamlNode, Yaml};
 
-/// The schema that the registry depends on, and that everything says it follows.
+/// The schema on which the registry depends, and which all data names.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
-/// A registry with what it imports.
+/// A registry with its imports.
 pub struct Registry {
     pub metrics: BTreeMap<String, Metric>,
-    /// Those that it defines itself.
+    /// The metrics that it defines itself.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
@@ -35,7 +34,7 @@ pub enum Attribute {
     Members(BTreeSet<String>),
 }
 
-/// One point as it left.
+/// A sent point.
 #[derive(Debug)]
 pub struct Emitted {
     pub name: String,
@@ -46,8 +45,8 @@ pub struct Emitted {
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// OpenTelemetry's own metrics among ours, as its conventions 1.45 have them:
-/// kind, number, unit, attributes that are required, and the others.
+/// The metrics that OpenTelemetry's conventions 1.45 define: kind, number, unit, required
+/// attributes, and the others.
 const UPSTREAM: &[Upstream] = &[
     (
         "otel.sdk.exporter.metric_data_point.exported",
@@ -81,12 +80,12 @@ type Upstream = (
     &'static [&'static str],
 );
 
-/// Recommended there; always there here.
+/// Recommended by the conventions, and always present here.
 const EXPORTER: &[&str] = &["otel.component.name", "otel.component.type", "server.address", "server.port"];
 const COMPONENT: &[&str] = &["otel.component.name", "otel.component.type"];
 const OPERATION: &[&str] = &["error.type", "http.response.status_code", "rpc.status_code"];
 
-/// Types of OpenTelemetry's own attributes.
+/// The types of OpenTelemetry's attributes.
 const UPSTREAM_ATTRIBUTES: &[(&str, &str)] = &[
     ("cpu.mode", "string"),
     ("error.type", "string"),
@@ -99,7 +98,7 @@ const UPSTREAM_ATTRIBUTES: &[(&str, &str)] = &[
 ];
 
 impl Registry {
-    /// What is in `semconv/`.
+    /// Reads `semconv/`.
     pub fn read() -> Registry {
         let files = ["attributes.yaml", "metrics.yaml"].map(|name| {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/semconv/").to_owned() + name;
@@ -150,7 +149,7 @@ impl Registry {
         registry
     }
 
-    /// What of a point is not as the registry has it.
+    /// How a point differs from the registry.
     pub fn complaints(&self, point: &Emitted) -> Vec<String> {
         let name = &point.name;
         let Some(metric) = self.metrics.get(name) else {

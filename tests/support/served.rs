@@ -1,4 +1,4 @@
-//! Simulated servers, polled through the real refresher.
+//! Simulated servers, polled with the real refresher.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,10 @@ use fedimeter::simulator::{Settings, Simulator};
 use fedimeter::snapshot::View;
 use fedimeter::target::Target;
 
-/// Long enough for every answer on the busiest machine.
+/// Long enough for every answer, even on a busy machine.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// This many instances, of these versions in turn, whose answers carry no
-/// lifetime of their own.
+/// This number of instances, of these versions in turn, without cache headers.
 pub async fn simulator(instances: usize, versions: &[&str]) -> Simulator {
     let versions = versions.iter().map(|v| (*v).to_owned()).collect();
     let settings =
@@ -29,13 +28,13 @@ pub fn target(simulator: &Simulator, i: usize) -> Target {
     Target::new(simulator.url(i).parse().unwrap(), None, None, &BTreeMap::new())
 }
 
-/// What one collection knows of these targets; a request may take `timeout`.
+/// The result of one collection of these targets, with this timeout of requests.
 pub async fn poll(targets: Vec<Target>, timeout: Duration) -> Arc<View> {
     let client = Client::new(Http { timeout, ..Http::default() }).unwrap();
     Refresher::new(targets, client, Clock::default()).refresh(WITHIN).await
 }
 
-/// The same knowledge, read at another time.
+/// The same facts at another time.
 pub fn read_at(view: &View, unix: i64) -> View {
     View::new(view.started, unix as f64, view.targets.clone())
 }

@@ -1,5 +1,5 @@
-//! Answers of one server that belong together, and which points are left of a
-//! server of whose endpoints one says nothing.
+//! Sets of answers of one server with their points, and the points that remain when one
+//! endpoint fails.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use super::points::{said, spelt};
 use super::recorded::Sample;
 use super::served::{poll, read_at, simulator, target};
 
-/// Several answers at once, and what they mean together.
+/// Several answers of one server, and the resulting points.
 pub struct Set {
     pub name: &'static str,
-    /// Path, and what is served there.
+    /// Paths with their answers.
     pub served: &'static [(&'static str, Body)],
-    /// When the points are read; `None` for any time.
+    /// The time at which the points are read; `None` for any time.
     pub at: Option<i64>,
-    /// Every point that there is, sorted.
+    /// All points, sorted.
     pub points: &'static [(&'static str, i64)],
 }
 
-/// Where an answer comes from.
+/// The source of an answer.
 pub enum Body {
-    /// A sample as it is.
+    /// An unchanged sample.
     Sample(&'static str),
-    /// A sample with the value at a path (as in RFC 6901) set to this JSON.
+    /// A sample with the value at a JSON Pointer (RFC 6901) replaced.
     Changed(&'static str, &'static str, &'static str),
-    /// Our own.
+    /// A document of the test.
     Json(&'static str),
 }
 
@@ -163,7 +163,8 @@ pub const SETS: &[Set] = &[
             ("mastodon.instance.activity.week.logins", 14_239),
             ("mastodon.instance.activity.week.registrations", 542),
             ("mastodon.instance.activity.week.statuses", 37_125),
-            // Neither v1 nor v2 is offered, and NodeInfo is a Mastodon's.
+            // The server offers neither v1 nor v2, and NodeInfo is that of a Mastodon
+            // server.
             ("mastodon.instance.statuses", 31),
             ("mastodon.instance.users", 3),
             ("nodeinfo.active_users.half_year", 3),
@@ -251,7 +252,7 @@ pub const SETS: &[Set] = &[
     },
 ];
 
-/// Serves a set on a server that offers nothing else.
+/// Serves a set, and nothing else.
 pub async fn check(set: &Set, samples: &[Sample]) -> Result<(), Failed> {
     let simulator = simulator(1, &["4.6.4"]).await;
     for path in [V1, V2, ACTIVITY, NODEINFO, "/.well-known/nodeinfo"] {
@@ -294,14 +295,14 @@ impl Body {
     }
 }
 
-/// Whether a point is still there when `endpoint` of a Mastodon from 4.0 ends
-/// like this and says nothing. Where two documents say the same, the other does.
+/// Whether a point remains when `endpoint` of a Mastodon server from 4.0 has this outcome.
+/// Numbers in two documents come from the other one.
 pub fn survives(name: &str, endpoint: Endpoint, outcome: &str) -> bool {
     let metric = name.split('{').next().unwrap_or(name);
     let only = |from: &[Endpoint]| !from.contains(&endpoint);
     match metric {
         "mastodon.instance.users" | "mastodon.instance.statuses" => {
-            // NodeInfo stands in only for a v1 that is not offered.
+            // NodeInfo replaces v1 only if v1 is not offered.
             only(&[Endpoint::InstanceV1]) || outcome == "not_offered"
         }
         "mastodon.instance.domains" => only(&[Endpoint::InstanceV1]),

@@ -1,5 +1,4 @@
-//! What a document says, read anew from its JSON: every number that a metric
-//! may take from it.
+//! The numbers that a metric may take from a document, read independently from its JSON.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ pub struct Said(HashMap<Endpoint, Value>);
 
 const RULES: &str = "mastodon.instance.rules";
 
-/// Where a metric's number may stand: endpoint and path, `*` for any row.
+/// The possible places of a metric's number: endpoint and path, with `*` for any index.
 #[rustfmt::skip]
 const SOURCES: &[(&str, &[(Endpoint, &str)])] = &[
     ("mastodon.instance.users", &[(Endpoint::InstanceV1, "/stats/user_count")]),
@@ -46,13 +45,13 @@ const SOURCES: &[(&str, &[(Endpoint, &str)])] = &[
     ("mastodon.account.statuses", &[(Endpoint::Accounts, "/statuses_count")]),
 ];
 
-/// Whether a metric is a number of the server's.
+/// Whether a metric is a number of the server.
 pub fn is_measured(metric: &str) -> bool {
     super::points::is_said(metric)
 }
 
-/// The metrics whose numbers stand in a document apart from all these places,
-/// so that what is there must not touch them.
+/// The metrics whose numbers are at other places of a document. A change at these places
+/// must not affect them.
 pub fn apart_from(endpoint: Endpoint, places: &[String]) -> impl Iterator<Item = &'static str> {
     let within = |outer: &str, inner: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -68,14 +67,14 @@ pub fn apart_from(endpoint: Endpoint, places: &[String]) -> impl Iterator<Item =
 impl Said {
     pub fn of(documents: &[(Endpoint, &str)]) -> Said {
         let read = |body: &str| {
-            // Numbers that no program can hold are no number of any document.
+            // Numbers out of range do not count.
             let body = body.replace("1e400", "\"beyond\"").replace("-\"beyond\"", "\"beyond\"");
             serde_json::from_str(&body.replace("\\ud83d", "?")).unwrap_or_default()
         };
         Said(documents.iter().map(|(endpoint, body)| (*endpoint, read(body))).collect())
     }
 
-    /// Whether a document says this at a place that the metric is taken from.
+    /// Whether a document contains this number at a place of the metric.
     pub fn says(&self, metric: &str, value: i64) -> bool {
         if metric == "mastodon.account.last_status.timestamp" {
             return value > 0 && value % 86_400 == 0;
@@ -99,8 +98,8 @@ impl Said {
     }
 }
 
-/// Whether this JSON, at the place that a metric is taken from, is this
-/// number: a length, yes or no, or the number itself.
+/// Whether JSON at a place of a metric means this number: as a length, a boolean or a
+/// number.
 fn is(metric: &str, json: &Value, value: i64) -> bool {
     let is_flag = metric.contains(".registrations.") && !metric.contains(".activity.");
     match json {

@@ -1,10 +1,10 @@
-//! Tests that need something that not every machine has.
+//! Tests with requirements that not every machine meets.
 
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-/// How a test ends: it panics where it fails, or says why.
+/// The result of a test: an error, or a panic.
 pub trait Ended {
     fn ended(self) -> Result<(), Failed>;
 }
@@ -21,19 +21,19 @@ impl Ended for Result<(), Failed> {
     }
 }
 
-/// A test that needs nothing.
+/// A test without requirements.
 pub fn always(name: &str, test: fn()) -> Trial {
     trial(name, Ok(()), move |()| test())
 }
 
-/// Ignored without what it needs, with the reason printed, and failed rather
-/// than passed if it is asked for all the same.
+/// A test that is ignored if its requirement is missing, with the reason printed. If it is
+/// run with `--ignored`, it fails.
 pub fn trial<P: Send + 'static, E: Ended>(
     name: &str,
     needs: Result<P, String>,
     test: impl FnOnce(P) -> E + Send + 'static,
 ) -> Trial {
-    // One that is not chosen has no reason.
+    // The reason is printed only for tests that are selected.
     if let Err(reason) = &needs
         && !reason.is_empty()
     {
@@ -43,11 +43,11 @@ pub fn trial<P: Send + 'static, E: Ended>(
     Trial::test(name, move || test(needs?).ended()).with_ignored_flag(ignored)
 }
 
-/// Whether a program is there that tells its version.
+/// Whether a program exists that prints its version.
 ///
 /// # Errors
 ///
-/// In words, if it cannot be started.
+/// If the program cannot be started.
 pub fn program(name: &str) -> Result<(), String> {
     Command::new(name).arg("--version").output().map(drop).map_err(|error| format!("{name}: {error}"))
 }

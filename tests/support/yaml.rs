@@ -1,22 +1,22 @@
-//! YAML of others' programs, as JSON values, which are easier to ask.
+//! YAML files as JSON values.
 
 use std::path::Path;
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-/// The one document of a file below the project's root.
+/// The only document of a file below the project's root.
 pub fn file(path: impl AsRef<Path>) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The one document of a text.
+/// The only document of a text.
 ///
 /// # Errors
 ///
-/// In words, where it is not YAML or not one document.
+/// If the text is not YAML, or not exactly one document.
 pub fn parse(text: &str) -> Result<Value, String> {
     let documents = Yaml::load_from_str(text).map_err(|e| e.to_string())?;
     match &*documents {
