@@ -1,4 +1,4 @@
-//! Thousands of targets: `/metrics` and push show every one of them, once.
+//! Thousands of targets: `/metrics` and push report each of them once.
 
 use crate::support::{http, samples};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,19 +10,19 @@ use fedimeter::config::{Config, Flags, Sources};
 use fedimeter::simulator::{Settings, Simulator};
 use prost::Message;
 
-/// Scrapes until all targets are known, at most.
+/// The maximum number of scrapes until all targets are known.
 const SCRAPES: usize = 5;
-/// More than the 2,000 points a metric that the SDK keeps apart by itself, and more
-/// than a message takes when they are pushed.
-const TARGETS: usize = 2_500;
-/// The largest gRPC message that a collector takes unless told otherwise.
+/// More than the 2,000 points for each metric to which the SDK limits itself by default,
+/// and too many for one message.
+const TARGETS: usize = 2_100;
+/// The default maximum size of a gRPC message of a Collector.
 const LARGEST: usize = 4 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_target_is_shown_once() {
     let settings = Settings {
         instances: TARGETS,
-        // These have every default endpoint.
+        // This version has every default endpoint.
         versions: vec!["4.2".to_owned()],
         request_log: 0,
         rate_limit: Some(1_000_000),
@@ -32,7 +32,7 @@ async fn every_target_is_shown_once() {
     let sink = GrpcSink::start().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fleet.yaml");
-    // A deadline that no machine is too slow for, and a third fewer points.
+    // A deadline for slow machines, and a third fewer points.
     let mut yaml =
         "listen: 127.0.0.1:0\ndeadline: 5m\ntimeout: 1m\nendpoint_details: false\ntargets:\n".to_owned();
     for url in simulator.urls() {
@@ -49,8 +49,7 @@ async fn every_target_is_shown_once() {
     ];
     let bridge = Serving::start(&["serve", "--config", file.to_str().unwrap()], &env);
 
-    // A slow machine reaches them all in several scrapes, each of which goes on
-    // where the one before ended.
+    // A slow machine needs several scrapes. Each continues where the one before ended.
     let url = format!("{}/metrics", bridge.url());
     let mut text = String::new();
     let mut scrapes = 0;
@@ -65,7 +64,7 @@ async fn every_target_is_shown_once() {
     let hosts: BTreeSet<String> =
         (0..TARGETS).map(|i| simulator.host(i).split_once(':').unwrap().0.to_owned()).collect();
     assert_eq!(hosts.len(), TARGETS);
-    // The text's reader refuses a series that stands twice.
+    // The reader of the text rejects duplicate series.
     let shown = samples::samples(&text);
     for name in ["fedimeter_target_up", "mastodon_instance_users", "fedimeter_target_info", "nodeinfo_users"]
     {
@@ -78,7 +77,7 @@ async fn every_target_is_shown_once() {
     assert!(up.iter().all(|s| s.value > 0.0), "all are up");
     assert!(!text.contains("otel_metric_overflow") && !text.contains("otel.metric.overflow"));
 
-    // One round of push: a request for each of several parts.
+    // One round of push, divided into several requests.
     let parts = parts(&sink).await;
     assert!(parts.len() > 1, "there is something to divide");
     for part in &parts {
@@ -97,7 +96,7 @@ async fn every_target_is_shown_once() {
     }
     assert_eq!(seen.keys().filter(|(name, _)| *name == "fedimeter.endpoint.up").count(), TARGETS * 5);
 
-    // What both showed came of one request an endpoint and scrape at most.
+    // At most one request for each endpoint and scrape was sent.
     for i in [0, TARGETS / 2, TARGETS - 1] {
         let asked = simulator.requests(i, "*");
         assert!((5..=5 * scrapes).contains(&asked), "{}: {asked} in {scrapes} scrapes", simulator.host(i));
@@ -110,25 +109,25 @@ struct Part {
     points: Vec<Point>,
 }
 
-/// The parts of the first round, when all have come.
+/// The requests of the first round, when all have arrived.
 async fn parts(sink: &GrpcSink) -> Vec<Part> {
-    let mut count = 1;
+    let mut parts = Vec::new();
     loop {
-        let requests = sink.wait_for(count).await;
-        assert!(requests.iter().all(|r| r.taken));
-        let parts: Vec<Part> = requests
-            .iter()
-            .map(|r| Part { encoded: r.message.encoded_len(), points: points(&r.message) })
-            .collect();
+        let requests = sink.wait_for(parts.len() + 1).await;
+        for request in &requests[parts.len()..] {
+            assert!(request.taken);
+            let encoded = request.message.encoded_len();
+            parts.push(Part { encoded, points: points(&request.message) });
+        }
         let up = parts.iter().flat_map(|p| &p.points).filter(|p| p.name == "fedimeter.target.up").count();
         if up >= TARGETS {
             return parts;
         }
-        count = requests.len() + 1;
     }
 }
 
-/// A fleet's hosts keep one connection each: what is asked at once would need another.
+/// In a fleet one connection is kept for each host, so simultaneous requests would need
+/// another.
 #[test]
 fn hosts_of_a_fleet_are_asked_for_one_thing_at_a_time() {
     let hosts = |n: usize| (0..n).map(|i| format!("i{i}.example")).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
-//! No server is asked more than it wants: times that it gives, rate limits that
-//! are spent, waits that grow.
+//! The limits of servers are respected: times in answers, exhausted rate limits, and
+//! growing waits.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::support::poll::*;
 
-/// Everything that needs no token.
+/// A target with all endpoints that need no token.
 fn public(simulator: &Simulator) -> Target {
     let mut target = target(simulator, V46);
     target.accounts =
@@ -31,7 +31,7 @@ fn answer(simulator: &Simulator, path: &str, status: u16, headers: &[(&str, &str
     simulator.set_answer(V46, path, StatusCode::from_u16(status).unwrap(), headers, "");
 }
 
-/// The endpoints below `/api` that are not documents, and how they fared.
+/// The endpoints below `/api` that are not documents, with their outcomes.
 fn rest(view: &View) -> BTreeMap<&'static str, &'static str> {
     let slots = &reading(view, 0).snapshot.slots;
     let rest = slots.iter().filter(|s| s.endpoint.is_under_api() && !s.endpoint.shows_up());
@@ -70,7 +70,7 @@ async fn the_last_request_of_a_window_is_the_last() {
     let simulator = simulator(|s| s.rate_limit = Some(4)).await;
     let bench = Bench::of(vec![public(&simulator)]);
     let view = bench.refresh().await;
-    // Two requests at once are under way: the last two answers may cross.
+    // Two requests run simultaneously, so the order of the last two answers may change.
     assert!(simulator.requests(V46, "/api/*") <= 5, "{}", simulator.requests(V46, "/api/*"));
     let limited = rest(&view).into_values().filter(|outcome| *outcome == "rate_limited").count();
     assert!(limited >= 3, "{:?}", rest(&view));
@@ -97,8 +97,9 @@ async fn no_endpoint_is_asked_before_the_time_that_it_gave() {
             bench.refresh().await;
             let asked = simulator.requests(V46, path);
             assert!(asked > 0, "{path} {status}");
-            for _ in 0..16 {
-                bench.after(60).await;
+            // An endpoint that is due stays due until the next collection.
+            for seconds in [60, 240, 660] {
+                bench.after(seconds).await;
             }
             assert_eq!(simulator.requests(V46, path), asked, "{path} {status}");
         }
@@ -142,14 +143,14 @@ async fn a_document_that_has_moved_is_looked_for_ever_more_seldom() {
     let simulator = simulator(|_| {}).await;
     let bench = Bench::of(vec![target(&simulator, V46)]);
     bench.refresh().await;
-    // It is away, and the discovery goes on naming its place.
+    // The document fails, and the discovery still names it.
     answer(&simulator, "/nodeinfo/2.0", 500, &[]);
     for _ in 0..120 {
         bench.after(60).await;
     }
     let searches = simulator.requests(V46, "/.well-known/nodeinfo") - 1;
     assert!((6..=8).contains(&searches), "{searches} in two hours");
-    // It is somewhere else.
+    // The document moves.
     let links = format!(
         r#"{{"links":[{{"rel":"http://nodeinfo.diaspora.software/ns/schema/2.1","href":"{}/nodeinfo/2.1"}}]}}"#,
         simulator.url(V46)
@@ -180,7 +181,7 @@ async fn a_server_with_nodeinfo_alone_is_found_up_within_a_minute() {
     assert_eq!(value(&view, 0, "fedimeter.target.up"), Some(1));
 }
 
-/// Epicyon handles one request at a time, and answers 503 to the second.
+/// Epicyon handles one request at a time, and answers the second with 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_handles_one_request_at_a_time_is_asked_again_alone() {
     use std::sync::Arc;

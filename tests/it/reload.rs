@@ -1,4 +1,4 @@
-//! The configuration read again while the bridge runs.
+//! Reloads of the configuration.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ async fn simulated(instances: usize) -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// A bridge with a configuration file that a test rewrites.
+/// A bridge with a configuration file that the test changes.
 struct Bridge {
     serving: Serving,
     directory: tempfile::TempDir,
@@ -216,7 +216,7 @@ async fn a_watched_configuration_is_taken_without_a_signal() {
     let text = |i| format!("targets: ['{}']\nwatch_config: true\n", simulator.url(i));
     let bridge = Bridge::start(&text(0));
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
-    // As a mounted ConfigMap changes: another file takes the place of the first.
+    // As with a mounted ConfigMap, another file replaces the first.
     let new = bridge.path().join("new.yaml");
     std::fs::write(&new, text(1)).unwrap();
     std::fs::rename(&new, bridge.path().join("f.yaml")).unwrap();
@@ -224,7 +224,7 @@ async fn a_watched_configuration_is_taken_without_a_signal() {
     assert_eq!(bridge.up().await, names(&simulator, &[1]));
 }
 
-/// What a server of lists answers, and what it was shown.
+/// The answer of a server of lists, and the tokens that it received.
 #[derive(Clone, Default)]
 struct Inventory {
     answer: std::sync::Arc<std::sync::Mutex<(u16, String)>>,
@@ -269,10 +269,10 @@ async fn a_url_lists_targets_and_its_last_list_holds() {
         token.path().display()
     );
     let bridge = Bridge::start(&text);
-    // It was asked before the first collection.
+    // The list was requested before the first collection.
     assert_eq!(bridge.up().await, names(&simulator, &[0, 2]));
     assert_eq!(inventory.shown.lock().unwrap()[0], "Bearer inventory-token");
-    // What is listed twice counts once; whoever is there stays.
+    // Duplicates count once, and existing targets stay.
     inventory.answers(200, group(&[0, 1, 2]));
     bridge.serving.line(|line| line.contains("targets: 2 stay, 1 is new").then_some(()));
     bridge.serving.line(|line| {
@@ -280,7 +280,7 @@ async fn a_url_lists_targets_and_its_last_list_holds() {
     });
     assert_eq!(bridge.up().await, names(&simulator, &[0, 1, 2]));
     assert_eq!(bridge.own("fedimeter_source_targets").await, Some(2.0));
-    // A failure changes nothing.
+    // A failed request changes nothing.
     for (status, answer, told) in
         [(500, "no", "HTTP 500"), (200, "<html>", "expected a list of groups"), (200, "", "found nothing")]
     {
@@ -321,13 +321,13 @@ async fn a_server_that_is_away_at_the_start_is_asked_on() {
     bridge.serving.line(|line| line.contains("it has no earlier list").then_some(()));
     assert_eq!(bridge.own("fedimeter_targets").await, Some(0.0));
     inventory.answers(200, format!(r#"[{{"targets": ["{}"]}}]"#, simulator.url(0)));
-    // A reload asks at once.
+    // A reload requests the list at once.
     assert_eq!(bridge.reload().await.0, 200);
     bridge.serving.line(|line| line.contains("targets: 1 is new").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
 }
 
-/// Pushes go on while the configuration is reloaded again and again.
+/// Pushes continue during many reloads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_cost_no_push_a_point() {
     for temporality in ["cumulative", "delta"] {
@@ -363,8 +363,8 @@ async fn reloads_cost_no_push_a_point() {
         let log = bridge.log();
         assert!(log.contains("the configuration was reloaded") && !log.contains("panic"), "{log}");
         assert_eq!(bridge.end("TERM").0, Some(0));
-        // A round is a request for the bridge itself, and those before it for the targets:
-        // with delta temporality a target may move to another request.
+        // A round consists of requests for the targets, and the last one for the bridge
+        // itself. With delta temporality a target may move to another request.
         let always = names(&simulator, &[0, 1]);
         let (mut up, mut rounds) = (Vec::new(), 0);
         for point in sink.points() {
@@ -383,7 +383,7 @@ async fn reloads_cost_no_push_a_point() {
     }
 }
 
-/// Scrapes go on while the configuration is reloaded again and again.
+/// Scrapes continue during many reloads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_reloads_cost_no_scrape_a_point() {
     let simulator = simulated(3).await;
@@ -403,7 +403,7 @@ async fn a_hundred_reloads_cost_no_scrape_a_point() {
                 let mut scrapes = 0;
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     let page = http::body(http::client().get(&url)).await;
-                    // The first two are always there, whole, and up.
+                    // The first two targets are always complete and up.
                     let up = page
                         .lines()
                         .filter(|line| line.starts_with("fedimeter_target_up{") && line.ends_with(" 1"));
@@ -411,6 +411,8 @@ async fn a_hundred_reloads_cost_no_scrape_a_point() {
                     let users = page.lines().filter(|line| line.starts_with("mastodon_instance_users{"));
                     assert!(users.count() >= 2, "{page}");
                     scrapes += 1;
+                    // A reload takes several times as long.
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                 }
                 scrapes
             })
@@ -439,7 +441,7 @@ async fn other_settings_keep_what_is_known_and_when_it_may_be_asked() {
     assert!(users.is_some());
     let asked = simulator.requests(0, "*");
 
-    // An account more: that alone is asked for.
+    // Only the new account is requested.
     let mut changed = target(&simulator, 0);
     changed.accounts = vec![AccountRef::Acct("admin".into())];
     changed.select_endpoints(&[]);
@@ -452,13 +454,13 @@ async fn other_settings_keep_what_is_known_and_when_it_may_be_asked() {
     assert_eq!(simulator.requests(0, "/api/v1/instance/activity"), 1);
     assert_eq!(simulator.requests(0, "*"), asked + 1);
 
-    // Another account in its place is asked for at once, too.
+    // An account that replaces it is requested at once, too.
     changed.accounts = vec![AccountRef::Acct("news".into())];
     bench.refresher.replace(vec![changed.clone(), target(&simulator, 1)]);
     bench.refresh().await;
     assert_eq!(simulator.requests(0, "*"), asked + 2);
 
-    // Gone and back, it is as new.
+    // A removed target that returns is like a new one.
     bench.refresher.replace(Vec::new());
     assert_eq!(bench.refresh().await.targets.len(), 0);
     let replaced = bench.refresher.replace(vec![changed]);

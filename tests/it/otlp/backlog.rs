@@ -1,5 +1,5 @@
-//! What cannot be delivered waits, and arrives when the receiver is back: the oldest
-//! first, with its own time, each point once.
+//! Undelivered requests wait, and arrive when the receiver is back: the oldest first, with
+//! their own times, each point once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::{Sinks, export, settings};
 use crate::support::meter::Meter;
 use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Options, PATIENCE, Sink};
 
-/// An answer that says that it may work later.
+/// An answer that asks for a retry.
 fn busy(protocol: Protocol) -> Answer {
     match protocol {
         Protocol::Grpc => Answer::Status(tonic::Status::unavailable("starting")),
@@ -24,13 +24,13 @@ fn busy(protocol: Protocol) -> Answer {
     }
 }
 
-/// Two requests of four points, collected one after the other.
+/// Two requests with four points, from consecutive collections.
 fn batches() -> Vec<ResourceMetrics> {
     (0..2).map(|_| Meter::new(2, Temporality::Cumulative).collect()).collect()
 }
 
-/// The times of each series' points, in the order in which they were taken; checked
-/// that each is there once and that none is older than the one before.
+/// The times of each series' points, in the order of acceptance. Asserts that they
+/// increase.
 fn times(sink: &Sink) -> Vec<Vec<u64>> {
     let mut series: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for point in sink.points() {
@@ -46,7 +46,8 @@ fn with(settings: &OtlpSettings, delivery: DeliverySettings) -> OtlpSettings {
     OtlpSettings { delivery, ..settings.clone() }
 }
 
-/// The time that a round has while the receiver is away: the retries end with it.
+/// Exports within the time of a round while the receiver is away. The retries end with the
+/// round.
 async fn export_briefly(exporter: &Exporter) -> fedimeter::export::otlp::Report {
     exporter.export_all(&batches(), Instant::now() + Duration::from_millis(150)).await
 }
@@ -100,7 +101,7 @@ async fn what_waited_arrives_first_and_once() {
     }
 }
 
-/// One request is tried a round while the receiver is away, so that a round ends soon.
+/// While the receiver is away, each round tries one request, so that it ends soon.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_younger_is_sent_after_one_that_has_to_wait() {
     let sinks = Sinks::start(Options::default()).await;
@@ -140,7 +141,7 @@ async fn what_is_refused_for_good_does_not_wait() {
     }
 }
 
-/// Without a backlog each request stands for itself.
+/// Without a backlog, requests are independent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_backlog_can_be_switched_off() {
     let sinks = Sinks::start(Options::default()).await;
@@ -178,10 +179,10 @@ async fn the_oldest_go_when_the_backlog_is_full() {
     }
 }
 
-/// A request over the receiver's limit is divided, and the next ones are made smaller.
+/// A request over the receiver's limit is divided, and later ones are smaller.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_shrink_to_what_the_receiver_takes() {
-    let meter = Meter::new(4000, Temporality::Cumulative);
+    let meter = Meter::new(2000, Temporality::Cumulative);
     let too_large = |protocol| match protocol {
         Protocol::Grpc => Answer::Status(tonic::Status::resource_exhausted("larger than max")),
         _ => Answer::Http(413, Vec::new(), Vec::new()),
@@ -198,7 +199,8 @@ async fn requests_shrink_to_what_the_receiver_takes() {
                 sink.answer_always(Answer::Ok);
                 accepted = 8;
             }
-            // What waited is small; the large one and its first half are too large.
+            // The waiting requests are small. The large request and its first half are too
+            // large.
             for _ in 0..accepted / 4 {
                 sink.answer_next(Answer::Ok);
             }
@@ -206,21 +208,21 @@ async fn requests_shrink_to_what_the_receiver_takes() {
             sink.answer_next(too_large(protocol));
             let before = sink.requests().len();
             let report = exporter.export(&meter.collect(), Instant::now() + PATIENCE).await;
-            assert_eq!((report.accepted, report.lost, report.failure), (accepted + 8000, 0, None));
+            assert_eq!((report.accepted, report.lost, report.failure), (accepted + 4000, 0, None));
             let sizes: Vec<usize> =
                 sink.requests()[before..].iter().map(|r| prost::Message::encoded_len(&r.message)).collect();
             let large: Vec<usize> = sizes.into_iter().filter(|size| *size > 10_000).collect();
             assert!(large[2..].iter().all(|size| *size <= large[0] / 4 + 1000), "{protocol}: {large:?}");
             times(sink);
             let before = sink.requests().len();
-            assert_eq!(exporter.export(&meter.collect(), Instant::now() + PATIENCE).await.accepted, 8000);
+            assert_eq!(exporter.export(&meter.collect(), Instant::now() + PATIENCE).await.accepted, 4000);
             let next = &sink.requests()[before..];
             assert!(next.len() >= 4 && next.iter().all(|request| request.taken), "{}", next.len());
         }
     }
 }
 
-/// A server built on tonic has its own words for a message over its limit.
+/// A server with tonic has its own message for a request over its limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_a_grpc_server_enforces_is_kept_to() {
     let sink = GrpcSink::start_with(Options { max_message: 100 << 10, ..Options::default() }).await;
@@ -231,7 +233,7 @@ async fn a_limit_that_a_grpc_server_enforces_is_kept_to() {
     assert_eq!(sink.points().len(), 8000);
 }
 
-/// What is always too large is lost after a few attempts, and counted.
+/// A request that is always too large is lost after a few attempts, and counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_takes_nothing_at_all_is_not_asked_for_ever() {
     let sinks = Sinks::start(Options::default()).await;
@@ -287,7 +289,7 @@ async fn a_directory_outlives_the_bridge_and_belongs_to_one() {
         assert_eq!(export_briefly(&exporter).await.waiting, 16);
         drop(exporter);
 
-        // What waits for one receiver is not sent to another.
+        // Requests for one receiver are not sent to another.
         let other = Sinks::start(Options::default()).await;
         let (other_sink, other_settings) = other.of(protocol);
         let exporter = in_directory(&other_settings, directory.path()).unwrap();
@@ -303,7 +305,7 @@ async fn a_directory_outlives_the_bridge_and_belongs_to_one() {
     }
 }
 
-/// No header, password or query of the endpoint is in the directory.
+/// The directory contains no header, password or query of the endpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_written() {
     let directory = tempfile::tempdir().unwrap();
