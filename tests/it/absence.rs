@@ -1,5 +1,5 @@
-//! What is said of a number that a server gives and that is not reported,
-//! because it is known to mean something else or nothing.
+//! The reasons for numbers that a server reports and fedimeter omits, because they mean
+//! something else or nothing.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn activity(s: &mut Snapshot, newest: i64, logins: i64) {
     ok(s, Endpoint::Activity, Facts::Activity([row(newest), row(newest - 604_800)].into()));
 }
 
-/// What is said of a metric.
+/// The reason for an absent metric.
 fn said(metric: &str, change: impl FnOnce(&mut Snapshot)) -> String {
     let mut target = target("https://a.example", &[]);
     target.token = Some(Token::new("secret"));

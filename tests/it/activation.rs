@@ -1,4 +1,4 @@
-//! Sockets that a service manager hands over to the real binary (sd_listen_fds(3)).
+//! Sockets that a service manager passes to the real program (sd_listen_fds(3)).
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::program::{PATIENCE, Ran, Serving, fedimeter, finish};
 
-/// A server that nobody has to reach.
+/// A target that is never reached.
 const TARGET: &str = "http://127.0.0.1:1";
-/// Nobody can listen there: a documentation address.
+/// A documentation address, at which nobody can listen.
 const ELSEWHERE: &str = "192.0.2.1:9464";
 
-/// The program as a manager starts it that hands over what is the standard input here.
+/// The program, started as a manager does that passes a socket. Here the socket is its
+/// standard input.
 fn command(passed: impl Into<OwnedFd>, args: &[&str]) -> Command {
     let program = fedimeter().get_program().to_owned();
     let mut command = Command::new("sh");
@@ -36,8 +37,8 @@ fn refused(command: Command) -> Ran {
     ran
 }
 
-/// Asks on a connection of its own; the status and the end of the answer, or why there is
-/// none.
+/// Sends a request on a new connection. Returns the status and the end of the response, or
+/// an error.
 fn ask(mut stream: impl Read + Write, path: &str) -> Result<String, String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|e| format!("asking: {e}"))?;
@@ -91,9 +92,9 @@ fn what_is_for_another_process_or_for_nobody_is_not_taken() {
     bridge.line(|line| {
         line.contains(&format!("{address}, passed by the service manager (web), is closed")).then_some(())
     });
-    // The command has kept it, too.
+    // The command has a copy, too.
     drop(off);
-    // A program that another test starts has a copy, too, until it is executed.
+    // A program that another test starts has a copy until it is executed.
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
         assert!(start.elapsed() < PATIENCE, "{address} is still listened on");
@@ -131,7 +132,7 @@ fn what_cannot_be_served_on_is_refused() {
     assert!(refused(missing).err.contains("Bad file descriptor"));
 }
 
-/// Connections wait in the socket, which the manager keeps.
+/// The manager keeps the socket, in which connections wait.
 #[test]
 fn a_restart_refuses_no_connection() {
     let (listener, address) = bound();

@@ -1,5 +1,5 @@
-//! A server that answers in any way, in any order: no endpoint is asked too
-//! early. The simulated server's log is the judge, the clock is the test's own.
+//! A server with random answers in random order: no endpoint is requested too early. The
+//! log of the simulated server is checked, and the test sets the clock.
 
 use fedimeter::endpoint::Endpoint;
 use fedimeter_simulator::Simulator;
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use crate::support::poll::*;
 
-/// The paths of the endpoints, how long the longest wait of each is after
-/// failures in a row (seconds), and whether it is a document.
+/// The paths of the endpoints, the maximum wait in seconds after consecutive failures, and
+/// whether the endpoint is a document.
 const PATHS: [(&str, u64, bool); 9] = [
     ("/api/v2/instance", 60, true),
     ("/api/v1/instance", 60, true),
@@ -25,12 +25,12 @@ const PATHS: [(&str, u64, bool); 9] = [
 const NODEINFO: &str = "/nodeinfo/2.0";
 const FORERUNNER: &str = "/statistics.json";
 
-/// How a path answers.
+/// The answer of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Well,
     Status(u16),
-    /// With `Retry-After`.
+    /// A status with `Retry-After` in seconds.
     Later(u16, u64),
     WebPage,
 }
@@ -50,7 +50,8 @@ impl Way {
         simulator.set_answer(V46, path, StatusCode::from_u16(status).unwrap(), headers, body);
     }
 
-    /// Whether the endpoint can be read: of health, the streaming server's half.
+    /// Whether the endpoint can be read. For health, the answer of the streaming server is
+    /// enough.
     fn is_read(self, path: &str) -> bool {
         self == Way::Well || (path == "/health" && self.is_gone())
     }
@@ -66,7 +67,7 @@ impl Way {
         }
     }
 
-    /// For how long it stops everything below `/api`.
+    /// For how many seconds the answer stops all requests below `/api`.
     fn spends_the_limit(self) -> Option<u64> {
         match self {
             Way::Status(429) => Some(60),
@@ -88,7 +89,7 @@ fn way() -> impl Strategy<Value = Way> {
     ]
 }
 
-/// How long until the next collection, and which paths answer otherwise then.
+/// The seconds until the next collection, and the changed answers of paths.
 type Step = (u64, Vec<(usize, Way)>);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -96,22 +97,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((wait, prop::collection::vec((0..PATHS.len(), way()), 0..4)), 1..30)
 }
 
-/// What is known of a path by its requests so far.
+/// The earlier requests of a path.
 #[derive(Debug, Clone, Copy, Default)]
 struct Past {
     asked: u64,
-    /// Whether it could be read then.
+    /// Whether the last request could be read.
     is_read: bool,
-    /// How often in a row it failed. What is not there is no failure beside a
-    /// document that is, and begins the row anew.
+    /// The number of consecutive failures. If a document can be read, a missing path is not
+    /// a failure, and resets the number.
     failed: u32,
     not_before: u64,
-    /// Whether, at some time since just before it was asked for, no document showed
-    /// the server up. A server that comes back is asked for all that failed.
+    /// Whether the server was down at any time since the last request. After a server is
+    /// back, all failed endpoints are requested again.
     was_away: bool,
 }
 
-/// A second is granted to the real clock, which runs on while requests do.
+/// A tolerance of a second, because the real clock runs during requests.
 const GRANTED: u64 = 1;
 
 async fn judge(steps: &[Step]) -> Result<(), TestCaseError> {
@@ -156,8 +157,8 @@ async fn judge(steps: &[Step]) -> Result<(), TestCaseError> {
             }
         }
         for (i, (path, ..)) in PATHS.iter().enumerate() {
-            // Where no discovery leads to the document, its forerunners are asked for,
-            // and this server has none.
+            // Without a discovery, the predecessors of the document are requested, which
+            // this server lacks.
             if *path == NODEINFO && log.iter().any(|asked| asked == FORERUNNER) {
                 past[i] = Past { is_read: false, ..past[i] };
             }
@@ -185,7 +186,7 @@ async fn judge(steps: &[Step]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A case is up to 30 collections. `PROPTEST_CASES` asks for more of them.
+/// A case has up to 30 collections. `PROPTEST_CASES` sets the number of cases.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { usual.cases } else { 40 };

@@ -1,4 +1,4 @@
-//! Servers whose certificates an authority of the user's own has signed.
+//! Servers with certificates of a private authority.
 
 use fedimeter::simulator::{Settings, Simulator};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::pki::Pki;
 use crate::support::program::run;
 
-/// Which of the targets are up, and the log.
+/// The targets that are up, and the log.
 fn up(config: &str) -> (Vec<Value>, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
@@ -25,7 +25,7 @@ async fn an_authority_is_trusted_for_its_target_or_for_all() {
     let behind = format!("http://{}", simulator.addr());
     let (first, _) = super::http2::serve(&one, behind.clone(), "http/1.1").await;
     let (second, _) = super::http2::serve(&other, behind, "http/1.1").await;
-    // Who is trusted goes by the name: one server has the name, the other the address.
+    // Trust depends on the name: one server has the name, the other the address.
     let (first, second) = (format!("https://localhost:{first}"), format!("https://127.0.0.1:{second}"));
     let ca = |pki: &Pki| pki.ca.display().to_string();
 
@@ -45,7 +45,8 @@ async fn an_authority_is_trusted_for_its_target_or_for_all() {
     let (seen, log) = up(&all);
     assert_eq!(seen, [json!(true), json!(true)], "{log}");
 
-    // Another authority is no help, and a name that is not in the certificate stays wrong.
+    // Another authority does not help, and a name that is not in the certificate remains an
+    // error.
     let wrong = format!("targets:\n  - {{url: {first}, ca_file: {}}}\n", ca(&other));
     assert_eq!(up(&wrong).0, [json!(false)]);
 }

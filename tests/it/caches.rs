@@ -1,4 +1,4 @@
-//! Servers behind caches: what a cached answer says, and what it does not.
+//! Servers behind caches: which values of a cached answer count.
 
 use fedimeter::endpoint::Endpoint;
 use fedimeter::simulator::Simulator;
@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::support::poll::*;
 
-/// An answer of an instance as a cache gives it: with these headers beside a
-/// spent rate limit, which is another client's.
+/// A cached answer of an instance, with these headers and the exhausted rate limit of
+/// another client.
 fn cached(simulator: &Simulator, path: &str, body: &str, header: (&str, &str)) {
     let reset = jiff::Timestamp::from_second(simulator.now() + 240).unwrap().to_string();
     let lines = [
@@ -46,7 +46,7 @@ async fn a_spent_rate_limit_of_a_cached_answer_is_another_clients() {
         let bench = Bench::of(vec![target]);
         let view = bench.refresh().await;
         assert_eq!(value(&view, 0, "mastodon.instance.active_users.month"), Some(7), "{header:?}");
-        // The other document is the server's own answer.
+        // The other document is not cached.
         assert_eq!(value(&view, 0, "mastodon.rate_limit.limit"), Some(1000), "{header:?}");
         let asked = simulator.requests(V46, "/api/*");
         bench.after(60).await;

@@ -1,4 +1,4 @@
-//! Metrics that are wanted, and those that are not.
+//! The choice of metrics.
 
 use fedimeter::config::{Config, Flags, Loaded, Sources};
 use fedimeter::endpoint::Endpoint;
@@ -28,14 +28,14 @@ fn what_is_left_out_is_not_asked_for() {
     for (text, expected) in [
         ("targets: [a.example]\n", &usual[..]),
         ("targets: [a.example]\nmetrics: {exclude: 'mastodon.instance.activity.*'}\n", without_activity),
-        // By the names that Prometheus has for them.
+        // By their Prometheus names.
         ("targets: [a.example]\nmetrics: {exclude: ['mastodon_instance_activity_*']}\n", without_activity),
         ("targets: [{url: a.example, metrics: {exclude: ['*.activity.*']}}]\n", without_activity),
         ("targets: [a.example]\ndefaults: {metrics: {exclude: ['*.activity.*']}}\n", without_activity),
-        // One of them is enough.
+        // One wanted metric of an endpoint is enough.
         ("targets: [a.example]\nmetrics: {include: [mastodon.instance.activity.timestamp]}\n", &usual),
         ("targets: [a.example]\nmetrics: {include: [mastodon.instance.users]}\n", without_activity),
-        // How asking went says nothing of what it is for.
+        // Metrics about requests are not a reason to request an endpoint.
         ("targets: [a.example]\nmetrics: {include: ['fedimeter.*']}\n", without_activity),
     ] {
         assert_eq!(endpoints(&load(text).unwrap(), 0), expected, "{text}");
@@ -152,9 +152,9 @@ fn the_catalogue_has_what_any_target_reports() {
             "targets: [a.example]\ndefaults: {metrics: {exclude: ['nodeinfo.*']}}\n".to_owned(),
             [true, false, true],
         ),
-        // What a URL lists has the defaults.
+        // Targets from a URL have the defaults.
         (format!("targets: [{a}]\ntargets_url: http://b.example/\n"), [true, true, true]),
-        // A file is of use before it names a target, and where a token is not readable.
+        // A file without targets, and one whose token cannot be read, are accepted.
         ("metrics: {exclude: ['process.*']}\n".to_owned(), [true, true, false]),
         ("targets: [{url: a.example, token_file: /nonexistent}]\n".to_owned(), [true, true, true]),
     ] {
@@ -169,7 +169,7 @@ fn the_catalogue_has_what_any_target_reports() {
     );
 }
 
-/// Neither the bridge's own metrics nor those of a target: a page without them is no failure.
+/// A page without any metric is not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_may_be_left_with_nothing() {
     let directory = tempfile::tempdir().unwrap();

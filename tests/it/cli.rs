@@ -1,4 +1,4 @@
-//! The real binary, misused: what it says, and how it ends.
+//! Wrong usage of the real program: its messages and exit statuses.
 
 use crate::support::{otlp_sink, program};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use fedimeter::export::self_metrics::BUILD;
 use fedimeter::simulator::{Settings, Simulator};
 use tempfile::TempDir;
 
-/// Arguments and environment that are wrong, and the whole of what is said.
+/// Wrong arguments and environments, with the complete message.
 #[track_caller]
 fn wrong(args: &[&str], env: &[(&str, &str)], message: &str) {
     let ran = run(args, env);
@@ -31,7 +31,7 @@ fedimeter:   an argument:  fedimeter mastodon.social
 fedimeter:   a variable:   FEDIMETER_TARGETS=mastodon.social (several with commas), or MASTODON_HOST=https://mastodon.social
 fedimeter:   a file:       --config fedimeter.yaml, with the line `targets: [mastodon.social]`";
 
-/// `init` takes no file, so it does not name one as a way out.
+/// `init` reads no configuration file, so its message names none.
 #[test]
 fn init_without_a_server_names_only_the_ways_that_it_has() {
     let ran = run(&["init", "--output", "-"], &[]);
@@ -142,7 +142,7 @@ fn a_target_given_twice() {
     );
 }
 
-/// What `collect` may name.
+/// The values of `collect`.
 fn known_endpoints() -> String {
     let named = Endpoint::ALL.iter().filter(|e| e.on() == On::OptIn);
     named.map(|e| format!("`{}`", e.name())).collect::<Vec<_>>().join(", ")
@@ -301,7 +301,7 @@ fn environment_that_makes_no_sense() {
     }
 }
 
-/// A port that is taken ends it before anything is asked or sent.
+/// If the port is in use, the program ends before any request.
 #[test]
 fn a_port_in_use_starts_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -322,7 +322,8 @@ fn a_port_in_use_starts_nothing() {
     let bridge = ["--listen", "127.0.0.1:0", "--listen", &address, &url];
     for args in [&bridge[..], &["demo", "--listen", &address]] {
         let ran = run(args, &env);
-        // Not that of a wrong configuration: the address may be free later.
+        // Another status than for a wrong configuration, because the address may be free
+        // later.
         assert_eq!((ran.status, &*ran.out, ran.err.trim_end()), (Some(3), "", &*message("--listen")));
     }
     let ran = run(&["simulate", "--listen", &address], &env);
@@ -338,7 +339,7 @@ fn a_port_in_use_starts_nothing() {
     assert_eq!(sink.requests().len(), 0);
 }
 
-/// What is wrong is still told by the status when nothing can be written.
+/// If nothing can be written, the exit status still reports the error.
 #[test]
 fn standard_error_that_cannot_be_written() {
     for args in [&["check"][..], &["once", "--frobnicate"], &["once", "http://127.0.0.1:1"]] {

@@ -1,4 +1,4 @@
-//! `fedimeter healthcheck`, the real binary, asking bridges and what is none.
+//! The real program: `fedimeter healthcheck` with bridges and other servers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::program::{Ran, Serving, run};
 
-/// A server that nobody has to reach: these bridges are not scraped.
+/// A target that is never reached, because these bridges are not scraped.
 const TARGET: &str = "http://127.0.0.1:1";
 
-/// A running bridge, and its port.
+/// Starts a bridge. Returns its port, too.
 fn bridge(listen: &str) -> (Serving, u16) {
     let serving = Serving::start(&["--listen", listen, TARGET], &[]);
     let url = serving.url();
@@ -31,7 +31,7 @@ fn healthy(args: &[&str], env: &[(&str, &str)]) {
     );
 }
 
-/// It ends with this status and says this one line.
+/// Asserts the exit status and the only line of output.
 #[track_caller]
 fn says(args: &[&str], env: &[(&str, &str)], status: i32, line: &str) {
     let ran = check(args, env);
@@ -39,8 +39,8 @@ fn says(args: &[&str], env: &[(&str, &str)], status: i32, line: &str) {
     assert_eq!((ran.status, &*ran.out, &*ran.err), (Some(status), "", &*line), "{args:?} {env:?}");
 }
 
-/// A server that takes one connection after the other and says these words,
-/// or nothing at all and keeps the connection.
+/// A server that sends these bytes on each connection, or keeps the connection without an
+/// answer.
 fn other(words: Option<&'static str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -74,9 +74,10 @@ fn a_bridge_is_found_by_what_it_was_started_with() {
     let otel = ("OTEL_EXPORTER_PROMETHEUS_PORT", &*port);
     healthy(&[], &[otel]);
     healthy(&[], &[otel, ("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0")]);
-    // Nothing of this is read: a container has them all in its environment.
+    // Variables that the health check ignores. A container has all of them in its
+    // environment.
     healthy(&[], &[otel, ("FEDIMETER_TARGETS", "no host,"), ("FEDIMETER_TOKEN_FILE", "/nonexistent/token")]);
-    // The proxy would be asked for an address that is its own loopback.
+    // A proxy would connect to its own loopback address.
     healthy(&[], &[otel, ("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")]);
 }
 
@@ -90,7 +91,7 @@ fn a_bridge_on_all_addresses_is_asked_on_the_loopback_one() {
         let (_bridge, port) = bridge(listen);
         healthy(&["--listen", &listen.replace(":0", &format!(":{port}"))], &[]);
     }
-    // IPv6 as it is where only IPv4 answers: a container without ::1.
+    // As in a container without ::1, where only IPv4 answers.
     let (_bridge, port) = bridge("127.0.0.1:0");
     healthy(&["--listen", &format!("[::]:{port}")], &[]);
 }
@@ -112,7 +113,7 @@ fn every_address_has_to_answer() {
 fn the_file_says_where_and_need_not_be_right_in_the_rest() {
     let (_bridge, port) = bridge("127.0.0.1:0");
     let dir = tempfile::tempdir().unwrap();
-    // Its name is that of a key whose errors do not count.
+    // Errors of this key do not count, and its name is the beginning.
     let file = dir.path().join("targets.yaml");
     let path = file.to_str().unwrap();
     let rest = "defaults: {colect: 1}\ntargets: [{url: a.example, token_file: /nonexistent}, 'ftp://b']\n";
@@ -140,8 +141,8 @@ fn the_file_says_where_and_need_not_be_right_in_the_rest() {
     );
 }
 
-/// The default ports are as the bridge's: nobody listens on this test's, and
-/// what is asked is named.
+/// The default port is that of the bridge. Nothing listens there, and the message names the
+/// address.
 #[test]
 fn the_default_address_is_the_bridges() {
     for (args, env, url) in [
@@ -155,7 +156,7 @@ fn the_default_address_is_the_bridges() {
         ),
     ] {
         let ran = check(args, env);
-        // On a developer's machine a bridge may run there.
+        // A bridge may run there on a developer's machine.
         if ran.status != Some(0) {
             assert!(ran.err.starts_with(&format!("fedimeter: {url}")), "{ran:?}");
             assert_eq!(ran.status, Some(1));

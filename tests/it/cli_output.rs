@@ -1,5 +1,4 @@
-//! The real binary, used well: what it prints, where, how it ends, and what it
-//! never says.
+//! Right usage of the real program: its output, exit statuses, and no secrets.
 
 use crate::support::{http, samples};
 use std::fs::File;
@@ -14,10 +13,10 @@ use fedimeter::simulator::{Fault, Settings, Simulator, Switches};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-/// Nothing ever listens there.
+/// An address at which nothing listens.
 const DEAD: &str = "http://127.0.0.1:1";
 
-/// A simulator, and the runtime that it lives on.
+/// A simulator, and its runtime.
 fn simulator(change: impl FnOnce(&mut Settings)) -> (Runtime, Simulator) {
     let runtime = Runtime::new().unwrap();
     let mut settings = Settings { instances: 4, ..Settings::default() };
@@ -51,7 +50,7 @@ fn one_of_the_configured_servers_is_asked() {
     let a = simulator.url(0);
     let ran = run(&["once", "--format", "json", "--target", &a, &a, DEAD], &[]);
     assert_eq!((ran.status, json(&ran)["targets"].as_array().unwrap().len()), (Some(0), 1), "{ran:?}");
-    // By the host, as alerts name it.
+    // By the host, which alerts name.
     let host = a.strip_prefix("http://").and_then(|rest| rest.split(':').next()).unwrap();
     let ran = run(&["once", "--format", "json", "--target", host, &a], &[]);
     assert_eq!(ran.status, Some(0), "{ran:?}");
@@ -104,7 +103,7 @@ fn once_prints_the_same_numbers_in_every_format() {
     assert_eq!((&found["value"], &found["unit"]), (&users.into(), &"{user}".into()));
 }
 
-/// A number as people write it.
+/// A number with commas.
 fn with_commas(n: impl std::fmt::Display) -> String {
     let digits = n.to_string();
     let parts: Vec<&str> =
@@ -112,8 +111,7 @@ fn with_commas(n: impl std::fmt::Display) -> String {
     parts.join(",")
 }
 
-/// A server that answers garbage is down, with a reason, and nothing is made
-/// of what it says.
+/// A server with invalid answers is down, with a reason, and without metrics.
 #[test]
 fn once_against_garbage() {
     let (_runtime, simulator) = simulator(|_| {});
@@ -181,7 +179,7 @@ fn down(url: &str, outcome: &str) {
     );
     for metric in target["metrics"].as_array().unwrap() {
         let name = metric["name"].as_str().unwrap();
-        // Its rate limit is in headers, which are none.
+        // The rate limit comes from headers, which are missing.
         let about_asking = name.starts_with("fedimeter.") || name.starts_with("mastodon.rate_limit.");
         assert!(about_asking && name != "fedimeter.target.info", "{metric}");
     }
@@ -219,7 +217,7 @@ fn the_catalogue_in_every_format_has_every_metric() {
     }
 }
 
-/// Everything that prints. They end by themselves but for the last ones.
+/// All commands that print. All except the last end by themselves.
 fn printing(url: &str) -> Vec<Vec<&str>> {
     let once =
         ["table", "prometheus", "openmetrics", "json"].map(|format| vec!["once", "--format", format, url]);
@@ -256,7 +254,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     }
 }
 
-/// What serves goes on serving when nobody reads what it prints.
+/// A bridge continues to serve if its output cannot be written.
 #[test]
 fn a_bridge_outlives_its_standard_output() {
     let (runtime, simulator) = simulator(|_| {});
@@ -280,8 +278,8 @@ fn a_bridge_outlives_its_standard_output() {
     }
 }
 
-/// A token, the password of a receiver: in no output of any command, at no
-/// log level, not even when the server repeats them.
+/// Tokens and passwords are in no output of any command, at any log level, even if the
+/// server repeats them.
 #[test]
 fn secrets_are_never_shown() {
     const SECRET: &str = "s3cret-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -298,7 +296,7 @@ fn secrets_are_never_shown() {
     let sources = [
         (["--token-file", file], vec![]),
         (["--token-env", "TOKEN"], vec![("TOKEN", SECRET)]),
-        // Mistakes: the secret itself where its place is due.
+        // Mistakes: the secret itself instead of its file or variable.
         (["--token-file", SECRET], vec![]),
         (["--token-env", SECRET], vec![]),
     ];
@@ -344,7 +342,7 @@ fn secrets_are_never_shown() {
     assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "{ran:#?}");
 }
 
-/// What `check` shows of OTLP, and whether it lets pass what is ignored.
+/// `check` shows the OTLP settings, and `--strict` rejects ignored ones.
 #[test]
 fn check_shows_otlp_and_can_refuse_what_is_ignored() {
     let right = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")];

@@ -1,4 +1,4 @@
-//! The real binary on a terminal: colours, the width of tables, and how much is logged.
+//! The real program on a terminal: colours, the width of tables, and the log level.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,10 +7,10 @@ use crate::support::program::{fedimeter, run};
 use fedimeter::simulator::{Fault, Settings, Simulator};
 use tokio::runtime::Runtime;
 
-/// Nothing ever listens there.
+/// An address at which nothing listens.
 const DEAD: &str = "http://127.0.0.1:1";
 
-/// A simulator, and the runtime that it lives on.
+/// A simulator, and its runtime.
 fn simulator() -> (Runtime, Simulator) {
     let runtime = Runtime::new().unwrap();
     let simulator = Simulator::start(Settings::default(), ([127, 0, 0, 1], 0).into());
@@ -18,7 +18,7 @@ fn simulator() -> (Runtime, Simulator) {
     (runtime, simulator)
 }
 
-/// Colours are for terminals, and not for those who want none.
+/// Only terminals get colours, unless the user disables them.
 #[test]
 fn colours() {
     let (_runtime, simulator) = simulator();
@@ -40,8 +40,8 @@ fn colours() {
     assert!(ran.out.contains('\x1b') && ran.err.contains('\x1b'), "into pipes, too: {ran:?}");
 }
 
-/// On a terminal, which has 80 columns unless it says otherwise, no line is longer; the
-/// same in a pipe is not cut.
+/// On a terminal, lines are no longer than its width, by default 80 columns. In a pipe they
+/// are not cut.
 #[test]
 fn the_table_fits_a_terminal() {
     let (_runtime, simulator) = simulator();
@@ -57,7 +57,7 @@ fn the_table_fits_a_terminal() {
     let whole = "  mastodon.account.last_status.timestamp{mastodon.account.acct=admin} ";
     assert!(piped.contains(whole), "{piped}");
     assert!(longest(&piped) > 80, "{piped}");
-    // Values of one target end in the same column.
+    // The values of a target are aligned.
     let is_number = |line: &&str| line.starts_with("  mastodon.") && !line.ends_with('Z');
     let unit = |line: &str| {
         let number = line.rfind(|c: char| c.is_ascii_digit()).unwrap();
@@ -69,8 +69,8 @@ fn the_table_fits_a_terminal() {
     }
 }
 
-/// `-v` and `-q` stand for log levels, `--log-level` wins, and `once` logs nothing of
-/// servers unless it is told to.
+/// `-v` and `-q` set log levels, and `--log-level` takes precedence. `once` logs nothing
+/// about servers by default.
 #[test]
 fn how_much_is_logged() {
     let (_runtime, simulator) = simulator();
@@ -100,7 +100,7 @@ fn how_much_is_logged() {
     assert!(misspelt.err.contains("FEDIMETER_TARGETS"), "{}", misspelt.err);
 }
 
-/// What the program writes to a terminal that is its standard output and error.
+/// The output of the program on a terminal, for standard output and error.
 fn on_terminal(args: &[&str], env: &[(&str, &str)]) -> String {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -111,10 +111,10 @@ fn on_terminal(args: &[&str], env: &[(&str, &str)]) -> String {
     let mut command = fedimeter();
     command.args(args).envs(env.iter().copied());
     let mut child = command.stdout(terminal.try_clone().unwrap()).stderr(terminal).spawn().unwrap();
-    // The command keeps its ends of the terminal open.
+    // The command would keep the terminal open.
     drop(command);
     let mut written = Vec::new();
-    // At the end, when no one has the terminal open any more, it is an error.
+    // When nobody has the terminal open any more, reading is an error.
     let _ = File::from(controller).read_to_end(&mut written);
     child.wait().unwrap();
     String::from_utf8(written).unwrap()

@@ -1,4 +1,4 @@
-//! What clients of the bridge may do to it, and what a good one sees meanwhile.
+//! Hostile clients, and the responses of a good client meanwhile.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::support::program::{PATIENCE, Serving};
 use crate::support::samples::{named, only, samples};
 use fedimeter::simulator::{Settings, Simulator};
 
-/// The limit of `fedimeter::config::Limits`, and some.
+/// More than the limit of `fedimeter::config::Limits`.
 const MANY: usize = 300;
 
 async fn simulator() -> Simulator {
@@ -21,7 +21,7 @@ fn bridge(simulator: &Simulator, flags: &[&str]) -> Serving {
     Serving::start(&[&["serve", "--listen", "127.0.0.1:0"], flags, &[&url]].concat(), &[])
 }
 
-/// Sends these bytes; what comes back until the bridge closes.
+/// Sends these bytes. Returns the answer until the bridge closes the connection.
 fn raw(bridge: &Serving, request: &str) -> String {
     let mut stream = connect(bridge);
     stream.write_all(request.as_bytes()).unwrap();
@@ -69,7 +69,7 @@ async fn a_loopback_listener_answers_to_the_names_that_it_is_given() {
     .unwrap();
 }
 
-/// Each of them holds a connection, and would for ever.
+/// Each client holds a connection indefinitely.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_sent_requests_keep_no_one_out() {
     let simulator = simulator().await;
@@ -80,7 +80,7 @@ async fn half_sent_requests_keep_no_one_out() {
     let mut held = Vec::new();
     for _ in 0..MANY {
         let mut stream = connect(&bridge);
-        // The bridge may have closed it already.
+        // The bridge may have closed the connection already.
         let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: local");
         held.push(stream);
     }
@@ -89,8 +89,8 @@ async fn half_sent_requests_keep_no_one_out() {
     has_reached(&bridge, "connections").await;
 }
 
-/// Waits until the bridge says that clients reached a limit: what it says of itself is up
-/// to a second old.
+/// Waits until the bridge reports that clients reached a limit. Its own metrics may be a
+/// second old.
 async fn has_reached(bridge: &Serving, limit: &str) {
     for _ in 0..300 {
         let shown = samples(&http::body(http::client().get(format!("{}/metrics", bridge.url()))).await);
@@ -103,7 +103,7 @@ async fn has_reached(bridge: &Serving, limit: &str) {
     panic!("the limit {limit} was not reached");
 }
 
-/// They ask for a page and never take it.
+/// The clients request a page, and never read it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_read_nothing_keep_no_one_out() {
     let simulator = simulator().await;
@@ -118,7 +118,7 @@ async fn clients_that_read_nothing_keep_no_one_out() {
     assert_eq!(only(&shown, "fedimeter_target_up"), Some(1.0));
 }
 
-/// The usual limits would let all of them wait for longer than the test does.
+/// With the default limits, all clients would wait longer than the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_those_of_the_configuration() {
     const LIMITS: &str = "listen_max_connections: 4\nlisten_idle_timeout: 1s\n";

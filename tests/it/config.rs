@@ -1,6 +1,6 @@
-//! The configuration from file, flags and environment; the pages generated
-//! from it. `UPDATE_GOLDEN=1 cargo test --test it config` rewrites the expected
-//! files, for review like code.
+//! The configuration from file, flags and environment, and its generated pages.
+//! `UPDATE_GOLDEN=1 cargo test --test it config` updates the expected files; review them
+//! like code.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use fedimeter::config::{self, Config, ConfigErrors, Flags, LogFormat, Sources, d
 use fedimeter::endpoint::Endpoint;
 use fedimeter::target::TokenOrigin;
 
-/// The secret of all fixtures: nothing that is shown may have it.
+/// The secret of all fixtures, which no output may contain.
 const SECRET: &str = "hunter2";
 
 fn golden(path: impl AsRef<Path>, actual: &str) {
@@ -44,7 +44,7 @@ fn load_file(path: &Path) -> Result<Config, ConfigErrors> {
     })
 }
 
-/// Loads as the command line would, with these variables.
+/// Loads a command line with these variables.
 #[allow(clippy::match_wildcard_for_single_variants, reason = "there are more with the simulator")]
 fn load(line: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
@@ -102,7 +102,7 @@ fn a_full_file_is_read() {
     assert_eq!(accounts, ["admin", "Gargron@mastodon.social", "1", "2"]);
 }
 
-/// The effective configuration without this machine's paths.
+/// The effective configuration without paths of this machine.
 fn masked(config: &Config) -> String {
     effective_yaml(config).replace(&format!("{}/", std::env::current_dir().unwrap().display()), "")
 }
@@ -119,7 +119,7 @@ fn the_effective_configuration_loads_again() {
         let path = write(&directory, "effective.yaml", &text);
         let mut again = load_file(Path::new(&path)).unwrap_or_else(|e| panic!("{e}\n{text}"));
         again.warnings.clear();
-        // Where it was read is not what it says.
+        // The origins differ.
         again.file.clone_from(&config.file);
         assert_eq!(again, config, "{text}");
         assert_eq!(effective_yaml(&again), text);
@@ -238,7 +238,7 @@ fn flags_win_over_the_file_and_the_file_over_otel_variables() {
     assert_eq!(shown(&config), "[127.0.0.1:9464]");
 }
 
-/// Where it listens, as people read it.
+/// The addresses as text.
 fn shown(config: &Config) -> String {
     let addresses: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     format!("[{}]", addresses.join(", "))
@@ -313,8 +313,7 @@ fn docs_are_up_to_date() {
 #[test]
 fn every_flag_has_its_variable() {
     fn check(command: &clap::Command, seen: &mut BTreeMap<String, String>) {
-        // -v and -q stand for --log-level, which has one; what a command cannot go without
-        // comes as its argument only.
+        // -v and -q set --log-level, which has a variable. A required argument has none.
         let others = ["help", "version", "verbose", "quiet", "shell"];
         for arg in command.get_arguments().filter(|arg| !others.contains(&arg.get_id().as_str())) {
             let name = arg.get_long().map_or("TARGET".to_owned(), |long| format!("--{long}"));

@@ -1,5 +1,5 @@
-//! Connections that are kept: what dies on one is asked once more, and none is used
-//! longer than it should be.
+//! Kept connections: a request that fails on one is repeated once, and no connection is
+//! used for too long.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,23 +17,23 @@ use fedimeter::target::{AccountRef, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server does with a request, the first one on a connection or a later one.
+/// What a server does with a request.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Answers with this status and keeps the connection.
+    /// It answers with this status, and keeps the connection.
     Answer(u16),
-    /// Closes without a byte.
+    /// It closes the connection without an answer.
     Close,
-    /// Begins to answer and closes.
+    /// It closes the connection within the answer.
     Begin,
-    /// Says nothing and keeps the connection.
+    /// It keeps the connection without an answer.
     Hang,
 }
 
-/// A server that does the next of its acts with each request, on any connection.
+/// A server with a list of acts, one for each request, on any connection.
 struct Server {
     url: String,
-    /// The connection that each request came on.
+    /// The connection of each request.
     seen: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -79,7 +79,7 @@ async fn serve(mut stream: TcpStream, connection: usize, seen: Arc<Mutex<Vec<usi
     }
 }
 
-/// Reads to the end of the head, and of a small body.
+/// Reads the head of a request, and a small body.
 async fn read_request(stream: &mut TcpStream) -> bool {
     let (mut read, mut piece) = (Vec::new(), [0; 4096]);
     loop {
@@ -103,7 +103,7 @@ fn client(change: impl FnOnce(&mut Http)) -> Client {
     Client::without_proxy(http).unwrap()
 }
 
-/// How requests end: the status, or the type of the failure.
+/// The status of a request, or the type of its failure.
 async fn ask(client: &Client, server: &Server, posts: &[bool]) -> Vec<String> {
     let target = Target::new(server.url.parse().unwrap(), None, None, &BTreeMap::new());
     let mut ends = Vec::new();
@@ -126,8 +126,8 @@ async fn what_dies_on_a_kept_connection_is_asked_once_more() {
     use Act::{Answer, Begin, Close};
     const GET: bool = false;
     const POST: bool = true;
-    // What the server does, whether requests are POSTs, how they end, and the
-    // connections that the server saw them on.
+    // The acts of the server, whether requests are POSTs, their results, and the
+    // connections of the requests.
     type Case = (&'static str, &'static [Act], &'static [bool], &'static str, &'static [usize]);
     let cases: &[Case] = &[
         ("one connection is enough", &[], &[GET, GET, POST, GET], "200 200 200 200", &[0, 0, 0, 0]),
@@ -139,7 +139,7 @@ async fn what_dies_on_a_kept_connection_is_asked_once_more() {
         ("not after a byte of the answer", &[Answer(200), Begin], &[GET, GET], "200 connect", &[0, 0]),
         ("the server had given it up", &[Answer(200), Answer(408)], &[GET, GET], "200 200", &[0, 0, 1]),
         ("a new one is given up at once", &[Answer(408)], &[GET], "408", &[0]),
-        // What refuses a POST may close without a word: it is left.
+        // A server that rejects a POST may close the connection without an answer.
         ("after a refused POST", &[Answer(422)], &[POST, GET], "422 200", &[0, 1]),
         ("after a refused POST", &[Answer(200), Answer(403)], &[GET, POST, GET], "200 403 200", &[0, 0, 1]),
         ("after a refused GET", &[Answer(404)], &[GET, GET], "404 200", &[0, 0]),
@@ -181,8 +181,8 @@ async fn while_too_many_are_open_no_more_are_kept() {
     assert_eq!((first.seen(), second.seen()), (vec![0, 0], vec![0, 1]));
 }
 
-/// nginx closes a connection after `keepalive_timeout`, which may be as long as the
-/// time between two scrapes.
+/// nginx closes a connection after `keepalive_timeout`, which may equal the time between
+/// two scrapes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_closes_idle_connections_about_when_it_is_asked_answers_always() {
     const IDLE: Duration = Duration::from_millis(40);
@@ -205,13 +205,13 @@ async fn a_server_that_closes_idle_connections_about_when_it_is_asked_answers_al
     let client = client(|_| {});
     for i in 0..60 {
         assert_eq!(ask(&client, &server, &[false]).await, ["200"], "request {i}");
-        // Around the time at which the server closes.
+        // At about the time when the server closes the connection.
         tokio::time::sleep(BEFORE + Duration::from_micros(200 * i)).await;
     }
 }
 
-/// Passes on one request a connection. The connection is kept, and closed without a
-/// word when the second one comes.
+/// Forwards one request for each connection. A second request closes the connection without
+/// an answer.
 async fn pass_one_each(listener: TcpListener, to: SocketAddr) {
     while let Ok((mut client, _)) = listener.accept().await {
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! A bridge with few file descriptors: what it lacks is never the servers' failure.
+//! A bridge with few file descriptors: its lack never counts as a failure of servers.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -16,7 +16,7 @@ async fn simulator() -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// The program with so many descriptors at most.
+/// The program with this limit on descriptors.
 fn limited(descriptors: usize, args: &[&str]) -> Command {
     let program = fedimeter().get_program().to_owned();
     let mut command = Command::new("/bin/sh");
@@ -25,7 +25,7 @@ fn limited(descriptors: usize, args: &[&str]) -> Command {
     command
 }
 
-/// The targets of `once --format json`; nothing where it could not start at all.
+/// The targets of `once --format json`; `None` if the program could not start.
 fn targets(ran: &Ran) -> Option<Vec<Value>> {
     let printed: Value = serde_json::from_str(&ran.out).ok()?;
     Some(printed.as_array().or_else(|| printed["targets"].as_array()).unwrap().clone())
@@ -69,7 +69,7 @@ async fn idle_clients_make_no_server_look_down() {
         ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(urls.iter().map(String::as_str)).collect();
     let bridge = Serving::with(&mut limited(64, &args));
     let (client, url) = (http::client(), bridge.url());
-    // A connection that is there before the others.
+    // A connection from before the others.
     http::body(client.get(format!("{url}/-/healthy"))).await;
     let address = url.trim_start_matches("http://").to_owned();
     let _idle: Vec<TcpStream> = (0..80).filter_map(|_| TcpStream::connect(&address).ok()).collect();
@@ -83,7 +83,7 @@ async fn idle_clients_make_no_server_look_down() {
     assert!(lines <= 1, "{}", bridge.log());
 }
 
-/// A full table of descriptors is no loop: the clients that wait longest give way.
+/// If all descriptors are in use, the connections that have waited longest are closed.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_idle_clients_keeps_nobody_out() {

@@ -1,5 +1,5 @@
-//! Pages that are generated are as the code has them, and links lead to files
-//! that are there. `UPDATE_GOLDEN=1 cargo test --test it docs` writes the pages anew.
+//! Generated pages are up to date, and links lead to existing files. `UPDATE_GOLDEN=1 cargo
+//! test --test it docs` updates the pages.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn the_page_of_metrics_is_the_table() {
     );
 }
 
-/// The part of docs/servers.md between the marks.
+/// The generated part of docs/servers.md.
 #[test]
 fn what_is_left_out_is_the_table_of_uncounted_numbers() {
     let path = root().join("docs/servers.md");
@@ -41,7 +41,7 @@ fn what_is_left_out_is_the_table_of_uncounted_numbers() {
     assert!(page == expected, "docs/servers.md is out of date: UPDATE_GOLDEN=1 cargo test --test it docs");
 }
 
-/// Every link to a file of ours, in every page for people.
+/// Every link to a file of the project, in every page.
 #[test]
 fn links_lead_somewhere() {
     let folders = ["", "docs", "docs/guides", "deploy", "otel-collector", "dashboards"];
@@ -54,7 +54,7 @@ fn links_lead_somewhere() {
     for page in pages {
         read += 1;
         let text = std::fs::read_to_string(&page).unwrap();
-        // Git leaves these where a merge found two versions, and commits them if told to.
+        // Git writes these marks at conflicts, and does not prevent a commit with them.
         let unmerged = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
         assert!(!unmerged, "{}: contains marks of an unfinished merge", page.display());
         for link in links(&text) {

@@ -1,5 +1,4 @@
-//! What the OpenTelemetry variables and the log's settings do to the program
-//! that people run.
+//! The effect of OpenTelemetry variables and log settings on the real program.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::support::program::{Serving, fedimeter, finish, run};
 use serde_json::Value;
 
-/// A server that nobody is.
+/// A target that does not exist.
 const DEAD: &str = "http://127.0.0.1:1";
 
 #[test]
@@ -33,7 +32,8 @@ fn a_variable_that_cannot_be_read_is_an_error() {
     }
 }
 
-/// Who set a variable may never have seen the flag; who gave both means the flag.
+/// An error names the variable if only the variable is set. A flag takes precedence over a
+/// variable.
 #[test]
 fn a_wrong_value_stands_under_the_name_that_it_was_given_by() {
     let deadline = [("FEDIMETER_DEADLINE", "soon")];
@@ -51,8 +51,8 @@ fn a_wrong_value_stands_under_the_name_that_it_was_given_by() {
     }
 }
 
-/// The file says where to listen and what to log; what it does not name is off, whatever
-/// the other variables say.
+/// The file sets the address and the logs. What it does not name is off, whatever other
+/// variables say.
 #[test]
 fn a_configuration_file_of_opentelemetry_holds_in_place_of_the_variables() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn a_configuration_file_of_opentelemetry_holds_in_place_of_the_variables() {
     }
 }
 
-/// What goes wrong is told by the words of the file.
+/// Errors name the keys of the file.
 #[test]
 fn under_a_file_messages_name_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -122,7 +122,7 @@ fn under_a_file_messages_name_it() {
     assert!(line.contains(&format!("or set endpoint to its address (in {path})")), "{line}");
 }
 
-/// Variables that do nothing are named, and `--strict` fails over them.
+/// Variables without effect get a warning, and `--strict` fails.
 #[test]
 fn what_has_no_effect_fails_a_strict_check() {
     let directory = tempfile::tempdir().unwrap();
@@ -176,7 +176,7 @@ fn only_the_exporters_that_are_named_are_there() {
     assert_eq!(both.end("TERM").0, Some(0));
 }
 
-/// The lines of a run's log.
+/// The log lines of a run.
 fn log(args: &[&str], env: &[(&str, &str)]) -> Vec<String> {
     let ran = run(&[&["once", DEAD], args].concat(), env);
     assert_eq!(ran.status, Some(1), "{}", ran.err);
@@ -187,7 +187,7 @@ fn log(args: &[&str], env: &[(&str, &str)]) -> Vec<String> {
 fn each_format_of_the_log_can_be_read() {
     let text = log(&["-q"], &[]);
     assert!(!text.is_empty());
-    // One line a server, and nothing said twice.
+    // One line for each server, without duplicates.
     let [line] = &text[..] else { panic!("{text:?}") };
     assert!(
         line.contains(" WARN http://127.0.0.1:1 is down: instance_v2 cannot be read (connect): "),

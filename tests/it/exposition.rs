@@ -1,4 +1,4 @@
-//! The three text formats, byte for byte.
+//! The three text formats, compared byte by byte.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-/// What each case is encoded to: text and OpenMetrics.
+/// The expected text and OpenMetrics formats of a case.
 #[track_caller]
 fn check(families: &[MetricFamily], text: &str, openmetrics: &str) {
     check_with_units(families, &|_| None, text, openmetrics);
@@ -276,7 +276,7 @@ fn sample_names_of_two_families_never_clash() {
     check(
         &families,
         &format!("{histogram}# TYPE jobs gauge\njobs 5\n# TYPE jobs_total counter\njobs_total 6\n"),
-        // There both are called `jobs`.
+        // OpenMetrics calls both `jobs`.
         &format!("{histogram}# TYPE jobs gauge\njobs 5\n# EOF\n"),
     );
 }
@@ -288,7 +288,7 @@ fn summaries_and_untyped_families_are_left_out() {
     check(&families, "", "# EOF\n");
 }
 
-/// From instruments through the exporter crate, as the bridge does it.
+/// From instruments through the exporter crate, as in the bridge.
 #[test]
 fn what_the_exporter_gathers() {
     let provider = |registry: &prometheus::Registry| {

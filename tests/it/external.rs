@@ -1,18 +1,18 @@
-//! The real binary behind proxies that pass on the path and the host they were asked for.
+//! The real program behind proxies that pass on the original path and host.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::support::program::{Serving, run};
 
-/// A server that nobody has to reach.
+/// A target that is never reached.
 const TARGET: &str = "http://127.0.0.1:1";
 
 fn bridge(more: &[&str]) -> Serving {
     Serving::start(&[&["serve", "--listen", "127.0.0.1:0"], more, &[TARGET]].concat(), &[])
 }
 
-/// The status, the place that it leads to, and the whole answer.
+/// The status, the `Location`, and the whole response.
 fn ask(bridge: &Serving, host: &str, path: &str) -> (u16, Option<String>, String) {
     let mut stream = TcpStream::connect(bridge.url().trim_start_matches("http://")).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
@@ -38,7 +38,7 @@ fn paths_below_that_of_the_external_url_are_served_as_those_without_it() {
     let page = format!("/tools/fedimeter/target?name={}", TARGET.replace(':', "%3A").replace('/', "%2F"));
     assert!(ask(&bridge, host, &page).2.contains(TARGET));
 
-    // Links are relative, and need the slash.
+    // Links are relative, so the slash is needed.
     for (path, to) in [("/tools/fedimeter", "fedimeter/"), ("/tools/fedimeter?q=a", "fedimeter/?q=a")] {
         let (status, location, _) = ask(&bridge, host, path);
         assert_eq!((status, location.as_deref()), (308, Some(to)), "{path}");
@@ -62,7 +62,7 @@ fn the_external_host_is_one_of_those_that_are_answered_to() {
     let beside = bridge(&[&external[..], &["--listen-host", "other.example"]].concat());
     let names = ["metrics.example", "other.example", "evil.example"];
     assert_eq!(names.map(|name| host(&beside, name)), [200, 200, 421]);
-    // The path is none of theirs.
+    // A path outside the public URL.
     assert_eq!(ask(&only, "localhost", "/fedimeter/metrics").0, 404);
 }
 

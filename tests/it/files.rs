@@ -1,4 +1,4 @@
-//! The commands that write files: a configuration, completions, manual pages.
+//! The commands that write files: configurations, completions and manual pages.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Nothing ever listens there.
+/// An address at which nothing listens.
 const DEAD: &str = "http://127.0.0.1:1";
 
 fn simulator() -> (Runtime, Simulator) {
@@ -21,7 +21,7 @@ fn simulator() -> (Runtime, Simulator) {
     (runtime, simulator)
 }
 
-/// Runs `init` with a file in the directory as its output.
+/// Runs `init` with an output file in the directory.
 fn init(dir: &TempDir, servers: &[&str]) -> (Ran, String, String) {
     let path = dir.path().join("fedimeter.yaml").display().to_string();
     let ran = run(&[&["init", "--output", &path], servers].concat(), &[]);
@@ -49,13 +49,13 @@ fn init_writes_what_each_server_offers() {
     );
     assert!(text.contains("\n    # Omitted:  domain_blocks, not_offered: HTTP 404 Not Found.\n"), "{text}");
     assert!(text.contains("\n    accounts: [admin]\n    # tags: [introductions]\n"), "{text}");
-    // It is a configuration, with nothing to say against it.
+    // The file is a valid configuration.
     let checked = run(&["check", "--strict", "--config", &path], &[]);
     assert_eq!((checked.status, &*checked.err), (Some(0), ""));
     assert!(checked.out.contains("collect: [health, timelines, peers]"), "{}", checked.out);
 }
 
-/// A number that is not reported is not in the file either.
+/// The file omits numbers that are not reported.
 #[test]
 fn init_names_only_users_that_are_counted() {
     let (_runtime, simulator) = simulator();
@@ -91,7 +91,7 @@ fn init_writes_no_file_that_is_there() {
         assert_eq!((ran.status, &*ran.err, &*text), (Some(2), &*message, other));
     }
     assert_eq!(simulator.requests(0, "*"), 0, "it is said before anything is asked");
-    // A link that leads nowhere is there, too.
+    // A broken link counts as an existing file.
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/nonexistent/file", &path).unwrap();
     assert_eq!(init(&dir, &[&simulator.url(0)]).0.status, Some(2));
@@ -113,7 +113,7 @@ fn init_says_which_server_did_not_answer() {
         "{text}"
     );
     assert_eq!(run(&["check", "--config", &path], &[]).status, Some(0));
-    // To standard output, and from there to another fedimeter.
+    // To standard output, and from there to `check`.
     let printed = run(&["init", "--output", "-", &simulator.url(1)], &[]);
     assert_eq!((printed.status, &*printed.err), (Some(0), ""));
     let checked = with_input(&["check", "--config", "-"], printed.out.as_bytes());
@@ -169,7 +169,7 @@ fn completions_know_every_command_and_flag() {
     assert_eq!(run(&["completions", "csh"], &[]).status, Some(2));
 }
 
-/// bash reads its script, and completes with it.
+/// bash completes with its script.
 #[test]
 fn bash_completes() {
     let script = run(&["completions", "bash"], &[]).out;
@@ -195,7 +195,7 @@ fn manual_pages_are_written_for_every_command() {
         let page = read(&format!("fedimeter-{}.1", command.get_name()));
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
-    // A value of the environment is none of their business.
+    // They contain no values of the environment.
     let ran = run(&["man"], &[("FEDIMETER_CONFIG", "/home/someone/secret.yaml")]);
     assert_eq!(ran.out, page);
     let blocked = Path::new("/dev/null/man1").to_str().unwrap();

@@ -1,5 +1,5 @@
-//! What is said of the web and the streaming server: 0 where one was asked and is
-//! not well, nothing where it was not asked or has no health page.
+//! The health of the web and the streaming server: 0 if the server was asked and is
+//! unhealthy, absent if it was not asked or has no health page.
 
 use fedimeter::endpoint::Endpoint;
 use fedimeter::simulator::Simulator;
@@ -16,7 +16,7 @@ fn with_health(simulator: &Simulator) -> Target {
 
 async fn seen(target: Target) -> (Option<i64>, Option<i64>, &'static str) {
     let bench = Bench::of(vec![target]);
-    // The second one has the instance document, which names the streaming server.
+    // The second server has an instance document, which names the streaming server.
     bench.refresh().await;
     let view = bench.after(60).await;
     let up = |server: &str| value(&view, 0, &format!("mastodon.instance.{server}.up"));
@@ -49,7 +49,7 @@ async fn a_web_server_that_cannot_be_reached_is_not_up() {
         simulator.set_fault(V46, "/health", Some(fault.parse().unwrap()));
         assert_eq!(seen(with_health(&simulator)).await.0, Some(0), "{fault}");
     }
-    // Nobody listens there, and nobody speaks TLS here.
+    // Nothing listens at the first address, and the second one does not support TLS.
     let tls = simulator.url(V46).replace("http://", "https://");
     for url in ["http://127.0.0.1:9", &tls] {
         let mut target = Target::new(url.parse().unwrap(), None, None, &[].into());

@@ -1,4 +1,4 @@
-//! Answers that are made to cost memory or time.
+//! Answers that cost as much memory or time as possible.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::hostile_json::hostile;
 use crate::support::program::Serving;
 use crate::support::{http, samples};
 
-/// The cap of a body.
+/// The maximum size of a body.
 const CAP: usize = 1 << 20;
 
 type Reader = fn(&mut Document<'_>);
@@ -65,7 +65,8 @@ const READERS: [(Top, Reader); 14] = [
     }),
 ];
 
-/// The body itself is one of the four times its cap, and may be three while it grows.
+/// The limit is four times the maximum size of a body. The body itself takes one of these,
+/// and up to three while it grows.
 #[test]
 fn reading_json_allocates_less_than_its_text_whatever_it_holds() {
     const SIZE: usize = 256 << 10;
@@ -87,8 +88,8 @@ fn reading_json_allocates_less_than_its_text_whatever_it_holds() {
     }
 }
 
-/// A tree of the first of these takes 200 MB. What is read in place takes a few
-/// times the body's cap for each request under way.
+/// A tree of the first body takes 200 MB. Reading in place takes a few times the maximum
+/// size for each running request.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_json_costs_little_memory_and_nobody_else_a_number() {

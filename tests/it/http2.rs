@@ -1,4 +1,4 @@
-//! A server that speaks nothing but HTTP/2 over TLS is read as every other.
+//! A server that supports only HTTP/2 over TLS is read like every other.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::support::pki::Pki;
 use crate::support::program::run;
 
-/// Serves what `behind` serves over TLS, by this protocol alone; counts connections.
+/// Serves the content of `behind` over TLS, with only this protocol. Counts connections.
 pub async fn serve(pki: &Pki, behind: String, protocol: &'static str) -> (u16, Arc<AtomicUsize>) {
     let acceptor = pki.acceptor(&[protocol]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +46,7 @@ pub async fn serve(pki: &Pki, behind: String, protocol: &'static str) -> (u16, A
 
 async fn forward(request: Request<Incoming>, behind: String) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
-    // Two names for one server are one too many (RFC 9113, 8.3.1).
+    // A request must not name the server twice (RFC 9113, 8.3.1).
     let named = request.headers().get("host").and_then(|host| host.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     if is_http2 && named.is_some() && named != authority {

@@ -1,4 +1,4 @@
-//! Servers that hang beside one that does not, all at one address.
+//! Hanging servers and a good one, all at one address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn a_server_is_read_in_each_round_beside_hung_ones_at_its_address() {
     for i in 0..HUNG {
         simulator.set_fault(i, "*", Some("hang".parse().unwrap()));
     }
-    // Fewer turns than the hung ones could take.
+    // Fewer simultaneous requests than the hanging servers need.
     let http = Http { timeout: Duration::from_secs(1), max_requests: 16, ..http() };
     let bench = Bench::with((0..=HUNG).map(named).collect(), http);
     let view = bench.refresher.refresh(LONG).await;
@@ -36,7 +36,7 @@ async fn a_server_is_read_in_each_round_beside_hung_ones_at_its_address() {
             }
         };
         let all = bench.refresher.refresh(LONG);
-        // It does not wait until the others have hung.
+        // The good server does not wait for the others to time out.
         tokio::select! {
             _ = all => panic!("round {round}: all others were first"),
             () = is_read => {}

@@ -1,9 +1,9 @@
-//! `service.instance.id`, as the program tells it.
+//! `service.instance.id` of the real program.
 
 use crate::support::program::run;
 use crate::support::samples::{named, samples};
 
-/// Targets that refuse at once.
+/// Targets that refuse connections.
 const TARGETS: [&str; 2] = ["http://127.0.0.1:1", "http://127.0.0.2:1"];
 
 fn id(args: &[&str], env: &[(&str, &str)]) -> String {

@@ -1,4 +1,4 @@
-//! Text that is kept from one page to the next: it is what would be written anew.
+//! Text that is kept between pages: it equals newly written text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const UNIX: f64 = 1_775_951_990.0;
 const DAY: i64 = 86_400;
 const ENDPOINTS: [Endpoint; 3] = [Endpoint::InstanceV1, Endpoint::Activity, Endpoint::Peers];
 
-/// Targets, what is known of them, and the time.
+/// Targets, their snapshots, and the time.
 struct World {
     known: Vec<(Arc<Target>, Arc<Snapshot>)>,
     passed: Duration,
@@ -28,7 +28,7 @@ struct World {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An endpoint of a target answers: a number, and for how many seconds it lives.
+    /// An endpoint of a target answers with a number and its lifetime in seconds.
     Answer {
         target: usize,
         endpoint: usize,
@@ -39,7 +39,7 @@ enum Step {
         target: usize,
         endpoint: usize,
     },
-    /// The window of a rate limit ends in so many seconds.
+    /// The window of a rate limit ends in this number of seconds.
     Limit {
         target: usize,
         ends: u32,
@@ -74,7 +74,7 @@ impl World {
         Arc::new(View::new(self.now(), self.unix(), self.known.clone()))
     }
 
-    /// In place where nobody else holds the snapshot, as refreshing does it.
+    /// The snapshot is changed in place if it is not shared, as in a refresh.
     fn take(&mut self, step: &Step) {
         let (now, unix) = (self.now(), self.unix());
         match *step {
@@ -165,7 +165,7 @@ proptest! {
         let dots = Representation::new(Format::OpenMetrics100, Escaping::Dots);
         for (place, step) in steps.iter().enumerate() {
             world.take(step);
-            // Some steps come between two pages.
+            // Several steps may happen between two pages.
             if place % 3 == 2 {
                 continue;
             }
@@ -193,7 +193,7 @@ fn a_page_is_written_anew_when_it_would_be_another() {
     let later = scrape(&pull, &world, shown);
     assert!(!text(&later).contains("mastodon_instance_users"));
     assert!(text(&later).contains("mastodon_instance_peers"));
-    // Another format is another text.
+    // Another format has another text.
     let openmetrics = scrape(&pull, &world, Format::OpenMetrics100.into());
     assert!(text(&openmetrics).ends_with("# EOF\n"));
     world.take(&Step::Answer { target: 3, endpoint: 2, number: 9, lives: 60 });
@@ -201,7 +201,7 @@ fn a_page_is_written_anew_when_it_would_be_another() {
     assert!(text(&scrape(&pull, &world, shown)).lines().any(|line| peers(line) && line.ends_with(" 9")));
 }
 
-/// A fleet's page is kept compressed, slice by slice.
+/// The page of a fleet is kept compressed, slice by slice.
 #[test]
 fn a_large_page_is_one_gzip_stream_of_kept_pieces() {
     let mut world = World::new(1500);
@@ -214,7 +214,7 @@ fn a_large_page_is_one_gzip_stream_of_kept_pieces() {
     let users =
         |page: &Page| text(page).lines().filter(|line| line.starts_with("mastodon_instance_users{")).count();
     assert_eq!((users(&first), text(&first).len()), (1500, first.len()));
-    // One family, whatever number of slices it has.
+    // One family, for any number of slices.
     assert_eq!(text(&first).matches("# TYPE mastodon_instance_users ").count(), 1);
     world.take(&Step::Fail { target: 700, endpoint: 0 });
     assert_eq!(users(&scrape(&pull, &world, Format::Text004.into())), 1499);

@@ -1,4 +1,4 @@
-//! The real binary on Unix sockets, and on several addresses at once.
+//! The real program on Unix sockets, and on several addresses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::support::program::{Serving, run};
 use crate::support::samples::{only, samples};
 use fedimeter::simulator::{Settings, Simulator};
 
-/// A server that nobody has to reach.
+/// A target that is never reached.
 const TARGET: &str = "http://127.0.0.1:1";
 
 struct Place {
@@ -29,7 +29,7 @@ fn place() -> Place {
     Place { _directory: directory, path, listen }
 }
 
-/// A bridge that listens there already.
+/// A bridge that already listens there.
 fn bridge(listen: &str, more: &[&str]) -> Serving {
     let bridge = Serving::start(&[&["--listen", listen], more, &[TARGET]].concat(), &[]);
     bridge.line(|line| line.contains(" on unix:").then_some(()));
@@ -59,7 +59,7 @@ async fn a_unix_socket_serves_what_an_address_serves() {
     let told = serving.line(|line| line.split_once("1 target on unix:").map(|(_, at)| at.to_owned()));
     assert_eq!(told, format!("{} (/metrics)", place.path.display()));
     let over_socket = client(&place.path);
-    // Whatever name a client has for it.
+    // With any host name of the client.
     for host in ["localhost", "metrics.example", "socket"] {
         let metrics = http::body(over_socket.get(format!("http://{host}/metrics"))).await;
         assert_eq!(only(&samples(&metrics), "fedimeter_target_up"), Some(1.0), "{host}");
@@ -123,7 +123,7 @@ async fn what_lives_is_never_replaced() {
     drop(first);
     fs::remove_file(&place.path).unwrap();
 
-    // Another program's, that accepts nothing.
+    // A socket of another program, which accepts nothing.
     let other = UnixListener::bind(&place.path).unwrap();
     assert_eq!(run(&["--listen", &place.listen, TARGET], &[]).status, Some(3));
     assert!(place.path.exists());
@@ -174,7 +174,7 @@ async fn the_health_check_asks_over_the_socket() {
     assert_eq!((dead.status, &*dead.err), (Some(1), &*line));
     fs::remove_file(&place.path).unwrap();
 
-    // Something that listens and never answers, and something that is no bridge.
+    // A socket that never answers, and one that is not a bridge.
     let other = UnixListener::bind(&place.path).unwrap();
     let hung = check(&place.listen, "200ms");
     assert!(hung.err.starts_with(&format!("{place_of}no answer within 200ms: the bridge hangs")), "{hung:?}");
@@ -199,7 +199,7 @@ async fn ipv4_and_ipv6_are_served_side_by_side() {
     let Ok(free) = std::net::TcpListener::bind("[::1]:0") else { return };
     let port = free.local_addr().unwrap().port();
     drop(free);
-    // `[::]` alone would take IPv4, too.
+    // `[::]` alone would accept IPv4, too.
     let listen = format!("0.0.0.0:{port},[::]:{port}");
     let serving = Serving::start(&["--listen", &listen, TARGET], &[]);
     serving.line(|line| line.contains(&format!("on http://[::]:{port}/metrics")).then_some(()));

@@ -1,4 +1,4 @@
-//! Lists of targets beside the configuration.
+//! Lists of targets outside the configuration.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-/// Loads `f.yaml` of a directory; errors name files without it.
+/// Loads `f.yaml` of a directory. Errors omit the directory.
 fn load(directory: &Path) -> Result<Loaded, String> {
     let file = directory.join("f.yaml");
     let sources =
@@ -35,7 +35,7 @@ fn files_list_targets_in_both_forms() {
     let text = format!("targets: [own.example]\ntargets_file: ['{lists}/good.*']\n");
     let directory = directory(&[("f.yaml", &text)]);
     let loaded = load(directory.path()).unwrap();
-    // The files in the order of their names.
+    // The files are read in the order of their names.
     let expected = [
         "own.example",
         "three.example",
@@ -57,7 +57,7 @@ fn files_list_targets_in_both_forms() {
     assert_eq!(sources, [false, true, true, true, true, true]);
     assert!(loaded.config.targets[3].endpoints.iter().any(|endpoint| endpoint.name() == "peers"));
 
-    // What is in effect reads back: those that are listed stand there as comments.
+    // The effective configuration loads again: listed targets are comments.
     let effective = effective_yaml(&loaded.config);
     std::fs::write(directory.path().join("f.yaml"), &effective).unwrap();
     assert_eq!(names(&load(directory.path()).unwrap()), expected, "{effective}");
@@ -130,11 +130,11 @@ fn a_url_lists_hosts_and_labels_and_nothing_else() {
     let found: Vec<_> =
         listed.targets.iter().map(|(_, target)| (&*target.name, target.only_public)).collect();
     assert_eq!(found, [("a.example", true), ("b.example", true)]);
-    // One that is wrong costs itself.
+    // An error affects only its own entry.
     let listed = read(r#"[{"targets": ["a.example", "no host"]}, {"targets": 5}, "c.example"]"#).unwrap();
     assert_eq!(listed.targets.len(), 1);
     assert_eq!(listed.wrong.len(), 3, "{:?}", listed.wrong);
-    // Whoever answers there names no file and no variable of this machine.
+    // The answer of a URL cannot name files and variables of this machine.
     let listed = read(r#"[{"url": "a.example", "token_env": "HOME"}]"#).unwrap();
     assert_eq!((listed.targets.len(), listed.wrong.len()), (0, 2), "{listed:?}");
     let listed = read(r#"[{"targets": ["a.example"], "token_file": "/etc/hostname"}]"#).unwrap();

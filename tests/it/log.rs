@@ -1,5 +1,5 @@
-//! The log at work: a line a request and a line a collection, with fields, and times
-//! only where nobody else has them.
+//! The log: a line for each request and each collection, with fields. Times are written
+//! only if nothing else adds them.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -32,7 +32,7 @@ async fn trace_has_a_line_a_request_with_fields() {
         assert_eq!((&line["outcome"], &line["status"]), (&outcome.into(), &status.into()), "{line}");
         assert_eq!((&line["server"], &line["method"]), (&url.as_str().into(), &"GET".into()), "{line}");
         assert!(line["elapsed"].is_string() && line["bytes"].is_number(), "{line}");
-        // The span says which endpoint it is for.
+        // The span names the endpoint.
         assert!(line["spans"][2]["fedimeter.endpoint.name"].is_string(), "{line}");
     }
 }

@@ -1,5 +1,5 @@
-//! Tests through the public API and the real binary, as one program: each file
-//! that Cargo finds beside this folder would be linked on its own.
+//! Tests through the public API and the real program. They are one test program, because
+//! Cargo would link each file beside this folder separately.
 
 #[path = "../support/mod.rs"]
 mod support;

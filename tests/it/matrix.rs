@@ -1,6 +1,5 @@
-//! Every endpoint, in every way in which a server can fail to answer: what it
-//! counts as, and that nothing else of the target suffers. What a spent rate
-//! limit of `/api` does to the rest of it is in `politeness`.
+//! Every endpoint with every fault: its outcome, and no effect on other endpoints of the
+//! target. The effect of an exhausted rate limit on `/api` is in `politeness`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +20,7 @@ use serde_json::Value;
 
 const VERSIONS: [&str; 3] = ["4.6.4", "4.2.13", "3.4.10"];
 
-/// An endpoint, and where it is asked.
+/// An endpoint, and its path.
 const ENDPOINTS: [(Endpoint, &str); 6] = [
     (Endpoint::InstanceV2, "/api/v2/instance"),
     (Endpoint::InstanceV1, "/api/v1/instance"),
@@ -31,8 +30,8 @@ const ENDPOINTS: [(Endpoint, &str); 6] = [
     (Endpoint::Accounts, "/api/v1/accounts/*"),
 ];
 
-/// A fault in its short form, and what it counts as on the three documents
-/// that show a server up, on the discovery of one of them, and on the rest.
+/// A fault in its short form, and its outcome for the three documents that show a server
+/// up, for NodeInfo's discovery, and for the rest.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
@@ -70,22 +69,22 @@ const FAULTS: &[Row] = &[
     ("redirect:307:",                               "redirect",        "redirect",        "redirect"),
     ("redirect:302:http://10.0.0.1/",               "blocked_address", "blocked_address", "blocked_address"),
     ("redirect:308:http://[fe80::1]/",              "blocked_address", "blocked_address", "blocked_address"),
-    // The document is there, fields of it are not.
+    // The document was read, without some fields.
     ("wrong-type",                                  "ok",              "not_offered",     "ok"),
     ("odd-numbers",                                 "ok",              "ok",              "ok"),
 ];
 
-/// Faults that end at the request's time limit.
+/// Faults that end with the request's timeout.
 #[rustfmt::skip]
 const HANGING: &[Row] = &[
     ("hang",                                        "timeout",         "timeout",         "timeout"),
     ("stall",                                       "timeout",         "timeout",         "timeout"),
 ];
 
-/// No true answer takes as long.
+/// Longer than any regular answer.
 const AMPLE: Duration = Duration::from_secs(60);
-/// What a hanging request is given; the other endpoints of its target, asked
-/// before and after it, have to answer in the same time.
+/// The timeout of a hanging request. The other endpoints of the target must answer within
+/// the same time.
 const SHORT: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +97,7 @@ async fn a_hanging_endpoint_times_out_and_harms_no_other() {
     matrix(HANGING, SHORT).await;
 }
 
-/// How the families of caches tell that an answer is theirs (`src/fetch/cached.rs`).
+/// The headers by which caches mark their answers (`src/fetch/cached.rs`).
 const CACHES: [&str; 12] = [
     "cached:age=30",
     "cached:x-cached=HIT",
@@ -114,8 +113,8 @@ const CACHES: [&str; 12] = [
     "cached:x-drupal-cache=HIT",
 ];
 
-/// What a cache kept is what the server said: every number is there, and only the
-/// rate limit is somebody else's.
+/// A cached answer is the server's: every number counts, except the rate limit of another
+/// client.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_cache_kept_is_read_as_what_the_server_said() {
     let cases: Vec<_> = CACHES.iter().flat_map(|fault| ENDPOINTS.map(|(_, path)| (*fault, path))).collect();
@@ -144,8 +143,7 @@ async fn what_a_cache_kept_is_read_as_what_the_server_said() {
     }
 }
 
-/// Through a forward proxy, which knows every name, each failure counts as it does
-/// without one.
+/// Through a forward proxy, which resolves every name, each failure counts as without one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forward_proxy_changes_no_outcome() {
     let cases = cases(FAULTS, 1);
@@ -187,7 +185,7 @@ struct Case<'a> {
     row: &'a Row,
 }
 
-/// Each fault at each endpoint of the first versions in turn.
+/// Each fault at each endpoint of one server for each version.
 fn cases(faults: &[Row], versions: usize) -> Vec<Case<'_>> {
     let all = faults.iter().flat_map(|row| ENDPOINTS.map(|e| (row, e)));
     let alone = all.filter(|(row, (e, _))| !(row.3 == "rate_limited" && e.is_under_api()));
@@ -197,12 +195,12 @@ fn cases(faults: &[Row], versions: usize) -> Vec<Case<'_>> {
 }
 
 async fn matrix(faults: &[Row], timeout: Duration) {
-    // Instances have the versions in turn: first one each with nothing wrong.
+    // Instances have the versions in turn. The first of each version has no fault.
     let cases = cases(faults, VERSIONS.len());
     let first = VERSIONS.len();
     let simulator = simulator(first + cases.len(), &VERSIONS).await;
     for i in 0..first {
-        // The numbers stand still from here on.
+        // From here on the numbers do not change.
         simulator.set_truth(i, Some(simulator.truth(i)));
     }
     for (i, case) in cases.iter().enumerate() {
@@ -231,7 +229,7 @@ fn with_account(simulator: &Simulator, i: usize) -> Target {
 
 fn fault(case: &Case<'_>) -> Fault {
     match case.row.0.strip_prefix("redirect:307:") {
-        // Round and round.
+        // Each version in turn.
         Some("") => Fault::Redirect { status: 307, to: case.path.replace('*', "lookup?acct=ada") },
         _ => case.row.0.parse().unwrap(),
     }
@@ -241,7 +239,7 @@ impl Case<'_> {
     fn outcome(&self, of: Endpoint) -> &'static str {
         let (_, document, discovery, rest) = *self.row;
         match (self.endpoint, of) {
-            // Where it is not discovered, or its discovery failed, so has it.
+            // NodeInfo fails with its discovery.
             (Endpoint::NodeinfoDiscovery, Endpoint::NodeinfoDiscovery | Endpoint::Nodeinfo) => discovery,
             (faulty, of) if faulty == of => {
                 if of.shows_up() {
@@ -255,7 +253,7 @@ impl Case<'_> {
         }
     }
 
-    /// What is wrong about the faulty target, compared with one that is not.
+    /// The errors of the faulty target, in comparison with a good one.
     fn judge(&self, faulty: &Reading<'_>, well: &Reading<'_>) -> Vec<String> {
         let mut wrong = Vec::new();
         for slot in &faulty.snapshot.slots {
@@ -268,7 +266,7 @@ impl Case<'_> {
         }
         let (mut now, mut usual) = (shown(faulty), shown(well));
         if (self.endpoint, self.row.0) == (Endpoint::Activity, "wrong-type") {
-            // A number in place of digits is a week all the same, and a strange one.
+            // A number instead of digits still is a week, although a strange one.
             for points in [&mut now, &mut usual] {
                 points.remove("mastodon.instance.activity.timestamp");
             }
@@ -285,11 +283,11 @@ impl Case<'_> {
         wrong
     }
 
-    /// A failed attempt is counted once, fields of a wrong type each, and
-    /// nothing where nothing is wrong.
+    /// A failed attempt counts once, and each field of a wrong type. Without a fault
+    /// nothing counts.
     fn failures(&self, of: Endpoint, outcome: &str, counted: &[(ErrorType, u64)]) -> Option<String> {
         let spoilt = of == self.endpoint && matches!(self.row.0, "wrong-type" | "odd-numbers");
-        // No number stands in a discovery.
+        // A discovery contains no number.
         let spoilt = spoilt && (of != Endpoint::NodeinfoDiscovery || self.row.0 == "wrong-type");
         let right = match counted {
             [] => matches!(outcome, "ok" | "not_offered") && !spoilt,
@@ -300,7 +298,7 @@ impl Case<'_> {
         (!right).then(|| format!("{} has counted {counted:?}", of.name()))
     }
 
-    /// Mastodon 3.4 has no v2 that could be spoilt.
+    /// Mastodon 3.4 has no v2, so it cannot be faulty.
     fn spoils_nothing(&self) -> bool {
         let spoils =
             ["wrong-", "odd-", "header:", "truncated"].iter().any(|kind| self.row.0.starts_with(kind));
@@ -315,7 +313,7 @@ impl Case<'_> {
         let metric = name.split('{').next().unwrap_or(name);
         let is_flag = metric.ends_with(".registrations.open") || metric.ends_with(".approval_required");
         let survives = match self.row.0 {
-            // A list is as long whatever is in it.
+            // The length of a list does not depend on its content.
             "wrong-type" => metric == "mastodon.instance.rules",
             "odd-numbers" => {
                 is_flag
@@ -325,7 +323,7 @@ impl Case<'_> {
             _ => false,
         };
         if self.is_34() && self.endpoint == Endpoint::InstanceV1 {
-            // From 4.0, v2 says these too.
+            // From 4.0, v2 also contains these.
             let only = metric.starts_with("mastodon.instance.registrations.")
                 || metric.starts_with("mastodon.instance.limits.")
                 || metric == "mastodon.instance.rules";
@@ -335,7 +333,7 @@ impl Case<'_> {
     }
 }
 
-/// What the server said, and whether it is up and what it runs.
+/// The values of the server, whether it is up, and its software.
 fn shown(reading: &Reading<'_>) -> BTreeMap<String, Number> {
     let mut shown = said(reading);
     for (name, value) in points(reading) {
@@ -343,7 +341,7 @@ fn shown(reading: &Reading<'_>) -> BTreeMap<String, Number> {
         if metric == "fedimeter.target.up" {
             shown.insert(name, value);
         } else if let Some((_, software)) = name.split_once("fediverse.software.") {
-            // The domain is each instance's own.
+            // The domain differs for each instance.
             shown.insert(format!("software {software}"), value);
         }
     }

@@ -1,4 +1,4 @@
-//! Names on `/metrics` as they are wanted.
+//! The names on `/metrics`, by strategy and escaping scheme.
 
 use fedimeter::simulator::{Fault, Settings, Simulator};
 
@@ -65,7 +65,7 @@ async fn names_follow_the_strategy_and_the_scheme_that_is_asked_for() {
         ),
         (NO_TRANSLATION, values, "values", &["U__mastodon_2e_instance_2e_users{U__server_2e_address=\""]),
         (NO_TRANSLATION, dots, "dots", &["mastodon_dot_instance_dot_users{server_dot_address=\""]),
-        // Who does not ask for names in UTF-8 gets none.
+        // Clients that do not accept UTF-8 names get none.
         (
             NO_TRANSLATION,
             "text/plain",

@@ -1,4 +1,4 @@
-//! What the real binary tells a service manager.
+//! The messages of the real program to a service manager.
 
 use crate::support::http;
 use crate::support::manager::Manager;
@@ -9,7 +9,7 @@ async fn simulator() -> Simulator {
     Simulator::start(Settings::default(), ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// A bridge that a manager started, which wants five signs of life a second.
+/// A bridge of a service manager that expects five signs of life each second.
 fn bridge(manager: &Manager, args: &[&str], env: &[(&str, &str)]) -> Serving {
     let socket = manager.socket();
     let supervised = [("NOTIFY_SOCKET", &*socket), ("WATCHDOG_USEC", "200000")];
@@ -61,10 +61,10 @@ async fn a_bridge_is_alive_and_not_ready_while_it_first_collects() {
     simulator.set_fault(0, "*", Some(Fault::Hang));
     let manager = Manager::start();
     let bridge = bridge(&manager, &["--deadline", "5m", "--timeout", "5m", &simulator.url(0)], &[]);
-    // A unit may want signs of life though it does not wait for readiness.
+    // A unit may expect signs of life without waiting for readiness.
     manager.wait_for("WATCHDOG=1", 3);
     assert_eq!(status(&bridge, "/-/ready").await, 503);
-    // The end of a reload is not that of the start.
+    // The end of a reload is not the end of the start.
     bridge.signal("HUP");
     bridge.line(|line| line.contains("the configuration was reloaded").then_some(()));
     manager.wait_for("WATCHDOG=1", 6);
@@ -88,7 +88,7 @@ fn a_bridge_that_is_switched_off_is_ready() {
     manager.wait_for("STOPPING=1", 1);
 }
 
-/// As a unit that is started by hand with what is left of another one's environment.
+/// As when the program is started by hand in the environment of a unit.
 #[test]
 fn a_manager_that_is_gone_keeps_nobody_from_serving() {
     let env = [("NOTIFY_SOCKET", "/nonexistent/notify"), ("WATCHDOG_USEC", "soon")];

@@ -1,5 +1,5 @@
-//! What is collected on request: lists, health, posts, hashtags, what a token
-//! shows, and robots.txt. Simulated servers tell what is true.
+//! Endpoints that are collected only on request: lists, health, posts, hashtags, those of a
+//! token, and robots.txt. The expected values come from the simulator.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::support::poll::*;
 
 const SECRET: &str = "a-token-of-the-test";
 
-/// A target that is asked for everything.
+/// A target with all endpoints.
 fn everything(simulator: &Simulator, i: usize) -> Target {
     let mut target = target(simulator, i);
     target.token = Some(Token::new(SECRET));
@@ -56,7 +56,7 @@ async fn what_an_instance_shows_on_request() {
     is(&view, 0, "mastodon.instance.streaming.up", &[("", 1.0)]);
     for (name, truth) in [("local", truth.newest_local_ms), ("federated", truth.newest_remote_ms)] {
         let found = points(&view, 0, &format!("mastodon.instance.newest_status.{name}.timestamp"));
-        // The simulator goes on posting while it is asked.
+        // The simulator continues to post during the requests.
         let apart = (found[0].1 - truth.unwrap() as f64 / 1e3).abs();
         assert!(apart < 120.0, "{name}: {found:?} {truth:?}");
     }
@@ -68,8 +68,8 @@ async fn what_an_instance_shows_on_request() {
     assert_eq!(points(&view, 0, "mastodon.tag.accounts"), tags);
 }
 
-/// Ids are numbers on Mastodon, and words elsewhere: ULIDs on GoToSocial, flakes on
-/// Pleroma. A word is a name first, and an id where no account has that name.
+/// Ids are numbers on Mastodon, but ULIDs on GoToSocial and flakes on Pleroma. A word is
+/// tried as a name first, and then as an id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_found_by_an_id_that_is_a_word() {
     const ULID: &str = "01H7N3Q0M2R9W6BTKCQ4QZ8V5E";
@@ -77,7 +77,7 @@ async fn an_account_is_found_by_an_id_that_is_a_word() {
     let found = json!({"id": ULID, "followers_count": 7, "following_count": 2, "statuses_count": 3});
     let other = json!({"id": "1", "followers_count": 9, "following_count": 9, "statuses_count": 9});
     simulator.set_json(V46, &format!("/api/v1/accounts/{ULID}"), found.to_string());
-    // Some servers find an account by its name here, too: that is another one.
+    // Some servers also find an account by its name here, but it is another one.
     simulator.set_json(V46, "/api/v1/accounts/nobody", other.to_string());
     let mut target = target(&simulator, V46);
     target.accounts = [ULID, "ada", "nobody"].map(|word| AccountRef::Acct(word.into())).into();
@@ -167,13 +167,13 @@ async fn what_an_administrator_sees() {
         let rate = points(&view, place, "mastodon.admin.retention.rate");
         assert!(rate.len() == 1 && (0.0..=1.0).contains(&rate[0].1), "{rate:?}");
     }
-    // Nothing private comes out, on any way.
+    // Nothing private is in any output.
     let shown =
         format!("{view:?} {} {}", listing::json(&view), listing::table(&view, listing::Layout::default()));
     for private in PRIVATE.iter().chain([&SECRET]) {
         assert!(!shown.contains(private), "{private} leaks");
     }
-    // The public endpoints were asked without the token.
+    // The public endpoints were requested without the token.
     for request in simulator.request_log() {
         let public = [
             "/api/v1/instance",

@@ -1,5 +1,5 @@
-//! The endpoints that are collected on request, in every way in which a server
-//! can fail to answer. The documents have a matrix of their own.
+//! The endpoints that are collected only on request, with every fault. The documents have
+//! their own matrix.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const ENDPOINTS: [(Endpoint, &str); 19] = [
     (Endpoint::AdminCanonicalEmailBlocks, "/api/v1/admin/canonical_email_blocks"),
 ];
 
-/// A fault, and what it counts as without a token and with one.
+/// A fault, and its outcome without and with a token.
 const FAULTS: [(&str, &str, &str); 22] = [
     ("status:400", "http_4xx", "http_4xx"),
     ("status:401", "unauthorized", "unauthorized"),
@@ -64,7 +64,7 @@ const FAULTS: [(&str, &str, &str); 22] = [
     ("redirect:302:http://10.0.0.1/", "blocked_address", "blocked_address"),
 ];
 
-/// Asked for one endpoint, and for two that nothing is wrong with.
+/// A target with the faulty endpoint, and two good ones.
 fn narrow(simulator: &Simulator, i: usize, endpoint: Endpoint) -> Target {
     let mut target = target(simulator, i);
     target.token = Some(Token::new(SECRET));
@@ -78,7 +78,7 @@ fn expected(
     (fault, without, with): (&'static str, &'static str, &'static str),
 ) -> &'static str {
     match endpoint {
-        // Shown to nobody: that is no failure.
+        // Hidden from everyone, which is not a failure.
         Endpoint::DomainBlocks if fault.starts_with("status:403") => "not_offered",
         _ if endpoint.on() == On::Token => with,
         _ => without,
@@ -100,15 +100,15 @@ async fn each_fails_in_its_own_way_and_alone() {
         simulator.switch(i, |s: &mut Switches| s.show_domain_blocks = ShowDomainBlocks::All);
         simulator.set_fault(i, path, Some(fault.0.parse().unwrap()));
         if *path == "/health" {
-            // The endpoint is both servers.
+            // The endpoint covers both servers.
             simulator.set_fault(i, "/api/v1/streaming/health", Some(fault.0.parse().unwrap()));
         }
     }
     let targets = cases.iter().enumerate().map(|(i, (endpoint, ..))| narrow(&simulator, i, *endpoint));
-    // A request has its time from its turn on. With hundreds under way on a machine
-    // that is busy, those that are sent twice, as after a reset, would be too late.
+    // The timeout of a request starts with its turn. With hundreds of requests on a busy
+    // machine, repeated requests would be too late.
     let bench = Bench::with(targets.collect(), Http { max_requests: 16, ..http() });
-    // No deadline is looked at here, so no machine is too slow for it.
+    // Deadlines are not tested here, so this one is long enough for any machine.
     let view = bench.refresher.refresh(Duration::from_secs(3600)).await;
     let mut wrong = String::new();
     for (i, (endpoint, _, fault)) in cases.iter().enumerate() {
@@ -120,7 +120,7 @@ async fn each_fails_in_its_own_way_and_alone() {
             let reason = reading(&view, i).slot(*endpoint).and_then(|slot| slot.reason.clone());
             say(format!("{found}, not {}: {reason:?}", expected(*endpoint, *fault)));
         }
-        // A spent rate limit is that of everything below `/api`: see `politeness`.
+        // An exhausted rate limit affects everything below `/api`; see `politeness`.
         let spent = expected(*endpoint, *fault) == "rate_limited" && endpoint.is_under_api();
         for (other, name, truth) in [
             (Endpoint::InstanceV1, "mastodon.instance.users", simulator.truth(i).users as f64),
@@ -138,7 +138,7 @@ async fn each_fails_in_its_own_way_and_alone() {
             }
         }
         for (name, value) in left(&view, i, *endpoint) {
-            // That a server is not well is what these figures are for.
+            // These metrics report unhealthy servers.
             let health = ["mastodon.instance.web.up", "mastodon.instance.streaming.up"].contains(&name);
             if !health || value != 0.0 {
                 say(format!("{name} is {value}"));

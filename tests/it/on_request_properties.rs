@@ -1,6 +1,6 @@
-//! Documents of the administration, lists, posts and hashtags with anything in
-//! any field: nothing panics, no figure is negative, no member is outside its
-//! closed set, and a list that holds what is no item has no number.
+//! Administrators' documents, lists, posts and hashtags with arbitrary JSON in any field:
+//! no panics, no negative numbers, no labels outside closed sets, and no number of a list
+//! with an invalid item.
 
 use crate::support::documents;
 use fedimeter::api::{admin, lists, tag, timeline};

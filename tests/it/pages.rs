@@ -1,5 +1,5 @@
-//! The pages for people, rendered from what is known, at a time that stands
-//! still. `UPDATE_GOLDEN=1 cargo test --test it pages` writes the golden files anew.
+//! The pages for people, from fixed facts at a fixed time. `UPDATE_GOLDEN=1 cargo test
+//! --test it pages` updates the golden files.
 
 use crate::support::known;
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ fn of_target(status: &Status, name: &str) -> String {
     page::target(status, &Query::default(), &reading, &plan(reading.snapshot))
 }
 
-/// The targets of a page, in its order.
+/// The targets of a page, in order.
 fn names(html: &str) -> Vec<&str> {
     let rows = html.split("<th role=\"rowheader\"").skip(1);
     rows.map(|row| row.split_once("<bdi>").unwrap().1.split_once("</bdi>").unwrap().0).collect()
@@ -42,7 +42,7 @@ fn golden(name: &str, html: &str) {
     let without = format!("fedimeter {}", BUILD.version);
     let told = html.replace(&footer, "fedimeter VERSION").replace(&without, "fedimeter VERSION");
     let told = told.replace(&format!("version {}<", BUILD.version), "version VERSION<");
-    // An element a line, so that a difference can be read.
+    // One element in each line, so that differences are readable.
     let told = told.replace("><", ">\n<") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -60,7 +60,8 @@ fn pages_are_what_the_golden_files_say() {
     golden("page-no-target.html", &page::no_target(&status, &Query::default(), "mastodn.example"));
 }
 
-/// A cache may answer for a server that is away: the page, the table and the JSON say so.
+/// A cache may answer for a server that is down. The page, the table and the JSON report
+/// it.
 #[test]
 fn an_outdated_answer_of_a_cache_is_marked() {
     let words = "a cache gave an outdated answer: the server itself may be down";
@@ -82,8 +83,8 @@ fn an_outdated_answer_of_a_cache_is_marked() {
     }
 }
 
-/// Programs read `/api/v1/targets` and `once --format json`: no key goes, and docs/page.md
-/// promises that.
+/// Programs read `/api/v1/targets` and `once --format json`. docs/page.md promises that no
+/// key disappears.
 #[test]
 fn the_json_view_keeps_its_keys() {
     let shown = listing::json(&status(fleet()).view);
@@ -101,7 +102,7 @@ fn the_json_view_keeps_its_keys() {
     }
 }
 
-/// Lines of the last hours, for as many targets as the setting allows.
+/// Lines of the last hours, up to the configured number of targets.
 #[test]
 fn the_last_hours_are_lines() {
     let status = status(fleet());
@@ -124,7 +125,7 @@ fn the_last_hours_are_lines() {
         let words = words.split('"').next().unwrap().replace('\u{202f}', "");
         assert_eq!(words, users);
         assert!(page.contains("aria-label=\"Response time, last 40 min: "), "{page}");
-        // No attribute that the policy of the pages forbids.
+        // No attribute that the content security policy forbids.
         assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
     }
     assert!(target.contains(">The last 40 min</h2>"), "{target}");
@@ -167,11 +168,11 @@ fn what_is_asked_for_is_shown_in_the_order_asked_for() {
     let [own, down, other, new] =
         ["mastodon.example", "down.example", "http://127.0.0.1:3000", "new.example"];
     for (query, expected) in [
-        // The worst first.
+        // The worst target comes first.
         ("", vec![down, own, new, other]),
         ("sort=target", vec![down, other, own, new]),
         ("sort=target&order=desc", vec![new, own, other, down]),
-        // What has no number comes last, either way.
+        // Targets without a number come last in both orders.
         ("sort=users", vec![own, other, down, new]),
         ("sort=users&order=asc", vec![other, own, down, new]),
         ("sort=state&order=asc", vec![down, own, new, other]),
@@ -222,8 +223,7 @@ fn a_large_fleet_is_shown_in_pages_of_the_same_size() {
     assert!(first.len() < 250_000, "{} bytes", first.len());
 }
 
-/// Not a benchmark (`cargo bench -- page` is one): it only tells of what would
-/// be felt.
+/// Not a benchmark, which is `cargo bench -- page`. It notices only large regressions.
 #[test]
 fn ten_thousand_targets_are_no_wait() {
     let status = many(10_000);
@@ -276,7 +276,7 @@ fn what_servers_say_does_nothing_and_has_an_end() {
         }
         assert!(html.len() < 100_000, "{page} has {} bytes", html.len());
         assert!(!html.contains(&"x".repeat(600)), "{page} repeats without end");
-        // Nothing that the policy would refuse.
+        // Nothing that the content security policy forbids.
         for refused in ["<style", " style=", " onclick=", "javascript:", "http-equiv"] {
             assert!(!html.contains(refused), "{page} has {refused}");
         }
@@ -329,7 +329,7 @@ fn a_page_that_stays_as_it_is_leads_to_others_that_do() {
     assert!(html.contains("href=\"?state=down&amp;refresh=off\""), "{html}");
     assert!(html.contains("<a href=\"?state=up\">Resume</a>"), "{html}");
     assert!(of_fleet(&status, "").contains("<a href=\"?refresh=off\">Pause</a>"));
-    // Beside a target's page, a question alone would be one of that page.
+    // Next to a target's page, a query alone would refer to that page.
     let paused = Query::default().paused(true);
     let html = page::no_target(&status, &paused, "a.example");
     assert!(html.contains("<a href=\"./?refresh=off\">all targets</a>"), "{html}");

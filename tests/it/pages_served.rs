@@ -1,5 +1,4 @@
-//! The pages for people as the real binary serves them: addresses, methods,
-//! headers, and what exporters are said to do.
+//! The pages of the real program: addresses, methods, headers, and the state of exporters.
 
 use crate::support::http;
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ async fn text(url: &str) -> String {
     http::body(http::client().get(url)).await
 }
 
-/// The path of a target's own page.
+/// The path of a target's page.
 fn own(name: &str) -> String {
     format!("/target?name={}", name.replace(':', "%3A").replace('/', "%2F"))
 }
@@ -51,7 +50,7 @@ async fn pages_have_addresses_methods_and_headers() {
             assert_eq!(page.headers()[name], value, "{path}: {name}");
         }
         let html = page.text().await.unwrap();
-        // The one style sheet that the policy lets in, and nothing in the page itself.
+        // The policy allows one style sheet, and nothing inside the page.
         assert!(html.contains("<link rel=\"stylesheet\" href=\"style.css\">"), "{path}");
         for refused in ["<script", "<style", " style=\"", "http-equiv"] {
             assert!(!html.contains(refused), "{path} has {refused}");
@@ -79,11 +78,11 @@ async fn pages_have_addresses_methods_and_headers() {
         let status = ask(Method::GET, &format!("{url}{path}")).await.status();
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
-    // Where the pages were before, also where a proxy has decoded the name.
+    // Former addresses of pages, also with a name that a proxy decoded.
     for old in [format!("/targets/{}", a.replace(':', "%3A").replace('/', "%2F")), format!("/targets/{a}")] {
         assert!(text(&format!("{url}{old}")).await.contains("<h1><bdi>http://"), "{old}");
     }
-    // A page loads itself anew, unless it is asked not to.
+    // A page reloads itself by default.
     for (path, refresh) in [("/", Some("15")), ("/?refresh=off", None), (&*(own(&a) + "&refresh=off"), None)]
     {
         let page = ask(Method::GET, &format!("{url}{path}")).await;
@@ -94,7 +93,7 @@ async fn pages_have_addresses_methods_and_headers() {
         assert_eq!(html.status(), StatusCode::NOT_FOUND);
         assert_eq!(html.text().await.unwrap().contains("Did you mean"), hint, "{host}");
     }
-    // The first collection asked once, and no page did.
+    // The first collection sent one request, and no page sent any.
     assert_eq!(simulator.requests(0, "/api/v2/instance"), 1, "no page asks a server");
 }
 
@@ -134,7 +133,7 @@ async fn pages_show_what_the_last_collection_saw() {
     assert!(html.contains("Absent: instance_v2 could not be read (http_5xx): HTTP 503 Service Unavailable"));
 }
 
-/// Asks until the page says it.
+/// Requests the page until it contains the text.
 async fn says(url: &str, words: &[&str]) -> String {
     let began = Instant::now();
     loop {
@@ -147,7 +146,7 @@ async fn says(url: &str, words: &[&str]) -> String {
     }
 }
 
-/// Nobody scrapes the demo, and its page moves all the same.
+/// The demo collects without scrapes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_collects_by_itself_again_and_again() {
     let demo = Serving::start(&["demo", "--listen", "127.0.0.1:0"], &[]);

@@ -1,5 +1,5 @@
-//! Query parameters: each that is sent is in docs/servers.md, with what servers make
-//! of it, and each that is there is sent.
+//! Query parameters: docs/servers.md lists exactly those that are sent, with their meaning
+//! for servers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::poll::{Bench, target};
 
-/// Paths, each with one of its parameters.
+/// Paths with their parameters.
 type Parameters = BTreeSet<(String, String)>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +26,7 @@ async fn each_that_is_sent_is_described() {
         ..Settings::default()
     };
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
-    // The last one is no Mastodon.
+    // The last server is not a Mastodon server.
     let gotosocial = "0.1.0 (compatible; GoToSocial 0.20.0)";
     let v2 = json!({"domain": "a.example", "version": gotosocial, "source_url": ""});
     simulator.set_json(versions.len() - 1, "/api/v2/instance", v2.to_string());
@@ -49,8 +49,7 @@ async fn each_that_is_sent_is_described() {
     });
     let bench = Bench::of(targets.collect());
     bench.refresh().await;
-    // Accounts are asked for together once their ids are known, the next page of
-    // trends by its place.
+    // Accounts with known ids are requested together, and further trends by offset.
     bench.after(6 * 3600).await;
     let sent: Parameters = simulator.request_log().iter().flat_map(|r| parameters(&r.target)).collect();
     assert_eq!(sent, described());
@@ -63,7 +62,7 @@ fn parameters(target: &str) -> Vec<(String, String)> {
         None => path,
     };
     let names = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.replace("%5B%5D", "[]")));
-    // Where `Link` leads to is the server's choice.
+    // The server chooses the parameters in `Link`.
     let own = names.filter(|name| name != "max_id");
     own.map(|name| (path.to_owned(), name)).collect()
 }

@@ -1,4 +1,4 @@
-//! Servers that are asked ahead of collections.
+//! Servers that are polled ahead of collections.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ fn requests(simulator: &Simulator) -> usize {
     (0..4).map(|i| simulator.requests(i, "*")).sum()
 }
 
-/// Waits until servers have been asked, and are no longer; what they were asked then.
+/// Waits until servers were requested, and the requests have ended. Returns the number of
+/// requests.
 async fn asked(bench: &Bench, simulator: &Simulator, before: usize) -> usize {
     while requests(simulator) == before {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -22,7 +23,7 @@ async fn asked(bench: &Bench, simulator: &Simulator, before: usize) -> usize {
         let seen = requests(simulator);
         tokio::time::sleep(Duration::from_millis(500)).await;
         if requests(simulator) == seen {
-            // What is still under way is waited for.
+            // Running requests are awaited.
             drop(bench.refresher.known());
             return seen - before;
         }
@@ -55,7 +56,7 @@ async fn find_everything_fresh(bench: &Bench, simulator: &Simulator) {
         assert_eq!(value(&view, i, "fedimeter.target.up"), Some(1));
     }
 
-    // Two collections that do not come are asked ahead for; then it ends.
+    // Servers are polled ahead of two more collections. If these do not come, polling ends.
     for _ in 0..2 {
         let before = requests(simulator);
         bench.clock.advance(MINUTE);
@@ -69,12 +70,12 @@ async fn find_everything_fresh(bench: &Bench, simulator: &Simulator) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     assert_eq!(requests(simulator), before, "nobody collects any more");
-    // The next one asks by itself.
+    // The next collection polls the servers itself.
     bench.refresh().await;
     assert!(requests(simulator) > before);
 }
 
-/// A few servers are no burst.
+/// A few servers are not polled ahead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handful_is_asked_when_somebody_collects() {
     let simulator = simulator(|_| {}).await;

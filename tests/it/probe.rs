@@ -1,4 +1,4 @@
-//! `/probe`: one server that a client names, and its metrics alone.
+//! `/probe`: the metrics of one server that a client names.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -12,7 +12,7 @@ use crate::support::http;
 use crate::support::program::Serving;
 use crate::support::samples::{Sample, named, only, samples};
 
-/// Where the simulated instances are: names below localhost lead there.
+/// The address of the simulated instances, to which names below localhost resolve.
 pub const HERE: &str = "[.localhost, 127.0.0.0/8, '::1']";
 
 pub async fn simulator(instances: usize) -> Simulator {
@@ -20,7 +20,7 @@ pub async fn simulator(instances: usize) -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// A bridge with a configuration.
+/// A bridge with a configuration file.
 pub struct Bridge {
     pub serving: Serving,
     pub directory: tempfile::TempDir,
@@ -40,7 +40,7 @@ impl Bridge {
         http::client().get(format!("{}{path}", self.serving.url())).send().await.unwrap()
     }
 
-    /// A probe's status and text.
+    /// The status and the text of a probe.
     pub async fn ask(&self, query: &str) -> (StatusCode, String) {
         let response = self.get(&format!("/probe?{query}")).await;
         (response.status(), response.text().await.unwrap())
@@ -53,14 +53,15 @@ impl Bridge {
         samples(&text)
     }
 
-    /// Waits until so many probes have ended so: the bridge's own numbers may be a second old.
+    /// Waits until this number of probes has ended with this result. The bridge's own
+    /// metrics may be a second old.
     pub async fn ended(&self, outcome: &str, expected: usize) {
         let is_it =
             |sample: &Sample| sample.labels.get("fedimeter_probe_outcome").is_some_and(|o| o == outcome);
         self.shows("fedimeter_probes_total", is_it, expected).await;
     }
 
-    /// Waits until so many targets are kept.
+    /// Waits until this number of targets is kept.
     pub async fn keeps(&self, expected: usize) {
         self.shows("fedimeter_probe_targets", |_| true, expected).await;
     }
@@ -102,7 +103,7 @@ async fn a_probe_has_one_servers_series_and_keeps_them_for_their_lifetimes() {
     let bridge = Bridge::start(&format!(
         "probe: {{enabled: true, allow: {HERE}}}\ndefaults: {{attributes: {{team: social}}}}\ntargets: ['{configured}']\n"
     ));
-    // The fleet is known, and has nothing to do here.
+    // The metrics of the fleet are not on this page.
     bridge.get("/metrics").await;
     let shown = bridge.probe(&format!("target={probed}")).await;
     assert_eq!(only(&shown, "fedimeter_target_up"), Some(1.0));
@@ -191,7 +192,7 @@ async fn a_probe_ends_before_its_client_gives_up() {
         assert!(began.elapsed() < Duration::from_secs(10), "{module}: {:?}", began.elapsed());
         assert_eq!(only(&shown, "fedimeter_target_up"), Some(0.0), "{module}");
     }
-    // What has answered by then is there.
+    // Endpoints that have answered by then are reported.
     let shown = samples(&http::body(patient(&partly, "default", "3")).await);
     assert_eq!(only(&shown, "fedimeter_target_up"), Some(1.0));
     assert!(only(&shown, "mastodon_instance_users").is_some());
@@ -204,7 +205,7 @@ async fn a_configured_target_brings_its_own_token_attributes_and_answers() {
     let secret = "hunter2-of-the-admin";
     simulator.set_tokens(vec![TokenSpec::everything(secret)]);
     let (own, other) = (simulator.url(0), simulator.url(1));
-    // Nothing beside it may be probed.
+    // No other target may be probed.
     let bridge = Bridge::start(&format!(
         "probe: {{enabled: true, allow: []}}\n\
          targets: [{{url: '{own}', token_file: token, attributes: {{customer: acme}}}}]\n"
@@ -214,7 +215,7 @@ async fn a_configured_target_brings_its_own_token_attributes_and_answers() {
     assert!(shown.iter().all(|s| s.labels["customer"] == "acme"));
     assert_eq!(bridge.ask(&format!("target={other}")).await.0, StatusCode::FORBIDDEN);
     assert_eq!(bridge.ask("target=mastodon.social").await.0, StatusCode::FORBIDDEN);
-    // Neither asks for what the other has just asked for.
+    // Neither repeats the requests of the other.
     let asked = simulator.requests(0, "*");
     bridge.get("/metrics").await;
     bridge.probe(&format!("target={own}")).await;
@@ -223,7 +224,7 @@ async fn a_configured_target_brings_its_own_token_attributes_and_answers() {
     let had_token =
         |i: usize| tokens.iter().filter(|r| r.instance == i).any(|r| r.headers.contains_key("authorization"));
     assert!(had_token(0) && !had_token(1));
-    // A query names no token, and the report shows none.
+    // A query cannot name a token, and the report shows none.
     let (status, report) = bridge.ask(&format!("target={own}&debug=true&token=x&token_file=token")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(report.contains("Token     its own") && !report.contains("hunter2"), "{report}");
@@ -268,7 +269,7 @@ async fn a_module_says_what_is_collected() {
     let wide = names(&bridge.probe(&format!("target={probed}&module=wide")).await);
     assert!(wide.contains("mastodon_instance_peers"), "{wide:?}");
     assert_eq!(asked(0, "/api/v1/instance"), instance, "modules share what is known");
-    // A configured target is asked for what its own settings say.
+    // A configured target is polled by its own settings.
     let own = names(&bridge.probe(&format!("target={configured}&module=wide")).await);
     assert!(
         own.contains("mastodon_instance_custom_emojis") && !own.contains("mastodon_instance_peers"),
@@ -322,7 +323,7 @@ async fn formats_are_those_of_the_page() {
     assert!(text.ends_with("\n# EOF\n") && text.contains("mastodon_instance_users{"), "{text}");
 }
 
-/// What may be probed, and modules, are taken without a restart; what is known stays.
+/// A reload applies allowed targets and modules, and keeps known facts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_other_rules() {
     let simulator = simulator(1).await;

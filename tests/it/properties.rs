@@ -1,5 +1,5 @@
-//! Documents with anything in any field: nothing panics, nothing is reported
-//! that the document does not say, and nothing that it says becomes a label.
+//! Documents with arbitrary JSON in any field: no panics, no numbers that the document does
+//! not contain, and no text of the document in labels.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use fedimeter::target::{AccountRef, Target};
 use proptest::prelude::*;
 use url::Url;
 
-/// When the activity of the plausible documents is of today and of this week.
+/// The time at which the activity of the plausible documents is current.
 const NOW: f64 = 1_775_949_325.0;
 const FOLLOWED: &str = "ada@mastodon.example";
 
@@ -105,8 +105,8 @@ fn target() -> Target {
     target
 }
 
-/// Reads a document in which something is odd, alone and among the plausible
-/// ones of the other endpoints, and judges every point.
+/// Reads an odd document alone and with plausible ones of other endpoints, and checks every
+/// point.
 fn check(odd: Endpoint, document: &Mutated) -> Result<(), TestCaseError> {
     let others = [
         (Endpoint::InstanceV2, V2),
@@ -124,15 +124,14 @@ fn check(odd: Endpoint, document: &Mutated) -> Result<(), TestCaseError> {
     hides_nothing(odd, document)
 }
 
-/// What is apart from all that is odd in a document is reported as if nothing
-/// were.
+/// Odd places of a document do not affect its other numbers.
 fn hides_nothing(endpoint: Endpoint, document: &Mutated) -> Result<(), TestCaseError> {
-    // A suspended account's counts are none of its own.
+    // The counts of a suspended account are omitted.
     if document.places.iter().any(|place| place == "/suspended") {
         return Ok(());
     }
     let (odd, whole) = (view(&[(endpoint, &document.body)]), view(&[(endpoint, document.of)]));
-    // A name may be that of software whose numbers are known to count nothing.
+    // A random name may be that of software whose numbers are omitted.
     let is_withheld = |reading| Figure::ALL.iter().any(|figure| figure.withheld(reading).is_some());
     if is_withheld(&odd.readings().next().unwrap()) {
         return Ok(());
@@ -148,7 +147,7 @@ fn hides_nothing(endpoint: Endpoint, document: &Mutated) -> Result<(), TestCaseE
     Ok(())
 }
 
-/// A target of which these documents are known.
+/// A target with these documents.
 fn view(documents: &[(Endpoint, &str)]) -> View {
     let slots = documents.iter().map(|(endpoint, body)| slot(*endpoint, body)).collect();
     let snapshot = Snapshot { slots, ..Snapshot::default() };
@@ -188,7 +187,7 @@ fn judge(documents: &[(Endpoint, &str)]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The slot of an endpoint that has just answered with this.
+/// A slot with a new answer.
 fn slot(endpoint: Endpoint, body: &str) -> Slot {
     let top = if endpoint == Endpoint::Activity { Top::Array } else { Top::Object };
     let facts = Document::parse(body.as_bytes(), top).ok().map(|mut doc| match endpoint {

@@ -1,4 +1,5 @@
-//! A forward proxy: what only it knows is read through it, on every host of a site.
+//! A forward proxy: hosts that only it can reach are read through it, on every host of a
+//! site.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ async fn simulator() -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// What `once` prints of a target, asked with this environment.
+/// The output of `once` for a target, with this environment.
 fn once(config: &str, env: &[(&str, &str)]) -> (Value, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
@@ -35,7 +36,7 @@ fn outcome<'a>(target: &'a Value, endpoint: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_only_the_proxy_knows_are_read_through_it() {
     let simulator = simulator().await;
-    // NodeInfo is on another host of the site.
+    // NodeInfo is on another host of the same site.
     let links = json!({"links": [{
         "rel": "http://nodeinfo.diaspora.software/ns/schema/2.0",
         "href": "http://www2.example.com/nodeinfo/2.0",
@@ -52,7 +53,7 @@ async fn names_that_only_the_proxy_knows_are_read_through_it() {
     assert!(hosts.iter().all(|host| proxy.asked().iter().any(|asked| asked == host)), "{:?}", proxy.asked());
 }
 
-/// The streaming server of a site may be on a host of its own.
+/// The streaming server may have its own host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_streaming_server_is_asked_through_the_proxy() {
     let simulator = simulator().await;
@@ -67,7 +68,7 @@ async fn the_streaming_server_is_asked_through_the_proxy() {
         let metrics = target["metrics"].as_array().unwrap();
         let of = |name: &str| metrics.iter().find(|metric| metric["name"] == name).map(|m| &m["value"]);
         assert_eq!(of("mastodon.instance.web.up"), Some(&json!(1)), "{target:#}\n{log}");
-        // The proxy's 502 is the answer of a streaming server that is away.
+        // The proxy's 502 counts as the answer of the streaming server, which is down.
         assert_eq!(of("mastodon.instance.streaming.up"), Some(&json!(up)), "{target:#}\n{log}");
         assert!(proxy.asked().iter().any(|asked| asked == streaming), "{:?}", proxy.asked());
     }
@@ -129,7 +130,7 @@ async fn a_proxy_that_is_away_is_named() {
     assert!(!log.contains("hush") && !target.to_string().contains("hush"), "{log}");
 }
 
-/// gRPC needs HTTP/2 from end to end: a tunnel, with and without TLS.
+/// gRPC needs HTTP/2 end to end, so it uses a tunnel, with and without TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpc_goes_through_a_tunnel() {
     let pki = Pki::new();

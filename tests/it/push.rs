@@ -1,4 +1,4 @@
-//! The push loop: its rhythm, what it survives, and how it ends.
+//! The push loop: its rhythm, its failures, and its end.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Long enough that no second round begins within a test.
+/// Longer than a test, so that no second round begins.
 const NEVER: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Does `first(n)` in the n-th collection, counted from 0, then hands over two
-/// resources with four points each.
+/// Calls `first(n)` in the n-th collection, from 0, and then returns two resources with
+/// four points each.
 struct Source<F> {
     count: Arc<AtomicUsize>,
     first: F,
@@ -60,7 +60,7 @@ where
 }
 
 impl Running {
-    /// Ends it; how long that took.
+    /// Ends the loop. Returns how long that took.
     async fn stop(self) -> Duration {
         let started = Instant::now();
         self.stop.cancel();
@@ -94,13 +94,13 @@ async fn the_first_export_leaves_at_once_and_the_last_at_the_end() {
     }
 }
 
-/// After a collection that took many intervals there is no burst of the ones
-/// that fell out, and the next ones keep the rhythm of the first.
+/// After a collection of many intervals, missed ones are not repeated, and the next ones
+/// keep the rhythm of the first.
 #[tokio::test(start_paused = true)]
 async fn missed_rounds_fall_out_and_the_rhythm_stays() {
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
-    // Each collection hangs, so that a round takes just its timeout; real sockets
-    // and a clock that is stopped don't go together.
+    // Each collection hangs, so that a round takes exactly its timeout. Real sockets do not
+    // work with a paused clock.
     let first = move |_, _| {
         send.send(Instant::now()).unwrap();
         std::future::pending::<()>()
@@ -112,7 +112,7 @@ async fn missed_rounds_fall_out_and_the_rhythm_stays() {
         let running = start(Protocol::HttpProtobuf, "http://127.0.0.1:1", settings, first.clone());
         for at in expected {
             let began = receive.recv().await.unwrap() - started;
-            // Timers are exact to a millisecond or two; drift would add up.
+            // Timers are exact to a millisecond or two. A drift would add up.
             assert!(
                 began.abs_diff(Duration::from_secs(at)) <= Duration::from_millis(3),
                 "{began:?}, not {at} s"
@@ -122,7 +122,7 @@ async fn missed_rounds_fall_out_and_the_rhythm_stays() {
         let last = rounds.last.unwrap();
         assert_eq!((last.accepted, last.lost), (0, 0));
         assert!(last.trouble.unwrap().contains("did not finish within") && last.failing_since.is_some());
-        // The present round began when the last notes were made.
+        // The current round began at the last note.
         assert!(rounds.next.unwrap() <= Instant::now());
         running.task.abort();
     }
@@ -145,9 +145,8 @@ async fn a_collection_that_panics_or_hangs_costs_its_own_points() {
     running.stop().await;
 }
 
-/// A callback that never comes back holds a thread, one of those for blocking
-/// work as in the bridge. It costs its own round; the others go on beside it,
-/// and the end does not wait for it.
+/// A callback that never returns occupies a blocking thread, as in the bridge. It costs
+/// only its own round: others continue, and the end does not wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collection_that_blocks_its_thread_costs_its_own_points() {
     let sink = GrpcSink::start().await;
@@ -164,11 +163,11 @@ async fn a_collection_that_blocks_its_thread_costs_its_own_points() {
         }
     };
     let running = start(Protocol::Grpc, &sink.endpoint(), settings, first);
-    // Two rounds of two resources, all points of both.
+    // All points of two rounds with two resources.
     sink.wait_for(4).await;
     assert_eq!(sink.points().len() % 8, 0);
     assert!(running.stop().await < Duration::from_secs(5));
-    // Until here the thread was held.
+    // Until here the thread was occupied.
     drop(release);
 }
 
@@ -183,12 +182,12 @@ async fn collections_are_told_to_leave_time_for_the_export() {
     };
     let running = start(Protocol::Grpc, &sink.endpoint(), settings, first);
     let left = receive.recv().await.unwrap();
-    // 30 s without the 10 s of one export.
+    // 30 s, without the 10 s of one export.
     assert!(left <= Duration::from_secs(20) && left > Duration::from_secs(15), "{left:?}");
     running.stop().await;
 }
 
-/// A receiver that comes back gets the points of now, and nothing of then.
+/// A receiver that is back gets current points, and no old ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_receiver_refuses_is_lost_and_nothing_else_is() {
     let sink = GrpcSink::start().await;
@@ -211,8 +210,8 @@ async fn what_a_receiver_refuses_is_lost_and_nothing_else_is() {
     assert!(times.len() >= 2);
 }
 
-/// While the receiver is away, each round tries once and leaves the next one its turn.
-/// Every collection of that time arrives.
+/// While the receiver is away, each round tries once, and does not delay the next one.
+/// All collections of that time arrive later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn collections_go_on_while_the_receiver_is_away() {
     let sink = HttpSink::start().await;
@@ -244,7 +243,7 @@ async fn a_shutdown_ends_within_five_seconds_whatever_the_receiver_does() {
         let running = start(protocol, &endpoint, every(NEVER), at_once);
         let stats = running.stats.clone();
         ends.push(tokio::spawn(async move {
-            // The first round is on its way when the end comes.
+            // The first round is being sent at the end.
             while stats.in_flight() == 0 && stats.last().is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -259,7 +258,7 @@ async fn a_shutdown_ends_within_five_seconds_whatever_the_receiver_does() {
     }
 }
 
-/// A hanging source does not hold up the end either.
+/// A hanging source does not delay the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_does_not_wait_for_a_source_that_hangs() {
     let running =

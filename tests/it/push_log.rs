@@ -1,5 +1,4 @@
-//! What the log says of a receiver that fails. In a test binary of its own: tracing
-//! asks once, for all threads, whether anyone listens to a line.
+//! Log lines about a failing receiver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +22,7 @@ impl Collection for TwoResources {
     }
 }
 
-/// One line when it begins, one when it ends; nothing secret in either.
+/// One line at the beginning of an outage and one at its end, without secrets.
 #[tokio::test]
 async fn a_failing_receiver_is_said_once_and_its_end_once() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -58,7 +57,7 @@ async fn a_failing_receiver_is_said_once_and_its_end_once() {
     assert!(basic.starts_with("Basic "), "the URL's name and password are used");
 }
 
-/// What waits when the bridge ends is lost, and that is said.
+/// Data that waits at the end of the bridge is lost, and the log reports it.
 #[tokio::test]
 async fn what_the_end_costs_is_said() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -85,7 +84,7 @@ async fn what_the_end_costs_is_said() {
     assert!(log.contains("otlp_backlog_directory would keep them"), "{log}");
 }
 
-/// Does not end before its round does, for the first rounds.
+/// Does not return before the end of the round, for the first rounds.
 struct Late(AtomicUsize);
 
 impl Collection for Late {
@@ -120,7 +119,7 @@ async fn a_collection_that_is_late_is_said_once_and_its_end_once() {
     assert_eq!(count("works again, after 3 failed rounds"), 1, "{log}");
 }
 
-/// A proxy that does not answer is blamed, and not the receiver behind it.
+/// The message names the proxy that does not answer, and not the receiver.
 #[test]
 fn a_proxy_is_named_without_its_credentials() {
     let proxy = "http://me:hush-hush@127.0.0.1:1";

@@ -1,5 +1,5 @@
-//! What the pages written by hand name is there: commands, flags, variables,
-//! metrics, outcomes, and what a token needs.
+//! The pages that are written by hand name only existing commands, flags, variables,
+//! metrics and outcomes, and all scopes of tokens.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -28,7 +28,7 @@ const PAGES: [&str; 15] = [
     "deploy/README.md",
 ];
 
-/// Flags of other programs: cargo's, docker's, and Prometheus's.
+/// Flags of cargo, docker and Prometheus.
 const FOREIGN: [&str; 17] = [
     "--release",
     "--locked",
@@ -48,8 +48,7 @@ const FOREIGN: [&str; 17] = [
     "--wait",
     "--web",
 ];
-/// Variables that no flag stands for: of the exporter of 2018, of the build,
-/// and of compose.yaml.
+/// Variables without a flag: of the exporter of 2018, of the build, and of compose.yaml.
 const OTHER_VARIABLES: [&str; 3] = ["MASTODON_HOST", "FEDIMETER_REVISION", "FEDIMETER_PORT"];
 
 fn page(name: &str) -> String {
@@ -57,7 +56,7 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// The words of a text that are made of such characters.
+/// The words of a text that consist of these characters.
 fn words(text: &str, part: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     text.split(move |c| !part(c)).filter(|word| !word.is_empty())
 }
@@ -89,7 +88,7 @@ fn commands_and_flags_are_there() {
     }
 }
 
-/// Lines of code blocks, and what stands between backticks elsewhere.
+/// Lines of code blocks, and text between backticks elsewhere.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     text.lines().flat_map(move |line| {
@@ -138,7 +137,7 @@ fn metrics_are_there() {
     }
 }
 
-/// Without `--locked`, cargo takes other versions of dependencies than were tested.
+/// Without `--locked`, cargo uses untested versions of dependencies.
 #[test]
 fn programs_are_installed_with_tested_versions() {
     let mut read = 0;

@@ -1,5 +1,4 @@
-//! Refreshing against simulated servers: what is asked, when, and what is
-//! reported of it.
+//! Refreshes with simulated servers: the requests, their times, and the reported values.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::support::poll::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_version_says_what_it_has_and_nothing_else() {
-    // Late on the system's day: the day's activity has been worked out by then.
+    // Late on the day, when its activity has been computed.
     let simulator = simulator(|s| s.clock = Clock::Fixed(end_of_today())).await;
     let bench = Bench::of((0..4).map(|i| target(&simulator, i)).collect());
     let view = bench.refresh().await;
@@ -94,7 +93,8 @@ async fn a_value_lives_for_its_lifetime_and_is_then_revalidated() {
     bench.refresh().await;
     let view = bench.refresh().await;
     assert_eq!((asked("/api/v1/instance"), asked("/api/v2/instance"), asked("/nodeinfo/2.0")), (1, 1, 1));
-    // max-age=300 outlives the minute; only what shows the server up is asked again.
+    // max-age=300 is longer than a minute, so only the documents that show the server up
+    // are requested again.
     let view_later = bench.after(70).await;
     assert_eq!((asked("/api/v1/instance"), asked("/api/v2/instance")), (1, 2));
     assert_eq!(value(&view, 0, "mastodon.instance.users"), value(&view_later, 0, "mastodon.instance.users"));
@@ -169,7 +169,7 @@ async fn up_is_never_older_than_a_minute() {
     let simulator = simulator(|s| s.cache_headers = true).await;
     let bench = Bench::of(vec![target(&simulator, V46)]);
     assert_eq!(value(&*bench.refresh().await, 0, "fedimeter.target.up"), Some(1));
-    // Everything is still fresh by its own headers, but the server is gone.
+    // By the headers, everything is still fresh, but the server is down.
     simulator.set_fault(V46, "*", Some(Fault::Reset));
     let view = bench.after(61).await;
     assert_eq!(value(&view, 0, "fedimeter.target.up"), Some(0));

@@ -1,6 +1,6 @@
-//! The registry in `semconv/` is as the table has it, and what leaves over OTLP
-//! is as the registry has it: names, units, kinds, attributes, types.
-//! `UPDATE_GOLDEN=1 cargo test --test it registry` writes it anew.
+//! The registry in `semconv/` equals the table, and sent points match the registry: names,
+//! units, kinds, attributes and types. `UPDATE_GOLDEN=1 cargo test --test it registry`
+//! updates it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,7 +23,7 @@ use fedimeter::target::{AccountRef, Target, Token, parse_target};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use tokio::sync::oneshot;
 
-/// What the simulator cannot show, and why.
+/// Metrics that the simulator cannot produce, with the reason.
 const BEYOND_THE_SIMULATOR: &[(&str, &str)] = &[
     ("fedimeter.target.certificate.expiry.timestamp", "it speaks no TLS"),
     ("fedimeter.shard.index", "one bridge polls all targets"),
@@ -79,7 +79,7 @@ async fn what_leaves_is_in_the_registry_and_all_of_it_leaves() {
     for (name, why) in BEYOND_THE_SIMULATOR {
         assert!(!there.contains(name), "{name} is there, though {why}");
     }
-    // Attributes that not every point has were there on some.
+    // Each optional attribute was on some points.
     for (name, metric) in registry.metrics.iter().filter(|(name, _)| there.contains(name.as_str())) {
         let seen: BTreeSet<&str> = all
             .iter()
@@ -87,15 +87,15 @@ async fn what_leaves_is_in_the_registry_and_all_of_it_leaves() {
             .flat_map(|m| m.attributes.keys().map(String::as_str))
             .collect();
         for attribute in &metric.optional {
-            // OTLP over HTTP has no gRPC code, instruments are read out without fail, and
-            // nothing is logged here, nor traced.
+            // OTLP over HTTP has no gRPC code, reading the instruments does not fail, and
+            // this test exports no logs and traces.
             let absent = attribute == "rpc.status_code" || NEVER_FAILING.contains(&name.as_str());
             assert_eq!(!absent, seen.contains(attribute.as_str()), "{name}: {attribute}");
         }
     }
 }
 
-/// Metrics of what does not fail in these tests.
+/// Metrics about failures that do not happen in these tests.
 const NEVER_FAILING: [&str; 3] = [
     "otel.sdk.exporter.log.exported",
     "otel.sdk.exporter.span.exported",
@@ -153,8 +153,8 @@ async fn the_bridge_itself_is_reported_once_a_round_as_push_prefers() {
     }
 }
 
-/// What is pushed over HTTP, with one failed export, one of which a part is refused,
-/// and one without an answer, whose points wait.
+/// Requests over HTTP, with a failed export, a partially rejected one, and one without an
+/// answer, whose points wait.
 async fn over_http(env: &[(&str, &str)]) -> Vec<Emitted> {
     let sink = HttpSink::start().await;
     sink.answer_next(Answer::Http(400, Vec::new(), Vec::new()));
@@ -164,10 +164,10 @@ async fn over_http(env: &[(&str, &str)]) -> Vec<Emitted> {
     all_metrics(&sink, &sink.endpoint(), &env).await
 }
 
-/// Runs the bridge against simulated servers and a receiver until it has had
-/// occasion to report everything; what it sent.
+/// Runs the bridge with simulated servers and a receiver until everything was reported.
+/// Returns the requests.
 async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<Emitted> {
-    // Late on the system's day: the day's activity has been worked out by then.
+    // Late on the day, when its activity has been computed.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
     let settings = Settings {
         clock: Clock::Fixed((now / 86_400 + 1) * 86_400 - 1),
@@ -180,7 +180,7 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
     };
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
     simulator.set_fault(2, "/api/v1/*", Some(Fault::Status(503)));
-    // The bridge does not believe posts of its future.
+    // The bridge ignores posts from the future.
     let posted = Some(now * 1000);
     let truth = Truth { newest_local_ms: posted, newest_remote_ms: posted, ..simulator.truth(0) };
     simulator.set_truth(0, Some(truth));
@@ -199,7 +199,7 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         _ => env.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()),
     };
     let (otel, warnings) = OtelEnv::read(&read).unwrap();
-    // An interval that short is warned of.
+    // Such a short interval causes a warning.
     assert!(warnings.iter().all(|warning| warning.variable == "OTEL_METRIC_EXPORT_INTERVAL"), "{warnings:?}");
     let resource = serve::resource(&config, &otel);
     let telemetry =
@@ -216,14 +216,14 @@ async fn all_metrics(sink: &Sink, endpoint: &str, env: &[(&str, &str)]) -> Vec<E
         let setup = Setup { loaded, load: None };
         serve::serve(setup, otel, &telemetry, Inherited::default(), ended, |_| {}).await.unwrap();
     });
-    // Two requests a round, the targets' and the bridge's own.
+    // Two requests in each round: that of the targets and that of the bridge itself.
     sink.wait_for(8).await;
     drop(end);
     bridge.await.unwrap();
     simulator.shutdown().await;
 
     let mut messages: Vec<_> = sink.requests().into_iter().map(|request| request.message).collect();
-    // What waited has been sent before.
+    // Waiting data has been sent before.
     let again: Vec<bool> = (0..messages.len()).map(|n| messages[..n].contains(&messages[n])).collect();
     let mut again = again.into_iter();
     messages.retain(|_| again.next() == Some(false));

@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration: what it lets pass, and what it catches.
+//! The JSON Schema of the configuration: which files it accepts and rejects.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use fedimeter::config;
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Files that no schema finds wrong, each with the reason.
+/// Invalid files that a schema cannot reject, with the reason.
 const BEYOND: [(&str, &str); 18] = [
     ("attribute-labels", "two names become one label"),
     ("attribute-names", "a key is no text"),
@@ -56,7 +56,7 @@ fn the_schema_is_up_to_date() {
     );
 }
 
-/// The configurations that are files of this project.
+/// The configuration files of this project.
 fn samples() -> Vec<PathBuf> {
     let samples = ["examples/fedimeter.yaml", "tests/fixtures/config/full.yaml"];
     samples.iter().map(|path| root().join(path)).collect()
@@ -74,11 +74,11 @@ fn samples_pass_and_name_the_schema() {
         let schema = schema.canonicalize().unwrap();
         assert_eq!(schema, root().join("docs/fedimeter.schema.json").canonicalize().unwrap());
     }
-    // Where the .deb installs the schema, and this file.
+    // The .deb installs this file, and the schema at that path.
     let text = std::fs::read_to_string(root().join("deploy/systemd/fedimeter.yaml")).unwrap();
     assert!(text.starts_with("# yaml-language-server: $schema=/usr/share/fedimeter/fedimeter.schema.json\n"));
     assert_eq!(errors(&validator, &yaml::parse(&text).unwrap()), [""; 0]);
-    // Those within pages.
+    // Configurations in pages.
     let mut read = 0;
     for page in ["README.md", "docs/config.md", "docs/guides/managed-host.md", "docs/tokens.md"] {
         let text = std::fs::read_to_string(root().join(page)).unwrap();

@@ -1,4 +1,4 @@
-//! Scrapes that come together, that have little time, and that are given up.
+//! Simultaneous scrapes, scrapes with little time, and cancelled scrapes.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ async fn scrape_by(client: &reqwest::Client, bridge: &Serving, seconds: &str) ->
     samples(&http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", seconds)).await)
 }
 
-/// Collections for Prometheus before this one.
+/// Earlier collections for Prometheus.
 fn collections(shown: &[Sample]) -> u64 {
     let counts = named(shown, "fedimeter_collection_duration_seconds_count");
     counts.iter().find(|s| s.labels["fedimeter_exporter_name"] == "prometheus").map_or(0, |s| s.value as u64)
@@ -45,12 +45,12 @@ async fn scrapes_that_come_together_share_a_collection() {
     for shown in &all {
         assert_eq!(only(shown, "fedimeter_target_up"), Some(1.0));
     }
-    // On a busy machine some can come after the first collection's end.
+    // On a busy machine, some may come after the end of the first collection.
     let collections = collections(&scrape(&bridge, "30").await);
     assert!((1..=5).contains(&collections), "{collections} for 50 scrapes");
 }
 
-/// One client's impatience takes nothing from another.
+/// The short timeout of one client does not affect others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_scrape_has_its_own_deadline() {
     let simulator = simulator(2).await;
@@ -84,7 +84,7 @@ async fn no_page_is_made_for_clients_that_have_left() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(leaving);
-    // Their time is over before this one's.
+    // Their time ends earlier.
     let shown = scrape(&bridge, "5").await;
     assert_eq!(collections(&shown), 0);
     assert_eq!(collections(&scrape(&bridge, "0.2").await), 1);

@@ -53,7 +53,7 @@ async fn each_target_is_listed_with_its_labels() {
     };
     let (status, same, body) = again(&tag).await;
     assert_eq!((status, same == tag, body.len()), (StatusCode::NOT_MODIFIED, true, 0));
-    // A list that changes has another tag.
+    // A changed list has another `ETag`.
     let list = directory.path().join("list.yaml");
     std::fs::write(list, "[{targets: ['http://127.0.0.1:11', 'http://127.0.0.1:12']}]").unwrap();
     while again(&tag).await.0 == StatusCode::NOT_MODIFIED {

@@ -1,4 +1,4 @@
-//! What `/metrics` says about the bridge itself.
+//! Metrics of `/metrics` about the bridge itself.
 
 use crate::support::http;
 use std::collections::BTreeMap;
@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Two scrapes of a bridge with three targets; the second one's lines. What a
-/// scrape took is known only to the next.
+/// The lines of the second of two scrapes of a bridge with three targets. The duration of a
+/// scrape is only in the next one.
 async fn second_scrape(scope_labels: bool) -> Vec<String> {
     let settings = Settings { instances: 3, ..Settings::default() };
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -41,7 +41,7 @@ async fn second_scrape(scope_labels: bool) -> Vec<String> {
     let own = SelfMetrics::new(&resource, config.targets.len(), sides).unwrap();
     let bridge = Arc::new(bridge.with_own(own));
     bridge.scrape(PATIENCE, Format::OpenMetrics100).await.unwrap();
-    // Within a second the bridge says the same of itself.
+    // Within a second, the bridge's own metrics do not change.
     bridge.refresher().clock().advance(Duration::from_secs(1));
     let body = bridge.scrape(PATIENCE, Format::OpenMetrics100).await.unwrap();
     simulator.shutdown().await;
@@ -57,7 +57,7 @@ async fn the_bridge_itself_is_on_metrics_once() {
             .iter()
             .any(|of| row.name.starts_with(of))
     };
-    // This bridge was made by the program, and answers no probes.
+    // This bridge has no configuration file, and probes are off.
     let of = ["fedimeter.config.", "fedimeter.probe", "fedimeter.shard", "fedimeter.source."];
     let is_configured = |row: &Row| of.iter().any(|of| row.name.starts_with(of));
     let expected = |row: &&Row| row.is_own() && !is_pushed(row) && !is_configured(row);
@@ -74,7 +74,7 @@ async fn the_bridge_itself_is_on_metrics_once() {
         ("fedimeter_collection_duration_seconds_count{fedimeter_exporter_name=\"prometheus\",", 1),
         ("process_cpu_time_seconds_total{cpu_mode=", 2),
         ("target_info{", 1),
-        // Nothing is pushed.
+        // Push is off.
         ("otel_sdk_exporter_", 0),
         ("otel_sdk_processor_", 0),
         ("fedimeter_push_", 0),
@@ -100,7 +100,7 @@ async fn scope_labels_are_left_out_there_too() {
     assert!(lines.contains(&"fedimeter_targets 3".to_owned()));
 }
 
-/// A bridge without the exporter stands for one whose exporter has died.
+/// A bridge without the exporter represents one whose exporter has ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scrape_that_cannot_be_produced_is_an_error_with_its_reason() {
     let config = Config::default();

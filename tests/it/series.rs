@@ -1,4 +1,5 @@
-//! How many series a bridge makes: hosted back ends bill by them, and a guide says it.
+//! The number of series of a bridge, as a guide states it, because hosted backends charge
+//! by series.
 
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::simulator::{Settings, Simulator};
@@ -6,7 +7,7 @@ use fedimeter::simulator::{Settings, Simulator};
 use crate::support::http::client;
 use crate::support::program::{Serving, run};
 
-/// What changes with the time of the day, and what others round.
+/// Values that depend on the time of day, and rounded ones.
 const TOLERANCE: usize = 5;
 
 fn series(page: &str) -> usize {
@@ -37,7 +38,7 @@ async fn the_guide_counts_the_series_of_a_server_and_of_the_bridge() {
     let whole = once(&["--config", file.to_str().unwrap()]);
 
     let bridge = Serving::start(&["serve", "--listen", "127.0.0.1:0", &url], &[]);
-    // What a scrape took is on a page of the next second.
+    // The duration of a scrape is on a page of the next second.
     let page = loop {
         let answer = client().get(format!("{}/metrics", bridge.url())).send().await.unwrap();
         let page = answer.text().await.unwrap();

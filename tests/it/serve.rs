@@ -1,5 +1,4 @@
-//! The real binary, serving: what `/metrics` and its neighbours answer, and how
-//! the bridge ends.
+//! The real program: `/metrics`, other paths, and the end of the bridge.
 
 use crate::support::{http, pki};
 use std::io::Read;
@@ -14,10 +13,10 @@ use reqwest::{Method, Response, StatusCode};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
-/// It allows UTF-8 in names; underscores are that, too.
+/// The client accepts UTF-8 in names, which include underscores.
 const OPENMETRICS_UTF_8: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
-/// What Prometheus 3 sends.
+/// The header of Prometheus 3.
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
     application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
     text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
@@ -28,7 +27,7 @@ async fn simulator(change: impl FnOnce(&mut Settings)) -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// A bridge for these targets, listening on a free port.
+/// A bridge of these targets on a free port.
 fn bridge(targets: &[&str], env: &[(&str, &str)]) -> Serving {
     Serving::start(&[&["serve", "--listen", "127.0.0.1:0"], targets].concat(), env)
 }
@@ -96,7 +95,7 @@ async fn pages_and_methods() {
     while text("/-/ready").await != "fedimeter is ready\n" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The first collection asked.
+    // The first collection sent requests.
     assert_eq!(simulator.requests(0, "/api/v2/instance"), 1, "health asks no server");
     let shown = samples(&text("/metrics").await);
     assert_eq!(named(&shown, "fedimeter_target_up").len(), 2);
@@ -142,7 +141,7 @@ async fn a_scrape_answers_in_time_with_what_is_known() {
     let get = http::client().get(format!("{}/metrics", bridge.url()));
     let began = Instant::now();
     let text = http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", "1")).await;
-    // Without the header it would be ten seconds.
+    // Without the header it would take ten seconds.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let shown = samples(&text);
     let users = named(&shown, "mastodon_instance_users");
@@ -175,7 +174,7 @@ async fn scrapes_at_once_cause_one_request_an_endpoint() {
     assert_eq!(simulator.requests(0, "*"), 5);
 }
 
-/// A name of an older exporter, and what it stands for.
+/// A name of an older exporter, and its value.
 type Old = (&'static str, fn(&Truth) -> i64);
 
 const DADA: [Old; 7] = [
@@ -196,7 +195,7 @@ const SYSTEMLI: [Old; 6] = [
     ("mastodon_weekly_registrations", |t| t.activity[0].registrations as i64),
 ];
 
-/// Makes an instance say numbers of which no two are the same.
+/// Sets distinct numbers of an instance.
 fn pin(simulator: &Simulator, i: usize) -> Truth {
     let mut truth = simulator.truth(i);
     (truth.users, truth.statuses, truth.domains) = (101, 202, 303);
@@ -232,8 +231,7 @@ async fn older_names_have_the_older_values() {
     }
 }
 
-/// Where an older exporter would have shown 0 for a number that it did not
-/// get, there is none.
+/// A number that is missing is absent, although an older exporter would report 0.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_names_without_the_older_zeros() {
     let simulator = simulator(|_| {}).await;
@@ -255,7 +253,7 @@ async fn older_names_without_the_older_zeros() {
     }
 }
 
-/// Takahe has no log-ins; Friendica shows zeros for what its admin hides.
+/// Takahe has no logins, and Friendica reports 0 for hidden numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_names_without_zeros_that_mean_something_else() {
     let simulator = simulator(|_| {}).await;
@@ -303,7 +301,7 @@ async fn the_end_comes_within_seconds_whatever_hangs() {
         let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", &**endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
         let bridge = bridge(&[&simulator.url(0)], &env);
         let url = bridge.url();
-        // An export is under way, and so is a scrape by a client that never leaves.
+        // An export is running, and a scrape by a client that never disconnects.
         if let Some(sink) = sink {
             sink.wait_for(1).await;
         }
@@ -320,7 +318,7 @@ async fn the_end_comes_within_seconds_whatever_hangs() {
             }),
         ));
     }
-    // A target that hangs holds up nothing either.
+    // A hanging target does not delay the end.
     let hanging = bridge(&[&simulator.url(1)], &[]);
     let url = format!("{}/metrics", hanging.url());
     let under_way = tokio::spawn(async move { http::client().get(url).send().await.is_ok() });
@@ -336,8 +334,8 @@ async fn the_end_comes_within_seconds_whatever_hangs() {
     under_way.await.unwrap();
 }
 
-/// Nobody trusts this server. That it is down and why is said, and when its
-/// certificate ends all the same.
+/// This server is not trusted. The reason is reported, and so is the end of its
+/// certificate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_certificate_is_reported_even_when_it_is_refused() {
     let pki = pki::Pki::new();

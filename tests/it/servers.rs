@@ -1,5 +1,4 @@
-//! Answers that other servers than Mastodon give: what they lack, what they hide, and
-//! which software they are.
+//! Answers of servers other than Mastodon: missing and hidden values, and the software.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::support::poll::{Bench, V46, outcome, points, simulator, target, value};
 
-/// GoToSocial shows its peers to its own users unless its admin opens them;
-/// a 401 of any other server is one.
+/// GoToSocial shows peers only to its own users by default. A 401 of any other server is a
+/// failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closed_peers_of_gotosocial_are_not_offered() {
     let settings = Settings { instances: 2, ..Settings::default() };
@@ -38,7 +37,7 @@ async fn closed_peers_of_gotosocial_are_not_offered() {
     assert_eq!(outcomes, [Some("not_offered"), Some("unauthorized")]);
 }
 
-/// One server that gives these answers, and no other.
+/// A server with only these answers.
 async fn answering(answers: &[(&str, Value)]) -> (Simulator, Bench) {
     let simulator = simulator(|_| {}).await;
     for path in ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"] {
@@ -51,8 +50,8 @@ async fn answering(answers: &[(&str, Value)]) -> (Simulator, Bench) {
     (simulator, bench)
 }
 
-/// Epicyon answers with its NodeInfo document where links to it belong, and at the place
-/// of NodeInfo2, without what is `server` there.
+/// Epicyon answers with its NodeInfo document instead of links to it, and at the path of
+/// NodeInfo2, without the member `server`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nodeinfo_document_in_another_place_is_taken_as_what_it_is() {
     let document = json!({
@@ -72,13 +71,13 @@ async fn a_nodeinfo_document_in_another_place_is_taken_as_what_it_is() {
         let info = points(&view, 0, "fedimeter.target.info");
         assert_eq!(info, [("a.example,epicyon,1.7.0".to_owned(), 1.0)], "{place}");
         assert_eq!(value(&view, 0, "nodeinfo.users"), Some(4), "{place}");
-        // The constant of this software, so the software was known.
+        // A constant of this software was omitted, so the software was known.
         assert_eq!(value(&view, 0, "mastodon.instance.domains"), None, "{place}");
     }
 }
 
-/// A software whose own version could be one of Mastodon's is none: its documents have
-/// what came later.
+/// Software whose version looks like one of Mastodon is not Mastodon: its documents have
+/// later members.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_its_documents_contradict_is_not_mastodons() {
     let (v1, v2) = ("/api/v1/instance", "/api/v2/instance");
@@ -98,7 +97,7 @@ async fn a_version_that_its_documents_contradict_is_not_mastodons() {
     }
 }
 
-/// GoToSocial says 0 where its admin refuses to say more, and asks not to be indexed.
+/// GoToSocial reports 0 for hidden numbers, and asks not to be indexed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn zeros_that_are_a_refusal_are_absent() {
     for (robots, users) in [

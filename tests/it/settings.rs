@@ -1,5 +1,4 @@
-//! Every setting, from each source that it has: what follows from its row holds
-//! without a test of its own.
+//! Every setting from each of its sources, so that no row needs a test of its own.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,15 +12,15 @@ use fedimeter::config::{
 fn all() -> impl Iterator<Item = (bool, Description)> {
     let of_bridge = bridge_settings().into_iter().map(|setting| (false, setting));
     let of_target = target_settings().into_iter().map(|setting| (true, setting));
-    // What they are made of is all the rest. Shards go by two settings together, which
-    // have a test of their own.
+    // Structures consist of other settings. Shards need two settings, which have their own
+    // test.
     let is_alone = |setting: &Description| !["shard", "total_shards"].contains(&setting.key.name);
     let is_value =
         move |setting: &Description| !matches!(setting.shape, Shape::Structure(_)) && is_alone(setting);
     of_bridge.chain(of_target).filter(move |(_, setting)| is_value(setting) && setting.key.name != "url")
 }
 
-/// A right value that is not the default.
+/// A valid value that is not the default.
 fn sample(shape: &Shape, default: &str) -> String {
     match shape {
         Shape::Boolean => (default == "`false`").to_string(),
@@ -54,7 +53,7 @@ fn sample(shape: &Shape, default: &str) -> String {
     }
 }
 
-/// Values that are wrong.
+/// Invalid values.
 fn wrong(shape: &Shape) -> Vec<String> {
     match shape {
         Shape::Boolean | Shape::OneOf(_) => vec!["perhaps".to_owned(), "2".to_owned()],
@@ -67,12 +66,13 @@ fn wrong(shape: &Shape) -> Vec<String> {
             below.into_iter().chain([(max + 1).to_string(), "-1".to_owned(), "1.5".to_owned()]).collect()
         }
         Shape::List { item, .. } => wrong(item),
-        // Paths, names of variables and contacts are read later or have tests of their own.
+        // Paths, names of variables and contacts are checked later, or have their own
+        // tests.
         _ => Vec::new(),
     }
 }
 
-/// Loads as the command line would, with this variable.
+/// Loads a command line with this variable.
 fn load(args: &[&str], variable: Option<(&str, &str)>) -> Result<Loaded, String> {
     let args = ["fedimeter", "serve", "a.example"].iter().chain(args).map(OsString::from);
     let env = |name: &str| match variable {
@@ -103,7 +103,7 @@ fn file_with(of_target: bool, name: &str, value: &str) -> String {
     }
 }
 
-/// The lines of a setting, and where its value comes from.
+/// The lines of a setting, with the origin of its value.
 fn shown(loaded: &Loaded, of_target: bool, name: &str) -> (String, Vec<String>) {
     let origins = if of_target { &loaded.targets[0] } else { &loaded.bridge };
     let origins = origins.of(name).iter().map(|place| place.to_string().replace(":3: targets[0].", ":3: "));
@@ -135,7 +135,7 @@ fn every_setting_is_read_from_each_of_its_sources() {
     }
 }
 
-/// Lines of the effective configuration that a value changes.
+/// The lines of the effective configuration that a value changes.
 fn changed(before: &str, after: &str) -> Vec<String> {
     let before: BTreeSet<&str> = before.lines().collect();
     after.lines().filter(|line| !before.contains(line)).map(str::to_owned).collect()

@@ -7,7 +7,7 @@ use fedimeter::simulator::{Settings, Simulator};
 
 const TARGETS: usize = 12;
 
-/// Each target is with one bridge, whatever the order of the list, and none is lost.
+/// Each target belongs to exactly one bridge, for any order of the list.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_target_is_with_one_of_them() {
     let settings = Settings { instances: TARGETS, ..Settings::default() };
@@ -33,7 +33,7 @@ async fn each_target_is_with_one_of_them() {
     assert_eq!(polled.len(), TARGETS);
 }
 
-/// The two settings need each other, from whatever source.
+/// The two settings need each other, from any source.
 #[test]
 fn a_shard_is_said_in_the_file_by_flags_or_by_variables() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Signals, and a log that nobody reads.
+//! Signals, and a blocked log.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -13,8 +13,7 @@ async fn simulator() -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// Standard error is a pipe that is full before the program starts, so that its
-/// first line would block.
+/// Standard error is a full pipe, so the first line would block.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_blocks_nothing() {
     const SIZE_OF_A_PIPE: usize = 64 << 10;

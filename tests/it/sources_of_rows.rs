@@ -1,5 +1,5 @@
-//! Every row of the metric table names the endpoints that it is read from, all
-//! of them and no other: reasons for absent numbers are made of that.
+//! Every row of the metric table names exactly the endpoints from which it is read. The
+//! reasons for absent numbers depend on them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use fedimeter::target::{AccountRef, Target, Token};
 use crate::support::served::{poll, target};
 
 const VERSIONS: [&str; 3] = ["4.6.4", "4.2.13", "3.4.10"];
-/// What tells the software, on which the meaning of other answers depends.
+/// Endpoints that report the software, on which the meaning of other answers depends.
 const SOFTWARE: [Endpoint; 3] = [Endpoint::InstanceV2, Endpoint::InstanceV1, Endpoint::Nodeinfo];
 
 async fn view() -> Arc<View> {
@@ -83,7 +83,7 @@ async fn rows_are_read_from_the_endpoints_that_they_name() {
         }
     }
     for row in rows().filter(|row| !row.is_own() && !row.from.is_empty()) {
-        // The simulator has no such numbers, or not at every hour.
+        // The simulator lacks these numbers, or has them only at some hours.
         let elsewhere =
             ["nodeinfo.active_users.week", "nodeinfo.local_comments", "mastodon.instance.activity.day."];
         if !elsewhere.iter().any(|name| row.name.starts_with(name)) {

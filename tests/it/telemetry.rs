@@ -1,4 +1,4 @@
-//! The bridge's own logs and traces, as a receiver of OTLP gets them.
+//! The bridge's own logs and traces over OTLP.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::support::http::client;
 use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Record, Sink, Span};
 use crate::support::program::Serving;
 
-/// Kinds of spans, as the protocol numbers them.
+/// Kinds of spans, as numbers of the protocol.
 const INTERNAL: i32 = 1;
 const CLIENT: i32 = 3;
 
@@ -17,7 +17,7 @@ pub async fn simulator(instances: usize) -> Simulator {
     Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
-/// A bridge of these targets, whose batches leave at once.
+/// A bridge of these targets that sends batches at once.
 pub fn serve(targets: &[String], env: &[(&str, &str)]) -> Serving {
     let mut args = vec!["serve", "--listen", "127.0.0.1:0"];
     args.extend(targets.iter().map(String::as_str));
@@ -29,7 +29,7 @@ pub async fn record(sink: &Sink, body: &str) -> Record {
     sink.wait_until(body, |sink| sink.records().into_iter().find(|record| record.body.contains(body))).await
 }
 
-/// A trace that has a root of this name and has ended, with all its spans.
+/// A finished trace with this name of its root, with all spans.
 pub async fn trace(sink: &Sink, root: &str) -> Vec<Span> {
     sink.wait_until(root, |sink| {
         let spans = sink.spans();
@@ -86,14 +86,14 @@ async fn a_collection_arrives_as_a_trace_over_every_protocol_beside_the_log() {
         assert_eq!(line.trace, spans[0].trace, "the line names the trace that it belongs to");
         bridge.end("TERM");
     }
-    // What goes to servers says nothing of traces.
+    // Requests to servers contain no trace context.
     let requests = simulator.request_log();
     let is_traced = |name: &str| ["traceparent", "tracestate", "baggage"].contains(&name);
     assert!(requests.iter().all(|request| !request.headers.keys().any(|name| is_traced(name.as_str()))));
     assert!(!requests.is_empty());
 }
 
-/// One collection of one target whose activity fails.
+/// One collection of a target with failing activity.
 fn assert_readable(spans: &[Span], simulator: &Simulator) {
     let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (&*span.id, span)).collect();
     let parent = |span: &Span| by_id.get(&*span.parent).map(|parent| parent.name.as_str());
@@ -133,14 +133,14 @@ fn assert_readable(spans: &[Span], simulator: &Simulator) {
     }
 }
 
-/// Nobody is there; each is another target.
+/// Different targets at which nothing listens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_traces_a_hundred_targets_a_collection() {
     let targets = (0..400).map(|i| format!("http://127.0.{}.{}:1", i / 200, i % 200 + 1));
     a_hundred_of_four_hundred_are_traced(&targets.collect::<Vec<_>>()).await;
 }
 
-/// A hoster reaches all of its servers by the address of one proxy.
+/// A hoster reaches all servers through the address of one proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_behind_one_proxy_are_told_apart_in_traces() {
     let target = |i| format!("  - {{url: http://127.0.0.1:1, host: s{i}.example, forwarded_proto: https}}\n");
@@ -156,8 +156,8 @@ async fn servers_behind_one_proxy_are_told_apart_in_traces() {
     );
 }
 
-/// A trace of a fleet has the spans of some of its targets, each of those whole. Their
-/// addresses and ports.
+/// A trace of a fleet has all spans of some of its targets. Returns their addresses and
+/// ports.
 async fn a_hundred_of_four_hundred_are_traced(targets: &[String]) -> BTreeSet<(String, String)> {
     let sink = HttpSink::start().await;
     let env = [
@@ -181,8 +181,7 @@ async fn a_hundred_of_four_hundred_are_traced(targets: &[String]) -> BTreeSet<(S
     told
 }
 
-/// At the most talkative level, with push beside it: what is exported is told of in no
-/// exported line or span.
+/// At the most detailed level and with push, no exported line or span is about exports.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exporting_makes_no_telemetry_of_itself() {
     let simulator = simulator(1).await;
@@ -203,7 +202,7 @@ async fn exporting_makes_no_telemetry_of_itself() {
         );
         trace(sink, "push").await;
         record(sink, "pushed").await;
-        // A scrape after it: what it makes is the last.
+        // The lines of a later scrape are the last.
         let page = client().get(format!("{}/metrics", bridge.url())).send().await.unwrap();
         assert!(page.status().is_success());
         record(sink, "collected").await;
@@ -242,7 +241,7 @@ async fn a_push_is_a_trace_with_what_became_of_its_points() {
     assert!(push.numbers.contains("server.port") && push.numbers.len() == 4, "{push:?}");
 }
 
-/// A server repeats the token in its error: neither record nor span shows it.
+/// A server repeats the token in its error. No record or span contains it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_masked_in_records_and_spans() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -272,7 +271,7 @@ async fn a_token_is_masked_in_records_and_spans() {
     assert!(spans.iter().any(|span| span.error.as_deref().is_some_and(|why| why.contains("***"))));
 }
 
-/// Each goes where its own variables say, and only what is named.
+/// Each signal goes to the receiver of its variables, and only named signals are exported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signals_have_variables_of_their_own() {
     let simulator = simulator(1).await;

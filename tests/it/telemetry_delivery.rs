@@ -1,10 +1,10 @@
-//! Logs and traces whose receiver is slow, away or refuses, and the bridge's end.
+//! Logs and traces with a slow, missing or refusing receiver, and at the end of the bridge.
 
 use crate::support::http::client;
 use crate::support::otlp_sink::{Answer, GrpcSink, HttpSink, Sink};
 use crate::telemetry::{record, serve, simulator, trace};
 
-/// What a full queue loses is counted, and the span that its trace is about is not lost.
+/// Losses of a full queue are counted, and root spans are kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_full_queue_loses_is_counted() {
     let targets: Vec<String> = (1..=60).map(|i| format!("http://127.0.0.{i}:1")).collect();
@@ -31,7 +31,7 @@ async fn what_a_full_queue_loses_is_counted() {
         let labels = ["error_type=\"queue_full\"", "batching_span_processor/0"];
         value(page, "otel_sdk_processor_span_processed_total{", &labels)
     };
-    // What the bridge says of itself is up to a second old.
+    // The bridge's own metrics may be a second old.
     let told = loop {
         let told = page().await;
         if lost(&told) > Some(0.0) {
@@ -53,7 +53,7 @@ async fn what_a_full_queue_loses_is_counted() {
     }
 }
 
-/// Records wait for a receiver that is away, and arrive once.
+/// Records wait for a missing receiver, and arrive once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn log_records_wait_for_a_receiver_that_is_away() {
     let simulator = simulator(1).await;
@@ -75,14 +75,14 @@ async fn log_records_wait_for_a_receiver_that_is_away() {
         let told = bridge.line(|line| line.contains("do not arrive at").then(|| line.to_owned()));
         assert!(told.contains("lost=0") && !told.contains("waiting=0"), "{protocol}: {told}");
         sink.answer_always(Answer::Ok);
-        // No line follows that would take them along.
+        // No later line triggers their delivery.
         record(sink, "1 target on http://").await;
         let told = sink.records().iter().filter(|record| record.body.contains("1 target on http://")).count();
         assert_eq!(told, 1, "{protocol}: {:?}", sink.records());
     }
 }
 
-/// What is logged at the end arrives; a receiver that hangs does not hold up the end.
+/// Lines of the end arrive, and a hanging receiver does not delay the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_sends_what_waits_and_waits_for_nobody() {
     let simulator = simulator(1).await;
@@ -105,7 +105,7 @@ async fn the_end_sends_what_waits_and_waits_for_nobody() {
         assert_eq!(sink.telemetry_requests(), 0);
         bridge.signal("TERM");
         if hangs {
-            // It is said before a request's own ten seconds are over.
+            // The line is written before the ten seconds of a request are over.
             bridge.line(|line| line.contains("the last log records or spans are lost").then_some(()));
         } else {
             record(&sink, "ending").await;
@@ -116,7 +116,7 @@ async fn the_end_sends_what_waits_and_waits_for_nobody() {
     }
 }
 
-/// A receiver that is away is told of once, with a way out, on standard error.
+/// A missing receiver is reported once on standard error, with advice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_refuses_is_told_of_once() {
     let simulator = simulator(1).await;
@@ -140,7 +140,7 @@ async fn a_receiver_that_refuses_is_told_of_once() {
     scrape().await;
     sink.wait_until("another batch", |sink| (sink.telemetry_requests() > refused).then_some(())).await;
     sink.answer_always(Answer::Ok);
-    // Within a second a scrape gets the page of the one before, which logs nothing.
+    // Within a second, a scrape gets the kept page, and logs nothing.
     while !bridge.log().contains("log records arrive at http://") {
         scrape().await;
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -154,7 +154,7 @@ async fn a_receiver_that_refuses_is_told_of_once() {
     assert!(!log.contains("hush") && !log.contains("BatchLogProcessor"), "{log}");
 }
 
-/// It is no failure, and a failure after it is told all the same.
+/// A partial success is not a failure, and a later failure is still reported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_takes_and_warns_is_not_said_to_fail() {
     let simulator = simulator(1).await;

@@ -31,7 +31,7 @@ async fn a_token_file_that_is_replaced_is_read_again() {
         Serving::start(&["serve", &simulator.url(0), "--token-file", file, "--listen", "127.0.0.1:0"], &[]);
     let scrape = async || http::body(http::client().get(format!("{}/metrics", bridge.url()))).await;
     assert!(!scrape().await.contains("mastodon_admin_accounts_pending"), "the first token is of no use");
-    // As an orchestrator does it.
+    // As orchestrators do.
     let new = directory.path().join("new");
     std::fs::write(&new, "the-second-token\n").unwrap();
     std::fs::rename(&new, &token).unwrap();
@@ -52,8 +52,8 @@ const OLD: &str = "the-old-token-aaaa";
 const NEW: &str = "the-new-token-bbbb";
 const CREDENTIALS: &str = "/api/v1/accounts/verify_credentials";
 
-/// A server that knows the new token alone, and repeats both in its errors. `asked` is
-/// told the path and the token of each request, and may take its time.
+/// A server that accepts only the new token, and repeats tokens in its errors. `asked` gets
+/// the path and the token of each request, and may block.
 async fn server<F>(asked: impl Fn(String, Option<String>) -> F + Clone + Send + Sync + 'static) -> Target
 where
     F: Future<Output = ()> + Send + 'static,
@@ -87,7 +87,7 @@ where
 async fn neither_the_new_token_nor_the_old_one_shows_while_one_replaces_the_other() {
     let token = Arc::<OnceLock<Token>>::default();
     let of_server = token.clone();
-    // It is replaced while a request is under way, which is then made again with the new one.
+    // The token is replaced during a request, which is then repeated with the new one.
     let target = server(move |_, _| {
         of_server.get().unwrap().replace(&Token::new(NEW));
         std::future::ready(())

@@ -1,5 +1,5 @@
-//! What software writes without counting is absent, with a reason; the same
-//! numbers of a server that counts them are reported.
+//! Numbers that software reports without counting are absent, with a reason. Other
+//! software's numbers are reported.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use fedimeter::target::Target;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-/// What a server says; what it does not say is `None`.
+/// The numbers of a server; `None` if it does not report them.
 #[derive(Debug, Clone, Default)]
 struct Server {
     software: &'static str,
@@ -63,7 +63,7 @@ impl Server {
         Snapshot { slots, ..Snapshot::default() }
     }
 
-    /// Every number that is reported, and each reason that names no endpoint.
+    /// Every reported number, and each reason that names no endpoint.
     fn reported(&self) -> (BTreeMap<&'static str, i64>, Vec<String>) {
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
         let snapshot = self.snapshot();
@@ -114,14 +114,14 @@ fn what_is_not_counted_is_absent() {
             &[(USERS, 4), (STATUSES, 30), (MONTH, 3), ("nodeinfo.users", 4), ("nodeinfo.active_users.month", 3),
               ("nodeinfo.active_users.half_year", 4), ("nodeinfo.local_posts", 30)]),
         (server("snac", None, None, Some([2, -1, -1, 0, -1])), &[("nodeinfo.users", 2)]),
-        // Totals of something else.
+        // Totals of other things.
         (server("sharkey", Some([4171, 90_000, 300]), Some(2), Some([4, 2, 3, 60, 0])),
             &[(DOMAINS, 300), (MONTH, 2), ("nodeinfo.users", 4), ("nodeinfo.active_users.month", 2),
               ("nodeinfo.active_users.half_year", 3), ("nodeinfo.local_posts", 60)]),
         (server("calckey", Some([4171, 90_000, 300]), None, None), &[(DOMAINS, 300)]),
         (server("iceshrimp.net", Some([4, 60, 300]), None, None), &[(USERS, 4), (STATUSES, 60), (DOMAINS, 300)]),
         (server("takahe", Some([4, 60, 300]), Some(4), None), &[(USERS, 4), (STATUSES, 60), (DOMAINS, 300)]),
-        // Inventions and refusals.
+        // Invented and hidden numbers.
         (server("gotosocial", Some([891_110, 6_999_192, 7]), Some(394_009), Some([891_110, 394_009, -1, 6_999_192, -1])), &[]),
         (server("gotosocial", Some([7, 5, 3]), Some(0), Some([7, -1, -1, 5, -1])),
             &[(USERS, 7), (STATUSES, 5), (DOMAINS, 3), ("nodeinfo.users", 7), ("nodeinfo.local_posts", 5)]),
@@ -148,7 +148,7 @@ fn what_is_not_counted_is_absent() {
     }
 }
 
-/// The names that rows of the table are about, one for each.
+/// One name for each row of the table.
 fn names() -> Vec<&'static str> {
     let mut names = vec!["friendica", "mastodon", "misskey", "sharkey", "firefish", "unheard-of"];
     names.extend(
@@ -164,8 +164,8 @@ fn names() -> Vec<&'static str> {
 }
 
 proptest! {
-    /// Whatever a server says: what is reported is what it says, a number that is
-    /// withheld has its reason, and nothing is made up.
+    /// For any server: reported numbers are those of the server, omitted ones have a
+    /// reason, and none is invented.
     #[test]
     fn a_number_is_reported_as_it_is_said_or_not_at_all(
         software in prop::sample::select(names()),
@@ -185,7 +185,7 @@ proptest! {
             prop_assert!(withheld.is_none_or(|why| said.is_some() && !why.is_empty()));
             prop_assert_eq!(figure.counted(&reading), said.filter(|_| withheld.is_none()));
         }
-        // A 0 that is reported is one that the server said of that very number.
+        // A reported 0 comes from the server.
         for (name, number) in server.reported().0 {
             let all: Vec<i64> = v1.iter().flatten().chain(&month).chain(nodeinfo.iter().flatten()).copied().collect();
             prop_assert!(all.contains(&number), "{} {}", name, number);

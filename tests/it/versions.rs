@@ -1,5 +1,5 @@
-//! What an administrator's token shows of each version: the simulator answers as
-//! that version does, with its traps.
+//! The administrators' metrics of each version. The simulator answers like that version,
+//! with its bugs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,7 +18,7 @@ const VERSIONS: [&str; 13] = [
     "4.6.0", "4.6.4",
 ];
 
-/// 5 open reports of 12, 2 of them with somebody, and 50 trends of each kind.
+/// 5 open reports of 12, 2 of them assigned, and 50 trends of each kind.
 fn truth() -> AdminTruth {
     let report = |id: u64| Report {
         id,
@@ -86,7 +86,7 @@ async fn once_shows_open_reports_and_pending_trends_of_every_version() {
                 .map(|(name, value)| (&**name, value))
                 .collect()
         };
-        // Categories came with 3.5, trends with 3.5.
+        // Categories and trends exist from 3.5.
         let new = *version >= "3.5";
         let open = if new {
             json!({"reports.open legal": 0, "reports.open other": 0, "reports.open spam": 2, "reports.open violation": 3})
@@ -104,7 +104,7 @@ async fn once_shows_open_reports_and_pending_trends_of_every_version() {
         assert_eq!(json!(of("accounts")), json!({"accounts.pending": 3}), "{version}");
         let trends = match *version {
             version if version < "3.5" => json!({}),
-            // Plain hashtags came, by a bug.
+            // By a bug, the version returns plain hashtags.
             "4.0.2" => json!({"trends.pending statuses": 50, "trends.pending links": 0}),
             _ => json!({"trends.pending tags": 30, "trends.pending statuses": 50, "trends.pending links": 0}),
         };
@@ -112,7 +112,7 @@ async fn once_shows_open_reports_and_pending_trends_of_every_version() {
     }
 }
 
-/// A server whose answers are these, with the token; it says that it is `version`.
+/// A server of this version with these answers to the token.
 async fn answering(version: &str, answers: &[(&str, Value)]) -> (Simulator, Bench) {
     let simulator = simulator(&["4.6.4"]).await;
     let v2 = json!({"domain": "a.example", "version": version, "source_url": ""});
@@ -155,8 +155,8 @@ async fn only_gotosocial_is_asked_for_what_is_not_resolved() {
     }
 }
 
-/// Mitra lists every account, whatever it is asked for, and says of none whether
-/// it is approved.
+/// Mitra lists every account for any query, and does not report whether an account is
+/// approved.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_count_as_pending_only_where_they_say_so() {
     for (accounts, pending, ended) in [

@@ -1,4 +1,4 @@
-//! Who is let in: TLS, passwords, tokens, a limit on requests.
+//! Access control: TLS, passwords, tokens, and a limit on requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::support::pki::Pki;
 use crate::support::program::{PATIENCE, Serving, run};
 
-/// Nobody has to reach it.
+/// A target that is never reached.
 const TARGET: &str = "http://127.0.0.1:1";
-/// `fakepassword` and `secret`, at the least cost that bcrypt has.
+/// `fakepassword` and `secret`, with the minimum cost of bcrypt.
 const USERS: &str = "basic_auth_users:\n  alice: HASH\n";
 
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 
-/// A directory with a web configuration beside a server's certificate.
+/// A directory with a web configuration and a server's certificate.
 struct Files {
     pki: Pki,
     directory: tempfile::TempDir,
@@ -60,7 +60,7 @@ impl Files {
         (serving, url)
     }
 
-    /// A client that trusts the authority, and shows a certificate if it has one.
+    /// A client that trusts the authority, with or without a certificate.
     fn client(&self, identity: Option<&Pki>) -> Client {
         client(&self.pki.ca_pem, identity)
     }
@@ -81,7 +81,7 @@ fn client(ca: &str, identity: Option<&Pki>) -> Client {
         None => builder.with_no_client_auth(),
     };
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Each request has a connection of its own, with the certificate of its time.
+    // Each request has a new connection, with the current certificate.
     let builder = Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
     builder.pool_max_idle_per_host(0).build().unwrap()
 }
@@ -104,7 +104,7 @@ async fn metrics_are_served_over_tls() {
     assert!(plain.get(format!("{}/metrics", url.replace("https", "http"))).send().await.is_err());
     let other = self::client(&Pki::new().ca_pem, None);
     assert!(other.get(format!("{url}/metrics")).send().await.is_err(), "its authority is unknown");
-    // The health check knows the bridge by its certificate.
+    // The health check trusts the bridge's certificate.
     let port = url.rsplit(':').next().unwrap();
     let listen = format!("127.0.0.1:{port}");
     let ran = run(&["healthcheck", "--listen", &listen, "--web-config-file", &files.file()], &[]);
@@ -201,7 +201,7 @@ async fn passwords_and_tokens_open_every_page() {
         ask("/metrics", None).await.headers().get_all("www-authenticate").into_iter().cloned().collect();
     assert_eq!(schemes, ["Basic realm=\"fedimeter\"", "Bearer realm=\"fedimeter\""]);
     assert!(!serving.log().contains("scraper-token") && !serving.log().contains("right"));
-    // The health check shows the token.
+    // The health check sends the token.
     let listen = url.trim_start_matches("http://");
     let file = files.file();
     let args = ["healthcheck", "--listen", listen, "--web-config-file", &file];
@@ -255,7 +255,7 @@ async fn the_file_is_read_again_and_a_broken_one_changes_nothing() {
     files.write("web.yaml", &format!("{TLS}{}", USERS.replace("HASH", &hash("second"))));
     serving.line(|line| line.contains("is now in effect").then_some(()));
     assert_eq!([ask("first").await, ask("second").await], [401, 200]);
-    // Another certificate, of another authority.
+    // A certificate of another authority.
     let other = Pki::new();
     files.write("server.key", &other.server.1);
     files.write("server.pem", &other.server.0);

@@ -1,4 +1,4 @@
-//! Words of a server, from its answer to everything that the program writes.
+//! Text of a server, from its answers to all outputs of the program.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use crate::support::program::{self, Serving};
 use fedimeter_simulator::{Settings, Simulator, TokenSpec};
 
 const SECRET: &str = "s3cr3t-t0ken-abcdefgh";
-/// Found in what is written wherever words of a server are shown at all.
+/// A mark that appears in every output with text of the server.
 const MARK: &str = "wort";
 
-/// Words that steer a terminal, forge a line, turn text around, and repeat our token.
+/// Text that controls a terminal, forges a line, reverses text, and repeats our token.
 fn words() -> String {
     let hidden = SECRET.replace("3t", "3\u{200b}t");
     format!(
@@ -33,8 +33,8 @@ const PATHS: [&str; 9] = [
     "/api/v1/accounts/verify_credentials",
 ];
 
-/// A server each for words where they belong, in place of numbers, as keys, as
-/// errors, in headers, and in what is no JSON.
+/// Servers with this text at its usual places, instead of numbers, as keys, in errors, in
+/// headers, and outside JSON.
 async fn servers() -> Simulator {
     let settings = Settings {
         instances: 6,
@@ -98,7 +98,7 @@ async fn servers() -> Simulator {
     simulator
 }
 
-/// Nothing that a terminal, a log or a reader could be misled by.
+/// Asserts that a text cannot mislead a terminal, a log or a reader.
 fn is_fit(what: &str, text: &str) {
     let unseen =
         ['\u{61c}', '\u{180e}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{feff}'];
@@ -118,7 +118,7 @@ fn is_fit(what: &str, text: &str) {
     assert!(forged.is_none(), "{what} has a line of the server's: {forged:?}");
 }
 
-/// The texts of JSON, which escapes harm.
+/// The texts of a JSON value, because JSON escapes control characters.
 fn texts(value: &Value, out: &mut String) {
     match value {
         Value::String(text) => writeln!(out, "{text}").unwrap(),

@@ -1,4 +1,4 @@
-//! The house keeps its floors: what a file of `src/` may name, and why.
+//! The layers of modules: which names the files of `src/` may use, and why.
 
 mod source;
 
@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use source::{File, files};
 
-/// The modules from the ground up. A module names modules of its own floor that
-/// stand before it, and of the floors below: so there is no circle of modules.
+/// The modules from the bottom. A module uses only modules of lower layers, and earlier
+/// ones of its own layer, so there are no circles of modules.
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "closed sets and small things that need nothing",
@@ -47,11 +47,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("the entry points", &["fuzzing", "lib", "main"]),
 ];
 
-/// A path that only some modules may name.
+/// A path that only some modules may use.
 struct Rule {
-    /// The path or its beginning.
+    /// The path, or its beginning.
     name: &'static str,
-    /// Who may name it: modules with all that is below them.
+    /// The modules that may use it, including the modules below them.
     only: &'static [&'static str],
     why: &'static str,
 }
@@ -111,10 +111,10 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Modules that only compute: no I/O, no clock and no threads.
+/// Pure modules, without I/O, clocks and threads.
 const PURE: &[&str] =
     &["metrics", "snapshot", "json", "document", "endpoint", "outcome", "refresh::schedule"];
-/// The paths that would make a module more than that.
+/// Paths that pure modules must not use.
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::io",
@@ -128,8 +128,8 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
-/// Files whose tables rustfmt has to format. It leaves an expression alone that contains
-/// a longer line, and with it the whole table.
+/// Files with tables that rustfmt must format. rustfmt skips an expression with a longer
+/// line, and with it the whole table.
 const TABLES: &[&str] = &["metrics", "config/bridge.rs", "config/probe.rs", "config/target.rs"];
 /// `max_width` in rustfmt.toml.
 const MAX_WIDTH: usize = 110;
@@ -140,7 +140,7 @@ fn floor(room: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// What files name that stands above them, a sentence each.
+/// Uses of higher layers, one sentence for each.
 fn upward(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
@@ -161,12 +161,12 @@ fn upward(files: &[File]) -> Vec<String> {
     found
 }
 
-/// Whether a path is another one or below it.
+/// Whether a path equals another one or is below it.
 fn within(path: &str, of: &str) -> bool {
     path == of || path.strip_prefix(of).is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// What pure modules name that does more than compute, a sentence each.
+/// Uses of impure paths by pure modules, one sentence for each.
 fn impure(files: &[File]) -> Vec<String> {
     let pure = files.iter().filter(|file| PURE.iter().any(|module| within(&file.module, module)));
     pure.flat_map(|file| {
@@ -176,7 +176,7 @@ fn impure(files: &[File]) -> Vec<String> {
     .collect()
 }
 
-/// What files name that is for others, a sentence each.
+/// Uses of paths that are reserved for other modules, one sentence for each.
 fn trespassing(files: &[File], rules: &[Rule]) -> Vec<String> {
     let mut found = Vec::new();
     for rule in rules {
@@ -194,14 +194,14 @@ fn trespassing(files: &[File], rules: &[Rule]) -> Vec<String> {
     found
 }
 
-/// Files that name each other in a circle, parents and the files below them left
-/// out: those are one room.
+/// Circles of files, except between parents and files below them, which count as one
+/// module.
 fn circles(files: &[File]) -> Vec<Vec<String>> {
     let modules: BTreeSet<&str> = files.iter().map(|file| file.module.as_str()).collect();
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for file in files {
         for name in file.names.iter().filter_map(|name| name.strip_prefix("crate::")) {
-            // The longest beginning of the name that is a file.
+            // The longest beginning of the name that is a module.
             let mut path = name;
             let module = loop {
                 if let Some(module) = modules.get(path) {

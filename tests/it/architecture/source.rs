@@ -1,5 +1,5 @@
-//! The files of `src/` as syn reads them: every path that they name, those inside
-//! expressions included, without what is compiled for tests only.
+//! The files of `src/`, parsed by syn: every path that they use, including those in
+//! expressions, except in code for tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use syn::punctuated::Punctuated;
 use syn::token::Comma;
 use syn::visit::{self, Visit};
 
-/// A file, and what it names.
+/// A file, and the paths that it uses.
 pub struct File {
-    /// From `src/`, such as `fetch/guard.rs`.
+    /// The path below `src/`, such as `fetch/guard.rs`.
     pub path: String,
-    /// Its module's path, such as `fetch::guard`.
+    /// The path of the module, such as `fetch::guard`.
     pub module: String,
-    /// Every path that it names, resolved against its module as far as `crate`,
-    /// `self` and `super` say: `crate::fetch::Client`, `std::env::var`.
+    /// Every used path, with `crate`, `self` and `super` resolved: `crate::fetch::Client`,
+    /// `std::env::var`.
     pub names: BTreeSet<String>,
 }
 
 impl File {
-    /// Reads one.
+    /// Reads a file.
     pub fn parse(path: &str, text: &str) -> File {
         let module = path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
         let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -30,12 +30,12 @@ impl File {
         File { path: path.to_owned(), module, names: named.names }
     }
 
-    /// The top-level module that it belongs to, such as `fetch`.
+    /// The top-level module of the file, such as `fetch`.
     pub fn room(&self) -> &str {
         self.module.split("::").next().unwrap_or_default()
     }
 
-    /// The top-level modules of this crate that it names, its own left out.
+    /// The other top-level modules of this crate that the file uses.
     pub fn rooms(&self) -> BTreeSet<&str> {
         let inside = self.names.iter().filter_map(|name| name.strip_prefix("crate::"));
         let rooms = inside.filter_map(|name| name.split("::").next());
@@ -65,7 +65,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
         if path.is_dir() {
             collect(&path, paths);
         } else if path.extension().is_some_and(|e| e == "rs")
-            // A module of tests in a file of its own.
+            // A module of tests in its own file.
             && path.file_stem().is_some_and(|stem| stem != "tests")
             && !path.parent().unwrap().ends_with("tests")
         {
@@ -128,7 +128,7 @@ impl Named {
     }
 }
 
-/// Whether an item is compiled for tests only: `#[cfg(test)]`, or `test` as a member of
+/// Whether an item is compiled only for tests: `#[cfg(test)]`, or `test` as a member of
 /// `#[cfg(all(…))]`.
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     let is_test = |condition: syn::Meta| match condition {
@@ -174,7 +174,7 @@ impl<'ast> Visit<'ast> for Named {
         visit::visit_path(self, path);
     }
 
-    /// Arguments of macros are tokens; most are expressions.
+    /// Arguments of macros are tokens, most of them expressions.
     fn visit_macro(&mut self, mac: &'ast syn::Macro) {
         let expressions =
             mac.parse_body_with(syn::punctuated::Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated);

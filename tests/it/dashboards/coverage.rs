@@ -1,11 +1,11 @@
-//! What is measured is shown.
+//! Every metric is on a dashboard.
 
 use std::collections::BTreeSet;
 
 use super::expression::parts;
 use crate::support::dashboard::{Dashboard, list, text};
 
-/// The metrics of the table that no panel reads.
+/// The metrics of the table that are on no panel.
 fn not_shown(dashboards: &[Dashboard]) -> Vec<String> {
     let targets = dashboards.iter().flat_map(Dashboard::panels).flat_map(|panel| list(&panel["targets"]));
     let read: BTreeSet<String> = targets
@@ -14,7 +14,7 @@ fn not_shown(dashboards: &[Dashboard]) -> Vec<String> {
         .collect();
     let catalogue = fedimeter::catalogue::json(&fedimeter::metrics::rows().collect::<Vec<_>>());
     let names = list(&catalogue["metrics"]).map(|metric| text(&metric["prometheus"]).to_owned());
-    // A histogram is read by its series.
+    // Panels use the series of a histogram.
     names
         .filter(|name| !["", "_bucket", "_count"].iter().any(|end| read.contains(&format!("{name}{end}"))))
         .collect()

@@ -1,5 +1,4 @@
-//! One expression of a dashboard, taken apart by a parser that we did not
-//! write.
+//! The parts of an expression of a dashboard, from an independent parser.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,28 +12,28 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use crate::support::dashboard::filled;
 use crate::support::promql::parsed;
 
-/// What Grafana's own variables become here: lengths that nobody writes by
-/// hand, so that they are known again.
+/// The value that replaces Grafana's rate interval. Nobody writes this duration by hand, so
+/// it can be recognised.
 pub const RATE_INTERVAL: Duration = Duration::from_secs(241);
 
-/// What a rule may want to know of an expression.
+/// The parts of an expression that rules check.
 #[derive(Debug, Default)]
 pub struct Parts {
     /// The matchers of each selector, with the metric's name under `__name__`.
     pub selectors: Vec<BTreeMap<String, String>>,
-    /// The ranges that rates are taken over.
+    /// The ranges of rates.
     pub rates: Vec<Duration>,
-    /// Labels that are grouped or matched by.
+    /// Labels for grouping and matching.
     pub labels: BTreeSet<String>,
-    /// Labels that the expression makes itself.
+    /// Labels that the expression creates.
     pub made: BTreeSet<String>,
 }
 
-/// Takes it apart; variables of the dashboard stay as they are written.
+/// Parses an expression. Variables of the dashboard stay unchanged.
 ///
 /// # Errors
 ///
-/// If it is no expression.
+/// If the text is not an expression.
 pub fn parts(expression: &str) -> Result<Parts, String> {
     let mut parts = Parts::default();
     let parsed = parsed(&with_lengths(expression)?)?;
@@ -42,11 +41,11 @@ pub fn parts(expression: &str) -> Result<Parts, String> {
     Ok(parts)
 }
 
-/// The expression with lengths for Grafana's own variables.
+/// Replaces Grafana's own variables with durations.
 ///
 /// # Errors
 ///
-/// If it names a variable that no dashboard of ours has.
+/// If the expression uses an unknown variable.
 pub fn with_lengths(expression: &str) -> Result<String, String> {
     let same = [
         "server_address",

@@ -1,4 +1,4 @@
-//! What stands around the panels: name, variables, links.
+//! The parts of a dashboard besides its panels: name, variables and links.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,7 @@ use super::{Complaints, is_found, none_breaks};
 use crate::support::dashboard::{Dashboard, label_values, list, text};
 use crate::support::promql;
 
-/// Grafana before 11 wrote smaller ones; what Grafana 12.2 and later write is
-/// another model.
+/// Grafana before 11 wrote lower versions. Grafana 12.2 and later write another model.
 const SCHEMA_VERSIONS: std::ops::RangeInclusive<u64> = 39..=42;
 
 fn frame(dashboard: &Dashboard) -> Complaints {
@@ -28,8 +27,8 @@ fn frame(dashboard: &Dashboard) -> Complaints {
     must(json["refresh"] == "1m", "is not drawn anew every minute");
     must(json["graphTooltip"] == 1, "does not share its cursor");
     must(json["schemaVersion"].as_u64().is_some_and(|v| SCHEMA_VERSIONS.contains(&v)), "is of another model");
-    // Both belong to one Grafana only: its database, and what grafana.com asks
-    // at an import.
+    // Both belong to a single Grafana: the id in its database, and the inputs for imports
+    // from grafana.com.
     must(json.get("id").is_none() && json.get("__inputs").is_none(), "was exported");
     found
 }
@@ -88,8 +87,8 @@ fn the_data_source_is_a_variable() {
     is_found(data_source, "bridge", target, "Memory");
 }
 
-/// The variables that each dashboard has beside the data source, and whether
-/// several values can be chosen.
+/// The variables of each dashboard besides the data source, and whether several values can
+/// be chosen.
 fn expected(name: &str) -> &'static [(&'static str, &'static str, bool)] {
     match name {
         "instance" => &[("server_address", "Server", false), ("server_port", "Port", true)],
@@ -119,11 +118,11 @@ fn variables(dashboard: &Dashboard) -> Complaints {
                 found.push(format!("variable {} {what}", variable["name"]));
             }
         };
-        // What is new since the page was opened, and what has gone.
+        // New values since the page was opened must appear.
         must(variable["refresh"] == 2, "is not asked for anew when the time changes");
         must(variable["includeAll"] == variable["multi"], "offers all or several, not both");
-        // A list of thousands of names would be too long for a query. What a series
-        // may lack is no reason to leave it out.
+        // A list of thousands of names would be too long for a query. Series without the
+        // label must not be excluded.
         let is_always_there = matches!(text(&variable["name"]), "job" | "instance" | "server_address");
         let all = match (variable["multi"] == true, is_always_there) {
             (false, _) => Value::Null,

@@ -1,11 +1,11 @@
-//! The ways from one dashboard to another.
+//! The links between dashboards.
 
 use serde_json::{Value, json};
 
 use super::{Complaints, is_found, none_breaks, panel};
 use crate::support::dashboard::{Dashboard, list, text};
 
-/// Where data links lead from: the dashboard's and each panel's.
+/// The data links of a dashboard and its panels.
 fn data_links(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &str)> {
     dashboard.panels().flat_map(|panel| {
         let overridden = list(&panel["fieldConfig"]["overrides"])
@@ -17,8 +17,8 @@ fn data_links(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The dashboards lead to each other and keep time and data source; a server's
-/// name leads to its own.
+/// The dashboards link to each other, and keep time and data source. The name of a server
+/// links to its dashboard.
 fn links(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     let others: Vec<String> = ["instance", "fleet", "bridge"]

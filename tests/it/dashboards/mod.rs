@@ -1,6 +1,6 @@
-//! The dashboards in `dashboards/`: rules that Grafana's own linter has, and
-//! some of ours. Each rule says what is wrong with a dashboard; beside each
-//! test that finds nothing in ours stands one that finds something.
+//! The dashboards in `dashboards/`: rules of Grafana's linter, and our own. Each rule
+//! returns the errors of a dashboard, and each test also checks that the rule finds an
+//! error.
 
 mod coverage;
 mod expression;
@@ -13,10 +13,10 @@ mod tables;
 use crate::support::dashboard::Dashboard;
 use serde_json::Value;
 
-/// What is wrong, a sentence each.
+/// Errors, one sentence for each.
 type Complaints = Vec<String>;
 
-/// Says how each of our dashboards breaks a rule.
+/// Asserts that no dashboard breaks a rule.
 #[track_caller]
 fn none_breaks(rule: impl Fn(&Dashboard) -> Complaints) {
     let all = Dashboard::all();
@@ -29,7 +29,7 @@ fn none_breaks(rule: impl Fn(&Dashboard) -> Complaints) {
     assert_eq!(found, [""; 0]);
 }
 
-/// One of ours, made wrong, is found out with just these words.
+/// Asserts that the rule finds an error in a changed dashboard, with these words.
 #[track_caller]
 fn is_found(
     rule: impl Fn(&Dashboard) -> Complaints,
@@ -56,7 +56,7 @@ fn panel<'a>(dashboard: &'a mut Value, title: &str) -> &'a mut Value {
     panels.into_iter().find(|panel| panel["title"] == title).unwrap()
 }
 
-/// Its first expression.
+/// The first expression of a panel.
 fn expression<'a>(dashboard: &'a mut Value, title: &str) -> &'a mut Value {
     &mut panel(dashboard, title)["targets"][0]["expr"]
 }

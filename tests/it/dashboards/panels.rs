@@ -1,4 +1,4 @@
-//! How the panels look.
+//! The appearance of panels.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Complaints, is_found, none_breaks, panel};
 use crate::support::dashboard::{Dashboard, list, text};
 
-/// Units by Grafana's names, of those that our numbers have. `string` is for labels
-/// that look like numbers.
+/// The units of our numbers, by Grafana's names. `string` is for labels that look like
+/// numbers.
 const UNITS: &[&str] = &["bytes", "cpm", "locale", "none", "percentunit", "s", "short", "string"];
 
 fn words(dashboard: &Dashboard) -> Complaints {
@@ -44,12 +44,12 @@ fn panels_say_what_they_show() {
     is_found(words, "fleet", unit, "the unit \"posts\"");
 }
 
-/// On a grid of 24 columns, each in a place of its own.
+/// Panels are on a grid of 24 columns, and do not overlap.
 fn places(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     let mut ids = BTreeSet::new();
     places_of(&dashboard.json, &mut ids, &mut found);
-    // A collapsed row has a grid of its own: it is empty until somebody opens it.
+    // A collapsed row has its own grid, which is hidden until the row is opened.
     for row in list(&dashboard.json["panels"]).filter(|panel| panel["type"] == "row") {
         if row["collapsed"] != list(&row["panels"]).next().is_some() {
             found.push(format!("{}: is a row that is neither open nor collapsed", row["title"]));
@@ -93,7 +93,7 @@ fn panels_have_a_place() {
     is_found(places, "instance", row, "neither open nor collapsed");
 }
 
-/// A time without data is a gap, and a single point is seen.
+/// Time without data is a gap, and a single point is visible.
 fn gaps(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     for panel in dashboard.panels() {
@@ -127,7 +127,7 @@ fn gaps_are_gaps() {
     is_found(gaps, "fleet", zero, "for none");
 }
 
-/// Colours have a meaning: from a threshold, or of a state.
+/// Colours have a meaning: a threshold or a state.
 fn colours(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     for panel in dashboard.panels() {
@@ -162,7 +162,7 @@ fn colours_mean_something() {
     is_found(colours, "instance", defaults("State", "thresholds", falls), "no thresholds");
 }
 
-/// Every line has a name that somebody chose; one alone needs no legend.
+/// Every line has a chosen name. A single line needs no legend.
 fn legends(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     for panel in dashboard.panels().filter(|panel| panel["type"] != "table") {

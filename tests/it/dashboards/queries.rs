@@ -1,4 +1,4 @@
-//! What the panels ask for.
+//! The queries of panels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::{Complaints, expression, is_found, none_breaks};
 use crate::support::dashboard::{Dashboard, list, text};
 use crate::support::{promql, rule_files};
 
-/// Each panel's title with each of its targets.
+/// The targets of panels, with the title of the panel.
 fn targets(dashboard: &Dashboard) -> impl Iterator<Item = (&str, &Value)> {
     dashboard
         .panels()
@@ -41,7 +41,7 @@ fn expressions_name_what_there_is() {
     is_found(names, "instance", ask("1 + 1"), "reads no metric");
 }
 
-/// Labels that an expression groups by or a legend names, and that nothing has.
+/// Labels in groupings and legends that do not exist.
 fn labels(dashboard: &Dashboard) -> Complaints {
     let known: BTreeSet<String> = promql::known().values().flatten().cloned().collect();
     let mut found = Vec::new();
@@ -73,7 +73,7 @@ fn labels_are_there() {
     is_found(labels, "instance", legend, "a label checks");
 }
 
-/// A server, a job or a bridge comes from a variable, in every selector.
+/// Every selector uses variables for servers, jobs and bridges.
 fn chosen(dashboard: &Dashboard) -> Complaints {
     let chosen: &[(&str, &str)] = match dashboard.name.as_str() {
         "instance" => &[("server_address", "=$server_address"), ("server_port", "=~$server_port")],
@@ -86,7 +86,7 @@ fn chosen(dashboard: &Dashboard) -> Complaints {
         ],
         _ => &[("instance", "=~$instance"), ("job", "=~$job")],
     };
-    // Rules join the bridges of a server.
+    // Recorded series already join the bridges of a server.
     let joined = |name: &str| name.starts_with("server:") || name.starts_with("ALERTS");
     let mut found = Vec::new();
     for (title, target) in targets(dashboard) {
@@ -123,7 +123,7 @@ fn servers_and_bridges_are_chosen() {
     is_found(chosen, "bridge", memory, "=fedimeter");
 }
 
-/// Rates over an interval that fits the scrapes and the width of the graph.
+/// Rates use an interval that fits the scrapes and the width of the graph.
 fn rates(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     for (title, target) in targets(dashboard) {
@@ -131,7 +131,7 @@ fn rates(dashboard: &Dashboard) -> Complaints {
         if parts.rates.iter().any(|range| *range != RATE_INTERVAL) {
             found.push(format!("{title}: a rate over another time than $__rate_interval"));
         }
-        // A column of small graphs asks for every server at once.
+        // A column of small graphs queries every server at once.
         let least = if target["refId"] == "trend" { "1h" } else { "1m" };
         if target["interval"] != least {
             found.push(format!("{title}: is not asked for in steps of {least} or more"));
@@ -152,8 +152,8 @@ fn rates_are_over_the_rate_interval() {
     is_found(rates, "fleet", trend, "steps of 1h");
 }
 
-/// A number that is a value of now is asked for as of now: from a range, Grafana
-/// would show the last that there was, however old.
+/// Current values are instant queries. From a range, Grafana would show the last value,
+/// however old.
 fn as_of_now(dashboard: &Dashboard) -> Complaints {
     let mut found = Vec::new();
     for panel in dashboard.panels() {

@@ -1,4 +1,4 @@
-//! Tables: what their transformations name is what the queries give.
+//! Tables: their transformations name columns that the queries return.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::expression::parts;
 use super::{Complaints, is_found, none_breaks, panel};
 use crate::support::dashboard::{Dashboard, list, text};
 
-/// The names that Grafana gives to the columns of a panel's queries.
+/// Grafana's names of the columns of a panel's queries.
 fn columns(panel: &Value) -> BTreeSet<String> {
     let step = |id: &str| list(&panel["transformations"]).find(|t| t["id"] == id);
     let trend = step("timeSeriesTable").map_or("", |t| text(&t["filter"]["options"]));
@@ -53,7 +53,7 @@ fn tables(dashboard: &Dashboard) -> Complaints {
         let sorted = list(&panel["options"]["sortBy"]).map(|by| text(&by["displayName"]));
         let strange = overridden.chain(sorted).filter(|name| !names.contains(name));
         found.extend(strange.map(|name| format!("{title}: there is no column {name}")));
-        // Grafana takes a text of digits for a number, and formats it.
+        // Grafana formats a text of digits as a number.
         let is_text = list(&panel["fieldConfig"]["overrides"]).any(|o| {
             o["matcher"]["options"] == "Port" && list(&o["properties"]).any(|p| p["value"] == "string")
         });

@@ -1,4 +1,4 @@
-//! What receivers answer, and what answers that are none.
+//! Answers of receivers, and of servers that are none.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn partial_success_is_counted_and_told() {
     }
 }
 
-/// An answer over which a decoder panics costs this export alone.
+/// An answer at which a decoder panics affects only this export.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_breaks_a_decoder_costs_its_own_export() {
     let broken = || async {
@@ -42,8 +42,8 @@ async fn an_answer_that_breaks_a_decoder_costs_its_own_export() {
     assert_eq!(exporter.stats().in_flight(), 0);
 }
 
-/// By the specification a 2xx means that the points were taken. One that cannot
-/// be read is told; one that is not of OTLP's making is no success at all.
+/// By the specification, a 2xx means that the points were accepted. An unreadable answer is
+/// reported. An answer of another protocol is a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_success_that_nobody_understands_is_told() {
     let answer = |status, kind: &str, body: &[u8]| {
@@ -80,7 +80,7 @@ async fn a_success_that_nobody_understands_is_told() {
     }
 }
 
-/// Where a redirect leads is told, but for what may be secret in it.
+/// The target of a redirect is reported, without possible secrets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redirects_are_told_without_secrets() {
     for (location, told) in [
@@ -96,7 +96,7 @@ async fn redirects_are_told_without_secrets() {
     }
 }
 
-/// What a receiver repeats of a request does not show, over any protocol.
+/// Secrets that a receiver repeats are masked, over any protocol.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_that_a_receiver_repeats_do_not_show() {
     let words = "invalid key hushkey for hushtoken, password hush pw, Basic aHVzaHRva2VuOmh1c2ggcHc=";
@@ -116,7 +116,7 @@ async fn secrets_that_a_receiver_repeats_do_not_show() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receivers_that_are_none_are_named_with_the_way_out() {
-    // A port that nothing listens on any more.
+    // A port at which nothing listens any more.
     let closed = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         format!("http://{}", listener.local_addr().unwrap())
@@ -160,7 +160,7 @@ async fn receivers_that_are_none_are_named_with_the_way_out() {
     assert!(matches!(report.failure.unwrap().cause, Cause::Timeout | Cause::Connection));
 }
 
-/// What a server in Go says to HTTP/2 on a plain port.
+/// The answer of a Go server to HTTP/2 on a plain port.
 async fn http1_only() -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

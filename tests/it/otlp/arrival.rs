@@ -1,4 +1,4 @@
-//! What arrives: values, messages and their size.
+//! Received values and messages, and their size.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ async fn values_arrive_over_every_protocol_with_headers_and_gzip() {
             let sinks = Sinks::start(Options::default()).await;
             let (sink, mut settings) = sinks.of(protocol);
             settings.compression = compression;
-            // Those that HTTP sets by itself are not sent twice.
+            // Headers that HTTP sets by itself are not duplicated.
             for name in ["x-key", "content-type", "content-encoding", "transfer-encoding", "connection"] {
                 settings.headers.insert(HeaderName::from_static(name), HeaderValue::from_static("hush"));
             }
@@ -66,7 +66,7 @@ async fn values_arrive_over_every_protocol_with_headers_and_gzip() {
     }
 }
 
-/// JSON as the protocol has it: names in camel case, 64-bit numbers as strings.
+/// JSON of the protocol: names in camel case, and 64-bit numbers as strings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn json_is_that_of_otlp() {
     let sink = HttpSink::start().await;
@@ -82,8 +82,8 @@ async fn json_is_that_of_otlp() {
     assert!(point["attributes"][0]["value"]["stringValue"].is_string());
 }
 
-/// The crate that encodes reads the environment by itself: its headers, its
-/// compression, also one that it does not know. None of that reaches the wire.
+/// The encoding crate reads headers and compression from the environment, even unknown
+/// ones. They do not affect requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_environment_says_is_applied_once() {
     for (compression, expected) in [("gzip", Some("gzip")), ("zstd", None), ("none", None)] {
@@ -94,7 +94,7 @@ async fn what_the_environment_says_is_applied_once() {
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hush"),
         ];
         let bridge = Serving::start(&["serve", "--listen", "127.0.0.1:0", "http://127.0.0.1:9"], &env);
-        // The targets, then the bridge itself.
+        // The request of the targets, then that of the bridge itself.
         let request = &sink.wait_for(2).await[1];
         let encoding = request.headers.get("content-encoding").map(|value| value.to_str().unwrap());
         assert_eq!(encoding, expected, "{compression}");
@@ -104,7 +104,7 @@ async fn what_the_environment_says_is_applied_once() {
     }
 }
 
-/// What leaves is what the SDK's own exporter sends for the same collection.
+/// Requests equal those of the SDK's exporter for the same collection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_are_those_of_the_reference_exporter() {
     use opentelemetry_otlp::WithExportConfig;
@@ -142,8 +142,7 @@ async fn temporality_reaches_counters_and_leaves_non_monotonic_sums_alone() {
     }
 }
 
-/// Each round has what came since the one before, in what is added to and in
-/// what is observed as a total.
+/// Each round reports the difference to the one before, for counters and observed totals.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deltas_are_differences() {
     let sink = GrpcSink::start().await;
@@ -171,13 +170,14 @@ async fn deltas_are_differences() {
         values("test.duration"),
         [Value::Distribution(1, 0.5), Value::Distribution(2, 1.0), Value::Distribution(3, 1.5)]
     );
-    // The first round has nothing yet that was exported; the last one's own is not told any more.
+    // The first round has no exported points before it, and the last one's points are not
+    // reported any more.
     let told: Vec<Value> = values("otel.sdk.exporter.metric_data_point.exported");
     let expected: Vec<Value> = sent[..2].iter().map(|&points| Value::Int(points as i64)).collect();
     assert_eq!(told[told.len() - 2..], expected, "{sent:?}: {told:?}");
 }
 
-/// A receiver with a collector's limit of 4 MiB takes all of it, each point once.
+/// A receiver with a Collector's limit of 4 MiB accepts all points, each once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_collections_leave_in_requests_that_a_receiver_takes() {
     let metrics = Meter::new(40_000, Temporality::Cumulative).collect();

@@ -1,4 +1,4 @@
-//! What is tried again, when, and until when.
+//! Retries: what is repeated, when, and for how long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use super::{Sinks, export, export_with, settings};
 use crate::support::meter::Meter;
 use crate::support::otlp_sink::{Answer, FullPort, Options, PATIENCE};
 
-/// What is answered first, and the pause that at least follows; then all is well.
+/// The first answer, and the minimum pause after it. Then all requests succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_pass_is_tried_again_after_the_pause_that_was_asked_for() {
     let busy = |ms: u64, code| {
@@ -26,7 +26,7 @@ async fn what_may_pass_is_tried_again_after_the_pause_that_was_asked_for() {
         let headers = retry_after.map(|v| ("retry-after", v.to_owned())).into_iter().collect();
         Answer::Http(status, headers, Vec::new())
     };
-    // Dates have whole seconds: this one is between one and two seconds away.
+    // Dates have whole seconds, so this one is one to two seconds away.
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2));
     for (protocol, answer, pause) in [
         (Protocol::HttpJson, http(503, Some(&date)), 900),
@@ -52,8 +52,8 @@ async fn what_may_pass_is_tried_again_after_the_pause_that_was_asked_for() {
     }
 }
 
-/// What a second attempt cannot change is not tried again, and is told in the
-/// receiver's words without our secrets.
+/// A failure that a retry cannot change is not repeated. It is reported with the receiver's
+/// words, without secrets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_pass_is_told_at_once() {
     let status = |code| Answer::Status(tonic::Status::new(code, "no, said hush-hush"));
@@ -89,8 +89,8 @@ async fn what_cannot_pass_is_told_at_once() {
     }
 }
 
-/// A pause longer than the export may take ends it, and holds back the next
-/// ones: their points wait, and nothing is measured that was not sent.
+/// A pause longer than the export's time ends the export and delays the next ones. Their
+/// points wait, and unsent requests are not measured.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_pause_is_kept_across_exports() {
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3600));
@@ -127,8 +127,8 @@ async fn a_long_pause_is_kept_across_exports() {
     }
 }
 
-/// Where the time of the round is what ends the waiting, that is what is said;
-/// and what was not sent any more is not told as if nobody had answered it.
+/// If the end of the round ends the waiting, the message says so. An unsent request is not
+/// reported as one without an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_that_ended_an_export_is_named() {
     for protocol in Protocol::ALL {
@@ -154,7 +154,7 @@ async fn the_limit_that_ended_an_export_is_named() {
     }
 }
 
-/// After a time without an answer the next export does not wait on the same connection.
+/// After a request without an answer, the next export uses a new connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_never_comes_costs_its_own_export() {
     for protocol in Protocol::ALL {
@@ -170,7 +170,7 @@ async fn an_answer_that_never_comes_costs_its_own_export() {
     }
 }
 
-/// An address that does not even answer a connection: the deadline holds.
+/// At an address that accepts no connections, the deadline holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unanswered_connect_ends_in_time() {
     let full = FullPort::start().await;

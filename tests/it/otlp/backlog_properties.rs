@@ -1,5 +1,5 @@
-//! Whatever a receiver does and whenever the bridge is killed: no point is lost, and
-//! none arrives twice but where an answer was lost.
+//! For any answers of a receiver and any kill of the bridge: no point is lost, and
+//! duplicates arrive only after a lost answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,18 +18,18 @@ use crate::support::otlp_sink::{Answer, HttpSink, PATIENCE, Received, points};
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Accept,
-    /// It accepts all but so many points of each request.
+    /// It rejects this number of points of each request.
     AcceptInPart(i64),
-    /// It wants the request later.
+    /// It asks for a retry.
     Busy,
     Refuse,
-    /// It does not answer, and has not taken the points.
+    /// It does not answer, and does not accept the points.
     Hang,
-    /// It does not answer, and has taken the points.
+    /// It does not answer, but accepts the points.
     Mute,
     /// The bridge ends and starts again.
     Restart,
-    /// The bridge is killed so long after a round began, and starts again.
+    /// The bridge is killed at this time after the start of a round, and starts again.
     Kill(u64),
 }
 
@@ -46,10 +46,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a receiver that answers does, and how long it has for that.
+/// The answer of a receiver, and its time for it.
 fn answer(step: Step) -> (Answer, Duration) {
     let http = |status| Answer::Http(status, Vec::new(), Vec::new());
-    // Nothing that is answered well is cut short, or it would arrive twice.
+    // Successful answers are not cut off, because the points would arrive twice.
     let briefly = Duration::from_millis(80);
     match step {
         Step::Accept | Step::Restart | Step::Kill(_) => (Answer::Ok, PATIENCE),
@@ -69,7 +69,7 @@ fn ids(request: &Received) -> Vec<Id> {
     points.map(|p| (p.name, p.attributes.into_iter().collect(), p.time_unix_nano)).collect()
 }
 
-/// The exporter, as soon as the one before has let go of the directory.
+/// The exporter, as soon as the previous one has released the directory.
 async fn start(settings: &OtlpSettings) -> Exporter {
     let start = Instant::now();
     loop {
@@ -82,9 +82,9 @@ async fn start(settings: &OtlpSettings) -> Exporter {
     }
 }
 
-/// Lets the receiver read what has been sent to it: a request that was cut off must not
-/// arrive in a later step. What was sent is in its socket at once, and there is one
-/// thread, so all that it needs is turns.
+/// Lets the receiver read everything that was sent, so that a cut-off request does not
+/// arrive in a later step. Sent bytes are in its socket at once, and there is one thread,
+/// so it only needs turns.
 async fn arrive() {
     for _ in 0..1000 {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Receivers that send without end and read nothing.
+//! Receivers that send endlessly, and read nothing.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{export, settings};
 use crate::support::otlp_sink::PATIENCE;
 
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// Its answer goes to nobody.
+/// Nobody waits for its answer.
 const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 const ROUNDS: usize = 2;
 
-/// A receiver that sends PINGs for as long as the connection is open.
+/// A receiver that sends PINGs while the connection is open.
 struct Flood {
     endpoint: String,
     connections: watch::Receiver<Connections>,
@@ -29,7 +29,7 @@ struct Connections {
 
 impl Flood {
     fn start(reads: bool) -> Flood {
-        // What is not read soon fills this, and then nothing more can be sent here.
+        // Unread data soon fills this buffer, and then nothing more can be sent.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -50,7 +50,7 @@ impl Flood {
     }
 }
 
-/// Until the other side is gone: then a write fails.
+/// When the other side is gone, a write fails.
 async fn send_pings(mut stream: TcpStream, reads: bool) {
     let pings = PING.repeat(1024);
     let (mut from, mut to) = stream.split();
@@ -74,7 +74,7 @@ async fn a_flood_of_pings_leaves_no_connection_behind() {
     for reads in [true, false] {
         let mut flood = Flood::start(reads);
         let mut settings = settings(Protocol::Grpc, &flood.endpoint);
-        // Time for the answers to fill what is between the two.
+        // Time for the answers to fill the buffers between the two.
         settings.timeout = Duration::from_secs(2);
         let exporter = Exporter::build(&settings).unwrap();
         for _ in 0..ROUNDS {

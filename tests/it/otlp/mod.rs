@@ -1,5 +1,4 @@
-//! One exporter and one receiver: what arrives, what is tried again, and what
-//! the user is told.
+//! One exporter and one receiver: received points, retries, and messages.
 
 mod answers;
 mod arrival;

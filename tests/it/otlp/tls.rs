@@ -1,4 +1,4 @@
-//! Whom the exporter trusts, and who it says it is.
+//! The exporter's trust and client certificate.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn tls_trusts_the_given_authority_and_shows_the_client_certificate() {
     }
 }
 
-/// A file that cannot be used is told with the variable that names it.
+/// An error about an unusable file names its variable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_a_file_names_its_variable() {
     let pki = pki::Pki::new();
