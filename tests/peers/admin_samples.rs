@@ -1,6 +1,6 @@
-//! Recorded answers of lists and of the administration, served at their
-//! endpoints: every figure is the one that the JSON holds, worked out here
-//! anew. Without the recorded answers this is reported as ignored.
+//! Recorded answers of lists and of the administration, served at their endpoints: every
+//! number equals the one in the JSON, which is computed here independently. Without the
+//! recorded answers, these tests are ignored.
 #![allow(clippy::float_cmp, reason = "they are whole numbers")]
 
 use crate::support::recorded;
@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The samples whose names have this part, each as JSON.
+/// The samples with this part in their names, as JSON.
 fn named<'a>(all: &'a [Sample], part: &str) -> Vec<(&'a str, Value)> {
     let found: Vec<_> = all
         .iter()
@@ -45,8 +45,8 @@ fn named<'a>(all: &'a [Sample], part: &str) -> Vec<(&'a str, Value)> {
     found
 }
 
-/// A view of a 4.6, or of the GoToSocial that a sample names, that gives this
-/// answer at this path.
+/// A view of a Mastodon 4.6, or of the GoToSocial that a sample names, with this answer at
+/// this path.
 fn served(name: &str, endpoint: Endpoint, path: &str, body: &Value) -> View {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -71,7 +71,7 @@ fn reports(all: &[Sample]) {
             body.as_array().unwrap().iter().filter(|item| item["action_taken"] != true).collect();
         let mut by_category: BTreeMap<&str, f64> = BTreeMap::new();
         for item in &items {
-            // Before 3.5 a report had no category.
+            // Before 3.5, reports have no category.
             *by_category.entry(item["category"].as_str().unwrap_or("_OTHER")).or_default() += 1.0;
         }
         for (category, count) in points(&view, 0, "mastodon.admin.reports.open") {
@@ -91,7 +91,7 @@ fn reports(all: &[Sample]) {
     }
 }
 
-/// Every day of every recorded measure, taken for today.
+/// Every day of every recorded measure, as if it were today.
 fn measures(all: &[Sample]) {
     for (name, body) in named(all, "-admin-measures") {
         let mut days: Vec<String> = body
@@ -151,7 +151,7 @@ fn dimensions(all: &[Sample]) {
     }
 }
 
-/// Lists of which the length counts, or the length by severity.
+/// Lists whose length counts, in total or by severity.
 fn lists(all: &[Sample]) {
     for (part, endpoint, path, metric) in [
         ("-4.6.4-instance-peers", Endpoint::Peers, "/api/v1/instance/peers", "mastodon.instance.peers"),
@@ -193,7 +193,7 @@ fn lists(all: &[Sample]) {
             let total: f64 = points(&view, 0, metric).iter().map(|(_, n)| n).sum();
             assert_eq!(total, body.as_array().unwrap().len() as f64, "{name}");
             for (severity, count) in points(&view, 0, metric).iter().filter(|(label, _)| !label.is_empty()) {
-                // GoToSocial's blocks suspend, and do not say so.
+                // Blocks of GoToSocial suspend without saying so.
                 let said = body
                     .as_array()
                     .unwrap()

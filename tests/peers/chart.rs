@@ -1,8 +1,8 @@
-//! The Helm chart: what it renders for the examples is in `deploy/kubernetes`, agrees with
-//! the program, and is what a careful administrator of a cluster asks for.
+//! The Helm chart: its manifests for the examples are in `deploy/kubernetes`, agree with
+//! the program, and follow the practices of careful administrators.
 //!
-//! Without Helm the rendering is ignored, and the rendered manifests are tested alone.
-//! `deploy/helm/check` builds Helm into `target/tools`.
+//! Without Helm, the tests of rendering are ignored, and only the rendered manifests are
+//! tested. `deploy/helm/check` builds Helm into `target/tools`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::support::yaml;
 /// A values file in `deploy/helm/examples`, and its manifests in `deploy/kubernetes`.
 const EXAMPLES: [&str; 5] = ["small", "operator", "push", "probe", "closed"];
 const CHART: &str = "deploy/helm/fedimeter";
-/// A Helm that Go has built by its name takes an old Kubernetes for granted.
+/// Helm from `go install` assumes an old Kubernetes.
 const KUBERNETES: &str = "--kube-version=1.37.0";
 
 pub fn trials() -> Vec<Trial> {
@@ -55,7 +55,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Helm of the PATH, or that of `deploy/helm/check`.
+/// Helm from the PATH, or from `deploy/helm/check`.
 fn helm() -> Result<PathBuf, String> {
     let built = root().join("target/tools/bin/helm");
     let found = [PathBuf::from("helm"), built]
@@ -64,7 +64,7 @@ fn helm() -> Result<PathBuf, String> {
     found.ok_or_else(|| "helm is not installed (deploy/helm/check builds it)".to_owned())
 }
 
-/// Renders the chart, or says why it does not.
+/// Renders the chart, or returns the error.
 fn template(helm: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(helm);
     command.args(["template", "fedimeter", CHART, "--namespace", "fedimeter", KUBERNETES]).args(arguments);
@@ -121,7 +121,7 @@ fn variables_and_flags_are_known() {
         assert_eq!(fedimeter::cli::misspelt_variables(variables), [""; 0], "{name}");
         let flags = container["args"].as_array().into_iter().flatten();
         let mut arguments = vec!["fedimeter".into()];
-        // Kubernetes puts the pod's name in.
+        // Kubernetes inserts the pod's name.
         arguments.extend(flags.map(|a| a.as_str().unwrap().replace("$(POD_NAME)", "fedimeter-2").into()));
         fedimeter::cli::parse(arguments).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
@@ -141,7 +141,7 @@ fn configurations_are_taken() {
     }
 }
 
-/// The restricted profile of Kubernetes's Pod Security Standards, and more.
+/// The requirements of the *restricted* Pod Security Standard, and more.
 fn pods_have_no_rights() {
     for (name, pod) in pods() {
         let (all, one) = (&pod["securityContext"], &pod["containers"][0]["securityContext"]);
@@ -156,7 +156,7 @@ fn pods_have_no_rights() {
         for volume in pod["volumes"].as_array().unwrap() {
             assert!(volume.get("hostPath").is_none(), "{name}: {volume}");
         }
-        // A ConfigMap mounted by subPath is never updated.
+        // A ConfigMap that is mounted by subPath is never updated.
         for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
             assert!(mount.get("subPath").is_none(), "{name}: {mount}");
         }
@@ -182,7 +182,8 @@ fn probes_and_services_lead_to_the_program() {
     }
 }
 
-/// What Kubernetes sets in every pod of a namespace with a Service `fedimeter`.
+/// The variables that Kubernetes sets in every pod of a namespace with a Service
+/// `fedimeter`.
 fn variables_of_a_service_disturb_nothing() {
     let of_kubernetes = [
         ("FEDIMETER_PORT", "tcp://10.0.0.1:9464"),
@@ -200,7 +201,7 @@ fn variables_of_a_service_disturb_nothing() {
     assert_eq!(with.out, without.out);
 }
 
-/// A key of values.yaml that the schema lacks would be refused when somebody sets it.
+/// A key of values.yaml that the schema lacks would be rejected.
 fn every_value_is_in_the_schema() {
     let values = yaml::file(format!("{CHART}/values.yaml"));
     let schema: Value = serde_json::from_str(&read(format!("{CHART}/values.schema.json"))).unwrap();
@@ -220,7 +221,7 @@ fn every_value_is_in_the_schema() {
     }
 }
 
-/// What `helm template` makes, without what is Helm's own.
+/// The output of `helm template`, without Helm's own lines.
 fn plain(rendered: &str, example: &str) -> String {
     let mut text = format!(
         "# Generated from deploy/helm/examples/{example}.yaml: UPDATE_GOLDEN=1 cargo test --test peers chart::\n\
@@ -330,7 +331,7 @@ fn tokens_become_a_secret(helm: &Path) {
     let pod = &kind(&documents, "Deployment")[0]["spec"]["template"]["spec"];
     let volume = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "tokens").unwrap();
     assert_eq!(volume["secret"]["secretName"], secret["metadata"]["name"]);
-    // 0400: nobody but the pod's user and its fsGroup.
+    // 0400: only the pod's user and its fsGroup.
     assert_eq!(volume["secret"]["defaultMode"], 0o400);
 }
 

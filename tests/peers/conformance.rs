@@ -1,9 +1,9 @@
-//! Recorded answers of real servers, served at their endpoints and polled as
-//! any server is: what each says is what is reported.
+//! Recorded answers of real servers, served at their endpoints and polled like any server:
+//! the reported values are those of the answers.
 //!
-//! `tests/golden/conformance.txt` holds the expectations; `UPDATE_GOLDEN=1`
-//! writes it anew, to be reviewed like code. Where the samples are not there,
-//! the tests are counted as ignored, and the reason is printed.
+//! `tests/golden/conformance.txt` contains the expectations. `UPDATE_GOLDEN=1` updates it;
+//! review it like code. Without the samples, the tests are ignored, and the reason is
+//! printed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -53,7 +53,7 @@ fn on_runtime<T>(test: impl Future<Output = T>) -> T {
     runtime.expect("a runtime can be made").block_on(test)
 }
 
-/// Each sample alone, on a server that offers nothing else.
+/// Each sample alone, on a server with nothing else.
 fn golden(samples: &[Sample]) -> Result<(), Failed> {
     let found = on_runtime(blocks(samples));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/conformance.txt");
@@ -150,8 +150,8 @@ fn block(sample: &Sample, reading: &Reading<'_>) -> String {
     text
 }
 
-/// A well-known document names its own server, so the target is that server:
-/// what counts is which of the documents that are there is asked for.
+/// A well-known document names its own server, so the target is that server. The test
+/// checks which of the existing documents is requested.
 async fn discovery_block(sample: &Sample) -> String {
     let settings = Settings { instances: 1, request_log: 16, ..Settings::default() };
     let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -180,8 +180,8 @@ async fn discovery_block(sample: &Sample) -> String {
         let _ = writeln!(text, "{}: {}", endpoint.name(), outcome(&reading, endpoint));
     }
     let log = simulator.request_log();
-    // How often depends on which answer comes first: what is missing is settled by
-    // a document that was asked for later.
+    // The number of requests depends on the order of the answers, because a document that
+    // was requested later settles what is missing.
     let asked: BTreeSet<_> = log.iter().map(|r| &r.target).filter(|t| t.starts_with("/nodeinfo/")).collect();
     for path in asked {
         let _ = writeln!(text, "asked for {path} of {scheme}://{host}");
@@ -193,8 +193,8 @@ fn outcome(reading: &Reading<'_>, endpoint: Endpoint) -> &'static str {
     reading.outcome(endpoint).map_or("none", Outcome::name)
 }
 
-/// What else was recorded, at each endpoint in turn: the endpoint says
-/// nothing, and the others say what they always do.
+/// Other recorded answers, at each endpoint in turn: the endpoint reports nothing, and the
+/// others are unaffected.
 fn harmless(samples: &[Sample]) -> Result<(), Failed> {
     on_runtime(async {
         let places = [
@@ -207,10 +207,10 @@ fn harmless(samples: &[Sample]) -> Result<(), Failed> {
         ];
         let others: Vec<&Sample> = samples.iter().filter(|s| s.kind() == Kind::Other).collect();
         let cases: Vec<_> = others.iter().flat_map(|s| places.iter().map(move |p| (*s, p))).collect();
-        // The last instance is the one that nothing is wrong with.
+        // The last instance has no fault.
         let simulator = simulator(cases.len() + 1, &["4.6.4"]).await;
         let well = cases.len();
-        // Its numbers stand still from here on.
+        // From here on its numbers do not change.
         simulator.set_truth(well, Some(simulator.truth(well)));
         let mut targets = Vec::new();
         for i in 0..=well {
@@ -236,7 +236,7 @@ fn harmless(samples: &[Sample]) -> Result<(), Failed> {
     })
 }
 
-/// What is wrong about a target whose `endpoint` answers with something else.
+/// The errors of a target whose `endpoint` has another answer.
 fn harm(
     endpoint: Endpoint,
     reading: &Reading<'_>,
@@ -244,7 +244,7 @@ fn harm(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let slot = reading.slot(endpoint).unwrap();
-    // `not_offered`: a discovery that names no document.
+    // `not_offered` is a discovery that names no document.
     let expected = match slot.outcome {
         Some(Outcome::Ok) => true,
         Some(Outcome::Failed(ErrorType::Decode)) => slot.facts.is_none(),
@@ -290,7 +290,7 @@ fn wild_versions(wild: &[(String, Vec<String>)]) -> Result<(), Failed> {
             return Err(format!("{version:?}: {found:?} has made a version up").into());
         }
     }
-    // What servers with these names say is the version of a Mastodon.
+    // Servers with these names report the version of a Mastodon.
     for (name, versions) in
         wild.iter().filter(|(name, _)| ["mastodon", "hometown", "kmyblue"].contains(&&**name))
     {

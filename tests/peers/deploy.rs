@@ -1,8 +1,8 @@
-//! What `deploy/` and the `Dockerfile` say agrees with itself and with the
-//! program, and programs that others wrote find nothing wrong with it.
+//! The files of `deploy/` and the `Dockerfile` agree with each other and with the program,
+//! and linters find nothing wrong.
 //!
-//! No container is started here. Where a peer cannot be had its tests are
-//! counted as ignored, and the reason is printed.
+//! No container is started here. If a program is missing, its tests are ignored, and the
+//! reason is printed.
 
 use crate::support::{venv, yaml};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn texts(value: &Value) -> Vec<&str> {
     value.as_array().into_iter().flatten().map(text).collect()
 }
 
-/// A service's mounts: what is mounted, where, and how.
+/// The mounts of a service: source, target and options.
 fn mounts(service: &Value) -> Vec<(&str, &str, Option<&str>)> {
     texts(&service["volumes"])
         .into_iter()
@@ -77,20 +77,20 @@ fn mounts(service: &Value) -> Vec<(&str, &str, Option<&str>)> {
         .collect()
 }
 
-/// Where a file of the project's stands in the container.
+/// The path of a project file in the container.
 #[track_caller]
 fn mounted<'s>(service: &'s Value, file: &str) -> &'s str {
     let found = mounts(service).into_iter().find(|(from, ..)| root().join("deploy").join(from) == at(file));
     found.unwrap_or_else(|| panic!("{file} is not mounted")).1
 }
 
-/// As compose.yaml names it: relative to its own folder.
+/// The path in compose.yaml, relative to its folder.
 fn at(file: &str) -> PathBuf {
     let named = file.strip_prefix("deploy/").map_or(format!("../{file}"), |inner| format!("./{inner}"));
     root().join("deploy").join(named)
 }
 
-/// The port in the container, of the one that is published.
+/// The port in the container that is published.
 fn port(service: &Value) -> u16 {
     let published = texts(&service["ports"]);
     assert_eq!(published.len(), 1);
@@ -141,7 +141,7 @@ fn there_is_no_secret() {
             let secret =
                 ["PASSWORD", "TOKEN", "SECRET", "KEY", "HEADERS"].iter().any(|w| variable.contains(w));
             assert!(!secret, "{name}: {variable}");
-            // Compose takes numbers and booleans for a mistake.
+            // Compose rejects numbers and booleans.
             assert!(value.is_string(), "{name}: {variable} is no text");
         }
     }
@@ -176,12 +176,12 @@ fn services_wait_for_what_can_be_waited_for() {
             assert_eq!(how["condition"], "service_healthy", "{name}");
             assert!(other["healthcheck"]["test"].is_array(), "{name}");
         }
-        // Said why in the file.
+        // The file gives the reason.
         assert_eq!(service["healthcheck"].is_null(), name == "collector", "{name}");
     }
 }
 
-/// The check of the image, and the one of compose.yaml.
+/// The health checks of the image and of compose.yaml.
 fn the_bridge_is_asked() {
     let dockerfile = read("Dockerfile");
     let line = dockerfile.lines().find(|line| line.starts_with("HEALTHCHECK ")).unwrap();
@@ -197,7 +197,7 @@ fn the_bridge_is_asked() {
 
     let run: Vec<&str> = [&[entrypoint(&dockerfile)][..], &texts(&bridge["command"])].concat();
     assert!(cli::parse(run.iter().map(Into::into)).is_ok(), "{run:?}");
-    // The check sees variables and no arguments.
+    // The health check knows the variables, but not the arguments.
     let listens = bridge["environment"]["FEDIMETER_LISTEN"].is_string();
     assert!(listens && !run.iter().any(|argument| argument.starts_with("--listen")));
 }
@@ -218,7 +218,7 @@ fn the_image_is_one_file_and_nobody() {
     assert_eq!(services()["fedimeter"]["user"], "65532:65532");
 }
 
-/// Cargo reads the manifest of what `.dockerignore` lets through.
+/// Cargo accepts the manifest with only the files that `.dockerignore` includes.
 fn the_image_gets_all_that_cargo_needs() {
     let ignore = read(".dockerignore");
     let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
@@ -235,7 +235,7 @@ fn the_image_gets_all_that_cargo_needs() {
         .output()
         .unwrap();
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    // What is compiled in has to be there, too.
+    // Files that are compiled in must be included, too.
     for file in walk(&root().join("src")) {
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains("include_str!(\"../.."), "{} needs more than src", file.display());
@@ -326,7 +326,7 @@ fn compose_follows_its_schema(bin: &Path) {
     assert!(!passed && said.contains("cap_dropped"), "it finds what is wrong: {said}");
 }
 
-/// Both configurations, with the rules where compose.yaml mounts them from.
+/// Both configurations, with the rules at the sources of the mounts in compose.yaml.
 fn promtool_finds_nothing_wrong() {
     let rules = root().join("dashboards");
     let compose = read("deploy/compose/prometheus.yml");
@@ -346,7 +346,7 @@ fn promtool_finds_nothing_wrong() {
     assert!(!passed && said.contains("scrape_patience"), "it finds what is wrong: {said}");
 }
 
-/// Whether a program ended well, and all that it said.
+/// Whether a program succeeded, and its output.
 fn run(command: &mut Command, input: &str) -> (bool, String) {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The backlog on a disk that is full.
+//! The backlog on a full disk.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,7 +70,7 @@ fn costs_the_oldest(disk: &SmallDisk) {
         let outcomes = exporter.stats().outcomes();
         let dropped = outcomes[&Some("disk_full")].points;
         assert!(dropped >= 4 * 20, "{outcomes:?}");
-        // The process is killed: what was on the disk is all that is left.
+        // The process is killed, so only the data on the disk remains.
         drop(exporter);
         sink.answer_always(Answer::Ok);
         let mut exporter = Exporter::build(&settings).unwrap();

@@ -1,8 +1,7 @@
-//! The formats, read back by programs that we did not write: the two parsers
-//! of `prometheus_client` from PyPI, and `promtool`.
+//! The formats, read by independent programs: the two parsers of `prometheus_client` from
+//! PyPI, and `promtool`.
 //!
-//! Where a peer cannot be had its tests are counted as ignored, and the reason
-//! is printed.
+//! If a program is missing, its tests are ignored, and the reason is printed.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::{Deserialize, Serialize};
 
-/// Each case is parsed twice; a few thousand samples in all.
+/// Each case is parsed twice, which makes a few thousand samples.
 const CASES: u32 = 400;
 
 pub fn trials() -> Vec<Trial> {
@@ -42,7 +41,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Every model comes back from both parsers as it went in.
+/// Both parsers return every model unchanged.
 fn read_back(python: &Path, cases: u32, models: &BoxedStrategy<Model>) -> Result<(), Failed> {
     let peer = RefCell::new(Parsers::start(python)?);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
@@ -60,12 +59,12 @@ fn read_back(python: &Path, cases: u32, models: &BoxedStrategy<Model>) -> Result
     outcome.map_err(|error| Failed::from(error.to_string()))
 }
 
-/// Whatever the environment calls the attributes of the resource, through the
-/// SDK's exporter, both parsers take the page and find every value.
+/// For any names of resource attributes in the environment, both parsers accept the page of
+/// the SDK's exporter, and find every value.
 fn any_resource(python: &Path) -> Result<(), Failed> {
     let peer = RefCell::new(Parsers::start(python)?);
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
-    // Of few letters, so that names often become the same.
+    // Few letters, so that names often collide.
     let names = || "[a1_:.\u{65e5} ]{0,4}|__[a-z]{1,4}__|[a-z.:_0-9]{1,12}";
     let attributes = proptest::collection::btree_map(names(), "[a-z]{1,3}", 0..6);
     let outcome = runner.run(&attributes, |attributes| {
@@ -96,7 +95,7 @@ fn any_resource(python: &Path) -> Result<(), Failed> {
     outcome.map_err(|error| Failed::from(error.to_string()))
 }
 
-/// `prometheus_client`, one case at a time.
+/// `prometheus_client`, for one case at a time.
 struct Parsers {
     child: Child,
     cases: ChildStdin,
@@ -183,8 +182,8 @@ impl TryFrom<ParsedFamily> for Expected {
     }
 }
 
-/// In one order, with `le` spelt in one way, and with values that can be
-/// compared: NaN is NaN here, and 0 has no sign.
+/// The same in a fixed order, with a fixed spelling of `le`, and with comparable values:
+/// NaN equals NaN, and 0 has no sign.
 fn normal(mut families: Vec<Expected>) -> Vec<(Expected, Vec<u64>)> {
     families.sort_by(|a, b| a.name.cmp(&b.name));
     let families = families.into_iter().map(|mut family| {
@@ -204,7 +203,7 @@ fn normal(mut families: Vec<Expected>) -> Vec<(Expected, Vec<u64>)> {
     families.collect()
 }
 
-/// Neither an error nor a piece of advice.
+/// Neither an error nor advice.
 fn promtool_finds_nothing_wrong() -> Result<(), Failed> {
     let (status, complaints) = promtool(&catalogue())?;
     if status != Some(0) || !complaints.is_empty() {
@@ -213,9 +212,9 @@ fn promtool_finds_nothing_wrong() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Names made by chance earn advice (status 3), but it has to understand all.
+/// Random names cause advice (status 3), but promtool must understand all of them.
 fn promtool_parses_what_we_wrote() -> Result<(), Failed> {
-    // A process a case.
+    // One process for each case.
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&models(), |model| {
         let (status, complaints) = promtool(&model).map_err(TestCaseError::fail)?;
@@ -230,7 +229,7 @@ fn promtool(model: &Model) -> Result<(Option<i32>, String), String> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("promtool: {error}"))?;
-    // Closed at the end of the statement, which is the input's end.
+    // The input is closed at the end of the statement.
     let written = child.stdin.take().ok_or("no standard input")?.write_all(&body);
     let output = child.wait_with_output().map_err(|error| format!("promtool: {error}"))?;
     written.map_err(|error| format!("promtool: {error}"))?;

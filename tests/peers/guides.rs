@@ -1,8 +1,6 @@
-//! The guides say what works: their commands are understood, and their
-//! configurations are valid.
+//! The guides: their commands and configurations are valid.
 //!
-//! Where `promtool` cannot be had its test is counted as ignored, and the
-//! reason is printed.
+//! Without `promtool` its test is ignored, and the reason is printed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,8 +22,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The code blocks of a language in the guides and the page on running, each
-/// with the page that it stands on.
+/// The code blocks of a language in the guides and in deploy/README.md, with their pages.
 fn blocks(language: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guides = fs::read_dir(root.join("docs/guides")).unwrap().map(|entry| entry.unwrap().path());
@@ -49,7 +46,7 @@ fn blocks(language: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// What a shell makes of a line: variables before the command, and its words.
+/// A line as a shell reads it: variables before the command, and its words.
 fn words(line: &str) -> (BTreeMap<String, String>, Vec<String>) {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
@@ -90,7 +87,7 @@ fn their_commands_are_understood() {
     );
     let mut understood = 0;
     for (page, block) in blocks("sh") {
-        // Exported variables hold to the end of the block.
+        // Exported variables apply until the end of the block.
         let mut exported = BTreeMap::new();
         for line in block.replace("\\\n", " ").lines() {
             if let Some(export) = line.strip_prefix("export ") {
@@ -109,7 +106,7 @@ fn their_commands_are_understood() {
             let env = |name: &str| environment.get(name).cloned();
             let (_, warnings) = OtelEnv::read(&env).unwrap_or_else(|e| panic!("{page}: {line}: {e:?}"));
             assert!(warnings.is_empty(), "{page}: {line}: {warnings:?}");
-            // Files are the reader's own.
+            // The files are the reader's.
             if let Sub::Serve(args) = &parsed.command
                 && args.config.is_none()
                 && args.settings.flags.get("token_file").is_none()

@@ -1,6 +1,6 @@
-//! Tests that need data or programs of others: recorded answers of real servers,
-//! parsers, linters and a Mastodon mock. A test whose peer cannot be had is
-//! counted as ignored, and the reason is printed.
+//! Tests with data or programs of others: recorded answers of real servers, parsers,
+//! linters and a Mastodon mock. A test whose requirement is missing is ignored, and the
+//! reason is printed.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -24,7 +24,7 @@ mod units;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A module and what makes its tests, which can take a program's start.
+/// A module, and the function that creates its tests, which may start a program.
 type Module = (&'static str, fn() -> Vec<Trial>);
 
 const MODULES: &[Module] = &[
@@ -54,8 +54,8 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// Takes the module out of a filter such as `deploy::` or `deploy::hadolint`, so
-/// that what the others need is not started.
+/// Removes the module from a filter such as `deploy::` or `deploy::hadolint`, so that
+/// programs of other modules are not started.
 fn module_wanted(arguments: &mut Arguments) -> Option<String> {
     let filter = arguments.filter.take()?;
     let (module, rest) = match filter.split_once("::") {

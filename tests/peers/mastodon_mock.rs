@@ -1,9 +1,8 @@
-//! A server that we did not write: `mastodon_mock` from PyPI. Every number that
-//! it gives, read here by nothing of ours, is the metric's value in `once`, on
-//! `/metrics` and at an OTLP receiver.
+//! An independent server: `mastodon_mock` from PyPI. Each of its numbers, read here without
+//! code of the project, is the metric's value in `once`, on `/metrics` and at an OTLP
+//! receiver.
 //!
-//! Where it cannot be had the tests are counted as ignored, and the reason is
-//! printed.
+//! Without it the tests are ignored, and the reason is printed.
 
 use crate::support::{http, samples, venv};
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ use serde_json::Value;
 const PACKAGE: &str = "mastodon_mock==0.6.1";
 
 pub fn trials() -> Vec<Trial> {
-    // The server ends with its last owner: the last test that asks it.
+    // The server ends with its last owner, which is the last test.
     let mock = Mock::start().map(Arc::new);
     let about = |name: &str, test: fn(&Mock)| trial(name, mock.clone(), move |mock: Arc<Mock>| test(&mock));
     vec![
@@ -43,8 +42,8 @@ struct Mock {
 impl Mock {
     fn start() -> Result<Mock, String> {
         let python = venv::venv("mastodon-mock", &[PACKAGE])?;
-        // It takes port 0 for none. Another program may be quicker than it at
-        // the free one, so there is more than one attempt.
+        // The server does not support port 0. Another program may take the free port first,
+        // so there are several attempts.
         let mut result = Err(String::new());
         for _ in 0..3 {
             result = Mock::start_once(&python);
@@ -88,7 +87,8 @@ impl Mock {
         serde_json::from_str(&body.map_err(|e| format!("{url}: {e}"))?).map_err(|e| format!("{url}: {e}"))
     }
 
-    /// What it says now, two of its accounts included, one by name and one by id.
+    /// The current numbers of the server, with two of its accounts, one by name and one by
+    /// id.
     fn expected(&self) -> Expected {
         let get = |path: &str| self.get(path).unwrap();
         let accounts = get("/api/v1/directory?limit=2");
@@ -108,7 +108,7 @@ impl Mock {
         )
     }
 
-    /// `key=value` attributes that every point about it has.
+    /// The `key=value` attributes of every point about the server.
     fn identity(&self) -> BTreeMap<String, String> {
         let port = self.url.rsplit_once(':').unwrap().1;
         [("server.address", "127.0.0.1"), ("server.port", port)]
@@ -128,8 +128,8 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// The points about the server itself, whatever the way on which they came:
-/// by name and attributes, without those of its identity.
+/// The points about the server from any output, by name and attributes, without its
+/// identity.
 type Points = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
 fn about_server(name: &str) -> bool {
@@ -218,7 +218,7 @@ fn a_receiver_gets_what_the_server_says(mock: &Mock) {
     assert_eq!(bridge.end("TERM").0, Some(0));
 }
 
-/// Attributes without those of the identity, which have to be there.
+/// The attributes without the identity, which must be complete.
 fn without(
     mut attributes: BTreeMap<String, String>,
     identity: &BTreeMap<String, String>,
@@ -232,7 +232,8 @@ fn without(
 /// The demo's administrator.
 const TOKEN: &str = "ada_token";
 
-/// Asks as the administrator, with nothing of ours: the JSON of the answer.
+/// Sends a request as the administrator, without code of the project. Returns the JSON of
+/// the answer.
 fn as_admin(mock: &Mock, method: &str, path: &str, form: &str) -> Value {
     use std::io::{Read, Write};
     let address = mock.url.trim_start_matches("http://");
@@ -249,7 +250,7 @@ fn as_admin(mock: &Mock, method: &str, path: &str, form: &str) -> Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-/// On a server of its own, because it is changed.
+/// On a separate server, because the test changes it.
 fn a_token_shows_what_the_server_says(_: &Mock) {
     let mock = Mock::start().unwrap();
     for (domain, severity) in [("a.example", "silence"), ("b.example", "suspend"), ("c.example", "suspend")] {
@@ -286,7 +287,7 @@ fn a_token_shows_what_the_server_says(_: &Mock) {
     assert_eq!(values("mastodon.admin.accounts.pending"), [pending]);
     assert_eq!(values("mastodon.instance.web.up"), [1.0]);
     assert_eq!(values("mastodon.instance.streaming.up"), [1.0]);
-    // Its figures have no days, and its storage no kinds: nothing to report.
+    // Its measures have no days, and its storage no kinds, so there is nothing to report.
     assert_eq!(values("mastodon.admin.measures.today.active_users"), [0.0; 0]);
     assert_eq!(values("mastodon.admin.storage"), [0.0; 0]);
     let outcomes = printed["targets"][0]["endpoints"].as_array().unwrap();
@@ -295,7 +296,7 @@ fn a_token_shows_what_the_server_says(_: &Mock) {
     {
         assert_eq!(outcome(endpoint), "ok", "{endpoint}");
     }
-    // Its hashtags lack `requires_review`, as in the public list; the others have it.
+    // Its hashtags lack `requires_review`, as in the public list. Other trends have it.
     let waiting = as_admin(&mock, "GET", "/api/v1/admin/trends/statuses?limit=20", "");
     let waiting = waiting.as_array().unwrap().iter().filter(|s| s["requires_review"] == true).count();
     assert_eq!(values("mastodon.admin.trends.pending"), [waiting as f64, 0.0]);

@@ -1,5 +1,5 @@
-//! A bridge in a container with little memory. Where no container can be made, its
-//! resident memory is measured: `cargo test --test it hostile::`.
+//! A bridge in a container with little memory. `cargo test --test it hostile::` measures
+//! the resident memory without a container.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::support::hostile_json::hostile;
 use crate::support::program::{PATIENCE, Serving, fedimeter};
 use crate::support::{http, samples, trial};
 
-/// A small container's.
+/// The limit of a small container.
 const LIMIT: usize = 128 << 20;
-/// The cap of a body.
+/// The maximum size of a body.
 const CAP: usize = 1 << 20;
 const HEALTHY: usize = 3;
-/// How often what can be read is to be asked for.
+/// How often a readable endpoint is requested.
 const ROUNDS: usize = 5;
 
 pub fn trials() -> Vec<Trial> {
@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
     })]
 }
 
-/// A control group with a limit on memory, until it is dropped.
+/// A control group with a memory limit, until it is dropped.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
@@ -48,13 +48,13 @@ impl Cgroup {
         let file = if is_unified { "memory.max" } else { "memory.limit_in_bytes" };
         write(&group.0.join(file), &limit.to_string())?;
         if is_unified {
-            // Without swap there is no such file.
+            // Without swap this file does not exist.
             let _ = write(&group.0.join("memory.swap.max"), "0");
         }
         Ok(group)
     }
 
-    /// The program within it.
+    /// The program in the control group.
     fn limited(&self, args: &[&str]) -> Command {
         let program = fedimeter().get_program().to_owned();
         let mut command = Command::new("/bin/sh");
@@ -63,7 +63,7 @@ impl Cgroup {
         command
     }
 
-    /// The most memory that it has had, MiB; it counts the page cache, too.
+    /// The peak memory in MiB, including the page cache.
     fn peak(&self) -> Option<usize> {
         let read = |file| std::fs::read_to_string(self.0.join(file)).ok();
         let bytes = read("memory.peak").or_else(|| read("memory.max_usage_in_bytes"))?;
@@ -73,7 +73,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // What was in it may still be ending.
+        // Its processes may still be ending.
         let began = Instant::now();
         while std::fs::remove_dir(&self.0).is_err() && began.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
@@ -91,7 +91,7 @@ async fn scrapes(group: &Cgroup) {
     let settings = Settings {
         instances: HEALTHY + bodies.len(),
         versions: vec!["4.6.4".to_owned()],
-        // Each scrape that comes a second later asks again.
+        // Each scrape a second later requests the endpoints again.
         cache_headers: false,
         ..Settings::default()
     };

@@ -1,5 +1,4 @@
-//! A name server that hangs, in a network namespace of the test's own, where it can
-//! be the only one.
+//! A hanging name server, in a separate network namespace, where it is the only one.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,7 +12,7 @@ use crate::support::program::Serving;
 use crate::support::samples::{named, samples};
 use crate::support::{http, trial};
 
-/// Set in the namespace, where this program runs again.
+/// Set when this program runs again in the namespace.
 const INSIDE: &str = "FEDIMETER_TEST_NAMESPACE";
 const HANGING: usize = 300;
 const HEALTHY: [&str; 3] = ["one.up.example", "two.up.example", "three.up.example"];
@@ -34,8 +33,8 @@ pub fn trials() -> Vec<Trial> {
     })]
 }
 
-/// Runs a shell's command where the name server is on loopback and there is nothing
-/// else; what it prints, or why it failed.
+/// Runs a shell command in a namespace with only the name server on loopback. Returns the
+/// output or the error.
 fn in_namespace(command: &str, args: &[&str]) -> Result<String, String> {
     let file = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
     std::fs::write(file.path(), "nameserver 127.0.0.1\n").map_err(|e| e.to_string())?;
@@ -89,8 +88,8 @@ async fn names_that_hang_hold_up_nobody() {
     drop(tcp);
 }
 
-/// Knows the healthy names, and says nothing of others. Over TCP it takes connections
-/// and says nothing at all.
+/// Answers queries for healthy names, and no others. Over TCP it accepts connections, and
+/// never answers.
 async fn name_server(socket: UdpSocket) {
     let mut query = [0; 512];
     while let Ok((length, from)) = socket.recv_from(&mut query).await {
@@ -100,7 +99,7 @@ async fn name_server(socket: UdpSocket) {
     }
 }
 
-/// The answer to a query of one question (RFC 1035, 4.1): loopback for A, nothing for
+/// The answer to a query with one question (RFC 1035, 4.1): loopback for A, nothing for
 /// other types.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let question = query.get(12..)?;
@@ -111,10 +110,10 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let is_a = question[end - 4..end - 2] == [0, 1];
-    // The id, a response that is authoritative, one question, and one answer or none.
+    // The id, flags of an authoritative response, one question, and at most one answer.
     let mut answer = [&query[..2], &[0x84, 0, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0], question].concat();
     if is_a {
-        // The question's name, A, IN, for a minute, four bytes.
+        // The name of the question, A, IN, a minute, and four bytes.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
     }
     Some(answer)

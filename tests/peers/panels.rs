@@ -1,4 +1,4 @@
-//! Panels that look back, asked by promtool over series in which bridges move,
+//! Panels over a past range, evaluated by promtool with series in which bridges move,
 //! values are missing and definitions change.
 
 use std::collections::BTreeMap;
@@ -28,13 +28,13 @@ fn expression(title: &str) -> String {
     asked("instance", title, 0, &[("server_address", "a")])
 }
 
-/// An expression of a panel over four hours, with what is chosen. Of all else
-/// everything is.
+/// An expression of a panel over four hours, with these variables. Of other variables, all
+/// values are chosen.
 fn asked(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -> String {
     query(dashboard, title, target, chosen).0
 }
 
-/// The same with the least step in which it is asked.
+/// The same with the minimum step of the query.
 fn query(dashboard: &str, title: &str, target: usize, chosen: &[(&str, &str)]) -> (String, String) {
     let dashboard = Dashboard::all().into_iter().find(|one| one.name == dashboard).unwrap();
     let panel = dashboard.panels().find(|panel| panel["title"] == title).unwrap();
@@ -68,7 +68,7 @@ fn case(interval: &str, input: &[Value], expression: &str, expected: &[(&str, f6
     scene(interval, input, &expected)
 }
 
-/// Of an expression at a time the only sample.
+/// The only sample of an expression at a time.
 pub fn answer(expression: &str, time: &str, labels: &str, value: f64) -> Value {
     json!({"expr": expression, "eval_time": time, "exp_samples": [{"labels": labels, "value": value}]})
 }
@@ -77,7 +77,7 @@ pub fn scene(interval: &str, input: &[Value], answers: &[Value]) -> Value {
     json!({"interval": interval, "input_series": input, "promql_expr_test": answers})
 }
 
-/// Asks promtool whether all is as expected.
+/// Asserts with promtool that all expectations hold.
 pub fn holds(cases: &[Value]) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("panels.yaml");
@@ -92,8 +92,8 @@ fn instance_looks_back() -> Result<(), Failed> {
     let (users, nodeinfo) = ("mastodon_instance_users", "nodeinfo_users");
     let growth = expression("New users, 7 days");
     let cases = [
-        // 100 more after two days, 150 more after five. The bridge moves after three,
-        // and there was no value for ten minutes just a week before the end.
+        // 100 more after two days, 150 more after five. The bridge moves after three days,
+        // and ten minutes without a value are exactly a week before the end.
         case(
             "1m",
             &[
@@ -103,21 +103,21 @@ fn instance_looks_back() -> Result<(), Failed> {
             &growth,
             &[("5m", 0.0), ("60h", 100.0), ("8d", 250.0)],
         ),
-        // A server that is known for four hours only, and its bridge moves meanwhile.
+        // A server that is known for only four hours, in which its bridge moves.
         case(
             "1m",
             &[series(users, "old", "1000x119 stale"), series(users, "new", "_x120 1100x121")],
             &growth,
             &[("240m", 100.0)],
         ),
-        // The API fails; NodeInfo counts otherwise, and stays.
+        // The API fails. NodeInfo, which counts differently, continues.
         case(
             "2m",
             &[series(users, "b", "5000x5035 stale"), series(nodeinfo, "b", "5300x5100")],
             &growth,
             &[("10150m", 0.0)],
         ),
-        // Down for two hours; then the bridge is another one, and the server is up.
+        // The server is down for two hours. Then another bridge reports it up.
         case(
             "1m",
             &[
@@ -139,22 +139,23 @@ fn instance_knows_what_is_usual() -> Result<(), Failed> {
     let newcomers = |target| asked("instance", "New users in an hour", target, &[("server_address", "a")]);
     let server = "{server_address=\"a\"}";
     holds(&[
-        // Only NodeInfo counts: 2 in this hour of the week before, 38 now.
+        // Only NodeInfo reports users: 2 more in this hour of the previous week, 38 more
+        // now.
         scene(
             "2m",
             &[series("nodeinfo_users", "b", "1000x30 1002x5039 1040x30")],
             &[answer(&newcomers(0), "10200m", server, 38.0), answer(&newcomers(1), "10200m", server, 2.0)],
         ),
-        // Nothing comes from elsewhere after an hour. The local posts go on, and stand on
-        // the federated timeline, too.
+        // After an hour no posts arrive from other servers. Local posts continue, and are
+        // also on the federated timeline.
         case(
             "1m",
             &[series(local, "b", "0+60x120"), series(federated, "b", "30+60x60 3660+60x59")],
             &expression("Federating"),
             &[("120m", 3570.0)],
         ),
-        // A post from elsewhere comes once in an hour, local posts each minute: the
-        // newest one is nearly always local.
+        // A post from another server arrives every hour, and local posts every minute, so
+        // the newest one is nearly always local.
         case(
             "1m",
             &[series(local, "b", "0+60x120"), series(federated, "b", "0x30 1800x90")],
@@ -173,7 +174,7 @@ fn instance_joins_bridges() -> Result<(), Failed> {
             &expression("State"),
             &[("5m", 1.0)],
         ),
-        // One of two bridges cannot read the API. NodeInfo counts otherwise, and more.
+        // One of two bridges cannot read the API. NodeInfo counts differently, and more.
         case(
             "1m",
             &[
@@ -184,7 +185,7 @@ fn instance_joins_bridges() -> Result<(), Failed> {
             &expression("Users"),
             &[("5m", 1000.0)],
         ),
-        // The limit of one of two bridges is spent, in each panel that shows it.
+        // The rate limit of one of two bridges is exhausted, in each panel that shows it.
         scene(
             "1m",
             &[
@@ -206,8 +207,8 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
     let b = |bridge: &str| format!("server_address=\"b\",instance=\"{bridge}\"");
     let all = |title: &str| fleet(title, ".*");
     holds(&[
-        // A server is down for half an hour: the sum of all does not dip. Two bridges ask
-        // the other one.
+        // A server is down for half an hour, and the sum of all does not fall. Two bridges
+        // poll the other server.
         scene(
             "1m",
             &[
@@ -220,14 +221,15 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
                 answer(&all("Users, all servers"), "75m", "{}", 1500.0),
             ],
         ),
-        // Of a server that is known for two days the last one counts. The bridge moves
+        // For a server that is known for two days, the last day counts. The bridge moves
         // meanwhile.
         scene(
             "2m",
             &[series(users, "old", "1000x1079 stale"), series(users, "new", "_x1080 1100x361")],
             &[answer(&all("New users, 7 days"), "48h", "{}", 100.0)],
         ),
-        // One of two bridges does not reach a server: it is up. None reaches the other.
+        // One of two bridges does not reach a server, which counts as up. No bridge reaches
+        // the other server.
         scene(
             "1m",
             &[
@@ -238,7 +240,7 @@ fn fleet_joins_bridges() -> Result<(), Failed> {
             ],
             &[answer(&all("Servers"), "5m", "{}", 2.0), answer(&all("Down"), "5m", "{}", 1.0)],
         ),
-        // Every server is down: their endpoints are not told again, and that is 0.
+        // Every server is down. Their endpoints do not count again, so the result is 0.
         scene(
             "1m",
             &[series(up, "x", "0x10"), endpoint("x", "0x10"), endpoint("y", "0x10")],
@@ -266,7 +268,7 @@ fn fleet_tells_servers_apart() -> Result<(), Failed> {
         labelled(up, &format!("{plain},instance=\"x\""), "1x60 0x60"),
         labelled(up, &format!("{plain},instance=\"y\""), "1x60 0x60"),
         labelled(up, &format!("{port},instance=\"x\""), "1x120"),
-        // One bridge has read the newer version already, and then the server goes down.
+        // One bridge has already read the newer version. Then the server goes down.
         labelled(info, &runs(plain, "x", "mastodon", "4.3.0"), "1x60 stale"),
         labelled(info, &runs(plain, "y", "mastodon", "4.2.0"), "1x60 stale"),
         labelled(info, &runs(port, "x", "pleroma", "2.7.0"), "1x120"),
@@ -279,16 +281,16 @@ fn fleet_tells_servers_apart() -> Result<(), Failed> {
             answer(&fleet("Servers", ".*"), "30m", "{}", 2.0),
             answer(&fleet("Software", "mastodon"), "30m", "{fediverse_software_name=\"mastodon\"}", 1.0),
             answer(&fleet("Servers", "mastodon"), "30m", "{}", 1.0),
-            // Neither has the attribute.
+            // Neither server has the attribute.
             answer(&fleet("By customer", ".*"), "30m", "{customer=\"none\"}", 2.0),
-            // What was Mastodon is still told while it is down.
+            // A server that ran Mastodon is still shown while it is down.
             answer(&fleet("Down", "mastodon"), "90m", "{}", 1.0),
             answer(&fleet("Down", "pleroma"), "90m", "{}", 0.0),
         ],
     )])
 }
 
-/// A small graph of each server over a day is 25 points, not 1,440.
+/// A small graph of each server over a day has 25 points, not 1,440.
 fn fleet_asks_for_few_points() -> Result<(), Failed> {
     let (trend, step) = query("fleet", "Every server", 3, &[("fediverse_software_name", ".*")]);
     let users: Vec<Value> = ["a", "b", "c"]

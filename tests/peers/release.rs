@@ -1,5 +1,5 @@
-//! What a release says in several places is the same everywhere: its version, its home on
-//! the web, the oldest Rust. And its files are such as their readers take.
+//! The facts of a release are the same in all places: its version, its home page, and the
+//! oldest Rust. Its files are valid.
 
 use std::fs;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn the_version_is_the_same_everywhere() {
     assert_eq!((&chart["version"], &chart["appVersion"]), (&VERSION.into(), &VERSION.into()));
 }
 
-/// One line of Cargo.toml says it. Where this fails, write the same there.
+/// The source is one line of Cargo.toml. If this test fails, copy it to the named place.
 fn the_home_is_the_same_everywhere() {
     let manifest = read("Cargo.toml");
     assert!(section(&manifest, "workspace.package").contains(&format!("\nhomepage = \"{HOME}\"")));
@@ -84,11 +84,11 @@ fn the_oldest_rust_is_the_same_everywhere() {
     ] {
         assert!(read(file).contains(&text), "{file}: no \"{text}\"");
     }
-    // What tests this promise compiles with the version that Cargo.toml says.
+    // The job that tests this promise uses the version in Cargo.toml.
     assert!(read(".github/workflows/release.yml").contains("s/^rust-version = "));
 }
 
-/// What the registry asks for and its pages show.
+/// The metadata that the registry requires and shows.
 fn the_metadata_is_whole() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"])
@@ -114,7 +114,7 @@ fn what_the_package_installs_is_there() {
         let parts: Vec<&str> = line.split('"').collect();
         let (from, to) = (parts[1], parts[3]);
         assert!(!to.starts_with('/'), "{to}");
-        // deploy/package/build makes these.
+        // deploy/package/build creates these files.
         if from.starts_with("target/dist/") {
             continue;
         }
@@ -131,7 +131,7 @@ fn what_the_package_installs_is_there() {
     assert!(unit.contains("ExecStart=/usr/local/bin/fedimeter\n"), "deploy/package/build replaces this path");
 }
 
-/// A Python with the TOML parser that the script of the SBOM needs.
+/// A Python with the TOML parser that the SBOM script needs.
 fn python() -> Result<(), String> {
     let output = Command::new("python3").args(["-c", "import tomllib"]).output();
     let is_there = output.is_ok_and(|output| output.status.success());
@@ -150,7 +150,7 @@ fn the_sbom_lists_what_is_linked() {
     let named = |name: &str| components.iter().find(|component| component["name"] == name);
     let tokio = named("tokio").unwrap();
     assert_eq!(tokio["hashes"][0]["content"].as_str().unwrap().len(), 64);
-    // Tests and the compiler use these; the program does not have them.
+    // These are used only by tests and the compiler, so the program does not contain them.
     for absent in ["proptest", "criterion", "syn"] {
         assert!(named(absent).is_none(), "{absent}");
     }

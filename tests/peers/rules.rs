@@ -1,6 +1,6 @@
-//! The alerts and recording rules in `dashboards/`: they hold what they promise
-//! (Prometheus's own unit tests), ask for what there is, and each alert has an
-//! entry in the runbook. The files are rendered from the mixin.
+//! The alerts and recording rules in `dashboards/`: they pass Prometheus's unit tests, use
+//! existing metrics, and each alert has an entry in the runbook. The files are rendered
+//! from the mixin.
 
 mod cases;
 
@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
         trial("files_are_the_mixin", jsonnet.clone(), |()| files_are_the_mixin()),
         trial("mixin_can_be_configured", jsonnet, |()| mixin_can_be_configured()),
     ];
-    // Two weeks of evaluations are seconds of work: side by side.
+    // Evaluations of two weeks take seconds, so the files are tested in parallel.
     trials.extend(names_of("tests", "yaml").into_iter().map(|name| {
         let file = format!("tests/{name}");
         let run = move |()| cases::alerts_fire(&file);
@@ -58,7 +58,7 @@ fn promtool_says(what: &[&str], files: &[&str]) -> Result<(), Failed> {
     Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
-/// A rule that lost a minute of its patience is found out.
+/// The tests find an alert whose `for` is a minute too short.
 fn a_test_can_fail() -> Result<(), Failed> {
     let copy = tempfile::tempdir()?;
     fs::create_dir(copy.path().join("tests"))?;
@@ -97,21 +97,21 @@ fn each_alert_says_what_it_has_to() {
         for annotation in ["summary", "description"] {
             let said = text(&alert, &format!("/annotations/{annotation}"));
             let who = said.contains("$labels.server_address") || said.contains("$labels.instance");
-            // There is nobody to name.
+            // This alert has nobody to name.
             assert!(who || name == "FedimeterAbsent", "{name}: {annotation}: {said}");
         }
     }
 }
 
-/// The severities that an alert can have: one, or two of which an attribute of
-/// the target chooses.
+/// The possible severities of an alert: one, or two between which an attribute of the
+/// target decides.
 fn severities(alert: &Value) -> Vec<&str> {
     let said = text(alert, "/labels/severity");
     ["critical", "warning", "info"].into_iter().filter(|severity| said.contains(severity)).collect()
 }
 
-/// Every alert is seen to fire, and not to, at its first severity: by its texts, or
-/// by the series that tells which alerts fire.
+/// Every alert is tested firing and not firing at its first severity: by its texts, or by
+/// the series of firing alerts.
 fn each_alert_is_tested() {
     let mut cases: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -133,7 +133,7 @@ fn each_alert_is_tested() {
     for alert in alerts() {
         let (name, severity) = (text(&alert, "/alert"), severities(&alert)[0]);
         known.insert(name.to_owned());
-        // Cases that list every alert that fires see it silent in all others.
+        // Cases that list all firing alerts show that it does not fire in the others.
         if seen.contains(name) {
             continue;
         }
@@ -144,7 +144,7 @@ fn each_alert_is_tested() {
         assert!(cases.iter().any(fires), "{name} ({severity}) is never seen to fire");
         assert!(!cases.iter().all(fires), "{name} ({severity}) is never seen to be silent");
     }
-    // Of an alert that there is not promtool says that it does not fire.
+    // promtool accepts unknown alerts as not firing.
     assert!(cases.keys().chain(&seen).all(|name| known.contains(name)), "{cases:?}, {seen:?}");
 }
 
@@ -159,7 +159,7 @@ fn each_alert_has_an_entry() {
         }
     }
     assert_eq!(entries, names, "entries and alerts, in one order");
-    // Links within the page; those to files are looked at with all pages.
+    // Links within the page. Another test checks links to files.
     for link in runbook.split("](#").skip(1) {
         let entry = link.split(')').next().unwrap();
         assert!(names.iter().any(|name| name.to_lowercase() == entry), "#{entry} leads nowhere");
@@ -173,7 +173,7 @@ fn expressions_ask_for_what_there_is() {
     }
 }
 
-/// A line of the runbook's PromQL is an expression.
+/// Each line of PromQL in the runbook is an expression.
 fn the_runbook_asks_for_what_there_is() {
     let recorded = rule_files::recorded();
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
@@ -185,8 +185,8 @@ fn the_runbook_asks_for_what_there_is() {
     }
 }
 
-/// What is wrong with a rule: its expression, the labels that it groups and
-/// matches by, and those in its annotations.
+/// The errors of a rule: in its expression, in labels for grouping and matching, and in its
+/// annotations.
 fn complaints(rule: &Value, recorded: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let expression = text(rule, "/expr");
     let mut complaints = promql::complaints(expression, recorded);
@@ -214,7 +214,7 @@ fn labels_in(template: &str) -> impl Iterator<Item = String> {
     after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
 }
 
-/// Labels that an expression groups or matches by.
+/// Labels for grouping and matching in an expression.
 struct Named(BTreeSet<String>);
 
 impl ExprVisitor for Named {
@@ -233,7 +233,7 @@ impl ExprVisitor for Named {
     }
 }
 
-/// By another rule or a panel, or, of a daily figure, in the guide to keep it.
+/// By another rule or a panel, or for daily values in the guide on keeping them.
 fn recording_rules_are_used() {
     let rules: Vec<Value> = rules("rules.yaml").into_iter().chain(alerts()).collect();
     let guide = fs::read_to_string(root().join("docs/guides/years.md")).unwrap();
@@ -278,7 +278,7 @@ fn jsonnet(expression: &str) -> Result<Value, Failed> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Each file that is rendered from the mixin, as it is in the folder.
+/// Each rendered file equals the one in the folder.
 fn files_are_the_mixin() -> Result<(), Failed> {
     let rendered = jsonnet("import 'mixin/files.jsonnet'")?;
     let rendered = rendered.as_object().unwrap();
@@ -323,7 +323,7 @@ fn mixin_can_be_configured() -> Result<(), Failed> {
         assert_eq!(before, after);
     }
 
-    // Of a fleet only what is marked pages.
+    // With this configuration, only marked servers page.
     let fleet = configured("prometheusAlerts", "isFleet: true, pageAttribute: 'importance'")?;
     let down = fleet.iter().find(|alert| alert["alert"] == "FedimeterTargetDown").unwrap();
     let severity = r#"{{ if eq $labels.importance "yes" }}critical{{ else }}warning{{ end }}"#;
@@ -333,8 +333,8 @@ fn mixin_can_be_configured() -> Result<(), Failed> {
 
     mixin_configures_dashboards()?;
 
-    // The selector is in every selector but those of recorded series, and the
-    // cluster in every grouping.
+    // The configured selector is in every selector except those of recorded series, and the
+    // cluster is in every grouping.
     let with = "selector: 'env=\"prod\"', clusterLabel: 'cluster', attributes: ['tier']";
     for what in ["prometheusAlerts", "prometheusRules"] {
         for rule in configured(what, with)? {
@@ -351,9 +351,9 @@ fn mixin_can_be_configured() -> Result<(), Failed> {
     Ok(())
 }
 
-/// As files they are the mixin's with its defaults. With a configuration, the selector
-/// is in every selector but those of rules and alerts, the cluster in all, and the
-/// attributes are variables of Fleet.
+/// The dashboards equal those of the mixin with defaults. With a configuration, the
+/// selector is in every selector except those of rules and alerts, the cluster is in all,
+/// and the attributes are variables of Fleet.
 fn mixin_configures_dashboards() -> Result<(), Failed> {
     let render = |configuration: &str| {
         let mixin = "((import 'mixin.libsonnet') + { _config+:: { ";

@@ -1,5 +1,4 @@
-//! The runbook at three in the morning: its questions have answers, and its commands
-//! show what they say.
+//! The runbook: its queries have results, and its commands work.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,14 +27,14 @@ fn runbook() -> String {
     fs::read_to_string(rule_files::root().join("docs/runbook.md")).unwrap()
 }
 
-/// The blocks of a language.
+/// The code blocks of a language.
 fn blocks<'a>(runbook: &'a str, language: &str) -> Vec<&'a str> {
     let begin = format!("```{language}\n");
     runbook.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
-/// Each line of the runbook's PromQL has an answer where what it looks for is there
-/// from the beginning: nothing has to rise first.
+/// Each line of PromQL in the runbook has a result, with series that exist from the
+/// beginning.
 fn questions_have_answers() -> Result<(), Failed> {
     let runbook = runbook();
     let labels = "server_address=\"a.example\",job=\"fedimeter\",instance=\"b:9464\"";
@@ -56,7 +55,7 @@ fn questions_have_answers() -> Result<(), Failed> {
     holds(&cases)
 }
 
-/// A server whose chain is two certificates: both are printed, each with its end.
+/// A server with two certificates in its chain: both are printed with their ends.
 fn each_certificate_is_shown() -> Result<(), Failed> {
     let runbook = runbook();
     let shows = blocks(&runbook, "sh").into_iter().find(|block| block.contains("s_client")).unwrap();
@@ -94,7 +93,7 @@ fn each_certificate_is_shown() -> Result<(), Failed> {
     }
 }
 
-/// Ended when it is no longer needed.
+/// A process that is ended when it is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -104,7 +103,7 @@ impl Drop for Running {
     }
 }
 
-/// Each command of fedimeter in the runbook is one that there is, with flags that it has.
+/// Each command of fedimeter in the runbook exists, with its flags.
 fn commands_have_their_flags() {
     let runbook = runbook();
     let parts = runbook.lines().flat_map(|line| line.split(['`', ';', '|', '#']));

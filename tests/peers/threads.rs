@@ -1,4 +1,4 @@
-//! A bridge that may have few threads: it works, or says why it does not start.
+//! A bridge with a limit on threads: it works, or explains why it does not start.
 
 use std::process::{Command, Stdio};
 
@@ -9,8 +9,7 @@ use crate::support::samples::{only, samples};
 use crate::support::{http, trial};
 use fedimeter::simulator::{Settings, Simulator};
 
-/// Nobody else's, and no other run's of this test: the limit counts all threads of a
-/// user.
+/// A user id of this run alone, because the limit counts all threads of a user.
 fn user() -> String {
     (61_000 + std::process::id() % 3_000).to_string()
 }
@@ -19,8 +18,8 @@ pub fn trials() -> Vec<Trial> {
     vec![trial::trial("few_threads_are_no_panic", limits(), |()| few_threads_are_no_panic())]
 }
 
-/// The limit does not bind root, so that another user is needed, which only root
-/// can become.
+/// The limit does not apply to root, so another user is needed, and only root can switch to
+/// it.
 fn limits() -> Result<(), String> {
     let out = Command::new("setpriv")
         .args(["--reuid", &user(), "--clear-groups", "prlimit", "--nproc=1", "true"])
@@ -30,7 +29,7 @@ fn limits() -> Result<(), String> {
     if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
 }
 
-/// The program with so many threads at most, its first included.
+/// The program with this limit on threads, including the first one.
 fn limited(threads: usize, args: &[&str]) -> Command {
     let program = fedimeter().get_program().to_owned();
     let mut command = Command::new("setpriv");

@@ -1,5 +1,4 @@
-//! The units of systemd and their samples agree with the program, and systemd finds
-//! nothing wrong with them.
+//! The units of systemd and their samples agree with the program, and systemd accepts them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +40,7 @@ fn socket() -> String {
     read("deploy/systemd/fedimeter.socket")
 }
 
-/// What a unit assigns.
+/// The assignments of a unit.
 fn assigned(unit: &str) -> BTreeMap<&str, &str> {
     let lines = unit.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once('=')).collect()
@@ -64,12 +63,12 @@ fn the_service_is_supervised() {
         digits.parse::<u32>().unwrap_or_else(|_| panic!("{key}={}", assigned[key]))
     };
     assert!(number("WatchdogSec") >= 30 && number("RestartSec") >= 1);
-    // Workers and blocking threads of the runtime, the log, and those of the SDK.
+    // Worker and blocking threads of the runtime, the log's, and those of the SDK.
     assert!(number("TasksMax") >= 64);
     assert!(assigned["MemoryMax"].ends_with('G'));
 }
 
-/// A wrong configuration is not tried again, an address that is taken is.
+/// The unit does not restart after a wrong configuration, but after an address in use.
 fn exit_statuses_are_documented() {
     let page = read("docs/troubleshooting.md");
     let (_, table) = page.split_once("## Exit statuses").unwrap();
@@ -96,7 +95,7 @@ fn check(text: &str, env: &[(&str, &str)]) -> String {
     ran.out
 }
 
-/// Also with all that it offers in comments.
+/// Also with everything that is commented out.
 fn the_sample_configuration_is_right() {
     let sample = read("deploy/systemd/fedimeter.yaml");
     check(&sample, &[]);
@@ -109,7 +108,7 @@ fn the_sample_configuration_is_right() {
     fs::set_permissions(tokens.path().join("social.token"), fs::Permissions::from_mode(0o400)).unwrap();
     let shown = check(&all.replace(credentials, &format!("{}/", tokens.path().display())), &[]);
     assert!(shown.contains("url: https://social.example"), "{shown}");
-    // As systemd names what it hands over of LoadCredential=tokens:…
+    // The names that systemd gives to files of LoadCredential=tokens:…
     assert!(service().contains("LoadCredential=tokens:/etc/fedimeter/tokens"));
     assert!(all.contains("otlp_backlog_directory: /var/lib/fedimeter/"));
     assert_eq!(assigned(&service())["StateDirectory"], "fedimeter");
@@ -128,7 +127,7 @@ fn the_sample_environment_is_right() {
     assert!(service().contains("EnvironmentFile=-/etc/fedimeter/environment"));
 }
 
-/// Comments that are no sentences: `#key: value`.
+/// Settings in comments: `#key: value`.
 fn uncommented(sample: &str) -> String {
     let line = |line: &str| {
         let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
@@ -157,7 +156,7 @@ fn the_head_names_files_that_there_are() {
     }
 }
 
-/// The units, with this build of the program in the place of the installed one.
+/// The units, with this build instead of the installed program.
 fn written(service: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let local = service.replace("/usr/local/bin/fedimeter", env!("CARGO_BIN_EXE_fedimeter"));
@@ -196,7 +195,7 @@ fn systemd_finds_nothing_wrong() {
 fn the_service_is_confined() {
     let exposure = |service: &str| {
         let directory = written(service);
-        // 2.0 is the exposure that systemd calls "ok", in tenths.
+        // In tenths: systemd calls an exposure of 2.0 "ok".
         let security = ["security", "--offline=true", "--no-pager", "--threshold=20"];
         analyze(&security, directory.path(), &["fedimeter.service"])
     };
