@@ -1,6 +1,6 @@
-//! The library as an application uses it: instruments on the application's own
-//! provider, with the SDK's own reader, on any kind of runtime and on none. It passes
-//! without default features, too.
+//! The library in an application: instruments on the application's provider, with the SDK's
+//! reader, on any kind of runtime and without one. The tests also pass without default
+//! features.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -19,12 +19,12 @@ use opentelemetry_sdk::metrics::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// Whoever has not ended by now never will.
+/// A test that takes longer never ends.
 const WATCHDOG: Duration = Duration::from_secs(90);
-/// So long that only a flush collects.
+/// Long enough that only a flush collects.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Runs a test on a thread of its own: a deadlock fails instead of hanging.
+/// Runs a test on its own thread, so that a deadlock fails instead of hanging.
 #[track_caller]
 fn guarded(test: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
@@ -34,12 +34,12 @@ fn guarded(test: impl FnOnce() + Send + 'static) {
     });
     match ended.recv_timeout(WATCHDOG) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("deadlock"),
-        // What it panicked with is this test's.
+        // A panic of the thread fails the test.
         _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
 }
 
-/// A point with a whole number.
+/// A point with an integer.
 #[derive(Debug, Clone)]
 struct Point {
     name: String,
@@ -48,7 +48,7 @@ struct Point {
     value: i64,
 }
 
-/// The points with whole numbers.
+/// The points with integers.
 fn points(metrics: &ResourceMetrics) -> Vec<Point> {
     let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
     let mut points = Vec::new();
@@ -73,7 +73,7 @@ fn points(metrics: &ResourceMetrics) -> Vec<Point> {
     points
 }
 
-/// The application's exporter: keeps what each collection brought.
+/// The application's exporter, which keeps each collection.
 #[derive(Clone, Default)]
 struct Exports(Arc<(Mutex<Vec<Vec<Point>>>, Condvar)>);
 
@@ -112,10 +112,10 @@ fn values(export: &[Point], name: &str) -> BTreeMap<String, i64> {
     export.iter().filter(|p| p.name == name).map(|p| (p.server.clone(), p.value)).collect()
 }
 
-/// Servers on threads of their own, and an application that embeds us.
+/// Servers on their own threads, and an application that embeds the library.
 struct Bench {
     simulator: Simulator,
-    /// After the simulator: it lives there.
+    /// Dropped after the simulator, which runs there.
     _servers: Runtime,
     exports: Exports,
 }
@@ -137,7 +137,7 @@ impl Bench {
         Bench { simulator, _servers: servers, exports: Exports::default() }
     }
 
-    /// Both servers, whose answers are old at once.
+    /// Both servers, with answers that are stale at once.
     fn source(&self, deadline: Duration) -> OnDemand {
         let target = |i| {
             let new = Target::builder(&self.simulator.url(i));
@@ -164,8 +164,8 @@ impl Bench {
         provider
     }
 
-    /// The last of `collections` brought what the servers say, and each asked
-    /// them once.
+    /// Asserts that the last of `collections` has the servers' numbers, and that each
+    /// collection requested them once.
     #[track_caller]
     fn check(&self, collections: usize) {
         assert_eq!(self.exports.all().len(), collections);
@@ -239,7 +239,7 @@ fn on_a_current_thread_runtime() {
     guarded(|| on(&current_thread()));
 }
 
-/// Everything is made, flushed and dropped by async code.
+/// Async code creates, flushes and drops everything.
 fn on(runtime: &Runtime) {
     let bench = Bench::new();
     runtime.block_on(async {
@@ -255,7 +255,7 @@ fn on(runtime: &Runtime) {
     });
 }
 
-/// The application's own requests go on while a flush waits elsewhere.
+/// The application's own requests continue while a flush waits.
 #[test]
 fn a_flush_on_a_blocking_thread_holds_up_no_task() {
     guarded(|| {
@@ -292,7 +292,7 @@ fn the_wait_for_a_server_that_hangs_is_bounded() {
     });
 }
 
-/// Nothing relies on one instrument being there.
+/// A missing instrument does not matter.
 #[test]
 fn views_may_drop_any_instrument() {
     guarded(|| {
@@ -321,7 +321,7 @@ fn views_may_drop_any_instrument() {
     });
 }
 
-/// The reader's own rhythm, with nobody who flushes.
+/// The reader's own interval, without a flush.
 #[test]
 fn the_readers_interval_collects() {
     guarded(|| {
@@ -336,7 +336,8 @@ fn the_readers_interval_collects() {
     });
 }
 
-/// Runtimes must not be dropped in async code; ours is, and nobody notices.
+/// Runtimes must not be dropped in async code. Dropping the library's in async code is
+/// harmless.
 #[test]
 fn everything_can_be_dropped_in_async_code() {
     guarded(|| {
@@ -344,15 +345,15 @@ fn everything_can_be_dropped_in_async_code() {
             let bench = Bench::new();
             bench.simulator.set_fault(0, "*", Some(Fault::Hang));
             runtime.block_on(async {
-                // Never registered.
+                // An instance that is never registered.
                 drop(bench.source(PATIENT));
-                // Registered and never read; its end is its one collection.
+                // A registered instance that is only collected at the shutdown.
                 drop(bench.provider(Duration::from_millis(100)));
-                // With requests under way.
+                // An instance with running requests.
                 let provider = bench.provider(Duration::from_millis(100));
                 provider.force_flush().unwrap();
                 drop(provider);
-                // In a task.
+                // An instance that is dropped in a task.
                 let provider = bench.provider(Duration::from_millis(100));
                 tokio::spawn(async move { drop(provider) }).await.unwrap();
             });
@@ -360,12 +361,12 @@ fn everything_can_be_dropped_in_async_code() {
     });
 }
 
-/// The SDK merges what is beyond 2,000 points an instrument: a fleet has more meters.
+/// The SDK merges points beyond 2,000 for each instrument, so a fleet has several meters.
 #[test]
 fn no_point_of_a_fleet_is_merged_with_others() {
     const SERVERS: usize = 600;
     guarded(|| {
-        // Nothing listens there: each document of each server fails once.
+        // Nothing listens there, so each document of each server fails once.
         let targets =
             (0..SERVERS).map(|i| Target::builder(&format!("http://127.1.{}.{}:1", i / 250, i % 250)));
         let targets = targets.map(|target| target.build().unwrap());
@@ -387,7 +388,7 @@ fn no_point_of_a_fleet_is_merged_with_others() {
     });
 }
 
-/// The error comes back, on a runtime too, and no deadline is too long.
+/// Errors are returned, also on a runtime, and any deadline is accepted.
 #[test]
 fn what_cannot_be_set_up_is_an_error_and_no_panic() {
     guarded(|| {

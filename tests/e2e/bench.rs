@@ -1,4 +1,4 @@
-//! What every scenario needs: free ports, patience, HTTP.
+//! Helpers of the scenarios: free ports, timeouts, HTTP.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
@@ -9,22 +9,22 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::http;
 
-/// How long something may take that should happen soon. Several programs start
-/// at once here, on few cores.
+/// How long an event may take that should happen soon. Several programs start
+/// simultaneously, on few cores.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// For clients and receivers of the tests' own.
+/// A runtime for clients and receivers of the tests.
 pub static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
-/// An address that nobody listened on a moment ago.
+/// An address that was free a moment ago.
 pub fn free_address() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-/// Asks again and again until there is something.
+/// Polls until there is a value.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     loop {
@@ -36,13 +36,13 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> 
     }
 }
 
-/// The body of a 200.
+/// The body of a response, whose status must be 200.
 pub fn get(url: &str) -> Result<String, String> {
     let get = async { http::client().get(url).send().await?.error_for_status()?.text().await };
     RUNTIME.block_on(get).map_err(|e: reqwest::Error| format!("{url}: {e}"))
 }
 
-/// The JSON of a 200.
+/// The JSON of a response, whose status must be 200.
 pub fn get_json(url: &str) -> Result<Value, String> {
     serde_json::from_str(&get(url)?).map_err(|e| format!("{url}: {e}"))
 }

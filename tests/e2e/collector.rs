@@ -1,4 +1,4 @@
-//! A Collector, running.
+//! A running Collector.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::programs::root;
 use crate::support::program::Serving;
 use crate::written::{Point, points, requests};
 
-/// Its receivers' addresses, its files, and what else a configuration names.
+/// The addresses of its receivers, its files, and other values of a configuration.
 pub struct Settings {
     program: PathBuf,
     configurations: Vec<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Collector {
 }
 
 impl Settings {
-    /// Of a configuration, by its path from the project's root.
+    /// Starts a Collector with a configuration, by its path from the project's root.
     pub fn new(program: &Path, configuration: &str) -> Settings {
         let settings = Settings {
             program: program.to_owned(),
@@ -41,12 +41,12 @@ impl Settings {
         settings.and(configuration).and("tests/e2e/collector-quiet.yaml")
     }
 
-    /// One that writes down what it gets.
+    /// Starts a Collector that writes received data to a file.
     pub fn to_file(program: &Path) -> Settings {
         Settings::new(program, "tests/e2e/collector-to-file.yaml")
     }
 
-    /// With another configuration over it.
+    /// Adds another configuration.
     pub fn and(mut self, configuration: &str) -> Settings {
         self.configurations.push(root().join(configuration));
         self
@@ -73,7 +73,7 @@ impl Settings {
         command
     }
 
-    /// What its own check says.
+    /// The result of the Collector's own check.
     pub fn validate(&self) -> Result<(), String> {
         let output = self.command(&["validate"]).output().map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -93,12 +93,12 @@ impl Settings {
 }
 
 impl Collector {
-    /// Where it takes OTLP/gRPC.
+    /// The address for OTLP/gRPC.
     pub fn grpc(&self) -> String {
         format!("http://{}", self.settings.grpc)
     }
 
-    /// Where it takes OTLP/HTTP.
+    /// The address for OTLP/HTTP.
     pub fn http(&self) -> String {
         format!("http://{}", self.settings.http)
     }
@@ -107,17 +107,17 @@ impl Collector {
         self.serving.log()
     }
 
-    /// What it has written down so far, since its first start.
+    /// The written points since its first start.
     pub fn points(&self) -> Vec<Point> {
         points(&self.settings.written())
     }
 
-    /// The requests that it has written down so far, as OTLP's JSON has them.
+    /// The written requests so far, in OTLP's JSON.
     pub fn requests(&self) -> Vec<serde_json::Value> {
         requests(&self.settings.written())
     }
 
-    /// Waits until it has written down a point of this name.
+    /// Waits until a point with this name is written.
     pub fn wait_for(&self, name: &str) -> Vec<Point> {
         eventually(&format!("a point of {name}"), || {
             let points = self.points();
@@ -125,7 +125,7 @@ impl Collector {
         })
     }
 
-    /// Ends it as a service manager would; it can be started again.
+    /// Ends it like a service manager. It can be started again.
     pub fn stop(self) -> Settings {
         let log = self.serving.log();
         let (status, _) = self.serving.end("TERM");

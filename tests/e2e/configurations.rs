@@ -1,5 +1,4 @@
-//! The configurations that people take from `otel-collector/`, started as they
-//! are.
+//! The configurations in `otel-collector/`, started unchanged.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +12,7 @@ use crate::programs::root;
 use crate::prometheus::Prometheus;
 use crate::support::otlp_sink::{GrpcSink, HttpSink, Point, Sink};
 
-/// Every file there is valid by the Collector's own check, as it is.
+/// The Collector's own check accepts every file unchanged.
 pub fn are_valid(collector: &Path) {
     let names: BTreeSet<String> = std::fs::read_dir(root().join("otel-collector"))
         .unwrap()
@@ -27,7 +26,7 @@ pub fn are_valid(collector: &Path) {
     for name in names {
         let settings = Settings::new(collector, &format!("otel-collector/{name}"));
         let valid = match name.as_str() {
-            // This one cannot do without.
+            // This configuration requires it.
             "grafana-cloud.yaml" => {
                 assert!(settings.validate().unwrap_err().contains("endpoint"));
                 Settings::new(collector, &format!("otel-collector/{name}"))
@@ -42,7 +41,7 @@ pub fn are_valid(collector: &Path) {
     }
 }
 
-/// The points about servers that arrived, once there are some.
+/// Waits for points about servers, and returns them.
 fn about_servers(sink: &Sink, collector: &Collector) -> Vec<Point> {
     eventually("a server's points", || {
         let points = sink.points();
@@ -89,15 +88,15 @@ pub fn agent_writes_to_prometheus(collector: &Path, prometheus: &Path, mock: &Pa
     assert_eq!(difference(&stored, &in_prometheus(&mock.url)), [""; 0]);
 }
 
-/// Prometheus refuses a request whole when it is older than the last one of the
-/// same resource, so that two that overtake each other would cost one of them.
+/// Prometheus rejects a request that is older than the last one of the same resource, so a
+/// reordering would lose one of two requests.
 pub fn agent_keeps_the_order(collector: &Path, prometheus: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let prometheus = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
     let agent = Settings::new(collector, "otel-collector/agent.yaml")
         .set("OTLP_BACKEND", format!("{}/api/v1/otlp", prometheus.url()))
         .start();
-    // A push is two requests: of the servers, and of the bridge itself.
+    // A push consists of two requests: of the servers, and of the bridge itself.
     let _bridge = pushing(&mock.url, &agent.grpc(), "grpc", &[("OTEL_METRIC_EXPORT_INTERVAL", "100")]);
     eventually("forty pushes", || {
         let stored = prometheus.query("max(count_over_time(mastodon_instance_users[1h]))");
@@ -150,14 +149,14 @@ pub fn each_server_is_a_resource(collector: &Path, mock: &Path) {
     assert_eq!(seen, mocks.iter().map(|mock| mock.url.clone()).collect());
     let bridges: BTreeSet<&String> = about.iter().map(|p| &p.resource["fedimeter.instance.id"]).collect();
     assert_eq!(bridges.len(), 1);
-    // What is about no server stays on the bridge's own resource.
+    // Points about no server stay on the bridge's resource.
     for point in own.iter().filter(|p| !p.resource.contains_key("server.address")) {
         assert!(bridges.contains(&point.resource["service.instance.id"]), "{point:?}");
     }
     assert_eq!(bridge.end("TERM").0, Some(0));
 }
 
-/// The smallest: what comes in stands on a page.
+/// The smallest configuration: received points are on a page.
 pub fn stands_on_a_page(collector: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let page = free_address();

@@ -1,5 +1,4 @@
-//! The dashboards over a Prometheus that has the demo's numbers: there is
-//! something in every panel.
+//! The dashboards with a Prometheus that scrapes the demo: every panel has data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +12,8 @@ use crate::prometheus::Prometheus;
 use crate::support::dashboard::{Dashboard, filled, label_values, list, text};
 use crate::support::program::Serving;
 
-/// Grafana asks for whole minutes where a step is one: for the last of them
-/// there are so many seconds of data at least, which is enough for a rate.
+/// With steps of a minute, Grafana queries whole minutes. The last of them has at least
+/// this number of seconds of data, which is enough for a rate.
 const HISTORY: &str = "75s";
 const STEP: u64 = 60;
 const RANGE: u64 = 15 * 60;
@@ -22,8 +21,8 @@ const RANGE: u64 = 15 * 60;
 /// Grafana's own variables at this step and range.
 const OWN: [(&str, &str); 2] = [("__rate_interval", "4m"), ("__range", "15m")];
 
-/// What the demo cannot have within minutes: https, a week of history, and the series
-/// of rules and alerts.
+/// Series that the demo cannot have within minutes: https, a week of history, and those of
+/// rules and alerts.
 const NOT_IN_THE_DEMO: [(&str, &str); 7] = [
     ("Alerts firing", "A"),
     ("Certificate", "A"),
@@ -34,15 +33,15 @@ const NOT_IN_THE_DEMO: [(&str, &str); 7] = [
     ("Which alerts fire", "A"),
 ];
 
-/// The demo is scraped by one Prometheus and pushes to another. What a panel
-/// asks for is in both.
+/// One Prometheus scrapes the demo, and another receives its pushes. Both have the data of
+/// every panel.
 pub fn show_the_demo(prometheus: &Path) {
     let pushed = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
     let address = free_address();
     let push = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/api/v1/otlp", pushed.url())),
         ("OTEL_METRIC_EXPORT_INTERVAL", "2000".to_owned()),
-        // Prometheus takes neither, and that is counted.
+        // Prometheus rejects both, and the rejections are counted.
         ("OTEL_LOGS_EXPORTER", "otlp".to_owned()),
         ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
     ];
@@ -68,12 +67,12 @@ pub fn show_the_demo(prometheus: &Path) {
         });
     }
 
-    // What is not there is noticed: the demo has no https.
+    // Missing data is noticed: the demo has no https.
     let missing = "fedimeter_target_certificate_expiry_timestamp_seconds";
     assert_eq!(points(&scraped, missing, true), Ok(0));
 
-    // Again, where something is absent for a moment: a rate limit is until the next answer
-    // after the end of its window.
+    // Repeated, because data may be absent for a moment: a rate limit is, from the end of
+    // its window to the next answer.
     eventually("something in every panel", || {
         let mut empty = Vec::new();
         for (way, prometheus) in [("scraped", &scraped), ("pushed", &pushed)] {
@@ -88,8 +87,8 @@ pub fn show_the_demo(prometheus: &Path) {
     });
 }
 
-/// Asks for everything that a dashboard does when it is opened: how many
-/// expressions that were, and what gave nothing.
+/// Runs all queries of a dashboard. Returns the number of expressions, and those without a
+/// result.
 fn look_at(prometheus: &Prometheus, dashboard: &Dashboard) -> (usize, Vec<String>) {
     let mut values: BTreeMap<&str, String> =
         OWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -121,7 +120,7 @@ fn look_at(prometheus: &Prometheus, dashboard: &Dashboard) -> (usize, Vec<String
     (asked, nothing)
 }
 
-/// What a variable is set to when nobody has chosen: all, or the first.
+/// The default of a variable: all values, or the first.
 fn first_choice(
     prometheus: &Prometheus,
     variable: &Value,
@@ -143,7 +142,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// How many points an expression gives, now or over the range.
+/// The number of points of an expression, now or over the range.
 fn points(prometheus: &Prometheus, expression: &str, instant: bool) -> Result<usize, String> {
     let data = if instant {
         prometheus.ask("query", &[("query", expression)])?
@@ -160,15 +159,14 @@ fn points(prometheus: &Prometheus, expression: &str, instant: bool) -> Result<us
     Ok(values.filter(|value| value[1] != "NaN").count())
 }
 
-/// What a server grew by in seven days is true after seven days, also when the
-/// bridge has moved meanwhile; before that it is what it grew by since there is
-/// data.
+/// The growth within seven days is right after seven days, even if the bridge has moved.
+/// Before that, it is the growth since the first data.
 pub fn know_a_week(promtool: &Path) {
     let series = |bridge: &str, values: &str| {
         let name = format!("mastodon_instance_users{{server_address=\"a\",instance=\"{bridge}\"}}");
         json!({"series": name, "values": values})
     };
-    // A value a minute, and none for ten minutes just a week before the end. 100 more
+    // A value each minute, except for ten minutes exactly a week before the end. 100 more
     // after two days, 150 more after five.
     let input = [
         series("old", "1000x1434 _x10 1000x1434 1100x1439 stale"),
@@ -181,7 +179,7 @@ pub fn know_a_week(promtool: &Path) {
     let mut tests = Vec::new();
     for dashboard in Dashboard::all() {
         let targets = dashboard.panels().flat_map(|panel| list(&panel["targets"]));
-        // Of one server, and no part of a graph.
+        // For one server, and not as a graph.
         let growth = targets.filter(|target| target["instant"] == true).map(|target| text(&target["expr"]));
         for growth in growth.filter(|e| {
             let of_server = e.trim_start_matches(['(', '\n']).starts_with("max by");

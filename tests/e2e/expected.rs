@@ -1,4 +1,4 @@
-//! What `fedimeter once` says of a server, to compare with what arrives.
+//! The output of `fedimeter once` about a server, for comparison with received data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +15,15 @@ type Metric = (String, String);
 /// The accounts of the demo data that are collected.
 pub const ACCOUNT: &str = "ada";
 
-/// Of the points about one server everything but their time: by name and
-/// attributes. `None` stands for a value that is another at each collection.
+/// The points about one server without their times, by name and attributes. `None` is a
+/// value that changes with each collection.
 #[derive(Debug, PartialEq)]
 pub struct Expected {
     metrics: BTreeMap<String, Metric>,
     points: BTreeMap<(String, String), Option<f64>>,
 }
 
-/// What is measured of the exchange and not told by the server.
+/// Metrics about requests, which do not come from the server.
 fn passing(name: &str) -> bool {
     name.ends_with(".duration") || name.ends_with("last_success.timestamp")
 }
@@ -33,7 +33,7 @@ fn key(name: &str, attributes: &Attributes) -> (String, String) {
 }
 
 impl Expected {
-    /// What `once --format json` prints.
+    /// The output of `once --format json`.
     pub fn once(server: &str) -> Expected {
         let ran = run(&["once", "--format", "json", "--account", ACCOUNT, server], &[]);
         assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
@@ -53,8 +53,8 @@ impl Expected {
         let port = server.rsplit_once(':').unwrap().1;
         let mut expected = Expected { metrics: BTreeMap::new(), points: BTreeMap::new() };
         for point in points {
-            // What the bridge says of a target beside its rows in `once`: its
-            // requests so far, which are counted for a bridge that goes on.
+            // Metrics about a target that `once` does not print: requests are counted only
+            // while a bridge runs.
             let about = point.attributes.get("server.port").map(ToString::to_string);
             if about.as_deref() == Some(port) && point.kind == "gauge" {
                 let metric = (point.kind.to_owned(), point.unit.clone());
@@ -72,8 +72,7 @@ impl Expected {
     }
 }
 
-/// The series about a server by `once --format prometheus`, as Prometheus
-/// names them.
+/// The series about a server from `once --format prometheus`.
 pub fn in_prometheus(server: &str) -> Series {
     let ran = run(&["once", "--format", "prometheus", "--account", ACCOUNT, server], &[]);
     assert_eq!(ran.status, Some(0), "{}", ran.err);
@@ -83,7 +82,7 @@ pub fn in_prometheus(server: &str) -> Series {
     series
 }
 
-/// Where two sets of series differ, to be read in a failure.
+/// The differences between two sets of series, as text.
 pub fn difference(a: &Series, b: &Series) -> Vec<String> {
     let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
     let differs = keys.into_iter().filter(|key| a.get(key) != b.get(key));

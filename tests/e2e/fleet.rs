@@ -1,4 +1,4 @@
-//! Many servers through a Collector with its defaults.
+//! Many servers with a Collector with default settings.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,14 +12,13 @@ use crate::support::program::Serving;
 
 const SERVERS: usize = 2_000;
 
-/// Each server's points arrive, and once; no message is too large for a receiver
-/// that takes 4 MiB.
+/// Each server's points arrive once, and no message exceeds a receiver's limit of 4 MiB.
 pub fn of_two_thousand(program: &Path) {
     let simulated = Simulated { instances: SERVERS, ..Simulated::default() };
     let simulator = RUNTIME.block_on(Simulator::start(simulated, ([127, 0, 0, 1], 0).into())).unwrap();
     let files = tempfile::tempdir().unwrap();
     let configuration = files.path().join("fedimeter.yaml");
-    // A debug build of both sides on few cores; what is late is in the next round.
+    // Both sides are debug builds on few cores. Late points are in the next round.
     let mut yaml = "deadline: 100s\ntargets:\n".to_owned();
     for url in simulator.urls() {
         writeln!(yaml, "  - {url}").unwrap();
@@ -50,15 +49,15 @@ pub fn of_two_thousand(program: &Path) {
         let host = host.split(':').next().unwrap();
         let mut said = users[host].clone();
         let values: Vec<f64> = said.iter().map(|(_, value)| *value).collect();
-        // Its users grow while it runs, so the first is compared from below.
+        // Users grow during the test, so the first number is a lower bound.
         let truth = simulator.truth(i).users as f64;
         assert!(values.iter().all(|v| (truth * 0.99..=truth).contains(v)), "{host}: {values:?}, {truth}");
         let times = said.len();
         said.dedup_by_key(|(nanos, _)| *nanos);
         assert_eq!(said.len(), times, "{host} stands twice in a collection");
     }
-    // Read before the end, which may close the connection in the middle of a round:
-    // the Collector warns of that.
+    // Read before the end, which may close the connection within a round, about which the
+    // Collector warns.
     let log = collector.log();
     assert!(!log.contains("\twarn\t") && !log.contains("\terror\t"), "{log}");
     assert_eq!(bridge.end("TERM").0, Some(0));

@@ -1,10 +1,9 @@
-//! The whole way, with real programs: from a Mastodon server through fedimeter
-//! to Collectors, Prometheus and a browser.
+//! The whole path with real programs: from a Mastodon server through fedimeter to
+//! Collectors, Prometheus and a browser.
 //!
-//! `cargo test --test e2e` runs it, or `just e2e`; `cargo test` alone does not,
-//! because the first run builds the programs (Go, Node.js and Python are needed,
-//! and Debian's Chromium). A program that cannot be had is named, and what needs
-//! it is counted as ignored.
+//! `cargo test --test e2e` or `just e2e` runs these tests. `cargo test` alone does not,
+//! because the first run builds the programs, for which Go, Node.js, Python and Debian's
+//! Chromium are needed. A missing program is named, and its scenarios are ignored.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -44,11 +43,11 @@ use support::trial::trial;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // Most of the time they wait.
+    // Scenarios wait most of the time.
     arguments.test_threads.get_or_insert(4);
     let all = Scenarios { arguments: arguments.clone() };
     let trials = vec![
-        // The longest first.
+        // The longest scenarios start first.
         all.one("panels_tell_the_truth", &PROMETHEUS, truth::is_told),
         all.two("the_back_end_is_away_for_a_minute", &COLLECTOR, &MOCK, outage::of_the_back_end),
         all.two("the_collector_is_away", &COLLECTOR, &MOCK, outage::of_the_collector),
@@ -115,13 +114,13 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Makes what the chosen scenarios need, and nothing else: a build takes minutes.
+/// Builds only the programs of the selected scenarios, because a build takes minutes.
 struct Scenarios {
     arguments: Arguments,
 }
 
 impl Scenarios {
-    /// The program, where this scenario runs.
+    /// The program, if this scenario is selected.
     fn program(&self, name: &str, program: &Lazy) -> Program {
         let Arguments { filter, exact, skip, list, .. } = &self.arguments;
         let is_named = |part: &String| if *exact { name == part } else { name.contains(part.as_str()) };

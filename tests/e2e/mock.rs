@@ -1,4 +1,4 @@
-//! A Mastodon that we did not write, with its demo data.
+//! An independent Mastodon server, with its demo data.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ pub struct Mock {
 
 impl Mock {
     pub fn start(program: &Path) -> Mock {
-        // It leaves its database behind when it is ended.
+        // The server leaves its database behind.
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let (host, port) = address.split_once(':').unwrap();

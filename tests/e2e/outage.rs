@@ -1,4 +1,4 @@
-//! A Collector that is away for a while, and what is lost.
+//! Outages of a Collector, and losses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::prometheus::Prometheus;
 use crate::support::program::Serving;
 use crate::written::Point;
 
-/// How long it is away, or a part of it where nothing needs so much.
+/// The duration of an outage. Some tests use a part of it.
 const OUTAGE: Duration = Duration::from_secs(60);
 const EVERY_SECOND: (&str, &str) = ("OTEL_METRIC_EXPORT_INTERVAL", "1000");
 
-/// The times at which `mastodon.instance.users` was collected, each once.
+/// The distinct times of `mastodon.instance.users`.
 fn collected(points: &[Point]) -> BTreeSet<u64> {
     let users: Vec<u64> =
         points.iter().filter(|p| p.name == "mastodon.instance.users").map(|p| p.nanos).collect();
@@ -25,10 +25,9 @@ fn collected(points: &[Point]) -> BTreeSet<u64> {
     times
 }
 
-/// The bridge's own count of points by `error.type` (empty for those that
-/// arrived), as its last round has it, and how many points of the rounds before
-/// are here. A round is two messages, the servers' points and the bridge's own,
-/// and counts neither.
+/// The bridge's own count of points by `error.type` (empty for delivered ones) in its last
+/// round, and the number of received points of the rounds before. A round has two messages,
+/// the servers' points and the bridge's own, and counts neither.
 fn counted(points: &[Point]) -> (BTreeMap<String, f64>, usize) {
     let last = |name: &str| points.iter().filter(|p| p.name == name).max_by_key(|p| p.nanos);
     let exported = "otel.sdk.exporter.metric_data_point.exported";
@@ -50,13 +49,13 @@ fn wait_for_collections(collector: &Collector, more_than: usize) -> BTreeSet<u64
     })
 }
 
-/// An agent with a persistent queue before a back end.
+/// An agent with a persistent queue in front of a backend.
 fn agent_before(program: &Path, backend: &Collector) -> Settings {
     Settings::new(program, "otel-collector/agent.yaml").set("OTLP_BACKEND", backend.http())
 }
 
-/// The back end is away for a minute, and the agent is started anew meanwhile:
-/// what the agent had taken is all there in the end, and once.
+/// The backend is down for a minute, and the agent restarts meanwhile. All points that the
+/// agent accepted arrive once.
 pub fn of_the_back_end(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let backend = Settings::to_file(program).start();
@@ -71,15 +70,15 @@ pub fn of_the_back_end(program: &Path, mock: &Path) {
     std::thread::sleep(OUTAGE / 2);
     let backend = backend.start();
 
-    // At least half of the minute's collections were queued: a round that finds
-    // the agent away, or the machine busy, takes longer than its second.
+    // At least half of the minute's collections were queued. A round takes longer than a
+    // second if the agent is down or the machine is busy.
     let queued = OUTAGE.as_secs() as usize / 2;
     nothing_is_lost(bridge, &backend, Some(&agent), before + queued);
     agent.stop();
 }
 
-/// The Collector itself is away for many rounds: what the bridge collected meanwhile is
-/// all there in the end, once, and in order.
+/// The Collector is down for many rounds. All collections of this time arrive once, and in
+/// order.
 pub fn of_the_collector(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let collector = Settings::to_file(program).start();
@@ -90,15 +89,15 @@ pub fn of_the_collector(program: &Path, mock: &Path) {
     std::thread::sleep(OUTAGE / 2);
     let collector = collector.start();
 
-    // A round that finds the machine busy takes longer than its second.
+    // On a busy machine a round takes longer than a second.
     let waited = OUTAGE.as_secs() as usize / 4;
     wait_for_collections(&collector, before + waited);
     assert_in_order(&collector);
     nothing_is_lost(bridge, &collector, None, before + waited);
 }
 
-/// The Collector is away, and the bridge is killed meanwhile: what it had written into
-/// its directory is delivered by the next one.
+/// The Collector is down, and the bridge is killed. The next bridge delivers the requests
+/// in its directory.
 pub fn of_the_collector_and_a_killed_bridge(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let collector = Settings::to_file(program).start();
@@ -119,7 +118,7 @@ pub fn of_the_collector_and_a_killed_bridge(program: &Path, mock: &Path) {
     std::thread::sleep(OUTAGE / 4);
     let collector = collector.start();
 
-    // Two requests a round, the lock, and one that may be torn.
+    // Two requests for each round, the lock, and one request that may be incomplete.
     wait_for_collections(&collector, before + (waiting - 2) / 2);
     eventually("an empty directory", || if records() == 1 { Ok(()) } else { Err(format!("{}", records())) });
     assert_in_order(&collector);
@@ -127,7 +126,7 @@ pub fn of_the_collector_and_a_killed_bridge(program: &Path, mock: &Path) {
     collector.stop();
 }
 
-/// Every series arrived with each of its points later than the one before.
+/// Asserts that the times of each series increase.
 fn assert_in_order(collector: &Collector) {
     let mut latest: BTreeMap<String, u64> = BTreeMap::new();
     for point in collector.points() {
@@ -137,7 +136,7 @@ fn assert_in_order(collector: &Collector) {
     }
 }
 
-/// Prometheus is away for a while. With an out-of-order window its series has no gap.
+/// Prometheus is down for a while. With an out-of-order window its series have no gap.
 pub fn of_prometheus(program: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let configuration = "storage: {tsdb: {out_of_order_time_window: 1h}}\n";
@@ -161,7 +160,8 @@ pub fn of_prometheus(program: &Path, mock: &Path) {
             Err(format!("{now}\n{}\n{}", bridge.log(), prometheus.log()))
         }
     });
-    // At each of the last 25 seconds, most of them of its absence, there is a sample of the ten seconds before.
+    // At each of the last 25 seconds, most of them within the outage, there is a sample
+    // from the previous ten seconds.
     let covered = "count_over_time(count_over_time(mastodon_instance_users[10s])[25s:1s])";
     let covered: Vec<f64> = prometheus.query(covered).into_iter().map(|(_, seconds)| seconds).collect();
     assert!(covered.len() == 1 && covered[0] >= 25.0, "{covered:?}");
@@ -170,11 +170,11 @@ pub fn of_prometheus(program: &Path, mock: &Path) {
     assert!(!log.contains("rejects"), "{log}");
 }
 
-/// The bridge counts each point as delivered, and the back end has them.
+/// The bridge counts each point as delivered, and the backend has it.
 fn nothing_is_lost(bridge: Serving, backend: &Collector, agent: Option<&Collector>, collections: usize) {
     let log = bridge.log();
     assert_eq!(bridge.end("TERM").0, Some(0));
-    // The agent tries again after up to 30 s.
+    // The agent retries after up to 30 s.
     let delivered = eventually("the whole queue", || {
         let points = backend.points();
         let times = collected(&points).len();

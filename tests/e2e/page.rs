@@ -14,14 +14,14 @@ use crate::programs::{directory, root};
 use crate::support::otlp_sink::HttpSink;
 use crate::support::program::Serving;
 
-/// Beside the hostile one: more than two pages of them.
+/// The number of servers besides the hostile one: more than two pages.
 const OTHERS: usize = 240;
 const HOSTILE: &str = "4.6.4\"><script>window.hit = 1</script><img src=x onerror=\"window.hit = 2\">\u{202e}";
 
-/// Searches, sorts, chooses and opens pages, with scripts and without, in light
-/// and dark and on a phone; and meets a server that would like to run a script.
+/// Searches, sorts, selects and opens pages, with and without scripts, in light and dark
+/// mode and on a phone, with a server that tries to run a script.
 ///
-/// `UPDATE_PICTURES=1` also writes the pictures in `docs/images/` anew.
+/// `UPDATE_PICTURES=1` also updates the pictures in `docs/images/`.
 pub fn in_a_browser(modules: &Path) {
     let sink = RUNTIME.block_on(HttpSink::start());
     let endpoint = sink.endpoint();
@@ -36,7 +36,7 @@ pub fn in_a_browser(modules: &Path) {
     let hostile = hostile();
     let mut yaml = format!("listen: 127.0.0.1:0\ntargets:\n  - {hostile}\n");
     for i in 0..OTHERS {
-        // Nobody listens there.
+        // Nothing listens there.
         writeln!(yaml, "  - http://127.0.1.{}:9", i + 1).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ pub fn in_a_browser(modules: &Path) {
         .arg(modules)
         .args([demo.url(), fleet.url()])
         .arg(&pictures);
-    // It gives up by itself: every step in there has a limit.
+    // The script ends by itself, because every step has a timeout.
     let ran = node.output().unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(ran.status.success(), "{}{}", said(&ran.stdout), said(&ran.stderr));
@@ -63,7 +63,7 @@ pub fn in_a_browser(modules: &Path) {
     }
 }
 
-/// With few colours, which is a third of the bytes, where `pngquant` is there.
+/// Reduces the colours with `pngquant`, if it exists. The file shrinks to a third.
 fn keep(from: &Path, to: &Path) {
     let quantized = Command::new("pngquant")
         .args(["--force", "--strip", "--output"])
@@ -76,7 +76,7 @@ fn keep(from: &Path, to: &Path) {
     }
 }
 
-/// A server whose every word is meant for browsers.
+/// A server with HTML and scripts in every text.
 fn hostile() -> String {
     let v1 = json!({
         "uri": HOSTILE, "title": HOSTILE, "version": HOSTILE,

@@ -1,5 +1,5 @@
-//! A server's numbers, through fedimeter and a Collector or Prometheus, are
-//! those that `once` prints.
+//! A server's numbers, after fedimeter and a Collector or Prometheus, equal those of
+//! `once`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::prometheus::Prometheus;
 use crate::support::pki::Pki;
 use crate::support::program::Serving;
 
-/// A bridge that pushes what `server` says, and has no page.
+/// A bridge that pushes the numbers of `server`, without pages.
 pub fn pushing(server: &str, endpoint: &str, protocol: &str, more: &[(&str, &str)]) -> Serving {
     let mut env = vec![
         ("MASTODON_HOST", server),
@@ -23,7 +23,7 @@ pub fn pushing(server: &str, endpoint: &str, protocol: &str, more: &[(&str, &str
     Serving::start(&["--listen", "none"], &env)
 }
 
-/// The first collection that a Collector wrote down is what `once` says.
+/// The first collection that a Collector wrote equals the output of `once`.
 fn arrives(collector: &Collector, mock: &Mock) {
     let points = collector.wait_for("mastodon.instance.users");
     let first: Vec<_> = points.into_iter().filter(|p| p.request == 0).collect();
@@ -102,7 +102,7 @@ pub fn into_prometheus(prometheus: &Path, mock: &Path) {
         if stored.is_empty() { Err(prometheus.log() + &bridge.log()) } else { Ok(stored) }
     });
     assert_eq!(difference(&stored, &expected), [""; 0]);
-    // The bridge is a target of its own there, by its resource.
+    // There the bridge is a separate target, because of its resource.
     let info = prometheus.query("target_info");
     assert_eq!(info.len(), 1, "{info:?}");
     assert_eq!(info[0].0["job"], "fedimeter");

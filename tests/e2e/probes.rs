@@ -1,4 +1,4 @@
-//! Scrapers that find their targets at `/sd` and probe them, as the guide says it.
+//! Scrapers that find targets at `/sd` and probe them, as in the guide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,7 +23,7 @@ fn job(bridge: &str) -> String {
     job.replace("127.0.0.1:9464", bridge)
 }
 
-/// The same without the rules that divide the targets.
+/// The same without the rules for shards.
 fn undivided(job: &str) -> String {
     let (before, rest) =
         job.split_once("      - source_labels: [__param_target]\n        modulus: 4\n").unwrap();
@@ -31,7 +31,7 @@ fn undivided(job: &str) -> String {
     format!("{before}{after}")
 }
 
-/// A bridge for simulated servers, which may be asked about others, too.
+/// A bridge of simulated servers, which may also probe others.
 fn bridge(simulator: &Simulator) -> (Serving, String, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fedimeter.yaml");
@@ -51,7 +51,7 @@ fn simulator(instances: usize) -> Simulator {
     RUNTIME.block_on(Simulator::start(settings, ([127, 0, 0, 1], 0).into())).unwrap()
 }
 
-/// Two shards have all servers between them, each once, with their own numbers.
+/// Two shards together have all servers, each once, with the right numbers.
 pub fn by_prometheus(program: &Path) {
     const SERVERS: usize = 24;
     let simulator = simulator(SERVERS);
@@ -83,7 +83,7 @@ pub fn by_prometheus(program: &Path) {
         let (shard, up) = by_server[&url];
         let users = shards[shard].query(&format!(r#"mastodon_instance_users{{instance="{url}"}}"#));
         if i == 0 {
-            // The scrape of a server that is down is one that went well.
+            // The scrape of a server that is down succeeds.
             assert_eq!((up, users.len()), (0.0, 0));
             let scraped = shards[shard].query(&format!(r#"up{{instance="{url}"}}"#));
             assert_eq!(scraped[0].1 as i64, 1);
@@ -92,7 +92,7 @@ pub fn by_prometheus(program: &Path) {
         let truth = simulator.truth(i).users as f64;
         assert_eq!((up, users.len()), (1.0, 1), "{url}");
         assert!((truth * 0.99..=truth).contains(&users[0].1), "{url}: {users:?}, {truth}");
-        // Whose series they are, they say themselves, too.
+        // The series have the server's own labels, too.
         let host = simulator.host(i);
         assert_eq!(users[0].0["server_address"], host.split(':').next().unwrap());
     }
@@ -104,7 +104,7 @@ pub fn by_prometheus(program: &Path) {
     }
 }
 
-/// Four members of a cluster have a thousand servers between them, each once.
+/// Four members of a cluster together have a thousand servers, each once.
 pub fn by_vmagents(program: &Path) {
     const SERVERS: usize = 1_000;
     const MEMBERS: usize = 4;
@@ -112,7 +112,7 @@ pub fn by_vmagents(program: &Path) {
     let (bridge, address, files) = bridge(&simulator);
     let configuration = files.path().join("prometheus.yml");
     fs::write(&configuration, undivided(&job(&address)).replace("15s", "50s")).unwrap();
-    // What they write is not looked at: it waits in a folder of theirs.
+    // Their remote writes are not checked, and wait in a folder.
     let nowhere = format!("-remoteWrite.url=http://{}/", free_address());
     let members: Vec<(Serving, String)> = (0..MEMBERS)
         .map(|member| {

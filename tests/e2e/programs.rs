@@ -1,5 +1,5 @@
-//! The programs that the scenarios start, none of them ours: built from the
-//! package registries, once, under `target/e2e/`.
+//! The programs of others that the scenarios start. They are built once from the package
+//! registries, in `target/e2e/`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::support::venv::venv;
 
-/// A program, or why it cannot be had.
+/// A program, or why it is missing.
 pub type Program = Result<PathBuf, String>;
 
 const PROMETHEUS_MODULE: &str = "github.com/prometheus/prometheus";
@@ -22,7 +22,7 @@ const VICTORIA_MODULE: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/vi
 const VMAGENT_MODULE: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.150.0";
 const MASTODON_MOCK: &str = "mastodon_mock==0.6.1";
 
-/// A program that is made when a scenario needs it.
+/// A program that is built when a scenario needs it.
 pub type Lazy = LazyLock<Program>;
 
 pub static COLLECTOR: Lazy = LazyLock::new(collector);
@@ -41,7 +41,7 @@ pub static VICTORIA: Lazy = LazyLock::new(|| module("victoria-metrics", VICTORIA
 pub static VMAGENT: Lazy = LazyLock::new(|| module("vmagent", VMAGENT_MODULE));
 pub static TOOLKIT: Lazy = LazyLock::new(toolkit);
 pub static CURL: Lazy = LazyLock::new(|| versioned("curl"));
-/// A manager of the user's services, in a namespace that can be had.
+/// A service manager of a user, in a new namespace.
 pub static SYSTEMD: Lazy = LazyLock::new(crate::systemd::manager);
 pub static SOCKET_ACTIVATE: Lazy = LazyLock::new(|| versioned("systemd-socket-activate"));
 
@@ -55,8 +55,8 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Without service discovery, which is most of its dependencies, and without
-/// its pages. Prometheus 3.N is v0.3NN of the module.
+/// Without its pages and without service discovery, which needs most of the dependencies.
+/// Prometheus 3.N is v0.3NN of the module.
 fn prometheus(name: &str) -> Program {
     let bin = directory().join("bin");
     let program = format!("{PROMETHEUS_MODULE}/cmd/{name}@{PROMETHEUS_VERSION}");
@@ -76,13 +76,13 @@ fn collector() -> Program {
         let manifest = directory.join("collector.yaml");
         let written = fs::write(&manifest, COLLECTOR_PARTS.replace("OUTPUT", &sources.display().to_string()));
         written.map_err(|e| format!("cannot write {}: {e}", manifest.display()))?;
-        // Its versions are not all the builder's own.
+        // Not all versions are those of the builder.
         let lenient = ["--skip-strict-versioning", "--ldflags=-s -w", "--config"];
         run(Command::new(bin.join("builder")).args(lenient).arg(manifest))
     })
 }
 
-/// Playwright's driver, which brings no browser; Chromium is Debian's.
+/// Playwright's driver, without a browser. Chromium comes from Debian.
 fn browser() -> Program {
     let package = fs::read_to_string(root().join("tests/e2e/page/package.json"));
     let package = package.map_err(|e| format!("tests/e2e/page/package.json: {e}"))?;
@@ -96,7 +96,7 @@ fn browser() -> Program {
     })
 }
 
-/// A program of a Go module, by the name that Go gives it.
+/// A program of a Go module, by its name.
 fn module(name: &str, module: &str) -> Program {
     let bin = directory().join("bin");
     kept(&bin.join(name), module, || {
@@ -113,7 +113,7 @@ fn toolkit() -> Program {
         fs::create_dir_all(&directory).map_err(cannot)?;
         fs::write(directory.join("go.mod"), TOOLKIT_MODULE).map_err(cannot)?;
         fs::write(directory.join("main.go"), TOOLKIT_PROGRAM).map_err(cannot)?;
-        // The sums of what it builds on are looked up.
+        // The checksums of its dependencies are fetched.
         run(Command::new("go").args(["mod", "tidy"]).current_dir(&directory))?;
         run(Command::new("go")
             .args(["build", "-ldflags=-s -w", "-o", "toolkit", "."])
@@ -121,24 +121,24 @@ fn toolkit() -> Program {
     })
 }
 
-/// A program of the distribution, which may stand where only administrators look.
+/// A program of the distribution, which may be outside the PATH of users.
 fn installed(name: &str) -> Program {
     let places = [PathBuf::from(name), Path::new("/usr/sbin").join(name)];
     let found = places.iter().find(|place| Command::new(place).arg("-v").output().is_ok());
     found.cloned().ok_or_else(|| format!("{name} is not installed"))
 }
 
-/// A program that tells its version.
+/// A program that prints its version.
 fn versioned(name: &str) -> Program {
     let told = Command::new(name).arg("--version").output();
     told.map(|_| PathBuf::from(name)).map_err(|e| format!("{name}: {e}"))
 }
 
-/// What was made before from the same, or is made now.
+/// The earlier build from the same input, or a new one.
 fn kept(product: &Path, made_from: &str, make: impl FnOnce() -> Result<(), String>) -> Program {
     let directory = directory();
     let name = product.file_name().unwrap_or_default().display();
-    // Written last, so that a build that broke off is made again.
+    // Written last, so that an incomplete build is repeated.
     let stamp = directory.join(format!("{name}.made-from"));
     let cannot = |e: std::io::Error| format!("cannot write below {}: {e}", directory.display());
     fs::create_dir_all(product.parent().unwrap_or(&directory)).map_err(cannot)?;

@@ -1,4 +1,4 @@
-//! A Prometheus, running.
+//! A running Prometheus.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,11 +15,10 @@ use crate::support::program::Serving;
 
 pub type Labels = BTreeMap<String, String>;
 
-/// Values by name and labels. `None` stands for a value that is another at each
-/// collection.
+/// Values by name and labels. `None` is a value that changes with each collection.
 pub type Series = BTreeMap<(String, Labels), Option<f64>>;
 
-/// One series, without the labels that tell where it came from.
+/// A series, without the labels of its scrape.
 pub fn series(name: String, mut labels: Labels, value: f64) -> ((String, Labels), Option<f64>) {
     labels.retain(|label, _| !label.starts_with("otel_scope_") && label != "job" && label != "instance");
     labels.remove("__name__");
@@ -35,7 +34,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// With this configuration, and more arguments.
+    /// Starts it with this configuration and more arguments.
     pub fn start(program: &Path, configuration: &str, args: &[&str]) -> Prometheus {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("prometheus.yml");
@@ -58,7 +57,7 @@ impl Prometheus {
         Prometheus { serving: start(), url, start: Box::new(start), _directory: directory }
     }
 
-    /// Ends it, and starts it again with what it has after so long.
+    /// Ends it, and starts it again with its data after this time.
     pub fn away(mut self, time: Duration) -> Prometheus {
         self.serving.end("TERM");
         std::thread::sleep(time);
@@ -74,13 +73,12 @@ impl Prometheus {
         self.serving.log()
     }
 
-    /// The `data` of an answer of its API.
+    /// The `data` of a response of its API.
     pub fn api(&self, path: &str, query: &[(&str, &str)]) -> Value {
         self.ask(path, query).unwrap()
     }
 
-    /// The same, where it may be that there is none. Something to remark is an
-    /// error, too.
+    /// The same, or an error. Warnings count as errors, too.
     pub fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
         let url = format!("{}/api/v1/{path}", self.url);
         let url = Url::parse_with_params(&url, query).unwrap();
@@ -92,14 +90,14 @@ impl Prometheus {
         Ok(answer["data"].take())
     }
 
-    /// What it has of a server now, counters aside.
+    /// The current series of a server, without counters.
     pub fn about(&self, server: &str) -> Series {
         let port = server.rsplit_once(':').unwrap().1;
         let about = self.query(&format!(r#"{{server_port="{port}",__name__!~".*_total"}}"#));
         about.into_iter().map(|(labels, value)| series(labels["__name__"].clone(), labels, value)).collect()
     }
 
-    /// An instant query's series, now.
+    /// The series of an instant query.
     pub fn query(&self, expression: &str) -> Vec<(Labels, f64)> {
         let data = self.api("query", &[("query", expression)]);
         let series = data["result"].as_array().unwrap_or_else(|| panic!("no vector: {data}"));

@@ -1,4 +1,4 @@
-//! The pages below a path of a real proxy, configured as docs/page.md says.
+//! The pages below a path of a real proxy, configured as in docs/page.md.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::programs::root;
 use crate::support::http;
 use crate::support::program::{Serving, signal};
 
-/// Where the page says that the bridge is, and below which path.
+/// The address of the bridge in docs/page.md, and the path.
 const BRIDGE: &str = "127.0.0.1:9464";
 const PREFIX: &str = "/fedimeter/";
 
@@ -23,7 +23,7 @@ pub fn nginx(program: &Path) {
     nginx_as(program, 0, None);
 }
 
-/// nginx that passes on path and host, before a bridge that knows its external URL.
+/// nginx that passes on path and host, in front of a bridge with an external URL.
 pub fn nginx_that_passes_all_on(program: &Path) {
     nginx_as(program, 1, Some("metrics.example.org"));
 }
@@ -85,7 +85,7 @@ struct Proxy(Child);
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Killed, it would leave its workers behind.
+        // After a kill, its workers would remain.
         signal(self.0.id(), "TERM");
         let began = Instant::now();
         while began.elapsed() < PATIENCE && matches!(self.0.try_wait(), Ok(None)) {
@@ -104,13 +104,13 @@ fn snippet(name: &str, example: usize) -> String {
     rest.split("```").next().unwrap().to_owned()
 }
 
-/// What docs/page.md says of the external URL.
+/// The example of docs/page.md for the external URL.
 fn external_url() -> String {
     let page = fs::read_to_string(root().join("docs/page.md")).unwrap();
     page.lines().find_map(|line| line.strip_prefix("external_url: ")).unwrap().to_owned()
 }
 
-/// Asks a proxy as somebody who has this name for it.
+/// Sends a request to a proxy with this host name.
 fn ask(url: &Url, host: Option<&str>) -> Result<Response, reqwest::Error> {
     let mut request = http::client().get(url.clone());
     if let Some(host) = host {
@@ -119,8 +119,8 @@ fn ask(url: &Url, host: Option<&str>) -> Result<Response, reqwest::Error> {
     RUNTIME.block_on(async { request.send().await })
 }
 
-/// Follows every link from the first page on: each stays below the path, and is there.
-/// With a host, the bridge knows its external URL, which has that host.
+/// Follows every link from the first page: each stays below the path, and exists. With a
+/// host, the bridge has an external URL with that host.
 fn through(
     name: &str,
     example: usize,
@@ -145,7 +145,7 @@ fn through(
     eventually("the proxy answers", || ask(&start, host).map_err(|e| e.to_string()));
     let without_slash = Url::parse(start.as_str().trim_end_matches('/')).unwrap();
     if host.is_some() {
-        // Relative, it leads back through the proxy.
+        // A relative link leads back through the proxy.
         let response = ask(&without_slash, host).unwrap();
         assert_eq!((response.status().as_u16(), response.url()), (200, &start));
     }
@@ -164,7 +164,7 @@ fn through(
         for link in links(&body) {
             let mut next = url.join(&link).unwrap();
             next.set_fragment(None);
-            // Views of the table are many, and one is as good as another.
+            // The table has many views, of which one is enough.
             let is_view =
                 next.query().is_some_and(|query| query.contains("sort=") || query.contains("state="));
             if !is_view && seen.insert(next.to_string()) {
@@ -176,7 +176,7 @@ fn through(
     for expected in ["", "style.css", "icon.svg", "metrics", "api/v1/targets", "-/healthy", "-/ready"] {
         assert!(paths.contains(expected), "{expected:?} is not linked: {paths:?}");
     }
-    // Names of targets are URLs, whose slashes proxies decode or refuse in a path.
+    // Names of targets are URLs. Proxies decode or reject their slashes in a path.
     let targets: Vec<&&str> = paths.iter().filter(|path| path.starts_with("target?")).collect();
     assert!(targets.iter().filter(|path| path.contains("http%3A%2F%2F")).count() >= 6, "{targets:?}");
     let search = Url::parse(&format!("{start}?q=art.localhost&refresh=off")).unwrap();
@@ -185,7 +185,7 @@ fn through(
     drop(proxy);
 }
 
-/// What a page links to and loads.
+/// The links and resources of a page.
 fn links(html: &str) -> Vec<String> {
     let values = |attribute: &str| {
         let start = format!(" {attribute}=\"");

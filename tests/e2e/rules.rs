@@ -1,5 +1,5 @@
-//! The alerts and recording rules in `dashboards/`, by the current Prometheus
-//! and its promtool. (`cargo test --test peers rules::` asks whichever is installed.)
+//! The alerts and recording rules in `dashboards/`, with the current Prometheus and its
+//! promtool. (`cargo test --test peers rules::` uses the installed promtool.)
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::program::{PATIENCE, Serving};
 
 const FILES: [&str; 2] = ["rules.yaml", "alerts.yaml"];
 
-/// promtool has nothing to say of the files, and their tests pass.
+/// promtool accepts the files, and their tests pass.
 pub fn hold_by_promtool(promtool: &Path) {
     let dashboards = root().join("dashboards");
     let run = |what: &[&str], files: &[String]| {
@@ -34,15 +34,15 @@ pub fn hold_by_promtool(promtool: &Path) {
     assert!(!tests.is_empty());
 }
 
-/// Prometheus evaluates every rule of both files without a complaint, and finds
-/// out the endpoint of the demo that always fails.
+/// Prometheus evaluates every rule of both files without errors, and finds the failing
+/// endpoint of the demo.
 pub fn are_evaluated(prometheus: &Path) {
     let address = free_address();
     let bridge = Serving::start(&["demo", "--listen", &address], &[]);
     bridge.url();
     let files = tempfile::tempdir().unwrap();
     for file in FILES {
-        // Groups that are evaluated seldom begin at any point of their time.
+        // Groups with long intervals start at any point of the interval.
         let text = fs::read_to_string(root().join("dashboards").join(file)).unwrap();
         fs::write(
             files.path().join(file),
@@ -75,11 +75,11 @@ pub fn are_evaluated(prometheus: &Path) {
         let url = format!("{}/api/v1/query", prometheus.url());
         let answer = get_json(Url::parse_with_params(&url, query).unwrap().as_str()).unwrap();
         assert_eq!(answer["status"], "success", "{answer}");
-        // It takes nothing for a mistake, such as the rate of a gauge.
+        // There are no warnings, such as about the rate of a gauge.
         assert_eq!((&answer["warnings"], &answer["infos"]), (&Value::Null, &Value::Null), "{rule}: {answer}");
     }
     let failing = rules.iter().find(|rule| rule["name"] == "FedimeterEndpointFailing").unwrap();
-    // Those of the server that fails now and then may be among them.
+    // Alerts of the server that fails now and then may also fire.
     let activity = |alert: &Value| alert["labels"]["fedimeter_endpoint_name"] == "activity";
     assert!(failing["alerts"].as_array().unwrap().iter().any(activity), "{failing}");
 
@@ -91,7 +91,7 @@ pub fn are_evaluated(prometheus: &Path) {
     assert!(status == Some(0) && took < PATIENCE, "{status:?}");
 }
 
-/// Every rule that it has loaded.
+/// Every loaded rule.
 fn rules(prometheus: &Prometheus) -> Vec<Value> {
     let mut data = prometheus.api("rules", &[]);
     let groups = data["groups"].as_array_mut().unwrap();

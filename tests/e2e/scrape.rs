@@ -1,4 +1,4 @@
-//! fedimeter's page, scraped by Prometheus and by a Collector.
+//! The page of fedimeter, scraped by Prometheus and by a Collector.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn scraping(program: &Path, address: &str, seconds: u32) -> Prometheus {
     Prometheus::start(program, &configuration, &["--log.level=debug"])
 }
 
-/// Names as OpenTelemetry has them, and by default as Prometheus always had them.
+/// OpenTelemetry names, and by default classic Prometheus names.
 pub fn prometheus_keeps_the_dots(prometheus: &Path) {
     let simulated = RUNTIME.block_on(async {
         let settings = Simulated { instances: 1, ..Simulated::default() };
@@ -67,8 +67,8 @@ pub fn by_prometheus(prometheus: &Path, mock: &Path) {
 
     let target = &prometheus.api("targets", &[])["activeTargets"][0];
     assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
-    // Out of order, duplicate, unparsable: Prometheus logs what it drops, and
-    // its own counts say that nothing was.
+    // Prometheus logs and counts dropped samples: out of order, duplicate or invalid ones.
+    // There are none.
     let log = prometheus.log();
     let complaints: Vec<&str> =
         log.lines().filter(|l| l.contains("level=WARN") || l.contains("level=ERROR")).collect();
@@ -78,7 +78,7 @@ pub fn by_prometheus(prometheus: &Path, mock: &Path) {
         value(&prometheus, "scrape_samples_scraped - scrape_samples_post_metric_relabeling"),
         Some(0.0)
     );
-    // Kind and unit are what the page says.
+    // Kind and unit are those of the page.
     let metadata = prometheus.api("targets/metadata", &[("metric", "fedimeter_endpoint_size_bytes")]);
     assert_eq!(
         (&metadata[0]["type"], &metadata[0]["unit"]),
@@ -87,8 +87,8 @@ pub fn by_prometheus(prometheus: &Path, mock: &Path) {
     );
 }
 
-/// Prometheus's own linter has no advice on the page of a bridge that collects
-/// everything and pushes, in any of its families.
+/// Prometheus's linter has no advice on any family of the page, for a bridge that collects
+/// everything and pushes.
 pub fn promtool_has_no_advice(prometheus: &Path, promtool: &Path) {
     let receiver = Prometheus::start(prometheus, "", &["--web.enable-otlp-receiver"]);
     let endpoint = format!("{}/api/v1/otlp", receiver.url());
@@ -108,7 +108,8 @@ pub fn promtool_has_no_advice(prometheus: &Path, promtool: &Path) {
     check.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = check.wait_with_output().unwrap();
     let advice = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    // The semantic conventions name them so, and their names go before promtool's taste.
+    // The semantic conventions define these names, which take precedence over promtool's
+    // advice.
     let conventions = ["process_thread_count ", "process_unix_file_descriptor_count "];
     let is_ours = |line: &&str| !conventions.iter().any(|name| line.starts_with(name));
     let advice: Vec<&str> = advice.lines().filter(is_ours).collect();
@@ -146,7 +147,7 @@ pub fn what_went_away_is_stale(prometheus: &Path) {
         if counts.0 > 20.0 && counts.1 > 20.0 { Ok(()) } else { Err(format!("{counts:?}")) }
     });
 
-    // The configuration no longer has it.
+    // The configuration no longer contains it.
     assert_eq!(bridge.end("TERM").0, Some(0));
     let _bridge = serving(&address, &[stays]);
     let before = scrapes(&prometheus);
@@ -161,9 +162,9 @@ pub fn what_went_away_is_stale(prometheus: &Path) {
     assert!(after - before <= 2.0, "stale only after {} scrapes", after - before);
 }
 
-/// A server that no longer answers takes its numbers with it, in the scrape that
-/// finds it out. (Those of an endpoint that was not due then would live on until
-/// it is: accounts, for one, five minutes.)
+/// The numbers of a server that no longer answers disappear with the scrape that notices
+/// it. (Those of an endpoint that was not due then remain until it is: accounts, for
+/// example, for five minutes.)
 pub fn a_dead_server_leaves_no_number(prometheus: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let address = free_address();
@@ -174,7 +175,7 @@ pub fn a_dead_server_leaves_no_number(prometheus: &Path, mock: &Path) {
         if prometheus.query(numbers).is_empty() { Err(prometheus.log()) } else { Ok(()) }
     });
     drop(mock);
-    // Asked in one query, so that both are of one moment.
+    // One query, so that both values have the same time.
     let both = format!("fedimeter_target_up == 0 or {numbers}");
     let found = eventually("the server to be found down", || {
         let found = prometheus.query(&both);

@@ -1,5 +1,5 @@
-//! A real systemd starts, watches, restarts and reloads the bridge by the units of
-//! deploy/systemd, and hands sockets over; curl asks over a Unix socket.
+//! A real systemd starts, watches, restarts and reloads the bridge with the units of
+//! deploy/systemd, and passes sockets. curl sends requests over a Unix socket.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,15 +16,15 @@ use crate::bench::{PATIENCE, RUNTIME, TICK, eventually, free_address, get};
 use crate::programs::root;
 use crate::support::program::{Serving, signal};
 
-/// Where a user's manager is told to look, in a namespace of its own.
+/// The directories of a user's manager, in a new namespace.
 const RUNTIME_DIRECTORY: &str = "/run/user/0";
 
-/// Makes room for a user's manager: the system has not been started by systemd.
+/// Prepares a namespace for a user's manager, because systemd did not start the system.
 const ROOM: &str = "umount /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 cgroup2 /sys/fs/cgroup && \
     mount -t tmpfs tmpfs /run && mkdir -p -m 700 /run/systemd/system /run/user/0 && \
     mkdir /sys/fs/cgroup/fedimeter-e2e-$$";
 
-/// Whether a manager can be started here, and which.
+/// The manager, if one can be started here.
 pub fn manager() -> Result<PathBuf, String> {
     let place = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].into_iter().map(PathBuf::from);
     let program = place.into_iter().find(|path| path.exists()).ok_or("systemd is not installed")?;
@@ -35,7 +35,7 @@ pub fn manager() -> Result<PathBuf, String> {
     if made.status.success() { Ok(program) } else { Err(format!("no room for a systemd: {}", said.trim())) }
 }
 
-/// A user's systemd with units of its own, until it is dropped.
+/// A user's systemd with its own units, until it is dropped.
 struct Manager {
     systemd: Child,
     folder: TempDir,
@@ -63,7 +63,7 @@ impl Manager {
         manager
     }
 
-    /// What `systemctl` says.
+    /// The output of `systemctl`.
     fn ctl(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &self.systemd.id().to_string()]);
@@ -112,8 +112,8 @@ impl Drop for Manager {
     }
 }
 
-/// The units as they are, but for paths and times, and for the confinement, which the
-/// manager of a system alone can make.
+/// The units with other paths and times, and without the confinement, which only a system's
+/// manager supports.
 fn units(address: &str) -> [(&'static str, String); 2] {
     let read = |name: &str| fs::read_to_string(root().join("deploy/systemd").join(name)).unwrap();
     let changed = |text: String, from: &str, to: &str| {
@@ -136,7 +136,7 @@ fn units(address: &str) -> [(&'static str, String); 2] {
     [("fedimeter.service", service), ("fedimeter.socket", socket)]
 }
 
-/// Asks on a connection of its own, and waits for the whole answer.
+/// Sends a request on a new connection, and waits for the whole response.
 fn ask(address: &str) -> Result<(), String> {
     let mut stream = TcpStream::connect(address).map_err(|e| format!("connecting: {e}"))?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -147,7 +147,7 @@ fn ask(address: &str) -> Result<(), String> {
     if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(answer) }
 }
 
-/// The service's whole life.
+/// The whole life of the service.
 pub fn supervises(program: &Path) {
     let simulator =
         RUNTIME.block_on(Simulator::start(Settings::default(), ([127, 0, 0, 1], 0).into())).unwrap();
@@ -168,7 +168,7 @@ pub fn supervises(program: &Path) {
     manager.configure(&right);
     ready().unwrap();
 
-    // It hangs: no sign of life comes any more.
+    // The bridge hangs, and sends no signs of life.
     assert!(first.parse::<u32>().unwrap() > 1, "{first}");
     signal(first.parse().unwrap(), "STOP");
     manager.wait_for("NRestarts", |restarts| restarts == "1");
@@ -178,7 +178,7 @@ pub fn supervises(program: &Path) {
     manager.must(&["stop", "fedimeter.service"]);
     assert_eq!((&*manager.property("Result"), &*manager.property("ActiveState")), ("success", "inactive"));
 
-    // An address that is taken is tried again until it is free.
+    // An address in use is tried again until it is free.
     let taken = TcpListener::bind(&address).unwrap();
     manager.must(&["start", "--no-block", "fedimeter.service"]);
     manager.wait_for("NRestarts", |restarts| restarts.parse::<u32>().unwrap() >= 2);
@@ -187,7 +187,7 @@ pub fn supervises(program: &Path) {
     eventually("the address is free", ready);
     manager.must(&["stop", "fedimeter.service"]);
 
-    // A wrong configuration is not.
+    // A wrong configuration is not tried again.
     manager.configure(&format!("{right}nonsense: 1\n"));
     assert!(manager.ctl(&["start", "fedimeter.service"]).is_err());
     for (property, value) in [("ExecMainStatus", "2"), ("ActiveState", "failed"), ("NRestarts", "0")] {
@@ -197,11 +197,11 @@ pub fn supervises(program: &Path) {
     RUNTIME.block_on(simulator.shutdown());
 }
 
-/// The socket unit keeps the socket: nobody is refused.
+/// The socket unit keeps the socket, so no client is refused.
 pub fn keeps_the_socket(program: &Path) {
     let address = free_address();
     let manager = Manager::start(program, &units(&address));
-    // What is handed over takes the place of this.
+    // The passed socket replaces this address.
     manager.configure("listen: 192.0.2.1:9464\ntargets: ['http://127.0.0.1:1']\n");
     manager.must(&["start", "fedimeter.socket"]);
     assert_eq!(manager.property("ActiveState"), "inactive");
@@ -234,7 +234,7 @@ pub fn keeps_the_socket(program: &Path) {
     assert!(TcpStream::connect(&address).is_err());
 }
 
-/// `systemd-socket-activate` hands over two sockets, with names.
+/// `systemd-socket-activate` passes two sockets, with names.
 pub fn hands_sockets_over(program: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let (address, path) = (free_address(), folder.path().join("fedimeter.sock"));
@@ -242,7 +242,7 @@ pub fn hands_sockets_over(program: &Path) {
     command.args(["--listen", &address, "--listen", path.to_str().unwrap(), "--fdname=port:path"]);
     command.arg(env!("CARGO_BIN_EXE_fedimeter")).args(["--listen", "192.0.2.1:9464", "http://127.0.0.1:1"]);
     let bridge = Serving::with(command.stdin(Stdio::null()));
-    // It starts with the first connection, which waits.
+    // The program starts with the first connection, which waits.
     eventually("somebody listens", || ask(&address));
     bridge.line(|line| {
         line.contains(&format!("{address} is passed by the service manager (port)")).then_some(())
@@ -252,7 +252,7 @@ pub fn hands_sockets_over(program: &Path) {
     assert_eq!(bridge.end("TERM").0, Some(0));
 }
 
-/// curl asks over a Unix socket, in HTTP/1.1 and HTTP/2.
+/// curl sends requests over a Unix socket, with HTTP/1.1 and HTTP/2.
 pub fn curl_over_a_unix_socket(curl: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fedimeter.sock");
@@ -266,7 +266,7 @@ pub fn curl_over_a_unix_socket(curl: &Path) {
     };
     eventually("it is ready", || asked(&[], "http://localhost/-/ready"));
     for version in ["--http1.1", "--http2-prior-knowledge"] {
-        // Whatever name the socket has for the client.
+        // With any host name of the client.
         let metrics = asked(&[version], "http://fedimeter/metrics").unwrap();
         assert!(metrics.contains("fedimeter_target_up") && metrics.contains("mastodon_instance_users"));
         let page = asked(&[version, "--compressed"], "http://localhost/").unwrap();

@@ -1,4 +1,4 @@
-//! The bridge's own logs and traces, as a real Collector takes and writes them.
+//! The bridge's own logs and traces, received and written by a real Collector.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,8 +11,7 @@ use crate::mock::Mock;
 use crate::pipeline::pushing;
 use crate::written::{attributes, list};
 
-/// Over each protocol, what a person would look at: a trace from its collection down to
-/// its requests, and the lines of the log.
+/// Over each protocol: a trace from its collection down to its requests, and the log lines.
 pub fn logs_and_traces_arrive(collector: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     for protocol in ["grpc", "http/protobuf", "http/json"] {
@@ -37,7 +36,7 @@ pub fn logs_and_traces_arrive(collector: &Path, mock: &Path) {
         });
         assert!(bodies.iter().any(|body| body.starts_with("sending traces to ")), "{bodies:?}");
         assert_eq!(bridge.end("TERM").0, Some(0), "{protocol}");
-        // What is said at the end arrives, too.
+        // The lines of the end arrive, too.
         eventually("the last line", || {
             if self::bodies(&collector).iter().any(|body| body == "ending") {
                 Ok(())
@@ -72,7 +71,8 @@ fn assert_tree(spans: &[Value], server: &str) {
     assert!(attributes["http.response.status_code"].is_number(), "{request:#}");
 }
 
-/// The root of a trace with requests: of several collections that begin at once, one asks.
+/// The root of a trace with requests. Of several simultaneous collections, one sends the
+/// requests.
 fn root(spans: &[Value]) -> Option<&Value> {
     let asks = |root: &&Value| spans.iter().any(|s| s["name"] == "GET" && s["traceId"] == root["traceId"]);
     spans.iter().filter(|span| span["name"] == "collection").find(asks)

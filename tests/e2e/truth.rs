@@ -1,6 +1,6 @@
-//! What panels and alerts say over a range, beside what was true meanwhile: a server
-//! fails for two minutes, an API fails while NodeInfo stays, people come, and one of
-//! two bridges becomes another job at another address.
+//! Panels and alerts over a range, compared with the truth: a server fails for two minutes,
+//! an API fails while NodeInfo stays, users grow, and one of two bridges moves to another
+//! job and address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -18,21 +18,21 @@ use crate::prometheus::Prometheus;
 use crate::support::dashboard::{Dashboard, filled, list, text};
 use crate::support::program::Serving;
 
-/// The servers, each by what happens to it.
+/// The servers, named by their events.
 const FAILS: usize = 0;
 const LOSES_ITS_API: usize = 1;
 const GROWS: usize = 2;
-/// Only the bridge that moves asks this one.
+/// Only the moving bridge polls this server.
 const STAYS: usize = 3;
 const USERS: [i64; 4] = [1_000, 2_000, 3_000, 4_000];
 const NEWCOMERS: i64 = 50;
 
-/// Panels ask in steps of a minute.
+/// Panels query in steps of a minute.
 const MINUTE: u64 = 60;
-/// Changes come so many seconds after a whole minute: what was asked every five
-/// seconds is known long before the next one.
+/// Changes happen this number of seconds after a whole minute. Scrapes every five seconds
+/// find them long before the next minute.
 const AFTER: u64 = 5;
-/// Minutes of the range. Availability is asked in whole minutes, too.
+/// The minutes of the range. Availability is also queried in whole minutes.
 const LAST: u64 = 5;
 
 pub fn is_told(prometheus: &Path) {
@@ -40,8 +40,8 @@ pub fn is_told(prometheus: &Path) {
     let host = |i: usize| scene.simulator.host(i).split(':').next().unwrap().to_owned();
     let (fails, loses, grows, stays) = (host(FAILS), host(LOSES_ITS_API), host(GROWS), host(STAYS));
 
-    // Down at the second and third minute. Of the fourth nothing is said: a bridge asks
-    // a server that failed again after a minute.
+    // Down at the second and third minute. The fourth is not checked, because a bridge
+    // requests a failed server again after a minute.
     let up = [Some(1.0), Some(1.0), Some(0.0), Some(0.0), None, Some(1.0)];
     scene.says(&Panel { chosen: &fails, ..Panel::new("instance", "State") }, &up);
     let without = |value: f64| up.map(|up| up.map(|up| if up == 0.0 { 1.0 } else { value }));
@@ -50,23 +50,23 @@ pub fn is_told(prometheus: &Path) {
     let availability = scene.now(&Panel { chosen: &fails, ..Panel::new("instance", "Availability") });
     assert!([2.0 / 5.0, 3.0 / 5.0, 4.0 / 6.0, 3.0 / 6.0].iter().any(|a| (a - availability).abs() < 1e-9));
 
-    // Whether one bridge asks or two, and wherever it runs.
+    // For one bridge or two, at any address.
     scene.says(&Panel { chosen: &stays, ..Panel::new("instance", "State") }, &[Some(1.0); 6]);
     let availability = scene.now(&Panel { chosen: &stays, ..Panel::new("instance", "Availability") });
     assert!((1.0 - availability).abs() < 1e-9, "{availability}");
     scene.says(&Panel { chosen: &stays, ..Panel::new("instance", "Users") }, &[Some(USERS[STAYS] as f64); 6]);
 
-    // NodeInfo stands in for the API that fails.
+    // NodeInfo replaces the failing API.
     let users = [Some(USERS[LOSES_ITS_API] as f64); 6];
     scene.says(&Panel { chosen: &loses, ..Panel::new("instance", "Users") }, &users);
 
-    // The sum of all keeps the server that is down.
+    // The sum includes the server that is down.
     let all = USERS.iter().sum::<i64>() as f64;
     let more = all + NEWCOMERS as f64;
     let sums = [all, all, more, more, more, more].map(Some);
     scene.says(&Panel::new("fleet", "Users, all servers"), &sums);
 
-    // Since there is data, where that is less than an hour.
+    // Since the first data, if that is less than an hour.
     let new = scene.now(&Panel { chosen: &grows, ..Panel::new("instance", "New users, last hour") });
     assert_eq!(new as i64, NEWCOMERS);
 
@@ -74,8 +74,8 @@ pub fn is_told(prometheus: &Path) {
     scene.alerts_once(&fails, &stays);
 }
 
-/// A panel's first query: which dashboard, its title, and the server chosen where it
-/// shows one.
+/// The first query of a panel: the dashboard, the title, and the chosen server if it shows
+/// one.
 struct Panel<'a> {
     dashboard: &'a str,
     title: &'a str,
@@ -101,7 +101,7 @@ impl Panel<'_> {
     }
 }
 
-/// What was played, from a whole minute on.
+/// The recorded scenario, from a whole minute on.
 struct Scene {
     simulator: Simulator,
     prometheus: Prometheus,
@@ -151,7 +151,7 @@ impl Scene {
         Scene { simulator, prometheus, begin, _bridges: [elsewhere, goes_on], _files: files }
     }
 
-    /// Over the range one line, with these values at the whole minutes.
+    /// Asserts one line over the range, with these values at the whole minutes.
     fn says(&self, panel: &Panel<'_>, expected: &[Option<f64>]) {
         let (start, end) = (self.begin.to_string(), (self.begin + LAST * MINUTE).to_string());
         let expression = panel.expression();
@@ -170,7 +170,7 @@ impl Scene {
         }
     }
 
-    /// At the end of the range one number.
+    /// Asserts one number at the end of the range.
     fn now(&self, panel: &Panel<'_>) -> f64 {
         let found = self.at_the_end(&panel.expression());
         assert_eq!(found.len(), 1, "{}: {found:?}", panel.title);
@@ -187,8 +187,8 @@ impl Scene {
         list(&data["result"]).cloned().collect()
     }
 
-    /// At the third minute: the server that is down, once, without its endpoints, and
-    /// those of others that fail.
+    /// At the third minute, the table has the server that is down once, without its
+    /// endpoints, and failing endpoints of others.
     fn lists_what_needs_attention(&self, fails: &str, loses: &str, stays: &str) {
         let found = self.at(3, &Panel::new("fleet", "Needs attention").expression());
         let problems: BTreeSet<(&str, &str, &str)> = found
@@ -208,7 +208,7 @@ impl Scene {
         assert_eq!(problems, expected);
     }
 
-    /// One alert, not one from each bridge, and the move of a bridge ends none.
+    /// One alert, not one for each bridge, and a moving bridge does not end it.
     fn alerts_once(&self, fails: &str, stays: &str) {
         let held = |minute, alert: &str, server: &str, time: &str| {
             let selector = format!("alertname=\"{alert}\",alertstate=\"firing\",server_address=\"{server}\"");
@@ -219,7 +219,7 @@ impl Scene {
         };
         assert_eq!(held(3, "FedimeterTargetDown", fails, "30s"), [1, 1]);
         assert_eq!(held(LAST, "FedimeterTargetDown", fails, "5s"), [0, 0]);
-        // From before the move to after it.
+        // From before the move until after it.
         assert_eq!(held(4, "FedimeterEndpointFailing", stays, "150s"), [1, 1]);
         assert_eq!(held(LAST, "FedimeterTargetDown", stays, "5m"), [0, 0]);
     }
@@ -245,7 +245,7 @@ fn bridge(simulator: &Simulator, files: &Path, address: &str, servers: &[usize])
     bridge
 }
 
-/// Scrapes each address as a job of its own, and alerts with less patience.
+/// Scrapes each address as a separate job, and alerts earlier.
 fn configuration(files: &Path, addresses: &[(&str, &String)]) -> String {
     let rules = files.join("rules");
     fs::create_dir(&rules).unwrap();

@@ -1,4 +1,4 @@
-//! VictoriaMetrics, set up as the guide to OTLP back ends says.
+//! VictoriaMetrics, set up as in the guide to OTLP backends.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::pipeline::pushing;
 use crate::programs::root;
 use crate::support::program::Serving;
 
-/// A block of the guide: what stands between this beginning and the end of the block.
+/// A block of the guide, from this beginning to its end.
 fn block(beginning: &str) -> String {
     let guide = fs::read_to_string(root().join("docs/guides/otlp-backends.md")).unwrap();
     let (_, rest) = guide.split_once(beginning).unwrap_or_else(|| panic!("no {beginning:?}"));
@@ -29,7 +29,7 @@ struct Victoria {
 }
 
 impl Victoria {
-    /// With these arguments, in a folder with these files.
+    /// Starts it with these arguments, in a folder with these files.
     fn start(program: &Path, args: &[&str], files: &[(&str, &str)]) -> Victoria {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -51,7 +51,7 @@ impl Victoria {
         victoria
     }
 
-    /// The series of this name, once there are some.
+    /// Waits for series with this name, and returns them.
     fn series(&self, name: &str) -> Vec<Value> {
         let url = format!("{}/api/v1/series?match[]={name}", self.url);
         eventually(name, || {
@@ -61,7 +61,7 @@ impl Victoria {
     }
 }
 
-/// What is pushed has the labels that the dashboard of bridges asks for.
+/// Pushed points have the labels that the dashboard of bridges uses.
 pub fn has_job_and_instance(victoria: &Path, mock: &Path) {
     let mock = Mock::start(mock);
     let flags = block("```sh\nvictoria-metrics ");
@@ -70,7 +70,7 @@ pub fn has_job_and_instance(victoria: &Path, mock: &Path) {
     let victoria = Victoria::start(victoria, &flags, &[("relabel.yaml", &format!("#{relabel}"))]);
     let endpoint = block("```sh\nexport OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:8428");
     let endpoint = format!("{}{}", victoria.url, endpoint.lines().next().unwrap());
-    // A bridge that starts anew is the same one.
+    // A restarted bridge has the same identity.
     for _ in 0..2 {
         let bridge = pushing(&mock.url, &endpoint, "http/protobuf", &[]);
         let pushed = bridge.line(|line| line.contains("pushing metrics to ").then(|| line.to_owned()));
@@ -86,8 +86,8 @@ pub fn has_job_and_instance(victoria: &Path, mock: &Path) {
     assert_eq!((&users[0]["job"], &users[0]["instance"]), (&built["job"], &built["instance"]));
 }
 
-/// A page beyond its limit is refused in the words of the guide, and taken with the
-/// setting that the guide names.
+/// A page over the limit is rejected with the message in the guide, and accepted with the
+/// setting in the guide.
 pub fn takes_a_large_page_where_it_may(victoria: &Path) {
     let line = format!("large{{padding=\"{}\"}} 1\n", "x".repeat(1000));
     let lines = (0..).map(|n| line.replacen("padding", &format!("padding_{n}"), 1));

@@ -1,4 +1,4 @@
-//! Who is let in, asked by Prometheus and by curl, and beside an exporter that has the
+//! Access control with Prometheus and curl, and in comparison with an exporter with the
 //! same web configuration.
 
 use std::fs;
@@ -13,10 +13,10 @@ use crate::prometheus::Prometheus;
 use crate::support::pki::Pki;
 use crate::support::program::Serving;
 
-/// Nobody has to reach it.
+/// A target that is never reached.
 const TARGET: &str = "http://127.0.0.1:1";
 
-/// A directory with a web configuration, and all that one names.
+/// A directory with a web configuration, and the files that it names.
 fn directory(pki: &Pki, text: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(directory.path().join(name), text).unwrap();
@@ -93,7 +93,7 @@ basic_auth_users:
     assert!(refused == "down" && why.contains("tls"), "{refused}: {why}");
 }
 
-/// For the same file and the same clients, what an exporter does and what the bridge does.
+/// The exporter and the bridge behave the same, with the same file and the same clients.
 pub fn as_exporters_have_it(toolkit: &Path, curl: &Path) {
     let pki = Pki::new();
     let foreigner = Pki::new();
@@ -134,8 +134,8 @@ pub fn as_exporters_have_it(toolkit: &Path, curl: &Path) {
     assert_eq!(refused, 6);
 }
 
-/// What clients see: each whether it is answered, with which status and version of HTTP,
-/// and with which headers that can be set.
+/// The results of clients: whether there is an answer, its status and HTTP version, and its
+/// configurable headers.
 fn clients(curl: &Path, url: &str, directory: &TempDir, foreigner: &Pki) -> Vec<String> {
     let file = |name: &str| path(directory, name);
     let foreign =
@@ -158,7 +158,7 @@ fn clients(curl: &Path, url: &str, directory: &TempDir, foreigner: &Pki) -> Vec<
             }
             let output = command.arg(url).output().unwrap();
             let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            // Both end a handshake in their own way.
+            // Both end a handshake differently.
             let told = if output.status.success() { told } else { "not answered".to_owned() };
             seen.push(format!("{shown}, {said}: {told}"));
         }

@@ -1,5 +1,5 @@
-//! What a Collector's file exporter wrote: OTLP's JSON, read with nothing of
-//! ours.
+//! The output of a Collector's file exporter: OTLP's JSON, read without code of the
+//! project.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 pub type Attributes = BTreeMap<String, Value>;
 
-/// One data point with everything that stands around it.
+/// A data point with its metric, scope and resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// Which line of the file: one request, for a Collector that batches nothing.
+    /// The line of the file. Without batching, each line is a request.
     pub request: usize,
     pub resource: Attributes,
     pub scope: String,
@@ -21,13 +21,12 @@ pub struct Point {
     /// `gauge`, `counter`, `updowncounter` or `histogram`.
     pub kind: &'static str,
     pub attributes: Attributes,
-    /// A histogram's count.
+    /// The count of a histogram.
     pub value: f64,
     pub nanos: u64,
 }
 
-/// All requests of a file; none while there is no file. A line that is
-/// still being written is left out.
+/// All requests of a file; none if there is no file. An incomplete line is omitted.
 pub fn requests(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -58,7 +57,7 @@ fn add(points: &mut Vec<Point>, request: usize, resource: &Value, scope: &Value,
         metric if metric["histogram"].is_object() => ("histogram", &metric["histogram"]),
         metric => panic!("what is this? {metric}"),
     };
-    // Whole numbers of 64 bits are strings in JSON.
+    // 64-bit integers are strings in JSON.
     let whole = |value: &Value| value.as_str()?.parse::<f64>().ok();
     let value = |point: &Value| {
         point["asDouble"].as_f64().or_else(|| whole(&point["asInt"])).or_else(|| whole(&point["count"]))
@@ -88,7 +87,7 @@ pub fn attributes(of: &Value) -> Attributes {
     list(of, "attributes").iter().map(one).collect()
 }
 
-/// Empty lists are left out in JSON.
+/// Empty lists are omitted in JSON.
 pub fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
     of[name].as_array().map_or(&[], Vec::as_slice)
 }
