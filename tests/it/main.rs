@@ -57,6 +57,7 @@ mod readme;
 mod refresh;
 mod registry;
 mod reload;
+mod reload_urls;
 mod restarts;
 mod schema;
 mod scrapes;
