@@ -1,9 +1,10 @@
 //! Received values and messages, and their size.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fedimeter::config::otel::HistogramAggregation;
-use fedimeter::export::otlp::{Compression, Exporter, Protocol, Report};
+use fedimeter::export::otlp::{Compression, Exporter, OtlpSettings, Protocol, Report};
 use fedimeter::export::self_metrics::{Outputs, SelfMetrics};
 use http::{HeaderName, HeaderValue};
 use opentelemetry_sdk::Resource;
@@ -180,12 +181,14 @@ async fn deltas_are_differences() {
 /// A receiver with a Collector's limit of 4 MiB accepts all points, each once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_collections_leave_in_requests_that_a_receiver_takes() {
+    // Seconds of work in a debug build, so the limit is one that no busy machine exceeds.
+    const LIMIT: Duration = Duration::from_secs(600);
     let metrics = Meter::new(40_000, Temporality::Cumulative).collect();
     for protocol in Protocol::ALL {
         let sinks = Sinks::start(Options::default()).await;
         let (sink, settings) = sinks.of(protocol);
-        let exporter = Exporter::build(&settings).unwrap();
-        let report = exporter.export(&metrics, Instant::now() + PATIENCE).await;
+        let exporter = Exporter::build(&OtlpSettings { timeout: LIMIT, ..settings }).unwrap();
+        let report = exporter.export(&metrics, Instant::now() + LIMIT).await;
         assert_eq!(report, Report { accepted: 80_000, ..Report::default() });
         assert!(sink.requests().len() > 1);
         for request in sink.requests() {

@@ -106,12 +106,13 @@ async fn what_waited_arrives_first_and_once() {
 async fn nothing_younger_is_sent_after_one_that_has_to_wait() {
     let sinks = Sinks::start(Options::default()).await;
     let (sink, mut settings) = sinks.of(Protocol::HttpProtobuf);
-    settings.timeout = Duration::from_millis(300);
-    sink.answer_next(Answer::Hang);
+    settings.timeout = Duration::from_secs(1);
+    sink.answer_always(Answer::Hang);
     let exporter = Exporter::build(&settings).unwrap();
     let report = exporter.export_all(&batches(), Instant::now() + PATIENCE).await;
     assert_eq!((report.waiting, report.failure.unwrap().cause), (8, Cause::Timeout));
-    assert_eq!(sink.requests().len(), 1);
+    // On a busy machine, even the first request may not have arrived in time.
+    assert!(sink.requests().len() <= 1, "{}", sink.requests().len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
