@@ -5,13 +5,36 @@
 //! For each number of targets: a first collection (cold: every connection is
 //! made), scrapes that find everything fresh, and a collection after a minute
 //! (every endpoint due again but the activity, over kept connections).
+//!
+//! `tls:1000` are instances over TLS with HTTP/1.1, `h2:1000` with HTTP/2.
 
 #[path = "support/bridge.rs"]
 mod bridge;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::time::{Duration, Instant};
 
-use bridge::{Bridge, Failure, fleet};
+use bridge::{Bridge, Failure, configuration, instances};
+use tls::Front;
+
+/// How many instances, and which protocol is offered by TLS.
+#[derive(Debug, Clone, Copy)]
+struct Fleet {
+    size: usize,
+    over_tls: Option<&'static str>,
+}
+
+impl Fleet {
+    fn parse(arg: &str) -> Option<Fleet> {
+        let (over_tls, size) = match arg.split_once(':') {
+            Some(("tls", size)) => (Some("http/1.1"), size),
+            Some(("h2", size)) => (Some("h2"), size),
+            _ => (None, arg),
+        };
+        Some(Fleet { size: size.parse().ok()?, over_tls })
+    }
+}
 
 fn main() -> Result<(), Failure> {
     if !cfg!(target_os = "linux") {
@@ -19,23 +42,35 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let mut sizes: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes = vec![1, 100];
+    let mut fleets: Vec<Fleet> = std::env::args().skip(1).filter_map(|arg| Fleet::parse(&arg)).collect();
+    if fleets.is_empty() {
+        fleets = [1, 100].map(|size| Fleet { size, over_tls: None }).into();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     println!(
-        "| targets | ready ms | cold s | requests | CPU ms/request, cold | CPU ms/request, kept | RSS MiB | RSS KiB/target | fresh scrape ms | CPU ms/fresh scrape | bytes |"
+        "| targets | ready ms | cold s | requests | CPU ms/request, cold | CPU ms/request, kept | RSS MiB | RSS KiB/target | fresh scrape ms | CPU ms/fresh scrape | bytes | connections, cold and after |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
-    for size in sizes {
-        println!("{}", runtime.block_on(async { run(size).await })?);
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    for fleet in fleets {
+        println!("{}", runtime.block_on(async { run(fleet).await })?);
     }
     Ok(())
 }
 
-async fn run(size: usize) -> Result<String, Failure> {
-    let (simulator, file) = fleet(size).await?;
+async fn run(Fleet { size, over_tls }: Fleet) -> Result<String, Failure> {
+    let simulator = instances(size).await?;
+    let front = match over_tls {
+        Some(protocol) => Some(Front::start(&simulator, protocol).await?),
+        None => None,
+    };
+    let file = match &front {
+        Some(front) => {
+            let urls = (0..size).map(|i| front.url(&simulator, i)).collect::<Result<Vec<_>, _>>()?;
+            configuration(&front.defaults()?, &urls)?
+        }
+        None => configuration("", &simulator.urls())?,
+    };
+    let connections = || front.as_ref().map_or(0, Front::accepted);
     let requests = || (0..size).map(|i| simulator.requests(i, "*")).sum::<usize>();
 
     let started = Instant::now();
@@ -48,6 +83,7 @@ async fn run(size: usize) -> Result<String, Failure> {
     let bytes = bridge.scrape().await?;
     let cold = began.elapsed();
     let after = (bridge.cpu()?, requests());
+    let connected = connections();
     let cold_each = (after.0 - before.0) * 1e3 / (after.1 - before.1) as f64;
 
     // As many fresh scrapes as take measurable CPU time.
@@ -68,8 +104,11 @@ async fn run(size: usize) -> Result<String, Failure> {
     let after = (bridge.cpu()?, requests());
     let kept_each = ((after.0 - before.0) * 1e3 - fresh_cpu) / (after.1 - before.1) as f64;
     let resident = bridge.status("VmRSS")?;
+    let again = connections() - connected;
+    let connected = if front.is_some() { format!("{connected}, {again}") } else { String::new() };
+    let label = over_tls.map_or(String::new(), |protocol| format!(", TLS, {protocol}"));
     Ok(format!(
-        "| {size} | {:.0} | {:.2} | {} | {cold_each:.3} | {kept_each:.3} | {:.1} | {:.1} | {fresh:.2} | {fresh_cpu:.2} | {bytes} |",
+        "| {size}{label} | {:.0} | {:.2} | {} | {cold_each:.3} | {kept_each:.3} | {:.1} | {:.1} | {fresh:.2} | {fresh_cpu:.2} | {bytes} | {connected} |",
         ready.as_secs_f64() * 1e3,
         cold.as_secs_f64(),
         after.1,

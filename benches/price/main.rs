@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bridge::{Bridge, Failure, cpu_of, fleet};
+use bridge::{Bridge, Failure, cpu_of, fleet, instances, write};
 use nginx::Nginx;
 
 /// Scrapes of one figure.
@@ -21,6 +21,9 @@ const SECONDS: usize = 20;
 /// Clients that scrape without a pause, and for how long.
 const CLIENTS: usize = 50;
 const TOGETHER: Duration = Duration::from_secs(5);
+/// Probes a second, each of another server, and for how long.
+const PROBES: usize = 500;
+const PROBING: usize = 10;
 /// How often the bare client reads each document.
 const READS: usize = 20;
 /// What a bridge asks a server for each minute.
@@ -46,7 +49,8 @@ fn main() -> Result<(), Failure> {
     runtime.block_on(async {
         one_target().await?;
         together().await?;
-        documents().await
+        documents().await?;
+        probes().await
     })
 }
 
@@ -142,6 +146,34 @@ async fn documents() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Probes of servers that nobody has probed before, at a steady rate.
+async fn probes() -> Result<(), Failure> {
+    let simulator = instances(PROBES * PROBING).await?;
+    let config = write(
+        "listen: 127.0.0.1:0\nprobe:\n  enabled: true\n  allow: [.localhost, 127.0.0.0/8, '::1/128']\n  modules:\n    \
+         default:\n      endpoint_details: false\ntargets: []\n",
+    )?;
+    let bridge = Bridge::start(config.path())?;
+    let client = client(false)?;
+    let (cpu, began) = (bridge.cpu()?, Instant::now());
+    let mut clock = tokio::time::interval(Duration::from_secs(1) / PROBES as u32);
+    let mut probes = tokio::task::JoinSet::new();
+    for url in simulator.urls() {
+        clock.tick().await;
+        let probe = client.get(format!("http://{}/probe?target={url}", bridge.address));
+        probes.spawn(async move {
+            let page = probe.send().await.ok()?.text().await.ok()?;
+            Some(page.lines().any(|line| line.starts_with("fedimeter_target_up{") && line.ends_with(" 1")))
+        });
+    }
+    let up = probes.join_all().await.into_iter().filter(|up| *up == Some(true)).count();
+    let took = began.elapsed().as_secs_f64();
+    let (asked, cores) = (PROBES * PROBING, (bridge.cpu()? - cpu) / took);
+    println!("| {PROBES} probes a second of distinct servers: cores | {cores:.2} | | |");
+    println!("| the same: answered with a server that is up | {up} of {asked} | in {took:.1} s | |");
+    Ok(())
+}
+
 /// Reads documents as a bare client; prints the CPU µs of one.
 async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
     let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
@@ -155,21 +187,30 @@ async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
     // Makes the connections, and leaves out what a version does not have.
     let mut there = Vec::new();
     for base in &bases {
+        let mut documents = Vec::new();
         for path in DOCUMENTS {
             let answer = client.get(format!("{base}{path}")).send().await?;
             if answer.status() == 200 {
-                there.push(answer.url().clone());
+                documents.push(answer.url().clone());
             }
             answer.bytes().await?;
         }
+        there.push(documents);
     }
     let before = cpu_of(std::process::id())?;
-    for _ in 0..READS {
-        for document in &there {
-            client.get(document.clone()).send().await?.error_for_status()?.bytes().await?;
-        }
+    // As the bridge does: all servers at the same time, and of each one document at a time.
+    let mut servers = tokio::task::JoinSet::new();
+    for documents in there.clone() {
+        let client = client.clone();
+        servers.spawn(async move {
+            for document in documents.iter().cycle().take(READS * documents.len()) {
+                client.get(document.clone()).send().await?.error_for_status()?.bytes().await?;
+            }
+            Ok::<_, reqwest::Error>(())
+        });
     }
-    let reads = (READS * there.len()).max(1) as f64;
+    servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
+    let reads = (READS * there.iter().map(Vec::len).sum::<usize>()).max(1) as f64;
     println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / reads);
     Ok(())
 }

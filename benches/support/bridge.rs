@@ -19,6 +19,13 @@ pub type Failure = Box<dyn std::error::Error>;
 
 /// So many instances, and a configuration that asks them.
 pub async fn fleet(size: usize) -> Result<(Simulator, NamedTempFile), Failure> {
+    let simulator = instances(size).await?;
+    let file = configuration("", &simulator.urls())?;
+    Ok((simulator, file))
+}
+
+/// So many instances.
+pub async fn instances(size: usize) -> Result<Simulator, Failure> {
     let settings = Settings {
         instances: size,
         cache_headers: false,
@@ -26,14 +33,24 @@ pub async fn fleet(size: usize) -> Result<(Simulator, NamedTempFile), Failure> {
         request_log: 0,
         ..Settings::default()
     };
-    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await?;
-    let mut config = String::from("listen: 127.0.0.1:0\ndefaults:\n  endpoint_details: false\ntargets:\n");
-    for url in simulator.urls() {
+    Ok(Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await?)
+}
+
+/// A configuration that asks these servers, with these lines more among `defaults`.
+pub fn configuration(defaults: &str, urls: &[String]) -> Result<NamedTempFile, Failure> {
+    let mut config =
+        format!("listen: 127.0.0.1:0\ndefaults:\n  endpoint_details: false\n{defaults}targets:\n");
+    for url in urls {
         writeln!(config, "  - {url}")?;
     }
+    write(&config)
+}
+
+/// A configuration in a file.
+pub fn write(config: &str) -> Result<NamedTempFile, Failure> {
     let file = NamedTempFile::new()?;
     file.as_file().write_all(config.as_bytes())?;
-    Ok((simulator, file))
+    Ok(file)
 }
 
 /// CPU seconds of a process, user and system.
