@@ -30,6 +30,11 @@ use fedimeter::server::socket::Inherited;
 use fedimeter::target::Target;
 use fedimeter::{catalogue, cli, exposure, fetch, listing, logging, runtime, serve};
 
+/// Requests allocate much and free it on another thread, which the allocator of musl
+/// does slowly, and that of glibc not fast.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
 /// An address cannot be listened on.
