@@ -302,7 +302,9 @@ fn lane(
                 let resolved = client.resolve(job.target()).await;
                 // The semaphore is never closed.
                 let Ok(_turn) = turns.acquire().await else { return };
-                job.run(&client, &clock, &listener, resolved.err()).await;
+                // In a box of its own, because a whole fleet may wait for its turn, and the
+                // requests of a server need many times the memory of the wait.
+                Box::pin(job.run(&client, &clock, &listener, resolved.err())).await;
             });
         }
     });
