@@ -8,7 +8,10 @@ use crate::outcome::ErrorType;
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The name has a special address.
-    #[error("{name} has the special address {address}, to which answers must not lead")]
+    #[error(
+        "{name} has the special address {address}; only configured servers may, unless probe.allow or \
+         targets_url_allow_private permits it"
+    )]
     Blocked {
         /// The name that was resolved.
         name: String,
