@@ -164,8 +164,10 @@ impl Choice {
             if c.endpoint.is_under_api() { at.max(self.held_until) } else { at }
         };
         let due = idle().map(|c| allowed(c, c.timing.due));
-        let documents = || idle().filter(|c| c.endpoint.shows_up() && c.outcome != Some(Outcome::NotOffered));
-        let last = documents().map(|c| c.attempted).max();
+        let documents =
+            || self.all.iter().filter(|c| c.endpoint.shows_up() && c.outcome != Some(Outcome::NotOffered));
+        // While one is being requested, its answer decides.
+        let last = documents().map(|c| c.attempted).max().filter(|_| !documents().any(|c| c.under_way));
         let up = last.and_then(|last| documents().map(|c| allowed(c, last + less_a_tenth(UP_FOR))).min());
         due.chain(up).min()
     }

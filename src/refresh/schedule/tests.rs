@@ -220,3 +220,59 @@ proptest! {
         }
     }
 }
+
+fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+    let outcome = prop_oneof![
+        Just(None),
+        Just(Some(Outcome::Ok)),
+        Just(Some(Outcome::NotOffered)),
+        Just(Some(Outcome::Failed(ErrorType::Timeout))),
+    ];
+    let times = (0u64..240, 0u64..240, 0u64..120);
+    let one = (times, any::<bool>(), outcome, any::<bool>());
+    let endpoints = [
+        Endpoint::Robots,
+        Endpoint::InstanceV2,
+        Endpoint::InstanceV1,
+        Endpoint::NodeinfoDiscovery,
+        Endpoint::Nodeinfo,
+        Endpoint::Activity,
+    ];
+    prop::collection::vec(one, endpoints.len()).prop_map(move |all| {
+        let candidate =
+            |(endpoint, ((due, not_before, attempted), under_way, outcome, has_facts))| Candidate {
+                endpoint,
+                timing: Timing {
+                    due: BEGAN + seconds(due),
+                    not_before: BEGAN + seconds(not_before / 2),
+                    failures_in_row: 0,
+                },
+                under_way,
+                outcome,
+                attempted: BEGAN + seconds(attempted),
+                has_facts,
+            };
+        endpoints.into_iter().zip(all).map(candidate).collect()
+    })
+}
+
+proptest! {
+    /// Who polls again at that time neither polls in vain, without end, nor too late.
+    #[test]
+    fn the_next_time_is_later_and_has_something_to_be_asked_for(
+        all in candidates(),
+        held in 0u64..240,
+        now in 120u64..240,
+    ) {
+        let mut choice = Choice { all, held_until: BEGAN + seconds(held), now: BEGAN + seconds(now) };
+        for chosen in choice.due() {
+            choice.all[chosen].under_way = true;
+        }
+        let Some(next) = choice.next_due() else { return Ok(()) };
+        prop_assert!(next > choice.now, "{next:?} at {:?}", choice.now);
+        let before = Choice { now: next.before(Duration::from_nanos(1)), ..choice.clone() };
+        prop_assert_eq!(before.due(), Vec::<usize>::new(), "before {:?}", next);
+        let then = Choice { now: next, ..choice };
+        prop_assert!(!then.due().is_empty(), "nothing is due at {next:?}");
+    }
+}
