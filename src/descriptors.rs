@@ -29,7 +29,7 @@ pub struct Budget {
     pub requests: usize,
     /// The number of connections per host that are kept between collections.
     pub kept_per_host: usize,
-    /// The number of open connections to servers from which on none is kept.
+    /// The maximum number of open connections to servers, kept ones included.
     pub open: usize,
 }
 
@@ -53,15 +53,16 @@ impl Budget {
         budget
     }
 
-    /// At most a quarter is for clients, half of the rest for requests, and the
-    /// remainder for kept connections.
+    /// At most a quarter is for clients. Of the rest at most a third is for requests, as
+    /// much for what they need beside their connections (look-ups, a second address that
+    /// is tried), and the remainder for kept connections.
     fn within(limit: usize, wishes: Wishes) -> Budget {
         let limit = limit.saturating_sub(RESERVED);
         let connections = wishes.connections.min((limit / 4).max(4));
         let asking = limit.saturating_sub(connections);
-        let requests = wishes.requests.min((asking / 2).max(1));
+        let requests = wishes.requests.min((asking / 3).max(1));
         let kept_per_host = if wishes.targets > FLEET { 1 } else { wishes.requests_per_host };
-        Budget { connections, requests, kept_per_host, open: asking.max(requests) }
+        Budget { connections, requests, kept_per_host, open: (asking - requests.min(asking)).max(requests) }
     }
 }
 
@@ -75,12 +76,12 @@ mod tests {
         let fleet = Wishes { targets: 1000, ..usual };
         for (limit, wishes, connections, requests, kept_per_host, open) in [
             (16, usual, 4, 1, 2, 1),
-            (64, usual, 10, 15, 2, 30),
-            (256, usual, 58, 87, 2, 174),
-            (1024, usual, 250, 256, 2, 750),
-            (1024, fleet, 250, 256, 1, 750),
-            (4096, fleet, 256, 256, 1, 3816),
-            (usize::MAX, usual, 256, 256, 2, usize::MAX - 280),
+            (64, usual, 10, 10, 2, 20),
+            (256, usual, 58, 58, 2, 116),
+            (1024, usual, 250, 250, 2, 500),
+            (1024, fleet, 250, 250, 1, 500),
+            (4096, fleet, 256, 256, 1, 3560),
+            (usize::MAX, usual, 256, 256, 2, usize::MAX - 536),
         ] {
             let budget = Budget::within(limit, wishes);
             assert_eq!(
@@ -88,7 +89,8 @@ mod tests {
                 Budget { connections, requests, kept_per_host, open },
                 "{limit} for {wishes:?}"
             );
-            let all = RESERVED.saturating_add(budget.connections).saturating_add(budget.open);
+            let asking = budget.open.saturating_add(budget.requests);
+            let all = RESERVED.saturating_add(budget.connections).saturating_add(asking);
             assert!(all <= limit || limit < 64, "{limit}: {budget:?}");
         }
     }

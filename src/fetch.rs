@@ -16,6 +16,7 @@ mod local;
 mod manners;
 pub(crate) mod proxy;
 mod resolve_error;
+mod room;
 mod shortage;
 mod site;
 mod traced;
@@ -62,8 +63,8 @@ use self::transport::{Line, Transports};
 /// The maximum number of redirects of one request.
 const MAX_REDIRECTS: usize = 5;
 
-/// The maximum number of simultaneous look-ups. Each uses up to eight sockets, one for
-/// every retry of an address family.
+/// The maximum number of simultaneous look-ups, if there are descriptors for them. Each
+/// uses up to eight sockets, one for every retry of an address family.
 const MAX_LOOKUPS: usize = 512;
 
 /// How many bytes of an error's body are read for its reason.
@@ -127,7 +128,7 @@ impl Client {
         let certificates = Certificates::default();
         let user_agent = format!("fedimeter/{} (+{})", env!("CARGO_PKG_VERSION"), settings.contact);
         let user_agent = HeaderValue::try_from(user_agent).map_err(|_| ClientError::Contact)?;
-        let dns = Dns::new(settings.dns_timeout, MAX_LOOKUPS);
+        let dns = Dns::new(settings.dns_timeout, MAX_LOOKUPS.min((settings.most_open / 8).max(1)));
         let transports =
             Transports::new(&settings, streams, dns.clone(), proxies, &certificates.client_config()?);
         let limits = Limits::new(settings.max_requests, settings.max_requests_per_host);

@@ -24,8 +24,8 @@ const TOGETHER: Duration = Duration::from_secs(5);
 /// Probes a second, each of another server, and for how long.
 const PROBES: usize = 500;
 const PROBING: usize = 10;
-/// How often the bare client reads each document.
-const READS: usize = 20;
+/// After this, everything but the activity is due again; connections are kept.
+const DUE: Duration = Duration::from_secs(58);
 /// What a bridge asks a server for each minute.
 const DOCUMENTS: [&str; 4] =
     ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
@@ -125,13 +125,12 @@ async fn together() -> Result<(), Failure> {
 
 /// What reading an endpoint costs, beside a client that only reads the bytes.
 async fn documents() -> Result<(), Failure> {
-    const TARGETS: usize = 200;
+    const TARGETS: usize = 1000;
     let (simulator, config) = fleet(TARGETS).await?;
     let bridge = Bridge::start(config.path())?;
     let requests = || (0..TARGETS).map(|i| simulator.requests(i, "*")).sum::<usize>();
     bridge.scrape().await?;
-    // Until everything is due again: connections are kept.
-    tokio::time::sleep(Duration::from_secs(58)).await;
+    tokio::time::sleep(DUE).await;
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
     let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
@@ -197,20 +196,22 @@ async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
         }
         there.push(documents);
     }
+    // As the bridge does: after a wait, all servers at the same time, and of each one
+    // document at a time.
+    tokio::time::sleep(DUE).await;
     let before = cpu_of(std::process::id())?;
-    // As the bridge does: all servers at the same time, and of each one document at a time.
+    let reads = there.iter().map(Vec::len).sum::<usize>().max(1) as f64;
     let mut servers = tokio::task::JoinSet::new();
-    for documents in there.clone() {
+    for documents in there {
         let client = client.clone();
         servers.spawn(async move {
-            for document in documents.iter().cycle().take(READS * documents.len()) {
-                client.get(document.clone()).send().await?.error_for_status()?.bytes().await?;
+            for document in documents {
+                client.get(document).send().await?.error_for_status()?.bytes().await?;
             }
             Ok::<_, reqwest::Error>(())
         });
     }
     servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
-    let reads = (READS * there.iter().map(Vec::len).sum::<usize>()).max(1) as f64;
     println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / reads);
     Ok(())
 }

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io, vec};
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -28,6 +28,7 @@ use super::guard;
 use super::link::{Link, Stream};
 use super::proxy::{Proxies, Proxy};
 use super::resolve_error::ResolveError;
+use super::room::Room;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,6 +38,9 @@ pub enum ConnectError {
     /// The name has no address that may be used.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// As many connections are open as there are file descriptors for.
+    #[error("too many connections to servers are open")]
+    NoRoom,
     /// The connection took too long.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
@@ -91,8 +95,8 @@ pub struct Shared {
     pub tls_http1: Arc<ClientConfig>,
     pub connect_timeout: Duration,
     pub ages: Ages,
-    /// The number of open connections.
-    pub open: Arc<AtomicUsize>,
+    /// The room for open connections.
+    pub room: Room,
     /// Networks that guarded connections may lead to, beside public addresses.
     pub permitted: Mutex<Arc<[IpNet]>>,
 }
@@ -129,13 +133,16 @@ pub struct Connector {
     pub guarded_for: Option<Arc<str>>,
     /// Whether only HTTP/1.1 is offered.
     pub is_http1_only: bool,
+    /// Whether its connections are kept after a request.
+    pub is_kept: bool,
 }
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Link>, ConnectError> {
         let shared = &self.shared;
         if let Streams::Given(dial) = &shared.streams {
-            return Ok(TokioIo::new(Link::new(dial(&uri), shared.ages.next(), &shared.open, false)));
+            let place = shared.room.take(None).await;
+            return Ok(TokioIo::new(Link::new(dial(&uri), shared.ages.next(), place, false)));
         }
         let host = uri.host().ok_or(ConnectError::NoHost)?;
         let proxy = shared.proxies.for_uri(&uri);
@@ -157,17 +164,20 @@ impl Connector {
             // They are files: not for a handshake, and a start may need none.
             let _ = tokio::task::spawn_blocking(roots).await;
         }
+        let keeps = uri.authority().filter(|_| self.is_kept).map(Authority::as_str);
+        let place = tokio::time::timeout(shared.connect_timeout, shared.room.take(keeps)).await;
+        let place = place.map_err(|_elapsed| ConnectError::NoRoom)?;
         let tcp = self.tcp(&addresses);
         let age = shared.ages.next();
         let tls = if self.is_http1_only { &shared.tls_http1 } else { &shared.tls };
         let connecting = async {
             let Some(Proxy { uri: proxy, authorization }) = proxy.clone() else {
                 let stream = HttpsConnector::from((tcp, tls.clone())).call(uri.clone()).await?;
-                return Ok(Link::new(Box::new(stream), age, &shared.open, false));
+                return Ok(Link::new(Box::new(stream), age, place, false));
             };
             let mut to_proxy = HttpsConnector::from((tcp, shared.tls_http1.clone()));
             if !is_https {
-                return Ok(Link::new(Box::new(to_proxy.call(proxy).await?), age, &shared.open, true));
+                return Ok(Link::new(Box::new(to_proxy.call(proxy).await?), age, place, true));
             }
             let tunnel = Tunnel::new(proxy, to_proxy);
             let tunnel = match authorization {
@@ -175,7 +185,7 @@ impl Connector {
                 None => tunnel,
             };
             let stream = HttpsConnector::from((tunnel, tls.clone())).call(uri.clone()).await?;
-            Ok::<Link, BoxError>(Link::new(Box::new(stream), age, &shared.open, false))
+            Ok::<Link, BoxError>(Link::new(Box::new(stream), age, place, false))
         };
         match tokio::time::timeout(shared.connect_timeout, connecting).await {
             Ok(Ok(link)) => Ok(TokioIo::new(link)),

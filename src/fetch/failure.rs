@@ -113,6 +113,7 @@ fn of_causes(mut cause: Option<&(dyn Error + 'static)>) -> Failure {
         if let Some(own) = e.downcast_ref::<ConnectError>() {
             match own {
                 ConnectError::Resolve(error) => kind = error.error_type(),
+                ConnectError::NoRoom => kind = ErrorType::Local,
                 ConnectError::Timeout(_) => kind = ErrorType::Timeout,
                 ConnectError::NoHost => kind = ErrorType::Other,
                 ConnectError::ProxyKind(_) => {}

@@ -4,8 +4,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::room::Place;
 
 /// A layer of a connection: TCP, TLS, or a tunnel through a proxy.
 pub trait Stream: Read + Write + Connection + Send + Unpin + 'static {}
@@ -25,7 +27,7 @@ pub struct Link {
     stream: TokioIo<Box<dyn Stream>>,
     state: Arc<State>,
     is_proxied: bool,
-    _open: Open,
+    _place: Place,
 }
 
 /// The state of a connection.
@@ -43,9 +45,9 @@ pub struct State {
 }
 
 impl Link {
-    /// Wraps a connection that is used for `age`, and counted in `open` while it is
-    /// open. `is_proxied` means that it leads to a proxy that reads the requests.
-    pub fn new(stream: Box<dyn Stream>, age: Duration, open: &Arc<AtomicUsize>, is_proxied: bool) -> Link {
+    /// Wraps a connection that is used for `age`, and holds its place while it is open.
+    /// `is_proxied` means that it leads to a proxy that reads the requests.
+    pub fn new(stream: Box<dyn Stream>, age: Duration, place: Place, is_proxied: bool) -> Link {
         let state = State {
             expires: Instant::now() + age,
             has_answered: AtomicBool::new(false),
@@ -53,8 +55,7 @@ impl Link {
             has_ended: AtomicBool::new(false),
             is_http2: stream.connected().is_negotiated_h2(),
         };
-        open.fetch_add(1, Relaxed);
-        Link { stream: TokioIo::new(stream), state: Arc::new(state), is_proxied, _open: Open(open.clone()) }
+        Link { stream: TokioIo::new(stream), state: Arc::new(state), is_proxied, _place: place }
     }
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
@@ -146,15 +147,5 @@ impl AsyncWrite for Link {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// Counts an open connection until it is dropped.
-#[derive(Debug)]
-struct Open(Arc<AtomicUsize>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -32,8 +32,9 @@ pub struct Http {
     /// The number of connections per host that are kept between collections. It is not
     /// a setting; a bridge with many targets keeps fewer.
     pub kept_per_host: usize,
-    /// The number of open connections from which on none is kept. It is not a setting,
-    /// but follows from the limit on open files.
+    /// The maximum number of open connections. So many are kept that
+    /// [`Http::max_requests`] can be added. It is not a setting, but follows from the
+    /// limit on open files.
     pub most_open: usize,
 }
 

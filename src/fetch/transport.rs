@@ -3,14 +3,12 @@
 //! answer, the request is repeated once.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::PROXY_AUTHORIZATION;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -27,6 +25,7 @@ use super::connector::{Ages, Connector, Shared, Streams};
 use super::dns::Dns;
 use super::link::State;
 use super::proxy::Proxies;
+use super::room::Room;
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -53,13 +52,11 @@ pub struct Transports {
     limits: KeptLimits,
 }
 
-/// How many connections are kept, and for how long.
+/// How many connections to a host are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 struct KeptLimits {
     age: Duration,
     per_host: usize,
-    /// If more connections are open, none is kept.
-    open: usize,
 }
 
 impl Transports {
@@ -72,6 +69,7 @@ impl Transports {
     ) -> Transports {
         let mut tls_http1 = tls.clone();
         tls_http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let hosts = settings.most_open.saturating_sub(settings.max_requests) / settings.kept_per_host.max(1);
         let shared = Arc::new(Shared {
             streams,
             dns,
@@ -80,21 +78,21 @@ impl Transports {
             tls_http1: Arc::new(tls_http1),
             connect_timeout: settings.connect_timeout,
             ages: Ages::new(settings.connection_age),
-            open: Arc::<AtomicUsize>::default(),
+            room: Room::new(settings.most_open, hosts),
             permitted: Mutex::default(),
         });
-        let limits = KeptLimits {
-            age: settings.connection_age,
-            per_host: settings.kept_per_host,
-            open: settings.most_open,
+        let limits = KeptLimits { age: settings.connection_age, per_host: settings.kept_per_host };
+        let connector = |is_http1_only| Connector {
+            shared: shared.clone(),
+            guarded_for: None,
+            is_http1_only,
+            is_kept: true,
         };
-        let connector =
-            |is_http1_only| Connector { shared: shared.clone(), guarded_for: None, is_http1_only };
         let (direct, renamed) =
             (Transport::new(connector(false), limits), Transport::new(connector(true), limits));
         // No configured name exempts any address.
         let guarded_for = Some("".into());
-        let public = Connector { shared: shared.clone(), guarded_for, is_http1_only: false };
+        let public = Connector { shared: shared.clone(), guarded_for, is_http1_only: false, is_kept: true };
         let public = Transport::new(public, limits);
         Transports { shared, direct, renamed, public, guarded: Mutex::default(), limits }
     }
@@ -112,7 +110,10 @@ impl Transports {
         let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
         let make = |configured: &Arc<str>| {
             let (shared, guarded_for) = (self.shared.clone(), Some(configured.clone()));
-            Transport::new(Connector { shared, guarded_for, is_http1_only: false }, self.limits)
+            Transport::new(
+                Connector { shared, guarded_for, is_http1_only: false, is_kept: true },
+                self.limits,
+            )
         };
         guarded.entry(configured).or_insert_with_key(make).clone()
     }
@@ -137,7 +138,6 @@ pub struct Transport {
     /// The same, with a new connection for each request.
     fresh: HyperClient,
     idle_timeout: Duration,
-    most_open: usize,
 }
 
 impl Transport {
@@ -151,10 +151,10 @@ impl Transport {
                 .pool_max_idle_per_host(kept)
                 .http2_initial_stream_window_size(STREAM_WINDOW)
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)
-                .build(connector.clone())
+                .build(Connector { is_kept: kept > 0, ..connector.clone() })
         };
         let (kept, fresh) = (client(limits.per_host), client(0));
-        Transport { connector, kept, fresh, idle_timeout, most_open: limits.open }
+        Transport { connector, kept, fresh, idle_timeout }
     }
 
     /// Sends a request that changes nothing on the server. If the connection had
@@ -172,7 +172,13 @@ impl Transport {
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
-        let first = self.once(&self.kept, request.clone(), line).await;
+        let host = request.uri().authority().map_or("", Authority::as_str);
+        let kept = self.connector.shared.room.keep(host);
+        // Whether a connection is kept is decided before it is made: an answer that comes
+        // in one piece has put it back before it can be judged.
+        let client = if kept.is_some() { &self.kept } else { &self.fresh };
+        let first = self.once(client, request.clone(), line).await;
+        drop(kept);
         if first.is_stale { self.once(&self.fresh, request, line).await.result } else { first.result }
     }
 
@@ -191,8 +197,7 @@ impl Transport {
             // A server that refuses a POST may not have read its body, and closes the
             // connection silently (Mitra).
             let is_refused = is_post && !response.status().is_success();
-            let is_crowded = self.connector.shared.open.load(Relaxed) > self.most_open;
-            if is_refused || is_stale || is_crowded || !connection.lives_for(self.idle_timeout) {
+            if is_refused || is_stale || !connection.lives_for(self.idle_timeout) {
                 line.give_up();
             }
         }

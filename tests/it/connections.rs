@@ -174,7 +174,7 @@ async fn no_connection_is_used_longer_than_it_should_be() {
 #[tokio::test]
 async fn while_too_many_are_open_no_more_are_kept() {
     let (first, second) = (Server::start(Vec::new()).await, Server::start(Vec::new()).await);
-    let client = client(|http| http.most_open = 1);
+    let client = client(|http| (http.most_open, http.max_requests, http.kept_per_host) = (2, 1, 1));
     for server in [&first, &second, &first, &second] {
         assert_eq!(ask(&client, server, &[false]).await, ["200"]);
     }

@@ -83,6 +83,29 @@ async fn idle_clients_make_no_server_look_down() {
     assert!(lines <= 1, "{}", bridge.log());
 }
 
+/// Connections are kept as far as there is room for them, and for the requests.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_with_more_servers_than_descriptors_is_read() {
+    const FLEET: usize = 400;
+    let settings = Settings { instances: FLEET, versions: vec!["4.6.4".to_owned()], ..Settings::default() };
+    let simulator = Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let urls = simulator.urls();
+    let args: Vec<&str> =
+        ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(urls.iter().map(String::as_str)).collect();
+    let bridge = Serving::with(&mut limited(160, &args));
+    let url = bridge.url();
+    let metrics = || http::client().get(format!("{url}/metrics"));
+    for _ in 0..2 {
+        let page = http::body(metrics().header("x-prometheus-scrape-timeout-seconds", "60")).await;
+        let shown = samples::samples(&page);
+        let up = samples::named(&shown, "fedimeter_target_up");
+        assert!(up.len() == FLEET && up.iter().all(|sample| sample.value > 0.0), "{} are shown", up.len());
+        assert_eq!(samples::named(&shown, "fedimeter_endpoint_failures_total").len(), 0);
+    }
+    assert!(!bridge.log().contains("servers cannot be asked"), "{}", bridge.log());
+}
+
 /// If all descriptors are in use, the connections that have waited longest are closed.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

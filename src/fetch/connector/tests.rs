@@ -56,10 +56,10 @@ fn guarded(dns: Dns, permitted: &[&str]) -> Connector {
         tls_http1: tls,
         connect_timeout: Duration::from_secs(20),
         ages: Ages::new(Duration::from_secs(60)),
-        open: Arc::default(),
+        room: Room::new(usize::MAX, usize::MAX),
         permitted: Mutex::new(permitted),
     };
-    Connector { shared: Arc::new(shared), guarded_for: Some("".into()), is_http1_only: false }
+    Connector { shared: Arc::new(shared), guarded_for: Some("".into()), is_http1_only: false, is_kept: true }
 }
 
 /// A name that changes between the check and the connection does not lead anywhere

@@ -1,0 +1,117 @@
+//! How many connections to servers may be open, and to which hosts some are kept. Each
+//! connection needs a file descriptor, of which the process has a limited number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The room for open connections, in use or kept.
+#[derive(Debug)]
+pub struct Room {
+    places: Arc<Semaphore>,
+    keepers: Arc<Keepers>,
+}
+
+/// The hosts to which connections are kept.
+#[derive(Debug)]
+struct Keepers {
+    most: usize,
+    /// How many connections and requests there are that keep, by host and port.
+    hosts: Mutex<HashMap<Box<str>, usize>>,
+}
+
+/// The place of one connection. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+    _keeps: Option<Keeps>,
+}
+
+/// A connection that is kept to a host, or a request that may make one.
+#[derive(Debug)]
+pub struct Keeps {
+    keepers: Arc<Keepers>,
+    host: Box<str>,
+}
+
+impl Room {
+    /// Room for at most `most` connections, and for kept ones to at most `hosts` hosts.
+    pub fn new(most: usize, hosts: usize) -> Room {
+        let places = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+        Room { places, keepers: Arc::new(Keepers { most: hosts, hosts: Mutex::default() }) }
+    }
+
+    /// Waits for a place. With a host, the connection is one that is kept to it.
+    pub async fn take(&self, host: Option<&str>) -> Place {
+        let keeps = host.map(|host| {
+            *self.keepers.hosts().entry(host.into()).or_default() += 1;
+            Keeps { keepers: self.keepers.clone(), host: host.into() }
+        });
+        // The semaphore is never closed.
+        Place { _permit: self.places.clone().acquire_owned().await.ok(), _keeps: keeps }
+    }
+
+    /// For the time of a request: connections to this host are kept, because one is, or
+    /// because there is room for more.
+    pub fn keep(&self, host: &str) -> Option<Keeps> {
+        let mut hosts = self.keepers.hosts();
+        let has_room = hosts.len() < self.keepers.most;
+        match hosts.get_mut(host) {
+            Some(keep) => *keep += 1,
+            None if has_room => drop(hosts.insert(host.into(), 1)),
+            None => return None,
+        }
+        Some(Keeps { keepers: self.keepers.clone(), host: host.into() })
+    }
+}
+
+impl Keepers {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Keeps {
+    fn drop(&mut self) {
+        let mut hosts = self.keepers.hosts();
+        let Some(keep) = hosts.get_mut(&self.host) else { return };
+        *keep -= 1;
+        if *keep == 0 {
+            hosts.remove(&self.host);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_are_kept_to_as_many_hosts_as_there_is_room_for() {
+        let room = Room::new(10, 2);
+        let (a, b) = (room.keep("a").unwrap(), room.keep("b").unwrap());
+        assert!(room.keep("a").is_some() && room.keep("c").is_none());
+        drop(b);
+        let c = room.keep("c").expect("no connection to b was made");
+        let (first, second) = (room.take(Some("a")).await, room.take(Some("a")).await);
+        let other = room.take(Some("c")).await;
+        drop((a, c));
+        assert!(room.keep("b").is_none());
+        drop(first);
+        assert!(room.keep("b").is_none() && room.keep("a").is_some(), "one to a is there");
+        drop((second, other));
+        let (_b, _d) = (room.keep("b").unwrap(), room.keep("d").unwrap());
+        assert!(room.keep("a").is_none());
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_are_open_than_there_is_room_for() {
+        let room = Room::new(2, 0);
+        let places = (room.take(None).await, room.take(None).await);
+        let waits = std::pin::pin!(room.take(None));
+        assert!(futures_util::poll!(waits).is_pending());
+        drop(places);
+        room.take(None).await;
+    }
+}
