@@ -58,7 +58,7 @@ fn target(out: &mut String, r: &Reading<'_>) {
     let _ = writeln!(out, "  # {}", summary(r));
     let _ = writeln!(out, "  - url: {}", quote(r.target.url.as_str().trim_end_matches('/')));
     let slots = || r.snapshot.slots.iter().filter(|slot| slot.endpoint.on() == On::OptIn);
-    let offered: Vec<&str> = slots().filter(|slot| is_ok(slot)).map(|slot| slot.endpoint.name()).collect();
+    let offered: Vec<&str> = slots().filter(|slot| slot.is_ok()).map(|slot| slot.endpoint.name()).collect();
     if offered.is_empty() {
         let all: Vec<&str> = slots().map(|slot| slot.endpoint.name()).collect();
         let _ = writeln!(out, "    # More endpoints:\n    # collect: [{}]", all.join(", "));
@@ -66,7 +66,7 @@ fn target(out: &mut String, r: &Reading<'_>) {
         let _ = writeln!(out, "    # More endpoints, which the server offers. Remove what you do not need.");
         let _ = writeln!(out, "    collect: [{}]", offered.join(", "));
     }
-    for slot in slots().filter(|slot| r.up() == Some(true) && !is_ok(slot)) {
+    for slot in slots().filter(|slot| r.up() == Some(true) && !slot.is_ok()) {
         let _ = writeln!(out, "    # Omitted:  {}, {}.", slot.endpoint.name(), why(slot));
     }
     token(out, r.target);
@@ -122,14 +122,10 @@ fn summary(r: &Reading<'_>) -> String {
     }
 }
 
-fn is_ok(slot: &Slot) -> bool {
-    slot.outcome == Some(Outcome::Ok)
-}
-
 /// Returns why an endpoint returned nothing.
 fn why(slot: &Slot) -> String {
-    let outcome = slot.outcome.map_or("no answer", Outcome::name);
-    match slot.reason.as_deref() {
+    let outcome = slot.outcome().map_or("no answer", Outcome::name);
+    match slot.reason() {
         Some(reason) => {
             let reason = one_line(reason);
             format!("{outcome}: {}", &reason[..reason.floor_char_boundary(MAX_REASON)])

@@ -68,10 +68,10 @@ pub(crate) fn label(label: &Label) -> Cow<'_, str> {
 fn endpoint(slot: &Slot) -> Value {
     json!({
         "endpoint": slot.endpoint.name(),
-        "outcome": slot.outcome.map(Outcome::name),
-        "status": slot.status,
-        "duration": slot.outcome.map(|_| slot.duration.as_secs_f64()),
-        "size": slot.status.map(|_| slot.size),
-        "reason": slot.reason.as_deref().or(slot.remark()),
+        "outcome": slot.outcome().map(Outcome::name),
+        "status": slot.response().map(|response| response.status),
+        "duration": slot.took().map(|took| took.as_secs_f64()),
+        "size": slot.response().map(|response| response.size),
+        "reason": slot.reason().or(slot.remark()),
     })
 }

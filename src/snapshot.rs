@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::endpoint::Endpoint;
 use crate::outcome::{ErrorType, Outcome};
 use crate::target::Target;
 
 mod bridge;
 mod facts;
 mod reading;
+mod slot;
 
 pub use bridge::*;
 pub use facts::*;
 pub use reading::Reading;
+pub use slot::{Found, LastAttempt, Response, ServedFrom, Slot};
 
 use reading::Holds;
 
@@ -71,16 +72,10 @@ impl View {
     /// count as timed out.
     #[must_use]
     pub fn ended_by(&self, deadline: Duration) -> View {
-        let ended = |slot: &Slot| match slot.outcome {
-            Some(_) => slot.clone(),
-            None => Slot {
-                outcome: Some(Outcome::Failed(ErrorType::Timeout)),
-                reason: Some(format!("no complete response within the deadline of {deadline:?}").into()),
-                ..slot.clone()
-            },
-        };
+        let why = format!("no complete response within the deadline of {deadline:?}").into();
         let targets = self.targets.iter().map(|(target, snapshot)| {
-            let slots = snapshot.slots.iter().map(ended).collect();
+            let slots = snapshot.slots.iter().map(|slot| slot.ended_by(self.started + deadline, &why));
+            let slots = slots.collect();
             (target.clone(), Arc::new(Snapshot { slots, ..Snapshot::clone(snapshot) }))
         });
         View::new(self.started, self.unix, targets.collect())
@@ -118,7 +113,7 @@ impl Snapshot {
     #[must_use]
     pub fn up(&self) -> Option<bool> {
         let documents = self.slots.iter().filter(|slot| slot.endpoint.shows_up());
-        let outcomes: Vec<Outcome> = documents.filter_map(|slot| slot.outcome).collect();
+        let outcomes: Vec<Outcome> = documents.filter_map(Slot::outcome).collect();
         if outcomes.contains(&Outcome::Ok) {
             return Some(true);
         }
@@ -128,93 +123,6 @@ impl Snapshot {
             .any(|error| outcomes.contains(&Outcome::Failed(*error)));
         (has_failed && !is_unknown).then_some(false)
     }
-}
-
-/// The outcome of one endpoint, and its facts.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    /// Which endpoint.
-    pub endpoint: Endpoint,
-    /// The outcome of the last attempt; `None` before the first one has ended.
-    pub outcome: Option<Outcome>,
-    /// The HTTP status of the last attempt, if there was an answer.
-    pub status: Option<u16>,
-    /// When the last attempt began.
-    pub attempted: Moment,
-    /// When the last attempt ended.
-    pub finished: Moment,
-    /// How long the last attempt took.
-    pub duration: Duration,
-    /// The size of its decoded body in bytes.
-    pub size: u64,
-    /// Whether the facts came from a cache.
-    pub served_from: ServedFrom,
-    /// When the last successful attempt ended, in Unix seconds.
-    pub last_success: Option<f64>,
-    /// Until when `facts` may be reported without another request.
-    pub fresh_until: Moment,
-    /// The number of failed attempts since the start, by reason.
-    pub failures: Vec<(ErrorType, u64)>,
-    /// Why the last attempt failed, for people.
-    pub reason: Option<Arc<str>>,
-    /// The content of the answer; `None` after a failure.
-    pub facts: Option<Facts>,
-}
-
-impl Slot {
-    /// Creates a slot without facts.
-    #[must_use]
-    pub fn new(endpoint: Endpoint) -> Slot {
-        Slot {
-            endpoint,
-            outcome: None,
-            status: None,
-            attempted: Moment::ORIGIN,
-            finished: Moment::ORIGIN,
-            duration: Duration::ZERO,
-            size: 0,
-            served_from: ServedFrom::Origin,
-            last_success: None,
-            fresh_until: Moment::ORIGIN,
-            failures: Vec::new(),
-            reason: None,
-            facts: None,
-        }
-    }
-
-    /// What people should know of the last attempt: why it failed, or that a cache
-    /// answered for a server that may be away.
-    #[must_use]
-    pub fn remark(&self) -> Option<&str> {
-        match self.outcome {
-            Some(Outcome::Ok) if self.served_from == ServedFrom::StaleCache => {
-                Some("a cache gave an outdated answer: the server itself may be down")
-            }
-            Some(Outcome::Ok) => None,
-            _ => self.reason.as_deref(),
-        }
-    }
-
-    /// Adds `n` failures of this type.
-    pub fn count(&mut self, error: ErrorType, n: u64) {
-        match self.failures.iter_mut().find(|(e, _)| *e == error) {
-            Some((_, count)) => *count += n,
-            None => self.failures.push((error, n)),
-        }
-    }
-}
-
-/// Where an answer came from, from the most to the least reliable about the server's
-/// state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ServedFrom {
-    /// The server itself, as far as the headers tell.
-    #[default]
-    Origin,
-    /// A cache. Its rate limit belongs to another client.
-    Cache,
-    /// A cache that returned an expired answer. The server may be down.
-    StaleCache,
 }
 
 /// `X-RateLimit-*` of an answer.
@@ -233,32 +141,39 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::endpoint::Endpoint;
 
     #[test]
     fn a_target_is_down_only_where_every_document_was_asked_for_in_vain() {
         use ErrorType::{Connect, Http4xx, Local, RateLimited};
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
-        let (ok, missing) = (Some(Outcome::Ok), Some(Outcome::NotOffered));
-        let failed = |error| Some(Outcome::Failed(error));
-        for (outcomes, up) in [
+        let (ok, missing) = (|| Some(Found::read(None, 0.0)), || Some(Found::not_offered("404")));
+        let failed = |error| Some(Found::failed(error, "refused"));
+        for (attempts, up) in [
             ([None, None, None], None),
-            ([missing, None, missing], None),
+            ([missing(), None, missing()], None),
             ([failed(Connect), failed(Connect), failed(Connect)], Some(false)),
-            ([failed(Http4xx), missing, None], Some(false)),
-            ([failed(Connect), ok, failed(Connect)], Some(true)),
+            ([failed(Http4xx), missing(), None], Some(false)),
+            ([failed(Connect), ok(), failed(Connect)], Some(true)),
             ([failed(Local), failed(Local), failed(Local)], None),
             ([failed(Connect), failed(Local), failed(Connect)], None),
-            ([failed(Local), ok, missing], Some(true)),
+            ([failed(Local), ok(), missing()], Some(true)),
             ([failed(RateLimited), failed(RateLimited), failed(RateLimited)], None),
-            ([failed(RateLimited), failed(RateLimited), ok], Some(true)),
+            ([failed(RateLimited), failed(RateLimited), ok()], Some(true)),
             ([failed(RateLimited), failed(RateLimited), failed(Connect)], None),
         ] {
             let documents = [Endpoint::InstanceV2, Endpoint::InstanceV1, Endpoint::Nodeinfo];
-            let slot = |(endpoint, outcome)| Slot { outcome, ..Slot::new(endpoint) };
-            let slots = documents.into_iter().zip(outcomes).map(slot).collect();
+            let slot = |(endpoint, found): (Endpoint, &Option<Found>)| {
+                let mut slot = Slot::new(endpoint);
+                if let Some(found) = found.clone() {
+                    slot.record(LastAttempt::new(Moment::ORIGIN, found));
+                }
+                slot
+            };
+            let slots = documents.into_iter().zip(&attempts).map(slot).collect();
             let snapshot = Snapshot { slots, ..Snapshot::default() };
             let reading = Reading::new(&target, &snapshot, Moment::ORIGIN, 0.0);
-            assert_eq!(reading.up(), up, "{outcomes:?}");
+            assert_eq!(reading.up(), up, "{attempts:?}");
         }
     }
 }

@@ -73,7 +73,7 @@ async fn collect_twice(script: Script) {
         let reading = Reading::new(target, snapshot, view.started, view.unix);
         points::judge(&reading, |label| words::judge("a label", label));
         for slot in &snapshot.slots {
-            words::judge(slot.endpoint.name(), slot.reason.as_deref().unwrap_or_default());
+            words::judge(slot.endpoint.name(), slot.reason().unwrap_or_default());
         }
         clock.advance(LATER);
     }

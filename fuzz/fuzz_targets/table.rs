@@ -10,14 +10,12 @@ mod points;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fedimeter::document::{Document, Top};
 use fedimeter::api::{account, admin, instance, lists, nodeinfo, tag};
 use fedimeter::clock::Moment;
 use fedimeter::endpoint::Endpoint;
-use fedimeter::outcome::Outcome;
-use fedimeter::snapshot::{Facts, Reading, Reports, Slot, Snapshot};
+use fedimeter::snapshot::{Facts, Found, LastAttempt, Reading, Reports, Response, Slot, Snapshot};
 use fedimeter::target::{AccountRef, Target};
 use jiff::civil::date;
 use libfuzzer_sys::fuzz_target;
@@ -34,15 +32,13 @@ fuzz_target!(|data: &[u8]| {
     let mut snapshot = Snapshot::default();
     let mut lines = data.split(|b| *b == b'\n');
     let mut say = |endpoint, top, read: &dyn Fn(&mut Document) -> Option<Facts>| {
+        let (status, found) = match lines.next().map(|line| Document::parse(line, top)) {
+            Some(Ok(mut doc)) => (200, Found::read(read(&mut doc), NOW)),
+            _ => (404, Found::not_offered("HTTP 404")),
+        };
         let mut slot = Slot::new(endpoint);
-        slot.fresh_until = Moment::at(Duration::MAX);
-        slot.outcome = Some(Outcome::NotOffered);
-        if let Some(Ok(mut doc)) = lines.next().map(|line| Document::parse(line, top)) {
-            slot.outcome = Some(Outcome::Ok);
-            slot.status = Some(200);
-            slot.last_success = Some(NOW);
-            slot.facts = read(&mut doc);
-        }
+        let response = Some(Response { status, size: 0 });
+        slot.record(LastAttempt { response, ..LastAttempt::new(Moment::ORIGIN, found) });
         snapshot.slots.push(slot);
     };
     let today = date(2026, 8, 1);

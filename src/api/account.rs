@@ -64,7 +64,7 @@ impl Attempt<'_> {
     /// the answer get their own requests.
     async fn accounts_at_once(&self, whole: &mut Answer, read: &mut [Option<Account>]) {
         let before = self.reading();
-        let before = before.snapshot.slots.iter().find_map(|slot| match &slot.facts {
+        let before = before.snapshot.slots.iter().find_map(|slot| match slot.facts() {
             Some(Facts::Accounts(known)) => Some(known.clone()),
             _ => None,
         });

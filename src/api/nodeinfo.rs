@@ -48,7 +48,7 @@ impl Attempt<'_> {
 
     /// Reads the discovered document, or else the older kinds.
     pub(super) async fn nodeinfo(&self) -> Answer {
-        let discovered = self.known.slots.iter().find_map(|slot| match &slot.facts {
+        let discovered = self.known.slots.iter().find_map(|slot| match slot.facts() {
             Some(Facts::Discovery(url)) => Some(Url::clone(url)),
             _ => None,
         });

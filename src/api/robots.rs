@@ -8,7 +8,7 @@ use url::Url;
 use crate::endpoint::Endpoint;
 use crate::fetch::Take;
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::Facts;
+use crate::snapshot::{Facts, Slot};
 
 use super::{Answer, Ask, Attempt, Verdict};
 
@@ -41,7 +41,7 @@ impl Attempt<'_> {
         }
         let slot = self.known.slots.iter().find(|slot| slot.endpoint == Endpoint::Robots);
         // The kept copy applies until it is replaced, whatever its age.
-        if let Some(Facts::Robots(text)) = slot.and_then(|slot| slot.facts.as_ref()) {
+        if let Some(Facts::Robots(text)) = slot.and_then(Slot::facts) {
             let allowed = Robots::parse(text.as_bytes(), AGENT).is_url_allowed(url);
             let why = || format!("robots.txt does not allow {AGENT} to request {}", url.path());
             return (!allowed).then(|| (Verdict::NotOffered, why()));
@@ -49,8 +49,8 @@ impl Attempt<'_> {
         // An unreadable robots.txt allows nothing (RFC 9309, 2.3.1.4). A server that
         // answered is not down because of that.
         let why = "robots.txt could not be read, so nothing may be requested".to_owned();
-        let verdict = match slot.and_then(|slot| slot.outcome) {
-            Some(Outcome::Failed(_)) if slot.is_some_and(|slot| slot.status.is_some()) => Verdict::NotOffered,
+        let verdict = match slot.and_then(Slot::outcome) {
+            Some(Outcome::Failed(_)) if slot.and_then(Slot::response).is_some() => Verdict::NotOffered,
             Some(Outcome::Failed(error)) => Verdict::Failed(error),
             _ => Verdict::Failed(ErrorType::Other),
         };

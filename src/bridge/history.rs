@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Moment;
 use crate::listing::Headline;
-use crate::outcome::Outcome;
-use crate::snapshot::{Reading, View};
+use crate::snapshot::{Reading, Slot, View};
 
 /// The maximum number of samples of a target.
 const MAX_SAMPLES: usize = 180;
@@ -108,8 +107,8 @@ fn seconds(at: Moment) -> f64 {
 /// The response time of the first document that shows the server up.
 fn took(r: &Reading<'_>) -> Option<f64> {
     let slots = r.snapshot.slots.iter();
-    let read = slots.filter(|slot| slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok));
-    read.map(|slot| slot.duration.as_secs_f64()).find(|seconds| *seconds > 0.0)
+    let read = slots.filter(|slot| slot.endpoint.shows_up() && slot.is_ok());
+    read.filter_map(Slot::took).map(|took| took.as_secs_f64()).find(|seconds| *seconds > 0.0)
 }
 
 impl Samples {

@@ -162,8 +162,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::endpoint::Endpoint;
-    use crate::outcome::{ErrorType, Outcome};
-    use crate::snapshot::{Slot, Snapshot};
+    use crate::outcome::ErrorType;
+    use crate::snapshot::{Found, LastAttempt, Slot, Snapshot};
     use crate::target::AccountRef;
 
     /// Creates this number of targets.
@@ -176,8 +176,9 @@ pub(super) mod tests {
     pub fn view(targets: &[Arc<Target>]) -> Arc<View> {
         let known = |(i, target): (usize, &Arc<Target>)| {
             let mut slot = Slot::new(Endpoint::InstanceV2);
-            slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
-            slot.count(ErrorType::Connect, i as u64 + 1);
+            let found = Found::failed(ErrorType::Connect, "refused");
+            slot.record(LastAttempt::new(Moment::ORIGIN, found));
+            slot.count(ErrorType::Connect, i as u64);
             (target.clone(), Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() }))
         };
         let targets = targets.iter().enumerate().map(known).collect();

@@ -114,15 +114,14 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::export::exposition::Format;
-    use crate::outcome::Outcome;
-    use crate::snapshot::{Slot, Snapshot};
+    use crate::snapshot::{Found, LastAttempt, Slot, Snapshot};
 
     fn view(host: &str, change: impl FnOnce(&mut Target)) -> Arc<View> {
         let url = Url::parse(&format!("https://{host}")).unwrap();
         let mut target = Target::new(url, None, None, &BTreeMap::new());
         change(&mut target);
         let mut slot = Slot::new(Endpoint::InstanceV2);
-        slot.outcome = Some(Outcome::Ok);
+        slot.record(LastAttempt::new(Moment::ORIGIN, Found::read(None, 1.0)));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
         Arc::new(View::new(started, 1.0, vec![(Arc::new(target), snapshot)]))

@@ -254,8 +254,8 @@ mod tests {
     use super::*;
     use crate::endpoint::Endpoint;
     use crate::export::exposition::Format;
-    use crate::outcome::{ErrorType, Outcome};
-    use crate::snapshot::{Slot, Snapshot};
+    use crate::outcome::ErrorType;
+    use crate::snapshot::{Found, LastAttempt, Slot, Snapshot};
 
     /// A poisoned or stopped pipeline gathers nothing. Without an error, a page that
     /// lacks the target would look like a successful scrape.
@@ -266,7 +266,8 @@ mod tests {
         let resource = Resource::builder_empty().build();
         let pull = Pull::new(&resource, std::slice::from_ref(&target), PullSettings::default()).unwrap();
         let mut slot = Slot::new(Endpoint::InstanceV2);
-        slot.outcome = Some(Outcome::Failed(ErrorType::Connect));
+        let found = Found::failed(ErrorType::Connect, "refused");
+        slot.record(LastAttempt::new(Moment::ORIGIN, found));
         let snapshot = Arc::new(Snapshot { slots: vec![slot], ..Snapshot::default() });
         let started = Moment::at(Duration::from_secs(1));
         let view = Arc::new(View::new(started, 1.0, vec![(target.clone(), snapshot.clone())]));

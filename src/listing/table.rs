@@ -153,7 +153,7 @@ fn endpoints(out: &mut String, slots: &[Slot], layout: Layout) {
     let names = slots.iter().map(|s| s.endpoint.name().len()).max().unwrap_or(0);
     let mut above = None;
     for slot in slots {
-        let (colour, word) = match slot.outcome {
+        let (colour, word) = match slot.outcome() {
             Some(Outcome::Ok) => ("32", "ok"),
             Some(Outcome::NotOffered) => ("33", "not_offered"),
             Some(Outcome::Failed(error)) => ("31", error.name()),
@@ -161,11 +161,11 @@ fn endpoints(out: &mut String, slots: &[Slot], layout: Layout) {
         };
         let word = layout.paint(colour, &format!("{word:<15}"));
         let mut line = format!("  {:<names$}  {word}", slot.endpoint.name());
-        if slot.outcome.is_some() {
-            let _ = write!(line, "  {:>7} ms", grouped(slot.duration.as_millis() as i64));
-            if slot.status.is_some() {
-                let _ = write!(line, "  {:>11} B", grouped(slot.size as i64));
-            }
+        if let Some(took) = slot.took() {
+            let _ = write!(line, "  {:>7} ms", grouped(took.as_millis() as i64));
+        }
+        if let Some(response) = slot.response() {
+            let _ = write!(line, "  {:>11} B", grouped(response.size as i64));
         }
         // A server that cannot be reached has one reason for all.
         let remark = slot.remark().map(|remark| if above == Some(remark) { "as above" } else { remark });

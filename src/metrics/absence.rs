@@ -66,7 +66,7 @@ impl<'a> Reading<'a> {
     /// Returns why an endpoint supplies nothing.
     fn absence(&self, endpoint: Endpoint) -> Absence<'a> {
         let Some(slot) = self.slot(endpoint) else { return Absence::NotAsked(endpoint) };
-        match slot.outcome {
+        match slot.outcome() {
             None => Absence::NotYet(endpoint),
             Some(Outcome::NotOffered) => Absence::NotOffered(slot),
             Some(Outcome::Failed(error)) => Absence::Failed(slot, error),
@@ -98,17 +98,22 @@ pub fn in_words(reasons: &[Absence<'_>]) -> String {
 
 impl fmt::Display for Absence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = |slot: &'_ Slot| slot.reason.clone().unwrap_or_else(|| "no reason given".into());
         match self {
             Absence::NotAsked(endpoint) => {
                 write!(f, "{} is not requested: {}", endpoint.name(), HowToAsk(*endpoint))
             }
             Absence::NotYet(endpoint) => write!(f, "{} has not been read yet", endpoint.name()),
             Absence::NotOffered(slot) => {
-                write!(f, "{} is not offered: {}", slot.endpoint.name(), reason(slot))
+                write!(f, "{} is not offered: {}", slot.endpoint.name(), slot.reason().unwrap_or_default())
             }
             Absence::Failed(slot, error) => {
-                write!(f, "{} could not be read ({}): {}", slot.endpoint.name(), error.name(), reason(slot))
+                write!(
+                    f,
+                    "{} could not be read ({}): {}",
+                    slot.endpoint.name(),
+                    error.name(),
+                    slot.reason().unwrap_or_default()
+                )
             }
             Absence::Ended(endpoint) => {
                 write!(f, "{} was not read again in time", endpoint.name())

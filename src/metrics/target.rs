@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Row] = &[
         "the outcome of the endpoint's last attempt",
         Read::Ints(
             |r, emit| {
-                each_slot(r, |slot, name| match slot.outcome {
+                each_slot(r, |slot, name| match slot.outcome() {
                     Some(Outcome::Ok) => emit(1, &[(ENDPOINT, name)]),
                     Some(Outcome::Failed(ErrorType::Local) | Outcome::NotOffered) | None => {}
                     Some(Outcome::Failed(_)) => emit(0, &[(ENDPOINT, name)]),
@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         "s",
         "When the endpoint was last read.",
         "the bridge's clock at the end of the last successful attempt",
-        Read::Floats(|r, emit| details(r, emit, |slot| slot.last_success), endpoints),
+        Read::Floats(|r, emit| details(r, emit, Slot::last_success), endpoints),
     )
     .shown(ShownAs::Asking)
     .unless(no_details)
@@ -112,8 +112,8 @@ pub(super) const ROWS: &[Row] = &[
             |r, emit| {
                 if r.target.endpoint_details {
                     each_slot(r, |slot, name| {
-                        if slot.status.is_some() {
-                            emit(slot.size as i64, &[(ENDPOINT, name)]);
+                        if let Some(response) = slot.response() {
+                            emit(response.size as i64, &[(ENDPOINT, name)]);
                         }
                     });
                 }
@@ -168,7 +168,7 @@ fn endpoints(target: &Target) -> usize {
 
 /// Calls `with` for each endpoint that was attempted.
 fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
-    for slot in r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()) {
+    for slot in r.snapshot.slots.iter().filter(|slot| slot.last().is_some()) {
         with(slot, Label::Static(slot.endpoint.name()));
     }
 }
@@ -176,7 +176,7 @@ fn each_slot(r: &Reading<'_>, mut with: impl FnMut(&Slot, Label)) {
 /// Returns no duration if no request was made, because a connection to the server had
 /// just failed.
 fn duration(slot: &Slot) -> Option<f64> {
-    Some(slot.duration.as_secs_f64()).filter(|seconds| *seconds > 0.0)
+    slot.took().filter(|took| !took.is_zero()).map(|took| took.as_secs_f64())
 }
 
 fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>) {
@@ -193,11 +193,10 @@ fn details(r: &Reading<'_>, emit: Emit<'_, f64>, value: fn(&Slot) -> Option<f64>
 /// the target has had, from 0, so that an endpoint's first failure shows as an
 /// increase.
 fn failures(r: &Reading<'_>, emit: Emit<'_, u64>) {
-    let count = |slot: &Slot, error| slot.failures.iter().find(|(e, _)| *e == error).map_or(0, |(_, n)| *n);
     for error in ErrorType::ALL {
-        if r.snapshot.slots.iter().any(|slot| count(slot, error) > 0) {
+        if r.snapshot.slots.iter().any(|slot| slot.failures_of(error) > 0) {
             each_slot(r, |slot, name| {
-                emit(count(slot, error), &[(ERROR, Label::Static(error.name())), (ENDPOINT, name)]);
+                emit(slot.failures_of(error), &[(ERROR, Label::Static(error.name())), (ENDPOINT, name)]);
             });
         }
     }
@@ -205,14 +204,14 @@ fn failures(r: &Reading<'_>, emit: Emit<'_, u64>) {
 
 fn failing(r: &Reading<'_>, emit: Emit<'_, i64>) {
     each_slot(r, |slot, name| {
-        if let Some(Outcome::Failed(error)) = slot.outcome {
+        if let Some(Outcome::Failed(error)) = slot.outcome() {
             emit(1, &[(ERROR, Label::Static(error.name())), (ENDPOINT, name)]);
         }
     });
 }
 
 fn not_asked(r: &Reading<'_>) -> Option<&'static str> {
-    let asked = r.snapshot.slots.iter().any(|slot| slot.outcome.is_some());
+    let asked = r.snapshot.slots.iter().any(|slot| slot.last().is_some());
     (!asked).then_some("no attempt has ended yet")
 }
 
@@ -220,7 +219,7 @@ fn not_asked(r: &Reading<'_>) -> Option<&'static str> {
 fn could_not_ask(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or_else(|| {
         let local = Some(Outcome::Failed(ErrorType::Local));
-        let lacks = r.snapshot.slots.iter().any(|slot| slot.outcome == local);
+        let lacks = r.snapshot.slots.iter().any(|slot| slot.outcome() == local);
         lacks.then_some(
             "the bridge could not send a request: it had no file descriptor, thread or memory left",
         )
@@ -231,21 +230,21 @@ fn could_not_ask(r: &Reading<'_>) -> Option<&'static str> {
 fn up_is_unknown(r: &Reading<'_>) -> Option<&'static str> {
     could_not_ask(r).or_else(|| {
         let limited = Some(Outcome::Failed(ErrorType::RateLimited));
-        let waits = r.snapshot.slots.iter().any(|slot| slot.outcome == limited);
+        let waits = r.snapshot.slots.iter().any(|slot| slot.outcome() == limited);
         waits.then_some("the server answers only that it is asked too often (429)")
     })
 }
 
 fn nothing_fails(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or_else(|| {
-        let fails = r.snapshot.slots.iter().any(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))));
+        let fails = r.snapshot.slots.iter().any(Slot::has_failed);
         (!fails).then_some("the last attempt of every endpoint succeeded")
     })
 }
 
 fn never_failed(r: &Reading<'_>) -> Option<&'static str> {
     not_asked(r).or_else(|| {
-        let failed = r.snapshot.slots.iter().any(|slot| !slot.failures.is_empty());
+        let failed = r.snapshot.slots.iter().any(|slot| !slot.failures().is_empty());
         (!failed).then_some("no attempt has failed since the bridge started")
     })
 }

@@ -70,11 +70,11 @@ fn endpoints(out: &mut String, found: &Found, reading: &Reading<'_>) {
 fn endpoint(out: &mut String, found: &Found, slot: &Slot, next: Option<&Next>) {
     let now = found.began + found.took;
     let none = || "-".to_owned();
-    let is_asked = slot.outcome.is_some() && !slot.duration.is_zero();
-    let asked = match slot.outcome {
+    let duration = slot.took().filter(|took| !took.is_zero());
+    let asked = match slot.began() {
         None => "never".to_owned(),
-        Some(_) if slot.attempted >= found.began => "by this one".to_owned(),
-        Some(_) => format!("{} s ago", now.since(slot.attempted).as_secs()),
+        Some(began) if began >= found.began => "by this one".to_owned(),
+        Some(began) => format!("{} s ago", now.since(began).as_secs()),
     };
     let next = match next {
         None => none(),
@@ -86,12 +86,12 @@ fn endpoint(out: &mut String, found: &Found, slot: &Slot, next: Option<&Next>) {
         out,
         "{:<26} {:<18} {:>6} {:>10} {:>9}  {asked:<12} {next}",
         slot.endpoint.name(),
-        slot.outcome.map_or("none", Outcome::name),
-        slot.status.map_or_else(none, |status| status.to_string()),
-        if is_asked { format!("{:.3} s", slot.duration.as_secs_f64()) } else { none() },
-        slot.status.map_or_else(none, |_| slot.size.to_string()),
+        slot.outcome().map_or("none", Outcome::name),
+        slot.response().map_or_else(none, |response| response.status.to_string()),
+        duration.map_or_else(none, |took| format!("{:.3} s", took.as_secs_f64())),
+        slot.response().map_or_else(none, |response| response.size.to_string()),
     );
-    if let Some(reason) = slot.reason.as_deref().filter(|_| slot.outcome != Some(Outcome::Ok)) {
+    if let Some(reason) = slot.reason().filter(|_| !slot.is_ok()) {
         let _ = writeln!(out, "    {}", one_line(reason));
     }
 }

@@ -37,8 +37,8 @@ pub struct TargetLog {
 #[derive(Debug)]
 struct Ended {
     endpoint: Endpoint,
-    outcome: Option<Outcome>,
-    reason: Arc<str>,
+    outcome: Outcome,
+    reason: Option<Arc<str>>,
     status: Option<u16>,
     elapsed: Duration,
     /// The time until the next attempt.
@@ -64,13 +64,14 @@ enum News {
 impl TargetLog {
     /// Records a finished attempt, and the problems in its answer.
     pub fn note(&mut self, slot: &Slot, problems: Vec<String>) {
+        let Some(last) = slot.last() else { return };
         self.ended.push(Ended {
             endpoint: slot.endpoint,
-            outcome: slot.outcome,
-            reason: slot.reason.clone().unwrap_or_else(|| "no reason given".into()),
-            status: slot.status,
-            elapsed: slot.duration,
-            wait: slot.fresh_until.since(slot.finished),
+            outcome: last.found.outcome(),
+            reason: last.found.reason().cloned(),
+            status: last.response.map(|response| response.status),
+            elapsed: last.took,
+            wait: last.fresh_until.since(last.ended),
             problems,
         });
     }
@@ -88,7 +89,7 @@ impl TargetLog {
             // One line for the server replaces those of its endpoints.
             let failed = ended.iter().filter(|end| end.endpoint.shows_up() && end.has_failed());
             if let Some(end) = failed.min_by_key(|end| (end.is_untried(), end.endpoint))
-                && let Some(News::Failed(error)) = end.outcome.and_then(|outcome| said.news(outcome))
+                && let Some(News::Failed(error)) = said.news(end.outcome)
             {
                 outages.is_down(server, end, error, is_new, now);
             }
@@ -101,7 +102,7 @@ impl TargetLog {
         }
         for end in ended {
             // Nothing is kept about an endpoint that works without problems.
-            if end.outcome != Some(Outcome::Ok)
+            if end.outcome != Outcome::Ok
                 || !end.problems.is_empty()
                 || self.endpoints.contains_key(&end.endpoint)
             {
@@ -113,7 +114,7 @@ impl TargetLog {
 
 impl Ended {
     fn has_failed(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Failed(_)))
+        matches!(self.outcome, Outcome::Failed(_))
     }
 
     /// Whether no request was made because the server was already known to be
@@ -125,14 +126,15 @@ impl Ended {
 
 impl EndpointLog {
     fn tell(&mut self, server: &str, end: &Ended) {
-        let (endpoint, status, elapsed, reason) = (end.endpoint.name(), end.status, end.elapsed, &end.reason);
-        let outcome = end.outcome.map_or("none", Outcome::name);
+        let (endpoint, status, elapsed) = (end.endpoint.name(), end.status, end.elapsed);
+        let (outcome, reason) = (end.outcome.name(), end.reason.as_deref().unwrap_or_default());
         macro_rules! line {
             ($level:ident, $($message:tt)+) => {
                 tracing::$level!(server, endpoint, outcome, status, ?elapsed, $($message)+)
             };
         }
-        match end.outcome.filter(|_| !end.is_untried()).and_then(|outcome| self.news(outcome)) {
+        let news = if end.is_untried() { None } else { self.news(end.outcome) };
+        match news {
             // The `credentials` endpoint already logs an invalid token.
             Some(News::Failed(ErrorType::Unauthorized)) if end.endpoint.needs().is_some() => {
                 line!(debug, "{server}: {endpoint} cannot be read ({outcome}): {reason}");
@@ -202,7 +204,7 @@ impl Outages {
             return;
         }
         let (endpoint, outcome) = (end.endpoint.name(), error.name());
-        let (status, elapsed, reason) = (end.status, end.elapsed, &end.reason);
+        let (status, elapsed, reason) = (end.status, end.elapsed, end.reason.as_deref().unwrap_or_default());
         let still = if is_new { "" } else { "still " };
         tracing::warn!(
             server,

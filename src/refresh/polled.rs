@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use crate::api::{Answer, Pacing};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::{ServedFrom, Slot, Snapshot};
+use crate::outcome::ErrorType;
+use crate::snapshot::{Found, LastAttempt, ServedFrom, Slot, Snapshot};
 use crate::target::Target;
 
 use super::changes::Changes;
@@ -23,6 +23,9 @@ use super::schedule::{Attempted, Candidate, Choice, Ended, Timing};
 use enter::is_read;
 
 pub use plan::{Next, Plan};
+
+/// The reason for people if an attempt has no result.
+const UNRECORDED: &str = "the attempt was cut off, or failed in the bridge itself: see the bridge's log";
 
 /// A target and its state.
 #[derive(Debug)]
@@ -187,9 +190,9 @@ impl Polled {
             endpoint: slot.endpoint,
             timing: work.timing,
             under_way: work.under_way,
-            outcome: slot.outcome,
-            attempted: slot.attempted,
-            has_facts: slot.facts.is_some(),
+            outcome: slot.outcome(),
+            attempted: slot.began().unwrap_or_default(),
+            has_facts: slot.facts().is_some(),
         };
         let all = state.work.iter().zip(&state.snapshot.slots).map(candidate).collect();
         Choice { all, held_until: self.pacing.hold.until(), now }
@@ -202,14 +205,15 @@ impl Polled {
     pub fn document_since(&self, since: Moment, beside: &[usize]) -> Option<ServedFrom> {
         let state = self.lock();
         let slots = state.snapshot.slots.iter().enumerate();
-        let read = slots.filter(|(i, slot)| is_read(slot) && slot.attempted >= since && !beside.contains(i));
-        let sources = read.map(|(_, slot)| slot.served_from);
+        let is_new = |slot: &Slot| slot.began() >= Some(since);
+        let read = slots.filter(|(i, slot)| is_read(slot) && is_new(slot) && !beside.contains(i));
+        let sources = read.filter_map(|(_, slot)| slot.served_from());
         sources.filter(|source| *source != ServedFrom::StaleCache).min()
     }
 
     /// Whether an endpoint has been read since the start.
     pub fn was_read(&self, index: usize) -> bool {
-        self.lock().snapshot.slots[index].last_success.is_some()
+        self.lock().snapshot.slots[index].last_success().is_some()
     }
 
     /// Claims a document to check whether the server is up, even if its facts are
@@ -218,8 +222,8 @@ impl Polled {
         let mut state = self.lock();
         let choice = self.choice(&state, now);
         let slots = state.snapshot.slots.iter().enumerate();
-        let is_new = |slot: &Slot| slot.attempted < since;
-        let read = slots.filter(|(i, slot)| is_read(slot) && is_new(slot) && !beside.contains(i));
+        let is_old = |slot: &Slot| slot.began() < Some(since);
+        let read = slots.filter(|(i, slot)| is_read(slot) && is_old(slot) && !beside.contains(i));
         let mut read = read.map(|(i, _)| i);
         let document = read.find(|i| choice.may_ask(*i))?;
         state.take(&[document]);
@@ -234,16 +238,14 @@ impl Polled {
     pub fn known(&self, index: usize) -> Known {
         let state = self.lock();
         let work = &state.work[index];
-        let undiscovered = state.snapshot.slots.iter().find_map(|slot| match slot.outcome {
-            Some(Outcome::Failed(error))
-                if slot.endpoint == Endpoint::NodeinfoDiscovery && slot.facts.is_none() =>
-            {
-                Some((error, slot.reason.clone().unwrap_or_default()))
-            }
+        let mut slots = state.snapshot.slots.iter();
+        let discovery = slots.find(|slot| slot.endpoint == Endpoint::NodeinfoDiscovery);
+        let undiscovered = match discovery.and_then(Slot::last).map(|last| &last.found) {
+            Some(Found::Failed { error, why, kept: None }) => Some((*error, why.clone())),
             _ => None,
-        });
+        };
         // An ETag is only useful while its facts are kept.
-        let etag = work.etag.clone().filter(|_| state.snapshot.slots[index].facts.is_some());
+        let etag = work.etag.clone().filter(|_| state.snapshot.slots[index].facts().is_some());
         Known { etag, with_token: work.with_token, snapshot: state.snapshot.clone(), undiscovered }
     }
 
@@ -268,10 +270,9 @@ impl Polled {
             let took = Attempted { began: now, now, retry_after: None };
             state.work[*index].under_way = false;
             state.work[*index].timing.enter(Ended::Failed, took, endpoint, self.target.interval(endpoint));
+            let found = Found::failed(ErrorType::Other, UNRECORDED);
             let slot = &mut Arc::make_mut(&mut state.snapshot).slots[*index];
-            slot.outcome = Some(Outcome::Failed(ErrorType::Other));
-            slot.facts = None;
-            slot.count(ErrorType::Other, 1);
+            slot.record(LastAttempt::new(now, found));
         }
         let State { log, snapshot, .. } = &mut *state;
         log.tell(&self.target.name, snapshot, now, &self.outages);
@@ -306,5 +307,30 @@ impl State {
         for i in claimed {
             self.work[*i].under_way = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::outcome::Outcome;
+
+    #[test]
+    fn an_attempt_without_a_result_has_failed_with_a_reason() {
+        let now = Moment::at(std::time::Duration::from_secs(100));
+        let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
+        let polled = Polled::new(target, Arc::default(), Arc::default(), now);
+        let claimed = polled.claim(now);
+        let (unrecorded, others) = (claimed[0], claimed.len() - 1);
+        polled.finish(&[unrecorded], now);
+        let slots = &polled.snapshot().slots;
+        let slot = &slots[unrecorded];
+        assert_eq!(slot.outcome(), Some(Outcome::Failed(ErrorType::Other)));
+        assert_eq!((slot.reason(), slot.failures()), (Some(UNRECORDED), &[(ErrorType::Other, 1)][..]));
+        assert_eq!((slot.ended(), slot.response(), slot.last_success()), (Some(now), None, None));
+        assert_eq!(slots.iter().filter(|slot| slot.last().is_none()).count(), others);
+        assert!(!polled.is_busy());
     }
 }

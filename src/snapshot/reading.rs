@@ -72,7 +72,7 @@ macro_rules! facts {
             $(#[$doc])*
             #[must_use]
             pub fn $method(&self) -> Option<&'a $type> {
-                self.snapshot.slots.iter().find_map(|slot| match &slot.facts {
+                self.snapshot.slots.iter().find_map(|slot| match slot.facts() {
                     Some(Facts::$variant(facts)) if self.alive(slot) => Some(&**facts),
                     _ => None,
                 })
@@ -162,7 +162,8 @@ impl<'a> Reading<'a> {
     /// A value lives until its lifetime ends. What was alive when the
     /// collection began, or came in since, is reported.
     pub(crate) fn alive(&self, slot: &Slot) -> bool {
-        let ends = slot.fresh_until.max(slot.finished + Duration::from_nanos(1));
+        let Some(last) = slot.last() else { return false };
+        let ends = last.fresh_until.max(last.ended + Duration::from_nanos(1));
         let is_alive = ends > self.started;
         if let Some(holds) = self.holds.filter(|_| is_alive) {
             holds.not_from(ends);
@@ -195,7 +196,7 @@ impl<'a> Reading<'a> {
     /// How the last attempt at an endpoint ended.
     #[must_use]
     pub fn outcome(&self, endpoint: Endpoint) -> Option<Outcome> {
-        self.slot(endpoint)?.outcome
+        self.slot(endpoint)?.outcome()
     }
 
     /// As [`Snapshot::up`].

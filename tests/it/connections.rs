@@ -261,8 +261,8 @@ async fn every_endpoint_is_read_where_no_connection_serves_twice() {
     for _ in 0..3 {
         let view = refresher.refresh(Duration::from_secs(60)).await;
         for slot in &view.readings().next().unwrap().snapshot.slots {
-            let is_fine = matches!(slot.outcome, Some(Outcome::Ok | Outcome::NotOffered));
-            assert!(is_fine, "{}: {:?} {:?}", slot.endpoint.name(), slot.outcome, slot.reason);
+            let is_fine = matches!(slot.outcome(), Some(Outcome::Ok | Outcome::NotOffered));
+            assert!(is_fine, "{}: {:?} {:?}", slot.endpoint.name(), slot.outcome(), slot.reason());
         }
         clock.advance(Duration::from_secs(61));
     }

@@ -9,8 +9,10 @@ use fedimeter::endpoint::Endpoint;
 use fedimeter::export::exposition::{Escaping, Format, Representation};
 use fedimeter::export::page::Page;
 use fedimeter::export::prometheus::{OwnFamilies, Pull, PullSettings};
-use fedimeter::outcome::{ErrorType, Outcome};
-use fedimeter::snapshot::{ActivityWeek, Count, Facts, InstanceV1, RateLimit, Slot, Snapshot, View};
+use fedimeter::outcome::ErrorType;
+use fedimeter::snapshot::{
+    ActivityWeek, Count, Facts, Found, InstanceV1, LastAttempt, RateLimit, Slot, Snapshot, View,
+};
 use fedimeter::target::Target;
 use opentelemetry_sdk::Resource;
 use proptest::prelude::*;
@@ -85,7 +87,7 @@ impl World {
                     ..ActivityWeek::default()
                 };
                 let slot = &mut self.snapshot(target).slots[endpoint];
-                slot.facts = Some(match slot.endpoint {
+                let facts = match slot.endpoint {
                     Endpoint::InstanceV1 => Facts::InstanceV1(
                         InstanceV1 {
                             users: Some(number),
@@ -96,17 +98,14 @@ impl World {
                     ),
                     Endpoint::Activity => Facts::Activity(vec![week].into()),
                     _ => Facts::Peers(Count(number).into()),
-                });
-                slot.outcome = Some(Outcome::Ok);
-                slot.finished = now;
-                slot.fresh_until = now + Duration::from_secs(lives);
+                };
+                let fresh_until = now + Duration::from_secs(lives);
+                let last = LastAttempt::new(now, Found::read(Some(facts), unix));
+                slot.record(LastAttempt { fresh_until, ..last });
             }
             Step::Fail { target, endpoint } => {
-                let slot = &mut self.snapshot(target).slots[endpoint];
-                slot.facts = None;
-                slot.outcome = Some(Outcome::Failed(ErrorType::Timeout));
-                slot.finished = now;
-                slot.count(ErrorType::Timeout, 1);
+                let found = Found::failed(ErrorType::Timeout, "slow");
+                self.snapshot(target).slots[endpoint].record(LastAttempt::new(now, found));
             }
             Step::Limit { target, ends } => {
                 let (limit, remaining) = (Some(300), Some(i64::from(ends)));

@@ -137,7 +137,7 @@ async fn what_a_cache_kept_is_read_as_what_the_server_said() {
     let usual = told(&readings[0]);
     for ((fault, path), reading) in cases.iter().zip(&readings[1..]) {
         for slot in &reading.snapshot.slots {
-            assert_eq!(slot.outcome, Some(Outcome::Ok), "{fault} at {path}: {}", slot.endpoint.name());
+            assert_eq!(slot.outcome(), Some(Outcome::Ok), "{fault} at {path}: {}", slot.endpoint.name());
         }
         assert_eq!(told(reading), usual, "{fault} at {path}");
     }
@@ -257,12 +257,13 @@ impl Case<'_> {
     fn judge(&self, faulty: &Reading<'_>, well: &Reading<'_>) -> Vec<String> {
         let mut wrong = Vec::new();
         for slot in &faulty.snapshot.slots {
-            let (found, expected) = (slot.outcome.map_or("none", Outcome::name), self.outcome(slot.endpoint));
+            let (found, expected) =
+                (slot.outcome().map_or("none", Outcome::name), self.outcome(slot.endpoint));
             if found != expected {
-                let reason = slot.reason.as_deref().unwrap_or_default();
+                let reason = slot.reason().unwrap_or_default();
                 wrong.push(format!("{} is {found}, not {expected} ({reason})", slot.endpoint.name()));
             }
-            wrong.extend(self.failures(slot.endpoint, expected, &slot.failures));
+            wrong.extend(self.failures(slot.endpoint, expected, slot.failures()));
         }
         let (mut now, mut usual) = (shown(faulty), shown(well));
         if (self.endpoint, self.row.0) == (Endpoint::Activity, "wrong-type") {

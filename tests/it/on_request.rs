@@ -103,7 +103,7 @@ async fn what_an_administrator_sees() {
                 "ok",
                 "{} of {i}: {:?}",
                 slot.endpoint.name(),
-                slot.reason
+                slot.reason()
             );
         }
         let categories = ["spam", "legal", "violation", "other"];
@@ -201,7 +201,7 @@ async fn what_the_token_may_not_do_is_not_offered() {
         Endpoint::ALL.iter().copied().filter(|e| e.needs().is_some() && *e != Endpoint::AdminReports)
     {
         assert_eq!(outcome(&view, 0, endpoint), "not_offered", "{}", endpoint.name());
-        let reason = reading(&view, 0).slot(endpoint).unwrap().reason.clone().unwrap();
+        let reason = reading(&view, 0).slot(endpoint).unwrap().reason().unwrap().to_owned();
         assert!(reason.contains(endpoint.needs().unwrap().permission), "{reason}");
     }
     assert_eq!(simulator.requests(V46, "/api/v1/admin/measures"), 0, "not even asked");
@@ -215,7 +215,13 @@ async fn a_dead_token_harms_only_where_it_is_used() {
     let view = bench.refresh().await;
     for slot in &reading(&view, 0).snapshot.slots {
         let expected = if slot.endpoint.on() == On::Token { "unauthorized" } else { "ok" };
-        assert_eq!(outcome(&view, 0, slot.endpoint), expected, "{}: {:?}", slot.endpoint.name(), slot.reason);
+        assert_eq!(
+            outcome(&view, 0, slot.endpoint),
+            expected,
+            "{}: {:?}",
+            slot.endpoint.name(),
+            slot.reason()
+        );
     }
 }
 

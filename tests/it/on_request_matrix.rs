@@ -9,7 +9,7 @@ use fedimeter::config::Http;
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::metrics::rows;
 use fedimeter::simulator::{ShowDomainBlocks, Simulator, Switches, TokenSpec};
-use fedimeter::snapshot::View;
+use fedimeter::snapshot::{Slot, View};
 use fedimeter::target::{Target, Token};
 
 use crate::support::poll::*;
@@ -117,7 +117,7 @@ async fn each_fails_in_its_own_way_and_alone() {
         };
         let found = outcome(&view, i, *endpoint);
         if found != expected(*endpoint, *fault) {
-            let reason = reading(&view, i).slot(*endpoint).and_then(|slot| slot.reason.clone());
+            let reason = reading(&view, i).slot(*endpoint).and_then(Slot::reason);
             say(format!("{found}, not {}: {reason:?}", expected(*endpoint, *fault)));
         }
         // An exhausted rate limit affects everything below `/api`; see `politeness`.

@@ -70,7 +70,8 @@ fn an_outdated_answer_of_a_cache_is_marked() {
     {
         let server = known::known(target("cached.example", &[]), |s| {
             known::documents(s, "4.6.4", 7);
-            known::slot(s, Endpoint::InstanceV1).served_from = served_from;
+            let facts = known::slot(s, Endpoint::InstanceV1).facts().cloned().unwrap();
+            known::ok_from(s, Endpoint::InstanceV1, facts, served_from);
         });
         let status = status(vec![server]);
         for shown in [

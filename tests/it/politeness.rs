@@ -51,7 +51,7 @@ async fn after_a_429_nothing_more_of_the_api_is_asked_for_in_this_run() {
     for (endpoint, outcome) in rest(&view) {
         assert_eq!(outcome, "rate_limited", "{endpoint}");
     }
-    let reason = reading(&view, 0).slot(Endpoint::Peers).unwrap().reason.clone().unwrap();
+    let reason = reading(&view, 0).slot(Endpoint::Peers).unwrap().reason().unwrap().to_owned();
     assert!(reason.starts_with("not requested: the rate limit of /api is used up"), "{reason}");
     for path in ["/api/v1/instance", "/api/v2/instance"] {
         simulator.remove_answer(V46, path);

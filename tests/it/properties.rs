@@ -15,8 +15,7 @@ use fedimeter::endpoint::Endpoint;
 use fedimeter::fetch::follow;
 use fedimeter::metrics::uncounted::Figure;
 use fedimeter::metrics::{Label, Number, rows};
-use fedimeter::outcome::Outcome;
-use fedimeter::snapshot::{Facts, Slot, Snapshot, View};
+use fedimeter::snapshot::{Facts, Found, LastAttempt, Slot, Snapshot, View};
 use fedimeter::software::Software;
 use fedimeter::target::{AccountRef, Target};
 use proptest::prelude::*;
@@ -197,6 +196,9 @@ fn slot(endpoint: Endpoint, body: &str) -> Slot {
         Endpoint::Accounts => Facts::Accounts([Some(account::account(&mut doc.fields()))].into()),
         _ => Facts::Nodeinfo(nodeinfo::document(&mut doc).into()),
     });
-    let outcome = facts.as_ref().map(|_| Outcome::Ok);
-    Slot { outcome, facts, fresh_until: Moment::at(Duration::from_secs(60)), ..Slot::new(endpoint) }
+    let mut slot = Slot::new(endpoint);
+    if facts.is_some() {
+        slot.record(LastAttempt::new(Moment::at(Duration::from_secs(1)), Found::read(facts, NOW)));
+    }
+    slot
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fedimeter::endpoint::{Endpoint, On};
 use fedimeter::metrics::{Row, rows};
 use fedimeter::simulator::{Settings, ShowDomainBlocks, Simulator};
-use fedimeter::snapshot::{Reading, Snapshot, View};
+use fedimeter::snapshot::{Found, Reading, Snapshot, View};
 use fedimeter::target::{AccountRef, Target, Token};
 
 use crate::support::served::{poll, target};
@@ -50,7 +50,15 @@ fn points(row: &Row, reading: &Reading<'_>) -> Vec<String> {
 
 fn without(snapshot: &Snapshot, is_gone: impl Fn(Endpoint) -> bool) -> Snapshot {
     let mut snapshot = snapshot.clone();
-    snapshot.slots.iter_mut().filter(|slot| is_gone(slot.endpoint)).for_each(|slot| slot.facts = None);
+    for slot in snapshot.slots.iter_mut().filter(|slot| is_gone(slot.endpoint)) {
+        let Some(mut last) = slot.last().cloned() else { continue };
+        match &mut last.found {
+            Found::Read { facts, .. } | Found::Failed { kept: facts, .. } => *facts = None,
+            Found::NotOffered { .. } => {}
+        }
+        *slot = slot.restarted();
+        slot.record(last);
+    }
     snapshot
 }
 

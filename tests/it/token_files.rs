@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::simulator::{Settings, Simulator, TokenSpec};
+use fedimeter::snapshot::Slot;
 use fedimeter::target::{Target, Token};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -97,7 +98,7 @@ async fn neither_the_new_token_nor_the_old_one_shows_while_one_replaces_the_othe
     let bench = Bench::of(vec![target]);
     for view in [bench.refresh().await, bench.after(3600).await] {
         let slots = &reading(&view, 0).snapshot.slots;
-        let reasons: Vec<&str> = slots.iter().filter_map(|slot| slot.reason.as_deref()).collect();
+        let reasons: Vec<&str> = slots.iter().filter_map(Slot::reason).collect();
         assert!(reasons.iter().any(|reason| reason.contains("neither *** nor ***")), "{reasons:?}");
         assert!(!reasons.iter().any(|reason| reason.contains("-token-")), "{reasons:?}");
     }

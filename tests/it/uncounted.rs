@@ -9,8 +9,9 @@ use fedimeter::clock::Moment;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::metrics::uncounted::{Figure, UNCOUNTED, Who};
 use fedimeter::metrics::{Number, in_words, rows};
-use fedimeter::outcome::Outcome;
-use fedimeter::snapshot::{ActivityWeek, Facts, InstanceV1, InstanceV2, Nodeinfo, Reading, Slot, Snapshot};
+use fedimeter::snapshot::{
+    ActivityWeek, Facts, Found, InstanceV1, InstanceV2, LastAttempt, Nodeinfo, Reading, Slot, Snapshot,
+};
 use fedimeter::target::Target;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -25,15 +26,26 @@ struct Server {
     /// Users, month, half-year, posts, comments.
     nodeinfo: Option<[i64; 5]>,
     nodeinfo_is: Nodeinfo,
+    /// Whether its federation is limited, as v2 says.
+    limited: Option<bool>,
+}
+
+/// An endpoint after an attempt that found this.
+fn attempted(endpoint: Endpoint, found: Found) -> Slot {
+    let mut slot = Slot::new(endpoint);
+    slot.record(LastAttempt::new(Moment::at(Duration::from_secs(1)), found));
+    slot
+}
+
+fn read(endpoint: Endpoint, facts: Facts) -> Slot {
+    attempted(endpoint, Found::read(Some(facts), 1e9))
 }
 
 impl Server {
     fn snapshot(&self) -> Snapshot {
-        let slot = |endpoint, facts: Option<Facts>| Slot {
-            outcome: Some(if facts.is_some() { Outcome::Ok } else { Outcome::NotOffered }),
-            finished: Moment::at(Duration::from_secs(1)),
-            facts,
-            ..Slot::new(endpoint)
+        let slot = |endpoint, facts: Option<Facts>| match facts {
+            Some(facts) => read(endpoint, facts),
+            None => attempted(endpoint, Found::not_offered("HTTP 404")),
         };
         let version: Arc<str> = format!("0.1 (compatible; {} 1.0)", self.software).into();
         let v1 = self.v1.map(|[users, statuses, domains]| {
@@ -44,6 +56,7 @@ impl Server {
         let v2 = self.month.map(|month| InstanceV2 {
             active_month: Some(month),
             version: Some(version.clone()),
+            limited_federation: self.limited,
             ..InstanceV2::default()
         });
         let nodeinfo = self.nodeinfo.map(|[users, month, half_year, posts, comments]| Nodeinfo {
@@ -175,7 +188,7 @@ proptest! {
         users_hidden: bool, noindex: bool, metadata_usage: bool,
     ) {
         let nodeinfo_is = Nodeinfo { users_hidden, noindex, metadata_usage, ..Nodeinfo::default() };
-        let server = Server { software, v1, month, nodeinfo, nodeinfo_is };
+        let server = Server { software, v1, month, nodeinfo, nodeinfo_is, limited: None };
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
         let snapshot = server.snapshot();
         let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
@@ -209,21 +222,17 @@ fn each_row_of_the_table_withholds_something_of_some_server() {
         let (software, v1, month, nodeinfo, [users_hidden, noindex, metadata_usage], limited) =
             numbers.new_tree(&mut runner).unwrap().current();
         let nodeinfo_is = Nodeinfo { users_hidden, noindex, metadata_usage, ..Nodeinfo::default() };
-        let server =
-            Server { software, v1: Some(v1), month: Some(month), nodeinfo: Some(nodeinfo), nodeinfo_is };
+        let server = Server {
+            software,
+            v1: Some(v1),
+            month: Some(month),
+            nodeinfo: Some(nodeinfo),
+            nodeinfo_is,
+            limited: Some(limited),
+        };
         let mut snapshot = server.snapshot();
-        for slot in &mut snapshot.slots {
-            if let Some(Facts::InstanceV2(v2)) = &mut slot.facts {
-                Arc::make_mut(v2).limited_federation = Some(limited);
-            }
-        }
         let week = ActivityWeek { week: 1, logins: Some(0), ..ActivityWeek::default() };
-        snapshot.slots.push(Slot {
-            outcome: Some(Outcome::Ok),
-            finished: Moment::at(Duration::from_secs(1)),
-            facts: Some(Facts::Activity(vec![week, week].into())),
-            ..Slot::new(Endpoint::Activity)
-        });
+        snapshot.slots.push(read(Endpoint::Activity, Facts::Activity(vec![week, week].into())));
         let target = Target::new("https://a.example".parse().unwrap(), None, None, &BTreeMap::new());
         let reading = Reading::new(&target, &snapshot, Moment::at(Duration::from_secs(1)), 1e9);
         for figure in Figure::ALL {

@@ -138,7 +138,7 @@ fn block(sample: &Sample, reading: &Reading<'_>) -> String {
         Kind::Discovery | Kind::Other => Endpoint::NodeinfoDiscovery,
     };
     let mut text = format!("== {}\n{}: {}\n", sample.name, endpoint.name(), outcome(reading, endpoint));
-    for (error, n) in &reading.slot(endpoint).unwrap().failures {
+    for (error, n) in reading.slot(endpoint).unwrap().failures() {
         let _ = writeln!(text, "{} failures: {n}", error.name());
     }
     for (name, value) in points(reading) {
@@ -245,9 +245,9 @@ fn harm(
     let mut wrong = Vec::new();
     let slot = reading.slot(endpoint).unwrap();
     // `not_offered` is a discovery that names no document.
-    let expected = match slot.outcome {
+    let expected = match slot.outcome() {
         Some(Outcome::Ok) => true,
-        Some(Outcome::Failed(ErrorType::Decode)) => slot.facts.is_none(),
+        Some(Outcome::Failed(ErrorType::Decode)) => slot.facts().is_none(),
         Some(Outcome::NotOffered) => endpoint == Endpoint::NodeinfoDiscovery,
         _ => false,
     };
@@ -258,7 +258,7 @@ fn harm(
         wrong.push("the target is not up".to_owned());
     }
     let now = said(reading);
-    let ok = slot.outcome == Some(Outcome::Ok);
+    let ok = slot.is_ok();
     for (name, value) in usual {
         let survives = sets::survives(name, endpoint, if ok { "ok" } else { "decode" });
         match now.get(name) {

@@ -10,10 +10,11 @@ use fedimeter::clock::Moment;
 use fedimeter::endpoint::Endpoint;
 use fedimeter::export::exposition::Format;
 use fedimeter::export::otlp::Round;
-use fedimeter::outcome::{ErrorType, Outcome};
+use fedimeter::outcome::ErrorType;
 use fedimeter::refresh::{Next, Plan};
 use fedimeter::snapshot::{
-    ActivityWeek, ExporterName, Facts, InstanceV1, InstanceV2, Nodeinfo, RateLimit, Slot, Snapshot, View,
+    ActivityWeek, ExporterName, Facts, Found, InstanceV1, InstanceV2, LastAttempt, Nodeinfo, RateLimit,
+    Response, ServedFrom, Slot, Snapshot, View,
 };
 use fedimeter::target::{Target, Token, parse_target};
 
@@ -46,31 +47,31 @@ pub fn slot(snapshot: &mut Snapshot, endpoint: Endpoint) -> &mut Slot {
 
 /// A slot that was read at the last collection.
 pub fn ok(snapshot: &mut Snapshot, endpoint: Endpoint, facts: Facts) {
-    let slot = slot(snapshot, endpoint);
-    ended(slot, Outcome::Ok, 200);
-    (slot.size, slot.last_success, slot.facts) = (1234, Some(UNIX - 11.0), Some(facts));
-    slot.fresh_until = NOW + Duration::from_secs(42);
+    ok_from(snapshot, endpoint, facts, ServedFrom::Origin);
+}
+
+/// The same of a cache.
+pub fn ok_from(snapshot: &mut Snapshot, endpoint: Endpoint, facts: Facts, served_from: ServedFrom) {
+    let found = Found::Read { facts: Some(facts), unix: UNIX - 11.0, served_from, lacks: None };
+    record(snapshot, endpoint, Response { status: 200, size: 1234 }, found);
 }
 
 pub fn not_offered(snapshot: &mut Snapshot, endpoint: Endpoint, reason: &str) {
-    let slot = slot(snapshot, endpoint);
-    ended(slot, Outcome::NotOffered, 404);
-    slot.reason = Some(reason.into());
+    record(snapshot, endpoint, Response { status: 404, size: 0 }, Found::not_offered(reason));
 }
 
+/// The last of three failures.
 pub fn failed(snapshot: &mut Snapshot, endpoint: Endpoint, error: ErrorType, reason: &str) {
-    let slot = slot(snapshot, endpoint);
-    ended(slot, Outcome::Failed(error), 503);
-    slot.count(error, 3);
-    (slot.reason, slot.facts, slot.size) = (Some(reason.into()), None, 0);
+    record(snapshot, endpoint, Response { status: 503, size: 0 }, Found::failed(error, reason));
+    slot(snapshot, endpoint).count(error, 2);
 }
 
-fn ended(slot: &mut Slot, outcome: Outcome, status: u16) {
-    slot.outcome = Some(outcome);
-    slot.status = Some(status);
-    slot.duration = Duration::from_millis(87);
-    slot.attempted = NOW.before(AGO);
-    slot.finished = NOW.before(AGO) + slot.duration;
+fn record(snapshot: &mut Snapshot, endpoint: Endpoint, response: Response, found: Found) {
+    let took = Duration::from_millis(87);
+    let fresh_until = NOW + Duration::from_secs(42);
+    let ended = NOW.before(AGO) + took;
+    let last = LastAttempt { ended, took, response: Some(response), fresh_until, found };
+    slot(snapshot, endpoint).record(last);
 }
 
 /// A Mastodon server of this version with this number of users.
@@ -131,10 +132,11 @@ pub fn fleet() -> Vec<Known> {
         s.certificate_expiry = Some(UNIX as i64 + 30 * 86_400);
     });
     let down = known(target("down.example", &[]), |s| {
+        let read = Found::read(None, UNIX - 10_800.0);
+        slot(s, Endpoint::InstanceV1).record(LastAttempt::new(NOW.before(Duration::from_secs(10_800)), read));
         for endpoint in Target::new("https://x/".parse().unwrap(), None, None, &BTreeMap::new()).endpoints {
             failed(s, endpoint, ErrorType::Timeout, "no complete response within 10s");
         }
-        slot(s, Endpoint::InstanceV1).last_success = Some(UNIX - 10_800.0);
     });
     let other = known(target("http://127.0.0.1:3000", &[]), |s| {
         not_offered(s, Endpoint::InstanceV2, "HTTP 404 Not Found");
@@ -194,7 +196,7 @@ pub fn status(targets: Vec<Known>) -> Status {
 /// Every endpoint is due in 42 seconds; after a failure, slightly later.
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let next = |slot: &Slot| {
-        let failed = matches!(slot.outcome, Some(Outcome::Failed(_)));
+        let failed = slot.has_failed();
         let due = NOW + Duration::from_secs(if failed { 108 } else { 42 });
         Next { due, under_way: slot.endpoint == Endpoint::Peers, failures_in_row: 2 * u32::from(failed) }
     };

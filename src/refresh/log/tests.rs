@@ -5,6 +5,7 @@ use std::io::Write;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::snapshot::{Found, LastAttempt};
 
 #[test]
 fn each_reason_is_told_once_until_the_endpoint_is_read_again() {
@@ -84,12 +85,15 @@ impl Server {
         let endpoints = [Endpoint::InstanceV2, Endpoint::InstanceV1, Endpoint::Activity];
         self.snapshot.slots.clear();
         for (endpoint, outcome) in endpoints.into_iter().zip(outcomes) {
-            let slot = Slot {
-                outcome: Some(outcome),
-                reason: Some("it does not answer".into()),
-                duration: Duration::from_millis(7),
-                ..Slot::new(endpoint)
+            let why = "it does not answer";
+            let found = match outcome {
+                Outcome::Ok => Found::read(None, 0.0),
+                Outcome::NotOffered => Found::not_offered(why),
+                Outcome::Failed(error) => Found::failed(error, why),
             };
+            let last = LastAttempt::new(Moment::ORIGIN, found);
+            let mut slot = Slot::new(endpoint);
+            slot.record(LastAttempt { took: Duration::from_millis(7), ..last });
             self.log.note(&slot, Vec::new());
             self.snapshot.slots.push(slot);
         }

@@ -7,7 +7,7 @@ use crate::api::{Answer, Verdict};
 use crate::clock::Moment;
 use crate::endpoint::{Endpoint, On};
 use crate::outcome::{ErrorType, Outcome};
-use crate::snapshot::{Facts, ServedFrom, Slot, Snapshot};
+use crate::snapshot::{Facts, Found, LastAttempt, Response, ServedFrom, Slot, Snapshot};
 
 use super::State;
 use crate::refresh::schedule::{Attempted, Ended, FIRST_BACK_OFF, NOT_OFFERED_FOR, back_off, less_a_tenth};
@@ -21,61 +21,59 @@ impl State {
         let work = &mut self.work[index];
         let snapshot = Arc::make_mut(&mut self.snapshot);
         let slot = &mut snapshot.slots[index];
-        slot.attempted = now.before(answer.elapsed);
-        slot.finished = now;
-        slot.duration = answer.elapsed;
-        slot.status = answer.status;
-        slot.served_from = answer.served_from;
-        slot.reason = answer.reason.map(Arc::from);
+        let began = now.before(answer.elapsed);
+        let is_read = verdict.outcome() == Outcome::Ok;
         // A token that did not help is not sent again without being asked for.
-        work.with_token = answer.with_token && matches!(verdict, Verdict::Ok | Verdict::NotModified);
-        let mut moved = false;
+        work.with_token = answer.with_token && is_read;
+        work.etag = answer.etag.filter(|_| is_read);
+        let moved = verdict == Verdict::Ok && place_of(slot.facts()) != place_of(answer.facts.as_ref());
         let ended = match verdict {
-            Verdict::Ok | Verdict::NotModified => {
-                slot.outcome = Some(Outcome::Ok);
-                slot.last_success = Some(unix);
-                work.etag = answer.etag;
-                if verdict == Verdict::Ok {
-                    moved = place_of(slot.facts.as_ref()) != place_of(answer.facts.as_ref());
-                    slot.facts = answer.facts;
-                    slot.size = answer.size;
-                }
-                Ended::Read { lifetime: answer.lifetime }
-            }
-            Verdict::NotOffered | Verdict::Gone | Verdict::Missing(_) => {
-                slot.outcome = Some(Outcome::NotOffered);
-                slot.size = answer.size;
-                slot.facts = None;
-                work.etag = None;
-                Ended::NotOffered { for_long: verdict != Verdict::Gone }
-            }
-            Verdict::Failed(error) => {
-                slot.outcome = Some(Outcome::Failed(error));
-                slot.size = answer.size;
-                slot.count(error, 1);
-                work.etag = None;
-                if !outlives_failure(slot, unix) {
-                    slot.facts = answer.facts;
-                }
-                Ended::Failed
-            }
+            _ if !answer.asked => Ended::NotAsked,
+            Verdict::Ok | Verdict::NotModified => Ended::Read { lifetime: answer.lifetime },
+            Verdict::NotOffered | Verdict::Missing(_) => Ended::NotOffered { for_long: true },
+            Verdict::Gone => Ended::NotOffered { for_long: false },
+            Verdict::Failed(_) => Ended::Failed,
         };
-        let ended = if answer.asked { ended } else { Ended::NotAsked };
-        let took = Attempted { began: slot.attempted, now, retry_after: answer.retry_after };
+        let took = Attempted { began, now, retry_after: answer.retry_after };
         work.timing.enter(ended, took, slot.endpoint, interval);
         let next = work.timing.due;
+        let size = match verdict {
+            Verdict::NotModified => slot.response().map_or(0, |response| response.size),
+            _ => answer.size,
+        };
+        let reason: Option<Arc<str>> = answer.reason.map(Arc::from);
+        let why = || reason.clone().unwrap_or_else(|| "no reason given".into());
+        let served_from = answer.served_from;
+        let found = match verdict {
+            Verdict::Ok => Found::Read { facts: answer.facts, unix, served_from, lacks: reason },
+            Verdict::NotModified => {
+                Found::Read { facts: slot.facts().cloned(), unix, served_from, lacks: reason }
+            }
+            Verdict::NotOffered | Verdict::Gone | Verdict::Missing(_) => Found::not_offered(why()),
+            Verdict::Failed(error) => {
+                let kept = if outlives_failure(slot, unix) { slot.facts().cloned() } else { answer.facts };
+                Found::Failed { error, why: why(), kept }
+            }
+        };
+        let last = LastAttempt {
+            ended: now,
+            took: answer.elapsed,
+            response: answer.status.map(|status| Response { status, size }),
+            // Facts from an attempt that failed in part live no longer than usual.
+            fresh_until: match verdict {
+                Verdict::Failed(_) => next.min(began + less_a_tenth(interval)),
+                _ => next,
+            },
+            found,
+        };
+        slot.record(last);
         // The request may have used a token that has been replaced since.
-        if self.token_replaced.is_some_and(|at| slot.attempted <= at) && depends_on_token(slot) {
+        if self.token_replaced.is_some_and(|at| began <= at) && depends_on_token(slot) {
             work.timing.bring_forward(now);
         }
         if !answer.problems.is_empty() {
             slot.count(ErrorType::Decode, answer.problems.len() as u64);
         }
-        // Facts from an attempt that failed in part live no longer than usual.
-        slot.fresh_until = match verdict {
-            Verdict::Failed(_) => next.min(slot.attempted + less_a_tenth(interval)),
-            _ => next,
-        };
         self.log.note(slot, answer.problems);
         if let Some(url) = streaming_of(&snapshot.slots) {
             snapshot.streaming = Some(url);
@@ -104,13 +102,14 @@ impl State {
         }
         let Some(since) = self.unseen_since.take() else { return false };
         for (work, slot) in self.work.iter_mut().zip(&self.snapshot.slots) {
-            let is_meant = match slot.outcome {
-                Some(Outcome::NotOffered) => true,
-                Some(Outcome::Failed(_)) => slot.finished >= since,
-                Some(Outcome::Ok) | None => false,
+            let Some(last) = slot.last() else { continue };
+            let is_meant = match last.found {
+                Found::NotOffered { .. } => true,
+                Found::Failed { .. } => last.ended >= since,
+                Found::Read { .. } => false,
             };
             if is_meant {
-                work.timing.bring_forward(now.max(slot.attempted + less_a_tenth(FIRST_BACK_OFF)));
+                work.timing.bring_forward(now.max(last.began() + less_a_tenth(FIRST_BACK_OFF)));
             }
         }
         true
@@ -122,27 +121,27 @@ impl State {
         let place = |endpoint| self.snapshot.slots.iter().position(|slot| slot.endpoint == endpoint);
         let (discovery, document) = (place(Endpoint::NodeinfoDiscovery), place(Endpoint::Nodeinfo));
         let (Some(discovery), Some(document)) = (discovery, document) else { return };
-        let is_read = self.snapshot.slots[document].outcome == Some(Outcome::Ok);
-        if index == discovery && self.snapshot.slots[discovery].outcome == Some(Outcome::Ok) {
+        let (discovered, read) = (&self.snapshot.slots[discovery], &self.snapshot.slots[document]);
+        if index == discovery && discovered.is_ok() {
             if moved {
                 // The ETag of the old document does not apply to the new one.
                 self.work[document].etag = None;
             }
-            if moved && !is_read {
+            if moved && !read.is_ok() {
                 self.work[document].timing.bring_forward(now);
             }
-            if !is_read && self.snapshot.slots[document].outcome.is_some() {
+            if read.last().is_some() && !read.is_ok() {
                 self.searches = self.searches.saturating_add(1);
             }
         }
-        if index == document && is_read {
+        if index == document && read.is_ok() {
             self.searches = 0;
         }
         // A failed discovery keeps its own back-off.
-        if index == document && !is_read && asked && !slot_failed(&self.snapshot, discovery) {
+        if index == document && !read.is_ok() && asked && !discovered.has_failed() {
             let again = back_off(self.searches.saturating_add(1), NOT_OFFERED_FOR);
-            let attempted = self.snapshot.slots[discovery].attempted;
-            self.work[discovery].timing.bring_forward(attempted + again);
+            let began = discovered.began().unwrap_or_default();
+            self.work[discovery].timing.bring_forward(began + again);
         }
     }
 }
@@ -151,7 +150,7 @@ impl State {
 /// applies (RFC 9309, 2.3.1.4), and the place of a document stays known.
 fn outlives_failure(slot: &Slot, unix: f64) -> bool {
     match slot.endpoint {
-        Endpoint::Robots => slot.last_success.is_some_and(|at| unix - at < ROBOTS_FOR),
+        Endpoint::Robots => slot.last_success().is_some_and(|at| unix - at < ROBOTS_FOR),
         Endpoint::NodeinfoDiscovery => true,
         _ => false,
     }
@@ -159,7 +158,7 @@ fn outlives_failure(slot: &Slot, unix: f64) -> bool {
 
 /// Whether another token may change the server's answer.
 fn depends_on_token(slot: &Slot) -> bool {
-    slot.endpoint.on() == On::Token || slot.outcome == Some(Outcome::Failed(ErrorType::Unauthorized))
+    slot.endpoint.on() == On::Token || slot.outcome() == Some(Outcome::Failed(ErrorType::Unauthorized))
 }
 
 /// The place of the NodeInfo document, from a discovery.
@@ -172,8 +171,7 @@ fn place_of(facts: Option<&Facts>) -> Option<&url::Url> {
 
 /// The streaming server that instance v2 names, or else v1.
 fn streaming_of(slots: &[Slot]) -> Option<Arc<str>> {
-    let named =
-        |read: fn(&Facts) -> Option<Arc<str>>| slots.iter().find_map(|slot| read(slot.facts.as_ref()?));
+    let named = |read: fn(&Facts) -> Option<Arc<str>>| slots.iter().find_map(|slot| read(slot.facts()?));
     let v2 = named(|facts| match facts {
         Facts::InstanceV2(v2) => v2.streaming.clone(),
         _ => None,
@@ -189,17 +187,12 @@ fn streaming_of(slots: &[Slot]) -> Option<Arc<str>> {
 /// Whether documents that show a server up were requested, and none of them did.
 fn is_unseen(snapshot: &Snapshot) -> bool {
     let documents = || snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
-    let is_stale = |slot: &Slot| slot.served_from == ServedFrom::StaleCache;
-    let failed = |slot: &Slot| matches!(slot.outcome, Some(Outcome::Failed(_)));
-    documents().any(|slot| failed(slot) || (is_read(slot) && is_stale(slot)))
-        && !documents().any(|slot| is_read(slot) && !is_stale(slot))
+    let is_stale = |slot: &Slot| slot.served_from() == Some(ServedFrom::StaleCache);
+    documents().any(|slot| slot.has_failed() || is_stale(slot))
+        && !documents().any(|slot| slot.is_ok() && !is_stale(slot))
 }
 
 /// Whether a document that shows the server up was read in its last attempt.
 pub(super) fn is_read(slot: &Slot) -> bool {
-    slot.endpoint.shows_up() && slot.outcome == Some(Outcome::Ok)
-}
-
-fn slot_failed(snapshot: &Snapshot, index: usize) -> bool {
-    matches!(snapshot.slots[index].outcome, Some(Outcome::Failed(_)))
+    slot.endpoint.shows_up() && slot.is_ok()
 }

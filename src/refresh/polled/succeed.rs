@@ -33,7 +33,7 @@ impl Polled {
                 next.work[new] = Work { under_way: false, ..state.work[old].clone() };
             } else {
                 // All failures stay counted, whatever their requests were.
-                snapshot.slots[new].failures.clone_from(&slot.failures);
+                snapshot.slots[new] = slot.restarted();
                 next.work[new].timing.not_before = state.work[old].timing.not_before;
                 next.work[new].timing.due = state.work[old].timing.not_before;
             }
@@ -61,7 +61,7 @@ impl Polled {
         let mut state = self.lock();
         let State { work, snapshot, .. } = &mut *state;
         for (work, slot) in work.iter_mut().zip(&snapshot.slots) {
-            if slot.outcome == Some(Outcome::NotOffered) {
+            if slot.outcome() == Some(Outcome::NotOffered) {
                 work.timing.bring_forward(now);
             }
         }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::bridge::Status;
 use crate::clock::Moment;
 use crate::listing::Headline;
-use crate::snapshot::Reading;
+use crate::snapshot::{Reading, Slot};
 use crate::software::Software;
 
 use super::marks::{endpoints, failing, legend};
@@ -211,7 +211,7 @@ fn rank(r: &Reading<'_>) -> u8 {
 
 /// When the last attempt at any endpoint ended.
 pub(super) fn asked(r: &Reading<'_>) -> Option<Moment> {
-    r.snapshot.slots.iter().filter(|slot| slot.outcome.is_some()).map(|slot| slot.finished).max()
+    r.snapshot.slots.iter().filter_map(Slot::ended).max()
 }
 
 fn matches(r: &Reading<'_>, wanted: &str) -> bool {

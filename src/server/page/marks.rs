@@ -12,7 +12,7 @@ const MAX_NAMED: usize = 2;
 
 /// The endpoints of a target that could not be read.
 pub(super) fn failing<'a>(r: &Reading<'a>) -> impl Iterator<Item = &'a Slot> + use<'a> {
-    r.snapshot.slots.iter().filter(|slot| matches!(slot.outcome, Some(Outcome::Failed(_))))
+    r.snapshot.slots.iter().filter(|slot| slot.has_failed())
 }
 
 /// Renders the legend of the marks.
@@ -37,7 +37,7 @@ pub fn endpoints(r: &Reading<'_>) -> Markup {
     html! {
         span.marks aria-hidden="true" {
             @for slot in &r.snapshot.slots {
-                i class=(match slot.outcome {
+                i class=(match slot.outcome() {
                     Some(Outcome::Ok) => "ok",
                     Some(Outcome::NotOffered) => "not",
                     Some(Outcome::Failed(_)) => "bad",
@@ -52,7 +52,7 @@ pub fn endpoints(r: &Reading<'_>) -> Markup {
                 @for (i, slot) in failed.iter().take(MAX_NAMED).enumerate() {
                     @if i > 0 { ", " }
                     (slot.endpoint.name())
-                    @if let Some(outcome) = slot.outcome { " " (outcome.words()) }
+                    @if let Some(outcome) = slot.outcome() { " " (outcome.words()) }
                 }
                 @if failed.len() > MAX_NAMED { " and " (failed.len() - MAX_NAMED) " more" }
             }

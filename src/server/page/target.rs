@@ -46,7 +46,7 @@ pub(super) fn body(status: &Status, question: &Query, r: &Reading<'_>, plan: &Pl
 /// Renders the warnings that matter most in an emergency.
 fn warnings(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
     let documents = r.snapshot.slots.iter().filter(|slot| slot.endpoint.shows_up());
-    let last = documents.filter_map(|slot| slot.last_success).max_by(f64::total_cmp);
+    let last = documents.filter_map(Slot::last_success).max_by(f64::total_cmp);
     html! {
         @if r.up() == Some(false) {
             p.notice.bad {
@@ -187,14 +187,14 @@ fn endpoints(r: &Reading<'_>, plan: &Plan, now: Now) -> Markup {
 }
 
 fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
-    let class = match slot.outcome {
+    let class = match slot.outcome() {
         Some(Outcome::Ok) => "up",
         Some(Outcome::NotOffered) | None => "unknown",
         Some(Outcome::Failed(_)) => "down",
     };
-    let word = slot.outcome.map_or("not asked yet", Outcome::words);
+    let word = slot.outcome().map_or("not asked yet", Outcome::words);
     // After a failed connection no request was made, so there is no duration.
-    let duration = Some(slot.duration).filter(|took| slot.outcome.is_some() && !took.is_zero());
+    let duration = slot.took().filter(|took| !took.is_zero());
     html! {
         tr role="row" {
             th role="rowheader" scope="row" { code { (slot.endpoint.name()) } }
@@ -204,11 +204,11 @@ fn endpoint(slot: &Slot, next: Option<&Next>, now: Now) -> Markup {
                     p.words { (apart(remark, MAX_TEXT)) }
                 }
             }
-            td.n role="cell" data-label="Status" { (or_none(slot.status.map(|status| status.to_string()))) }
+            td.n role="cell" data-label="Status" { (or_none(slot.response().map(|response| response.status.to_string()))) }
             td.n role="cell" data-label="Took" { (or_none(duration.map(took))) }
-            td.n role="cell" data-label="Size" { (or_none(slot.status.map(|_| bytes(slot.size)))) }
+            td.n role="cell" data-label="Size" { (or_none(slot.response().map(|response| bytes(response.size)))) }
             td role="cell" data-label="Asked" {
-                @if slot.outcome.is_some() { (now.since(slot.finished)) } @else { span.none { "–" } }
+                @if let Some(ended) = slot.ended() { (now.since(ended)) } @else { span.none { "–" } }
             }
             td role="cell" data-label="Next" { (when(next, now)) }
             td role="cell" data-label="Failures" { (failures(slot)) }
@@ -240,8 +240,8 @@ fn when(next: Option<&Next>, now: Now) -> Markup {
 /// Counts the failures since the start of the bridge, by reason.
 fn failures(slot: &Slot) -> Markup {
     html! {
-        @if slot.failures.is_empty() { span.none { "–" } }
-        @for (i, (error, count)) in slot.failures.iter().enumerate() {
+        @if slot.failures().is_empty() { span.none { "–" } }
+        @for (i, (error, count)) in slot.failures().iter().enumerate() {
             @if i > 0 { ", " }
             (grouped(*count as i64)) " " (error.name())
         }
