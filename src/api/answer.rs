@@ -221,3 +221,6 @@ async fn beside_the_workers<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
     let has_others = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
     if Handle::try_current().is_ok_and(has_others) { tokio::task::block_in_place(read) } else { read() }
 }
+
+#[cfg(test)]
+mod tests;
