@@ -7,7 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use crate::snapshot::{Account, Facts};
 use crate::target::AccountRef;
 
-use super::{Answer, Ask, Attempt, SEGMENT};
+use super::{Answer, Attempt, SEGMENT};
 use crate::document::{Fields, Top};
 
 /// The number of accounts in one request of `GET /api/v1/accounts?id[]=` (Mastodon
@@ -19,79 +19,75 @@ impl Attempt<'_> {
     /// others could not.
     pub(super) async fn accounts(&self) -> Answer {
         let listed = &self.target.accounts;
-        let mut whole = Answer::new(self);
-        let mut read: Vec<Option<Account>> = vec![None; listed.len()];
-        if listed.len() > 1 && self.mastodon().is_some_and(|version| version >= (4, 3)) {
-            self.accounts_at_once(&mut whole, &mut read).await;
-        }
+        let at_once = listed.len() > 1 && self.mastodon().is_some_and(|version| version >= (4, 3));
+        let (mut whole, mut read) = if at_once {
+            self.accounts_at_once().await
+        } else {
+            (Answer::new(self), vec![None; listed.len()])
+        };
         for (account, read) in listed.iter().zip(&mut read).filter(|(_, read)| read.is_none()) {
             if whole.is_stopped() {
                 break;
             }
-            let (mut one, mut found) = self.account(whole.with_token, account).await;
+            let with_token = whole.requests.with_token;
+            let (mut one, mut found) = self.account(with_token, account).await;
             // Ids are numbers on Mastodon, and words on other servers.
-            if one.status == Some(404)
+            if one.requests.status == Some(404)
                 && let AccountRef::Acct(word) = account
                 && !word.contains('@')
             {
-                let (by_id, account) = self.account(whole.with_token, &AccountRef::Id(word.clone())).await;
+                let (by_id, account) = self.account(with_token, &AccountRef::Id(word.clone())).await;
                 found = account.filter(|account| account.id.as_deref() == Some(&**word));
                 if found.is_some() {
                     one = by_id;
                 }
             }
             *read = found;
-            whole.merge(one, account.label());
+            whole = whole.and(one, account.label());
         }
-        if read.iter().any(Option::is_some) {
-            whole.tell_in_part(Facts::Accounts(read.into()));
-        }
-        whole
+        let is_any_read = read.iter().any(Option::is_some);
+        if is_any_read { whole.with_part(Facts::Accounts(read.into())) } else { whole }
     }
 
     /// Reads one account in its own request.
     async fn account(&self, with_token: bool, account: &AccountRef) -> (Answer, Option<Account>) {
-        let mut one = Answer::new(self);
-        one.with_token = with_token;
-        let Some(reply) = self.ask(&mut one, Ask::get(self.url(&path(account)))).await else {
-            return (one, None);
-        };
-        let read = one.decode(&reply, Top::Object, |doc| self::account(&mut doc.fields())).await;
-        (one, read)
+        let asked = self.ask(&path(account)).with_token(with_token).send().await;
+        asked.read(Top::Object, |doc| self::account(&mut doc.fields())).await
     }
 
-    /// Reads accounts with known ids, many in one request. Accounts that are missing in
-    /// the answer get their own requests.
-    async fn accounts_at_once(&self, whole: &mut Answer, read: &mut [Option<Account>]) {
+    /// Reads accounts with known ids, many in one request. Returns them in the order of
+    /// the target's list; accounts that are missing in the answer get their own
+    /// requests.
+    async fn accounts_at_once(&self) -> (Answer, Vec<Option<Account>>) {
         let before = self.reading();
         let before = before.snapshot.slots.iter().find_map(|slot| match slot.facts() {
             Some(Facts::Accounts(known)) => Some(known.clone()),
             _ => None,
         });
-        let id = |i: usize| match &self.target.accounts[i] {
-            AccountRef::Id(id) => Some(id.clone()),
-            AccountRef::Acct(_) => before.as_ref()?.get(i)?.as_ref()?.id.clone(),
+        let id = |(i, account): (usize, &AccountRef)| match account {
+            AccountRef::Id(id) => Some((i, id.clone())),
+            AccountRef::Acct(_) => Some((i, before.as_ref()?.get(i)?.as_ref()?.id.clone()?)),
         };
-        let ids: Vec<(usize, _)> = (0..read.len()).filter_map(|i| Some((i, id(i)?))).collect();
+        let ids: Vec<(usize, _)> = self.target.accounts.iter().enumerate().filter_map(id).collect();
+        let mut whole = Answer::new(self);
+        let mut read = vec![None; self.target.accounts.len()];
         for batch in ids.chunks(BATCH).filter(|batch| batch.len() > 1) {
             let query: Vec<String> =
                 batch.iter().map(|(_, id)| format!("id[]={}", utf8_percent_encode(id, SEGMENT))).collect();
-            let mut one = Answer::new(self);
-            one.with_token = whole.with_token;
-            let url = self.url(&format!("/api/v1/accounts?{}", query.join("&")));
-            if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                let found = one.decode(&reply, Top::Array, |doc| doc.each(account)).await.unwrap_or_default();
-                for account in found {
-                    if let Some((i, _)) = batch.iter().find(|(_, id)| account.id.as_ref() == Some(id)) {
-                        read[*i] = Some(account);
-                    }
+            let ask = self.ask(&format!("/api/v1/accounts?{}", query.join("&")));
+            let asked = ask.with_token(whole.requests.with_token).send().await;
+            let (one, found) = asked.read(Top::Array, |doc| doc.each(account)).await;
+            for account in found.unwrap_or_default() {
+                if let Some((i, _)) = batch.iter().find(|(_, id)| account.id.as_ref() == Some(id)) {
+                    read[*i] = Some(account);
                 }
             }
-            whole.merge(one, "accounts");
+            whole = whole.and(one, "accounts");
             if whole.is_stopped() {
-                return;
+                break;
             }
         }
+        (whole, read)
     }
 }
 

@@ -50,7 +50,6 @@ impl Attempt<'_> {
     /// `resolved=false` with the resolved reports. GoToSocial lists all reports unless
     /// `resolved=false` is given.
     pub(super) async fn reports(&self) -> Answer {
-        let mut answer = Answer::new(self);
         let mut reports = Reports { open: Tally::of(&CATEGORIES), ..Reports::default() };
         // A report takes 3 to 5 kB, so a hundred stay below the body limit.
         let path = if self.software().is("gotosocial") {
@@ -58,10 +57,10 @@ impl Attempt<'_> {
         } else {
             "/api/v1/admin/reports?limit=100"
         };
-        if self.pages(&mut answer, path, Turn::Link, |doc| read_reports(doc, &mut reports)).await {
-            answer.facts = Some(Facts::Reports(reports.into()));
+        match self.pages(path, Turn::Link, |doc| read_reports(doc, &mut reports)).await {
+            Ok(answer) => answer.with(Facts::Reports(reports.into())),
+            Err(answer) => answer,
         }
-        answer
     }
 
     /// Reads the accounts that wait for approval. Some servers ignore the filter: Mitra
@@ -74,18 +73,17 @@ impl Attempt<'_> {
         } else {
             "/api/v2/admin/accounts?origin=local&status=pending&limit=100"
         };
-        let mut answer = Answer::new(self);
         let mut pending = Pending::default();
-        if self.pages(&mut answer, path, Turn::Link, |doc| read_pending(doc, &mut pending)).await {
-            match pending.count() {
-                Some(count) => answer.facts = Some(Facts::PendingAccounts(Count(count).into())),
-                None => answer.fail(
+        match self.pages(path, Turn::Link, |doc| read_pending(doc, &mut pending)).await {
+            Ok(answer) => match pending.count() {
+                Some(count) => answer.with(Facts::PendingAccounts(Count(count).into())),
+                None => answer.failed(
                     Verdict::NotOffered,
                     "the server lists accounts without saying whether they are approved",
                 ),
-            }
+            },
+            Err(answer) => answer,
         }
-        answer
     }
 
     /// Reads the trends that wait for review, page by page with `offset`: in all
@@ -97,7 +95,6 @@ impl Attempt<'_> {
         let (mut pending, mut empty) = (Tally::default(), Vec::new());
         let mut is_public = false;
         for kind in KINDS {
-            let mut one = Answer::new(self);
             let (mut waiting, mut items, mut reviewable) = (0, 0, 0);
             let path = format!("/api/v1/admin/trends/{kind}?limit={PAGE}");
             let read = |doc: &mut Document| {
@@ -109,20 +106,25 @@ impl Attempt<'_> {
                 items += page;
                 Some(page)
             };
-            if self.pages(&mut one, &path, Turn::Offset(PAGE), read).await {
-                // Without the permission the server answers 200 with the public list.
-                match (items, reviewable) {
-                    (0, _) => empty.push(kind),
-                    _ if reviewable == items => pending.add(kind, waiting as i64),
-                    _ => {
-                        is_public = true;
-                        let why = "the public list came: the token needs the scope admin:read, and its \
-                                   user's role the permission Manage Taxonomies";
-                        one.fail(Verdict::NotOffered, why);
-                    }
+            let one = match self.pages(&path, Turn::Offset(PAGE), read).await {
+                Ok(one) if items == 0 => {
+                    empty.push(kind);
+                    one
                 }
-            }
-            whole.merge(one, kind);
+                Ok(one) if reviewable == items => {
+                    pending.add(kind, waiting as i64);
+                    one
+                }
+                // Without the permission the server answers 200 with the public list.
+                Ok(one) => {
+                    is_public = true;
+                    let why = "the public list came: the token needs the scope admin:read, and its \
+                               user's role the permission Manage Taxonomies";
+                    one.failed(Verdict::NotOffered, why)
+                }
+                Err(one) => one,
+            };
+            whole = whole.and(one, kind);
             if whole.is_stopped() {
                 break;
             }
@@ -135,10 +137,7 @@ impl Attempt<'_> {
                 pending.add(kind, 0);
             }
         }
-        if !pending.0.is_empty() {
-            whole.tell_in_part(Facts::PendingTrends(pending.into()));
-        }
-        whole
+        if pending.0.is_empty() { whole } else { whole.with_part(Facts::PendingTrends(pending.into())) }
     }
 
     /// Reads the figures of today and yesterday. The request ends with tomorrow,
@@ -243,17 +242,16 @@ impl Attempt<'_> {
     }
 
     async fn count_pages(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
-        let mut answer = Answer::new(self);
         let mut count = 0;
         let read = |doc: &mut Document| {
             let items = doc.each_counted(|_| ())?;
             count += items as i64;
             Some(items)
         };
-        if self.pages(&mut answer, path, Turn::Link, read).await {
-            answer.facts = Some(facts(Count(count).into()));
+        match self.pages(path, Turn::Link, read).await {
+            Ok(answer) => answer.with(facts(Count(count).into())),
+            Err(answer) => answer,
         }
-        answer
     }
 
     async fn tally_pages(
@@ -264,7 +262,6 @@ impl Attempt<'_> {
         missing: &'static str,
         facts: fn(Arc<Tally>) -> Facts,
     ) -> Answer {
-        let mut answer = Answer::new(self);
         let mut tally = Tally::of(known);
         let read = |doc: &mut Document| {
             let mut items = 0;
@@ -275,10 +272,10 @@ impl Attempt<'_> {
             Some(items)
         };
         let path = format!("/api/v1/admin/{list}?limit={limit}");
-        if self.pages(&mut answer, &path, Turn::Link, read).await {
-            answer.facts = Some(facts(tally.into()));
+        match self.pages(&path, Turn::Link, read).await {
+            Ok(answer) => answer.with(facts(tally.into())),
+            Err(answer) => answer,
         }
-        answer
     }
 }
 

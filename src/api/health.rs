@@ -8,7 +8,8 @@ use crate::json::Raw;
 use crate::outcome::ErrorType;
 use crate::snapshot::{Facts, Health};
 
-use super::{Answer, Ask, Attempt, Verdict};
+use super::ask::{Ask, Asked};
+use super::{Answer, Attempt, Verdict};
 
 /// The maximum size of a health page, whose normal content is two letters.
 const MAX_BODY: usize = 16 << 10;
@@ -17,62 +18,21 @@ impl Attempt<'_> {
     /// Asks both servers. A failure becomes a 0, because that is what the two figures
     /// show.
     pub(super) async fn health(&self) -> Answer {
-        let mut whole = Answer::new(self);
-        let mut health = Health {
-            web: self.is_healthy(&mut whole, Ok(self.url("/health")), "web").await,
-            ..Health::default()
-        };
-        if let Some(streaming) = self.streaming() {
-            health.streaming = self.is_healthy(&mut whole, streaming, "streaming").await;
-        }
-        if health != Health::default() {
-            whole.tell_in_part(Facts::Health(health.into()));
+        let (one, web) = is_healthy(self.ask("/health")).await;
+        let mut whole = Answer::new(self).and(one, "web");
+        let mut health = Health { web, streaming: None };
+        if let Some(url) = self.streaming() {
+            let (one, streaming) = match url {
+                Ok(url) => is_healthy(self.ask_url(url)).await,
+                // No request was made, so nothing is known.
+                Err((_, why)) => (self.not_offered(&format!("not requested: {why}")), None),
+            };
+            whole = whole.and(one, "streaming");
+            health.streaming = streaming;
         }
         // The state changes without notice, whatever the headers say.
-        whole.lifetime = std::time::Duration::ZERO;
-        whole
-    }
-
-    async fn is_healthy(
-        &self,
-        whole: &mut Answer,
-        url: Result<Url, (ErrorType, String)>,
-        label: &str,
-    ) -> Option<bool> {
-        let mut one = Answer::new(self);
-        match url {
-            Ok(url) => {
-                if let Some(reply) = self.ask(&mut one, Ask::get(url).take(Take::UpTo(MAX_BODY))).await {
-                    match Claim::by(&reply.body) {
-                        Claim::Well => {}
-                        Claim::Unwell => {
-                            let why = "the health page does not say OK";
-                            one.fail(Verdict::Failed(ErrorType::Decode), why);
-                        }
-                        // An application answers every path, or another site is in
-                        // front.
-                        Claim::Nothing => {
-                            let why = "the server has no health page: it answered with a web page";
-                            one.fail(Verdict::NotOffered, why);
-                        }
-                    }
-                }
-            }
-            // No request was made, so nothing is known.
-            Err((_, why)) => one.fail(Verdict::NotOffered, &format!("not requested: {why}")),
-        }
-        let healthy = match one.verdict {
-            Verdict::Ok | Verdict::NotModified => Some(true),
-            // No request was made, because resources are missing or the address is not
-            // allowed.
-            Verdict::Failed(ErrorType::Local | ErrorType::BlockedAddress)
-            | Verdict::NotOffered
-            | Verdict::Gone
-            | Verdict::Missing(_) => None,
-            Verdict::Failed(_) => Some(false),
-        };
-        whole.merge(one, label);
-        healthy
+        whole.validity.lifetime = std::time::Duration::ZERO;
+        if health == Health::default() { whole } else { whole.with_part(Facts::Health(health.into())) }
     }
 
     /// Returns the URL of the streaming server, from v2 or else v1 instance. It must be
@@ -87,6 +47,33 @@ impl Attempt<'_> {
         let public = fetch::public_url(self.target);
         Some(fetch::follow(self.target, &public, &url))
     }
+}
+
+/// Reads a health page. Returns `None` if it tells nothing.
+async fn is_healthy(ask: Ask<'_>) -> (Answer, Option<bool>) {
+    let Asked { answer, reply } = ask.take(Take::UpTo(MAX_BODY)).send().await;
+    let one = match reply.map(|reply| Claim::by(&reply.body)) {
+        None | Some(Claim::Well) => answer,
+        Some(Claim::Unwell) => {
+            answer.failed(Verdict::Failed(ErrorType::Decode), "the health page does not say OK")
+        }
+        // An application answers every path, or another site is in front.
+        Some(Claim::Nothing) => {
+            let why = "the server has no health page: it answered with a web page";
+            answer.failed(Verdict::NotOffered, why)
+        }
+    };
+    let healthy = match one.verdict {
+        Verdict::Ok | Verdict::NotModified => Some(true),
+        // No request was made, because resources are missing or the address is not
+        // allowed.
+        Verdict::Failed(ErrorType::Local | ErrorType::BlockedAddress)
+        | Verdict::NotOffered
+        | Verdict::Gone
+        | Verdict::Missing(_) => None,
+        Verdict::Failed(_) => Some(false),
+    };
+    (one, healthy)
 }
 
 /// Returns the health when no connection to the web server is possible. The streaming

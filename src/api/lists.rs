@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::fetch::Take;
 use crate::snapshot::{Count, Facts, OTHER, Tally};
 
-use super::{Answer, Ask, Attempt};
+use super::ask::Asked;
+use super::{Answer, Attempt};
 use crate::document::{Document, Fields, Top};
 
 /// The maximum decoded size of a list that is counted while it streams in, in bytes.
@@ -19,25 +20,17 @@ const SHOWN: [&str; 2] = ["silence", "suspend"];
 impl Attempt<'_> {
     /// Counts the items of the list at `path`.
     pub(super) async fn length(&self, path: &str, facts: fn(Arc<Count>) -> Facts) -> Answer {
-        let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url(path)).known_as(self.etag.as_deref()).take(Take::Length(MAX_STREAMED));
-        if let Some(reply) = self.ask(&mut answer, ask).await {
-            answer.facts = reply.length.map(|length| facts(Count(length).into()));
-        }
-        answer
+        let ask = self.ask(path).if_changed().take(Take::Length(MAX_STREAMED));
+        let Asked { answer, reply } = ask.send().await;
+        let length = reply.and_then(|reply| reply.length);
+        answer.with(length.map(|length| facts(Count(length).into())))
     }
 
     /// Counts domain blocks by severity.
     pub(super) async fn domain_blocks(&self) -> Answer {
-        let mut answer = Answer::new(self);
-        let url = self.url("/api/v1/instance/domain_blocks");
-        let ask = Ask::get(url).known_as(self.etag.as_deref()).take(Take::UpTo(MAX_READ));
-        if let Some(reply) = self.ask(&mut answer, ask).await {
-            let read =
-                |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN, OTHER)?.into()));
-            answer.facts = answer.decode(&reply, Top::Array, read).await.flatten();
-        }
-        answer
+        let ask = self.ask("/api/v1/instance/domain_blocks").if_changed().take(Take::UpTo(MAX_READ));
+        let read = |doc: &mut Document| Some(Facts::DomainBlocks(by_severity(doc, &SHOWN, OTHER)?.into()));
+        ask.send().await.facts(Top::Array, read).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::json::{Kind, Raw};
 use crate::outcome::ErrorType;
 use crate::snapshot::{Facts, Nodeinfo};
 
-use super::{Answer, Ask, Attempt, Verdict};
+use super::{Answer, Attempt, Verdict};
 use crate::document::{Document, Fields, Top};
 
 type Reader = fn(&mut Document) -> Nodeinfo;
@@ -22,28 +22,25 @@ const OLDER: [(&str, Reader); 2] =
 impl Attempt<'_> {
     /// Finds the URL of the document.
     pub(super) async fn discovery(&self) -> Answer {
-        let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url("/.well-known/nodeinfo")).known_as(self.etag.as_deref());
-        let Some(reply) = self.ask(&mut answer, ask).await else { return answer };
+        let asked = self.ask("/.well-known/nodeinfo").if_changed().send().await;
+        let Some(reply) = &asked.reply else { return asked.answer };
         // Links are relative to the URL of the answer. The target's own origin replaces
         // the server's public one.
         let own = reply.url.origin() == self.target.url.origin();
         let base = if own { fetch::public_url(self.target) } else { reply.url.clone() };
         let base = base.join("/.well-known/nodeinfo").unwrap_or_else(|_| reply.url.clone());
-        let Some(link) = answer.decode(&reply, Top::Object, |doc| href(doc, &base)).await else {
-            return answer;
-        };
+        let (answer, link) = asked.read(Top::Object, |doc| href(doc, &base)).await;
+        let Some(link) = link else { return answer };
         match link.map(|link| fetch::follow(self.target, &base, &link)) {
-            Some(Ok(url)) => answer.facts = Some(Facts::Discovery(url.into())),
+            Some(Ok(url)) => answer.with(Facts::Discovery(url.into())),
             Some(Err((error, why))) => {
-                answer.fail(Verdict::Failed(error), &format!("the link to the document: {why}"));
+                answer.failed(Verdict::Failed(error), &format!("the link to the document: {why}"))
             }
             None => {
                 let why = "the discovery names no document of a schema from 1.0 to 2.2";
-                answer.fail(Verdict::NotOffered, why);
+                answer.failed(Verdict::NotOffered, why)
             }
         }
-        answer
     }
 
     /// Reads the discovered document, or else the older kinds.
@@ -52,33 +49,34 @@ impl Attempt<'_> {
             Some(Facts::Discovery(url)) => Some(Url::clone(url)),
             _ => None,
         });
-        if let Some(url) = discovered {
-            let mut answer = Answer::new(self);
-            if let Some(reply) = self.ask(&mut answer, Ask::get(url).known_as(self.etag.as_deref())).await {
-                let read = |doc: &mut Document| Nodeinfo { noindex: reply.noindex, ..document(doc) };
-                answer.facts =
-                    answer.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into())).await;
+        match discovered {
+            Some(url) => {
+                let asked = self.ask_url(url).if_changed().send().await;
+                let noindex = asked.reply.as_ref().is_some_and(|reply| reply.noindex);
+                let read = |doc: &mut Document| Nodeinfo { noindex, ..document(doc) };
+                asked.facts(Top::Object, |doc| Some(Facts::Nodeinfo(read(doc).into()))).await
             }
-            return answer;
+            None => self.older_document().await,
         }
+    }
+
+    /// Reads the newest of the older kinds that the server has.
+    async fn older_document(&self) -> Answer {
         let mut answer = Answer::new(self);
         // If robots.txt forbids the discovery, the older documents are not requested
         // either.
         if let Some((verdict, why)) = self.robots_forbid(&self.url("/.well-known/nodeinfo")) {
-            answer.fail(verdict, &why);
-            return answer;
+            return answer.failed(verdict, &why);
         }
         for (path, read) in OLDER {
-            let mut one = Answer::new(self);
-            if let Some(reply) = self.ask(&mut one, Ask::get(self.url(path))).await {
-                one.facts = one.decode(&reply, Top::Object, |doc| Facts::Nodeinfo(read(doc).into())).await;
-            }
+            let read = |doc: &mut Document| Some(Facts::Nodeinfo(read(doc).into()));
+            let mut one = self.ask(path).send().await.facts(Top::Object, read).await;
             if one.verdict == Verdict::Ok {
                 // The ETag would not belong to a document that is discovered later.
-                one.etag = None;
+                one.validity.etag = None;
                 return one;
             }
-            answer.merge(one, path);
+            answer = answer.and(one, path);
         }
         // Many servers answer every path with a page, or refuse it. Then there is no
         // document. A server that cannot answer has said nothing.
@@ -90,14 +88,14 @@ impl Attempt<'_> {
             ErrorType::Tls,
             ErrorType::Local,
         ];
-        if answer.asked && !tells.map(Verdict::Failed).contains(&answer.verdict) {
-            let error = match answer.verdict {
-                Verdict::Missing(error) | Verdict::Failed(error) => error,
-                _ => ErrorType::Http4xx,
-            };
-            answer.fail(Verdict::Missing(error), "no document was discovered");
+        if !answer.requests.asked || tells.map(Verdict::Failed).contains(&answer.verdict) {
+            return answer;
         }
-        answer
+        let error = match answer.verdict {
+            Verdict::Missing(error) | Verdict::Failed(error) => error,
+            _ => ErrorType::Http4xx,
+        };
+        answer.failed(Verdict::Missing(error), "no document was discovered")
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::fetch;
 use crate::outcome::ErrorType;
 
-use super::{Answer, Ask, Attempt, Verdict};
+use super::{Answer, Attempt, Verdict};
 use crate::document::{Document, Top};
 
 /// The maximum number of pages of one list.
@@ -51,81 +51,72 @@ pub(super) enum Turn {
 }
 
 impl Attempt<'_> {
-    /// Reads all pages of a list, and returns true if there are no more. Otherwise the
-    /// result is incomplete and must not be reported. `read` returns the number of
-    /// items of a page, or `None` if it cannot be read.
+    /// Reads all pages of a list. An error is the answer of a list that was not read to
+    /// its end: it must not be reported. `read` returns the number of items of a page,
+    /// or `None` if it cannot be read.
     pub(super) async fn pages(
         &self,
-        answer: &mut Answer,
         path: &str,
         turn: Turn,
         mut read: impl FnMut(&mut Document) -> Option<usize>,
-    ) -> bool {
+    ) -> Result<Answer, Answer> {
         let first = self.url(path);
         let mut url = first.clone();
         let mut seen: Vec<Url> = Vec::new();
         let mut before = Vec::new();
-        for page in 0.. {
-            if page == MAX_PAGES {
-                let why = format!("the list has more than {MAX_PAGES} pages");
-                answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
-                return false;
-            }
+        let mut answer = Answer::new(self);
+        for page in 0..MAX_PAGES {
             if page > 0
                 && let Err(wait) = self.pacing.paging.take(self.now)
             {
                 let why =
                     format!("the list has more pages than the {BUDGET} allowed for a target in 15 minutes");
-                answer.fail(Verdict::Failed(ErrorType::TooLarge), &why);
-                answer.retry_after = Some(wait);
-                return false;
+                return Err(answer.failed(Verdict::Failed(ErrorType::TooLarge), &why).again_after(wait));
             }
-            let Some(reply) = self.ask(answer, Ask::get(url.clone())).await else { return false };
-            let items = answer.decode(&reply, Top::Array, &mut read).await.flatten();
-            let Some(items) = items else { return false };
+            let asked = self.ask_url(url.clone()).after(answer).send().await;
+            let Some(reply) = asked.reply else { return Err(asked.answer) };
+            let (read_so_far, items) = asked.answer.decode(&reply, Top::Array, &mut read).await;
+            answer = read_so_far;
+            let Some(items) = items.flatten() else { return Err(answer) };
             seen.push(url);
             if let Turn::Offset(size) = turn {
                 if items < size {
-                    return true;
+                    return Ok(answer);
                 }
                 if reply.body == before {
                     let why = "the server returned the same page again: it does not support `offset`";
-                    answer.fail(Verdict::Failed(ErrorType::Decode), why);
-                    return false;
+                    return Err(answer.failed(Verdict::Failed(ErrorType::Decode), why));
                 }
                 before = reply.body;
                 url = first.clone();
                 url.query_pairs_mut().append_pair("offset", &((page + 1) * size).to_string());
                 continue;
             }
-            let Some(next) = reply.next else { return true };
+            let Some(next) = reply.next else { return Ok(answer) };
             // The server may use its public name in links.
-            match fetch::follow(self.target, &reply.url, &next) {
+            let next = fetch::follow(self.target, &reply.url, &next);
+            let (error, why) = match next {
                 Ok(next) if next.origin() != self.target.url.origin() => {
-                    let why = "the next page is on another host";
-                    answer.fail(Verdict::Failed(ErrorType::Redirect), why);
-                    return false;
+                    (ErrorType::Redirect, "the next page is on another host".to_owned())
                 }
                 // The link leads to another list: Mastodon's administrator lists of
                 // trends lead to the public ones.
                 Ok(next) if next.path() != first.path() => {
-                    let why = format!("the next page is of another list, {}", next.path());
-                    answer.fail(Verdict::Failed(ErrorType::Redirect), &why);
-                    return false;
+                    (ErrorType::Redirect, format!("the next page is of another list, {}", next.path()))
                 }
                 Ok(next) if seen.contains(&next) => {
-                    let why = "the next page is one that was read already";
-                    answer.fail(Verdict::Failed(ErrorType::Decode), why);
-                    return false;
+                    (ErrorType::Decode, "the next page is one that was read already".to_owned())
                 }
-                Ok(next) => url = next,
-                Err((error, why)) => {
-                    answer.fail(Verdict::Failed(error), &format!("the next page: {why}"));
-                    return false;
+                Ok(next) => {
+                    url = next;
+                    continue;
                 }
-            }
+                Err((error, why)) => (error, format!("the next page: {why}")),
+            };
+            return Err(answer.failed(Verdict::Failed(error), &why));
         }
-        true
+        let why = format!("the list has more than {MAX_PAGES} pages");
+        Err(answer.failed(Verdict::Failed(ErrorType::TooLarge), &why))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::fetch::Take;
 use crate::outcome::{ErrorType, Outcome};
 use crate::snapshot::{Facts, Slot};
 
-use super::{Answer, Ask, Attempt, Verdict};
+use super::ask::Asked;
+use super::{Answer, Attempt, Verdict};
 
 /// The size that the specification requires clients to read, in bytes.
 const MAX_BODY: usize = 500 << 10;
@@ -20,16 +21,15 @@ const AGENT: &str = "fedimeter";
 impl Attempt<'_> {
     /// Reads robots.txt. A server without one allows everything.
     pub(super) async fn robots(&self) -> Answer {
-        let mut answer = Answer::new(self);
-        let ask = Ask::get(self.url("/robots.txt")).known_as(self.etag.as_deref()).take(Take::UpTo(MAX_BODY));
-        let reply = self.ask(&mut answer, ask).await;
-        let unavailable = answer.status.is_some_and(|status| (400..500).contains(&status) && status != 429);
+        let ask = self.ask("/robots.txt").if_changed().take(Take::UpTo(MAX_BODY));
+        let Asked { mut answer, reply } = ask.send().await;
+        let is_unavailable = |status| (400..500).contains(&status) && status != 429;
         if let Some(reply) = reply {
-            answer.facts = Some(Facts::Robots(Arc::from(String::from_utf8_lossy(&reply.body))));
-        } else if unavailable {
-            answer.verdict = Verdict::Ok;
-            answer.reason = None;
-            answer.facts = Some(Facts::Robots(Arc::from("")));
+            return answer.with(Facts::Robots(Arc::from(String::from_utf8_lossy(&reply.body))));
+        }
+        if answer.requests.status.is_some_and(is_unavailable) {
+            (answer.verdict, answer.reason) = (Verdict::Ok, None);
+            return answer.with(Facts::Robots(Arc::from("")));
         }
         answer
     }

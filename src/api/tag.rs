@@ -4,7 +4,7 @@ use percent_encoding::utf8_percent_encode;
 
 use crate::snapshot::{Facts, TagUse};
 
-use super::{Answer, Ask, Attempt, SEGMENT};
+use super::{Answer, Attempt, SEGMENT};
 use crate::document::{Document, Fields, Top};
 
 impl Attempt<'_> {
@@ -13,21 +13,17 @@ impl Attempt<'_> {
         let mut whole = Answer::new(self);
         let mut read: Vec<Option<TagUse>> = vec![None; self.target.tags.len()];
         for (tag, read) in self.target.tags.iter().zip(&mut read) {
-            let mut one = Answer::new(self);
-            one.with_token = whole.with_token;
-            let url = self.url(&format!("/api/v1/tags/{}", utf8_percent_encode(tag, SEGMENT)));
-            if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                *read = one.decode(&reply, Top::Object, newest_day).await.flatten();
-            }
-            whole.merge(one, tag);
+            let ask = self.ask(&format!("/api/v1/tags/{}", utf8_percent_encode(tag, SEGMENT)));
+            let asked = ask.with_token(whole.requests.with_token).send().await;
+            let (one, day) = asked.read(Top::Object, newest_day).await;
+            *read = day.flatten();
+            whole = whole.and(one, tag);
             if whole.is_stopped() {
                 break;
             }
         }
-        if read.iter().any(Option::is_some) {
-            whole.tell_in_part(Facts::Tags(read.into()));
-        }
-        whole
+        let is_any_read = read.iter().any(Option::is_some);
+        if is_any_read { whole.with_part(Facts::Tags(read.into())) } else { whole }
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::snapshot::{Facts, Timelines};
 
-use super::{Answer, Ask, Attempt, Verdict};
+use super::{Answer, Attempt, Verdict};
 use crate::document::{Document, Fields, Top};
 
 /// How far in the future a post may be dated, in seconds. Servers accept the dates of
@@ -28,27 +28,22 @@ impl Attempt<'_> {
             (format!("local=true&limit={POSTS}"), "local", Origin::Any),
             (format!("limit={POSTS}{remote}"), "federated", Origin::Elsewhere),
         ] {
-            let mut one = Answer::new(self);
-            one.with_token = whole.with_token;
-            let url = self.url(&format!("/api/v1/timelines/public?{query}"));
-            if let Some(reply) = self.ask(&mut one, Ask::get(url)).await {
-                let read = |doc: &mut Document| newest_post(doc, origin, self.unix + FUTURE);
-                let at = one.decode(&reply, Top::Array, read).await.flatten();
-                match origin {
-                    Origin::Any => newest.local = at,
-                    Origin::Elsewhere => newest.federated = at,
-                }
+            let ask = self.ask(&format!("/api/v1/timelines/public?{query}"));
+            let asked = ask.with_token(whole.requests.with_token).send().await;
+            let read = |doc: &mut Document| newest_post(doc, origin, self.unix + FUTURE);
+            let (one, at) = asked.read(Top::Array, read).await;
+            match origin {
+                Origin::Any => newest.local = at.flatten(),
+                Origin::Elsewhere => newest.federated = at.flatten(),
             }
-            whole.merge(one, label);
+            whole = whole.and(one, label);
             if whole.is_stopped() {
                 break;
             }
         }
         // A timeline without posts was read successfully, too.
-        if matches!(whole.verdict, Verdict::Ok) || newest != Timelines::default() {
-            whole.facts = Some(Facts::Timelines(newest.into()));
-        }
-        whole
+        let is_read = whole.verdict == Verdict::Ok || newest != Timelines::default();
+        whole.with(is_read.then(|| Facts::Timelines(newest.into())))
     }
 }
 

@@ -241,7 +241,7 @@ impl Run<'_> {
                 refusal => {
                     let again = self.attempt(index).await.0;
                     // If the request was not repeated, the refusal remains the result.
-                    if again.asked { again } else { refusal.unwrap_or(again) }
+                    if again.requests.asked { again } else { refusal.unwrap_or(again) }
                 }
             };
             is_away |= is_refusal(&answer);
@@ -308,7 +308,7 @@ impl Run<'_> {
     /// already known.
     fn take(&self, index: usize, answer: Answer) {
         let endpoint = self.job.polled.endpoint(index);
-        if let (true, Verdict::Failed(error)) = (answer.unreachable, answer.verdict) {
+        if let (true, Verdict::Failed(error)) = (answer.requests.unreachable, answer.verdict) {
             let why = answer.reason.clone().unwrap_or_default();
             lock(&self.unreachable).get_or_insert((error, why));
         }
@@ -316,7 +316,8 @@ impl Run<'_> {
             self.document_missing.store(true, Relaxed);
         }
         let is_local = answer.verdict == Verdict::Failed(ErrorType::Local);
-        if (answer.unreachable && !is_local) || answer.verdict == Verdict::Failed(ErrorType::Timeout) {
+        if (answer.requests.unreachable && !is_local) || answer.verdict == Verdict::Failed(ErrorType::Timeout)
+        {
             self.hanging.store(true, Relaxed);
         }
         if matches!(answer.verdict, Verdict::Missing(_)) {
@@ -332,7 +333,11 @@ impl Run<'_> {
             "https" => target.url.host_str().and_then(|host| self.client.certificate_expiry(host)),
             _ => None,
         };
-        self.listener.tell(self.job.polled.endpoint(index), answer.verdict.outcome(), answer.elapsed);
+        self.listener.tell(
+            self.job.polled.endpoint(index),
+            answer.verdict.outcome(),
+            answer.requests.elapsed,
+        );
         // After it is recorded, another job may claim it, so this job must not release
         // it.
         lock(&self.job.claimed).retain(|claimed| *claimed != index);
@@ -355,8 +360,8 @@ fn note(span: &Span, answer: &Answer) {
 /// said when to return.
 fn is_refusal(answer: &Answer) -> bool {
     answer.verdict == Verdict::Failed(ErrorType::Http5xx)
-        && answer.status == Some(503)
-        && answer.retry_after.is_none()
+        && answer.requests.status == Some(503)
+        && answer.limits.retry_after.is_none()
 }
 
 /// The step in which an endpoint is requested. Endpoints on which others depend come

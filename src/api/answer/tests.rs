@@ -1,3 +1,6 @@
+use http::StatusCode;
+use url::Url;
+
 use super::*;
 use crate::outcome::ErrorType::{Connect, Http4xx, Http5xx, RateLimited, Timeout};
 
@@ -6,38 +9,27 @@ use Verdict::{Failed, Gone, Missing, NotModified, NotOffered, Ok};
 
 fn blank() -> Answer {
     Answer {
-        verdict: Verdict::Ok,
+        verdict: Ok,
+        reason: None,
         facts: None,
         problems: Vec::new(),
-        status: None,
-        reason: None,
-        elapsed: Duration::ZERO,
-        size: 0,
-        etag: None,
-        lifetime: Duration::ZERO,
-        served_from: ServedFrom::Origin,
-        retry_after: None,
-        rate_limit: None,
-        asked: false,
-        with_token: false,
+        requests: Requests::default(),
+        validity: Validity::default(),
+        limits: Limits::default(),
         token: None,
-        unreachable: false,
     }
 }
 
 /// A part that was requested, with its verdict as its reason.
 fn part(verdict: Verdict, status: Option<u16>) -> Answer {
     let reason = (verdict.outcome() != Outcome::Ok).then(|| format!("{verdict:?}"));
-    Answer { verdict, reason, status, asked: true, ..blank() }
+    let requests = Requests { asked: true, status, ..Requests::default() };
+    Answer { verdict, reason, requests, ..blank() }
 }
 
 /// Adds parts with the labels `a`, `b` and so on.
 fn whole(parts: impl IntoIterator<Item = Answer>) -> Answer {
-    let mut whole = blank();
-    for (part, label) in parts.into_iter().zip(["a", "b", "c"]) {
-        whole.merge(part, label);
-    }
-    whole
+    parts.into_iter().zip(["a", "b", "c"]).fold(blank(), |whole, (part, label)| whole.and(part, label))
 }
 
 #[test]
@@ -61,17 +53,20 @@ fn the_worst_verdict_of_several_requests_counts() {
         (vec![away, broken], Failed(Connect), Some("a: Failed(Connect)"), Some(500)),
     ] {
         let whole = whole(parts.iter().map(|(verdict, status)| part(*verdict, *status)));
-        let found = (whole.verdict, whole.reason.as_deref(), whole.status);
+        let found = (whole.verdict, whole.reason.as_deref(), whole.requests.status);
         assert_eq!(found, (verdict, reason, status), "{parts:?}");
-        assert_eq!(whole.asked, !parts.is_empty());
+        assert_eq!(whole.requests.asked, !parts.is_empty());
     }
 }
 
 #[test]
 fn durations_and_sizes_of_several_requests_are_added() {
-    let part = |ms, size| Answer { elapsed: Duration::from_millis(ms), size, ..part(Ok, Some(200)) };
+    let part = |ms, size| {
+        let requests = Requests { elapsed: Duration::from_millis(ms), size, ..Requests::default() };
+        Answer { requests, ..blank() }
+    };
     let whole = whole([part(30, 100), part(12, 0), part(0, 11)]);
-    assert_eq!((whole.elapsed, whole.size), (Duration::from_millis(42), 111));
+    assert_eq!((whole.requests.elapsed, whole.requests.size), (Duration::from_millis(42), 111));
 }
 
 #[test]
@@ -84,38 +79,61 @@ fn several_answers_are_valid_as_long_as_the_shortest_lived_and_as_sure_as_the_wo
         (vec![(false, 0, Origin), (true, 20, Origin)], 20, Origin),
         (vec![(true, 20, Origin), (false, 0, Origin)], 0, Origin),
     ] {
-        let whole = whole(parts.iter().map(|(asked, seconds, served_from)| Answer {
-            asked: *asked,
-            lifetime: Duration::from_secs(*seconds),
-            served_from: *served_from,
-            etag: Some("\"1\"".into()),
-            ..part(Ok, Some(200))
+        let whole = whole(parts.iter().map(|(asked, seconds, served_from)| {
+            let (lifetime, served_from) = (Duration::from_secs(*seconds), *served_from);
+            Answer {
+                requests: Requests { asked: *asked, ..Requests::default() },
+                validity: Validity { etag: Some("\"1\"".into()), lifetime, served_from },
+                ..blank()
+            }
         }));
-        assert_eq!((whole.lifetime.as_secs(), whole.served_from), (lifetime, source), "{parts:?}");
-        // It belongs to one URL.
-        assert_eq!(whole.etag, None);
+        // An ETag belongs to one URL.
+        let expected = Validity { etag: None, lifetime: Duration::from_secs(lifetime), served_from: source };
+        assert_eq!(whole.validity, expected, "{parts:?}");
+    }
+}
+
+#[test]
+fn a_list_is_as_sure_as_the_worst_source_of_its_pages() {
+    let page = |served_from, seconds, etag: &str| Reply {
+        status: StatusCode::OK,
+        url: Url::parse("https://a.example/").unwrap(),
+        body: Vec::new(),
+        size: 10,
+        length: None,
+        next: None,
+        noindex: false,
+        etag: Some(etag.into()),
+        lifetime: Duration::from_secs(seconds),
+        served_from,
+    };
+    for (pages, source) in
+        [([Origin, Origin], Origin), ([StaleCache, Origin], StaleCache), ([Cache, StaleCache], StaleCache)]
+    {
+        let answer = blank().replied(&page(pages[0], 60, "1")).replied(&page(pages[1], 90, "2"));
+        let expected =
+            Validity { etag: Some("2".into()), lifetime: Duration::from_secs(90), served_from: source };
+        assert_eq!((answer.validity, answer.requests.size), (expected, 20), "{pages:?}");
     }
 }
 
 #[test]
 fn the_longest_pause_and_the_last_rate_limit_apply() {
     let limit = |remaining| RateLimit { limit: Some(300), remaining: Some(remaining), reset: 0.0 };
-    let part = |pause: Option<u64>, rate_limit| Answer {
-        retry_after: pause.map(Duration::from_secs),
-        rate_limit,
-        ..part(Ok, Some(200))
+    let part = |pause, rate_limit| {
+        let limits = Limits { retry_after: Some(Duration::from_secs(pause)), rate_limit };
+        Answer { limits, ..blank() }
     };
-    let whole = whole([part(Some(60), Some(limit(9))), part(Some(90), Some(limit(8))), part(Some(30), None)]);
-    assert_eq!(whole.retry_after, Some(Duration::from_secs(90)));
-    assert_eq!(whole.rate_limit, Some(limit(8)));
+    let whole = whole([part(60, Some(limit(9))), part(90, Some(limit(8))), part(30, None)]);
+    let expected = Limits { retry_after: Some(Duration::from_secs(90)), rate_limit: Some(limit(8)) };
+    assert_eq!(whole.limits, expected);
 }
 
 #[test]
 fn problems_say_in_which_request_they_were() {
     let part = |problems: &[&str]| Answer {
         problems: problems.iter().map(|&problem| problem.to_owned()).collect(),
-        facts: Some(Facts::Robots("".into())),
-        ..part(Ok, Some(200))
+        ..blank().with(Facts::Robots("".into()))
     };
     let whole = whole([part(&["x is null", "y is a string"]), part(&[]), part(&["x is null"])]);
     assert_eq!(whole.problems, ["a: x is null", "a: y is a string", "c: x is null"]);
@@ -125,14 +143,17 @@ fn problems_say_in_which_request_they_were() {
 #[test]
 fn whether_the_token_is_needed_is_what_the_last_request_showed() {
     for with_token in [[false, true], [true, false]] {
-        let whole = whole(with_token.map(|with_token| Answer { with_token, ..part(Ok, Some(200)) }));
-        assert_eq!(whole.with_token, with_token[1]);
+        let whole = whole(with_token.map(|with_token| {
+            let requests = Requests { with_token, ..Requests::default() };
+            Answer { requests, ..blank() }
+        }));
+        assert_eq!(whole.requests.with_token, with_token[1]);
     }
 }
 
 #[test]
 fn requests_end_at_a_rate_limit_a_timeout_or_a_server_away() {
-    for (verdict, unreachable, stopped) in [
+    for (verdict, unreachable, is_stopped) in [
         (Ok, false, false),
         (Missing(Http4xx), false, false),
         (Failed(Http5xx), false, false),
@@ -140,8 +161,9 @@ fn requests_end_at_a_rate_limit_a_timeout_or_a_server_away() {
         (Failed(Timeout), false, true),
         (Failed(Connect), true, true),
     ] {
-        let part = |verdict, unreachable| Answer { unreachable, ..part(verdict, None) };
-        assert_eq!(whole([part(verdict, unreachable), part(Ok, false)]).is_stopped(), stopped, "{verdict:?}");
+        let mut first = part(verdict, None);
+        first.requests.unreachable = unreachable;
+        assert_eq!(whole([first, part(Ok, None)]).is_stopped(), is_stopped, "{verdict:?}");
     }
 }
 
@@ -150,8 +172,7 @@ fn facts_of_some_requests_are_kept() {
     for (verdict, kept) in
         [(Ok, Ok), (NotOffered, Ok), (Gone, Ok), (Missing(Http4xx), Ok), (Failed(Http5xx), Failed(Http5xx))]
     {
-        let mut whole = whole([part(verdict, None), part(Ok, None)]);
-        whole.tell_in_part(Facts::Robots("".into()));
+        let whole = whole([part(verdict, None), part(Ok, None)]).with_part(Facts::Robots("".into()));
         assert_eq!((whole.verdict, whole.facts.is_some()), (kept, true), "{verdict:?}");
     }
 }

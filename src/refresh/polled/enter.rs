@@ -21,29 +21,29 @@ impl State {
         let work = &mut self.work[index];
         let snapshot = Arc::make_mut(&mut self.snapshot);
         let slot = &mut snapshot.slots[index];
-        let began = now.before(answer.elapsed);
+        let began = now.before(answer.requests.elapsed);
         let is_read = verdict.outcome() == Outcome::Ok;
         // A token that did not help is not sent again without being asked for.
-        work.with_token = answer.with_token && is_read;
-        work.etag = answer.etag.filter(|_| is_read);
+        work.with_token = answer.requests.with_token && is_read;
+        work.etag = answer.validity.etag.filter(|_| is_read);
         let moved = verdict == Verdict::Ok && place_of(slot.facts()) != place_of(answer.facts.as_ref());
         let ended = match verdict {
-            _ if !answer.asked => Ended::NotAsked,
-            Verdict::Ok | Verdict::NotModified => Ended::Read { lifetime: answer.lifetime },
+            _ if !answer.requests.asked => Ended::NotAsked,
+            Verdict::Ok | Verdict::NotModified => Ended::Read { lifetime: answer.validity.lifetime },
             Verdict::NotOffered | Verdict::Missing(_) => Ended::NotOffered { for_long: true },
             Verdict::Gone => Ended::NotOffered { for_long: false },
             Verdict::Failed(_) => Ended::Failed,
         };
-        let took = Attempted { began, now, retry_after: answer.retry_after };
+        let took = Attempted { began, now, retry_after: answer.limits.retry_after };
         work.timing.enter(ended, took, slot.endpoint, interval);
         let next = work.timing.due;
         let size = match verdict {
             Verdict::NotModified => slot.response().map_or(0, |response| response.size),
-            _ => answer.size,
+            _ => answer.requests.size,
         };
         let reason: Option<Arc<str>> = answer.reason.map(Arc::from);
         let why = || reason.clone().unwrap_or_else(|| "no reason given".into());
-        let served_from = answer.served_from;
+        let served_from = answer.validity.served_from;
         let found = match verdict {
             Verdict::Ok => Found::Read { facts: answer.facts, unix, served_from, lacks: reason },
             Verdict::NotModified => {
@@ -57,8 +57,8 @@ impl State {
         };
         let last = LastAttempt {
             ended: now,
-            took: answer.elapsed,
-            response: answer.status.map(|status| Response { status, size }),
+            took: answer.requests.elapsed,
+            response: answer.requests.status.map(|status| Response { status, size }),
             // Facts from an attempt that failed in part live no longer than usual.
             fresh_until: match verdict {
                 Verdict::Failed(_) => next.min(began + less_a_tenth(interval)),
@@ -78,8 +78,8 @@ impl State {
         if let Some(url) = streaming_of(&snapshot.slots) {
             snapshot.streaming = Some(url);
         }
-        snapshot.rate_limit = answer.rate_limit.or(snapshot.rate_limit);
-        self.follow_discovery(index, moved, now, answer.asked);
+        snapshot.rate_limit = answer.limits.rate_limit.or(snapshot.rate_limit);
+        self.follow_discovery(index, moved, now, answer.requests.asked);
     }
 
     /// Makes endpoints due that need the token, and those that were refused without it.
