@@ -245,6 +245,8 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
         let what = signal.otlp.signal;
         tracing::warn!("{}: without effect: once sends no {what} over OTLP", otel.exporter_of(what));
     }
+    // Nobody connects to it.
+    serve::keep_within_the_system(&mut config, 0);
     let exposition = match args.format {
         OnceFormat::Prometheus => Some(Format::Text004),
         OnceFormat::Openmetrics => Some(Format::OpenMetrics100),

@@ -128,7 +128,8 @@ pub async fn serve(
     let probed_targets = setup.loaded.probed_targets();
     let mut start = Start::of(setup, clock.unix()).await.map_err(BridgeError::from)?;
     config.targets = start.targets();
-    keep_within_the_system(&mut config);
+    let clients = config.limits.max_connections;
+    keep_within_the_system(&mut config, clients);
     let mut sockets = Vec::new();
     for address in &config.listen {
         sockets.push(listen(address, &config, &mut inherited).await?);
@@ -243,21 +244,21 @@ fn prober(
     Ok(Arc::new(Prober::new(bridge.clone(), pages, config, targets, own)?))
 }
 
-/// Limits the connections of clients and to servers to the number of files that may be
-/// open.
-fn keep_within_the_system(config: &mut Config) {
+/// Limits the connections of clients, of which `clients` are wanted, and to servers to
+/// the number of files that may be open. Logs it if the limit is low.
+pub fn keep_within_the_system(config: &mut Config, clients: usize) {
     // Probes have an HTTP client of their own, with as much as that of the targets.
-    let clients = if config.probe.enabled { 2 } else { 1 };
+    let askers = if config.probe.enabled { 2 } else { 1 };
     let budget = Budget::of_the_system(Wishes {
-        connections: config.limits.max_connections,
-        requests: config.http.max_requests * clients,
+        connections: clients,
+        requests: config.http.max_requests * askers,
         requests_per_host: config.http.max_requests_per_host,
         targets: config.targets.len(),
     });
     config.limits.max_connections = budget.connections;
-    config.http.max_requests = (budget.requests / clients).max(1);
+    config.http.max_requests = (budget.requests / askers).max(1);
     config.http.kept_per_host = budget.kept_per_host;
-    config.http.most_open = budget.open / clients;
+    config.http.most_open = budget.open / askers;
 }
 
 /// Decides which exporters to use, and creates what can be created without listening or

@@ -104,6 +104,14 @@ async fn a_fleet_with_more_servers_than_descriptors_is_read() {
         assert_eq!(samples::named(&shown, "fedimeter_endpoint_failures_total").len(), 0);
     }
     assert!(!bridge.log().contains("servers cannot be asked"), "{}", bridge.log());
+    drop(bridge);
+
+    let mut once = vec!["once", "--format", "json", "--deadline", "60s"];
+    once.extend(urls.iter().map(String::as_str));
+    let ran = finish(limited(160, &once));
+    let targets = targets(&ran).unwrap();
+    let is_read = |target: &Value| outcomes(target).iter().all(|outcome| outcome == "ok");
+    assert_eq!(targets.iter().filter(|target| is_read(target)).count(), FLEET, "{}", ran.err);
 }
 
 /// If all descriptors are in use, the connections that have waited longest are closed.
