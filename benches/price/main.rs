@@ -6,13 +6,16 @@
 #[path = "../support/bridge.rs"]
 mod bridge;
 mod nginx;
+#[path = "../support/tls.rs"]
+mod tls;
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bridge::{Bridge, Failure, cpu_of, fleet, instances, write};
+use bridge::{Bridge, Failure, configuration, cpu_of, fleet, instances, write};
 use nginx::Nginx;
+use tls::Front;
 
 /// Scrapes of one figure.
 const SCRAPES: usize = 3000;
@@ -49,7 +52,8 @@ fn main() -> Result<(), Failure> {
     runtime.block_on(async {
         one_target().await?;
         together().await?;
-        documents().await?;
+        documents(false).await?;
+        documents(true).await?;
         probes().await
     })
 }
@@ -124,9 +128,16 @@ async fn together() -> Result<(), Failure> {
 }
 
 /// What reading an endpoint costs, beside a client that only reads the bytes.
-async fn documents() -> Result<(), Failure> {
+async fn documents(over_tls: bool) -> Result<(), Failure> {
     const TARGETS: usize = 1000;
-    let (simulator, config) = fleet(TARGETS).await?;
+    let simulator = instances(TARGETS).await?;
+    let (mut urls, mut defaults, mut front) = (simulator.urls(), String::new(), None);
+    if over_tls {
+        let tls = front.insert(Front::start(&simulator, "http/1.1").await?);
+        urls = (0..TARGETS).map(|i| tls.url(&simulator, i)).collect::<Result<_, _>>()?;
+        defaults = tls.defaults()?;
+    }
+    let config = configuration(&defaults, &urls)?;
     let bridge = Bridge::start(config.path())?;
     let requests = || (0..TARGETS).map(|i| simulator.requests(i, "*")).sum::<usize>();
     bridge.scrape().await?;
@@ -134,14 +145,17 @@ async fn documents() -> Result<(), Failure> {
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
     let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
-    let urls = simulator.urls();
     let read = Command::new(std::env::current_exe()?)
         .args(["read", &urls.join(",")])
         .stdout(Stdio::piped())
         .spawn()?;
     let told = tokio::task::spawn_blocking(|| read.wait_with_output()).await??;
     let theirs: f64 = String::from_utf8(told.stdout)?.trim().parse()?;
-    println!("| an endpoint read, CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |", ours / theirs);
+    let how = if over_tls { " over TLS" } else { "" };
+    println!(
+        "| an endpoint read{how}, CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |",
+        ours / theirs
+    );
     Ok(())
 }
 
@@ -177,7 +191,8 @@ async fn probes() -> Result<(), Failure> {
 async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
     let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
     // A bare client asks the system for names, which may not know those below localhost.
-    let mut builder = builder(false)?;
+    // The handshakes are over before the time that counts.
+    let mut builder = builder(false)?.tls_danger_accept_invalid_certs(true);
     for base in &bases {
         let host = url::Url::parse(base)?.host_str().unwrap_or_default().to_owned();
         builder = builder.resolve(&host, ([127, 0, 0, 1], 0).into());

@@ -1,6 +1,8 @@
 //! TLS before the simulated instances: an authority, a certificate for each name that is
 //! asked for, and a count of the connections.
 
+#![allow(dead_code, reason = "not every run needs everything")]
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::fmt::Write as _;
