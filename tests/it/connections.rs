@@ -192,7 +192,10 @@ async fn a_server_that_closes_idle_connections_about_when_it_is_asked_answers_al
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                while let Ok(true) = tokio::time::timeout(IDLE, read_request(&mut stream)).await {
+                // A new connection is not idle: its request may take its time, as with nginx.
+                let mut patience = Duration::from_secs(60);
+                while let Ok(true) = tokio::time::timeout(patience, read_request(&mut stream)).await {
+                    patience = IDLE;
                     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
                     if stream.write_all(answer).await.is_err() {
                         return;

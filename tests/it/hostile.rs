@@ -105,11 +105,12 @@ async fn hostile_json_costs_little_memory_and_nobody_else_a_number() {
         }
     }
     let urls = simulator.urls();
-    let args: Vec<&str> =
-        ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(urls.iter().map(String::as_str)).collect();
+    // On a busy machine, a debug build reads such bodies for longer than a server may take.
+    let patient = ["serve", "--listen", "127.0.0.1:0", "--timeout", "60s", "--deadline", "120s"];
+    let args: Vec<&str> = patient.into_iter().chain(urls.iter().map(String::as_str)).collect();
     let bridge = Serving::start(&args, &[]);
-    let get = http::client().get(format!("{}/metrics", bridge.url())).timeout(Duration::from_secs(60));
-    let shown = samples::samples(&http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", "30")).await);
+    let get = http::client().get(format!("{}/metrics", bridge.url())).timeout(Duration::from_secs(150));
+    let shown = samples::samples(&http::body(get.header("X-Prometheus-Scrape-Timeout-Seconds", "120")).await);
     let healthy: Vec<String> =
         (bodies.len()..urls.len()).map(|i| simulator.host(i).split_once(':').unwrap().0.to_owned()).collect();
     let of = |name: &str| {
