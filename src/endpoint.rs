@@ -170,7 +170,7 @@ impl Needs {
 }
 
 impl Endpoint {
-    /// Returns the endpoints that are collected in this case, in the order of
+    /// Returns the endpoints whose [`Endpoint::on`] is `on`, in the order of
     /// [`Endpoint::ALL`].
     pub fn collected(on: On) -> impl Iterator<Item = Endpoint> {
         Endpoint::ALL.iter().copied().filter(move |endpoint| endpoint.on() == on)

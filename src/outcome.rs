@@ -9,7 +9,7 @@ pub enum Outcome {
     /// The endpoint was read.
     Ok,
     /// The server does not have the endpoint, or does not offer it to the bridge. This
-    /// is not a failure, and the endpoint is requested again after hours.
+    /// is not a failure. The endpoint is requested again some hours later.
     NotOffered,
     /// The endpoint could not be read.
     Failed(ErrorType),
@@ -28,13 +28,14 @@ pub enum ErrorType {
     Http5xx,
     /// Too many redirects, one to another site, or one from https to http.
     Redirect,
-    /// A server's answer named an address in a guarded range.
+    /// A redirect, a link or a probed name leads to a special address, such as a
+    /// private one.
     BlockedAddress,
     /// Not JSON, JSON of the wrong shape, or an `error` object.
     Decode,
     /// The body or the number of pages exceeds the limit.
     TooLarge,
-    /// The name was not found.
+    /// The name was not found, or could not be resolved.
     Dns,
     /// The connection was refused, reset, closed or cut off.
     Connect,

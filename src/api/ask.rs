@@ -73,7 +73,7 @@ impl Attempt<'_> {
         exchange
     }
 
-    /// Returns the remaining pause because the rate limit is used up.
+    /// Returns how long the used-up rate limit still forbids requests, if it does.
     fn held(&self) -> Option<Duration> {
         self.pacing.hold.left(self.clock.now()).filter(|_| self.endpoint.is_under_api())
     }
@@ -148,8 +148,8 @@ impl<'a> Ask<'a> {
         Ask { answer: pages, ..self }
     }
 
-    /// Makes the request without the token, and repeats it with the token if the server
-    /// wants one.
+    /// Makes the request, unless robots.txt or a used-up rate limit forbids it. Without
+    /// `with_token`, the token is sent only after the server answers 401 or 422.
     pub(super) async fn send(self) -> Asked {
         let Ask { attempt, url, etag, post, take, mut answer } = self;
         if let Some((verdict, reason)) = attempt.robots_forbid(&url) {

@@ -1,5 +1,5 @@
-//! How many connections to servers may be open, and to which hosts some are kept. Each
-//! connection needs a file descriptor, of which the process has a limited number.
+//! Limits the open connections to servers, and the hosts to which connections are kept
+//! between requests. Each connection needs one of the process's file descriptors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,8 +52,8 @@ impl Room {
         Place { _permit: self.places.clone().acquire_owned().await.ok(), _keeps: keeps }
     }
 
-    /// For the time of a request: connections to this host are kept, because one is, or
-    /// because there is room for more.
+    /// Reserves a kept connection to this host for the time of a request. Returns
+    /// `None` if none is kept to the host yet and there is no room for another host.
     pub fn keep(&self, host: &str) -> Option<Keeps> {
         let mut hosts = self.keepers.hosts();
         let has_room = hosts.len() < self.keepers.most;

@@ -236,8 +236,8 @@ impl Slot {
 }
 
 impl LastAttempt {
-    /// Creates an attempt without a response. Its facts are reported in collections
-    /// that began before it ended.
+    /// Creates an attempt without a response. Its facts expire when it ends: only a
+    /// collection that began earlier reports them.
     #[must_use]
     pub fn new(ended: Moment, found: Found) -> LastAttempt {
         LastAttempt { ended, took: Duration::ZERO, response: None, fresh_until: ended, found }
