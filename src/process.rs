@@ -24,7 +24,7 @@ pub fn facts(began: Instant) -> ProcessFacts {
         system: times.map(|(_, system)| system),
         memory: status.as_deref().and_then(resident),
         threads: status.as_deref().and_then(threads),
-        descriptors: descriptors(),
+        descriptors: descriptors(DESCRIPTORS),
         uptime: began.elapsed(),
     }
 }
@@ -71,30 +71,51 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 
 /// Counts open files. Since Linux 6.2 the size of the directory is their number, which
 /// saves listing the twenty thousand of a large fleet. Before, it is 0.
-fn descriptors() -> Option<u64> {
-    match std::fs::metadata(DESCRIPTORS).ok()?.len() {
-        0 => listed_descriptors(),
+fn descriptors(directory: &str) -> Option<u64> {
+    match std::fs::metadata(directory).ok()?.len() {
+        // One of those listed is the descriptor that is used for listing.
+        0 => listed(directory).map(|listed| listed.saturating_sub(1)),
         open => Some(open),
     }
 }
 
-/// Lists the entries of proc_pid_fd(5), without the one that is used for listing.
-fn listed_descriptors() -> Option<u64> {
-    let listed = std::fs::read_dir(DESCRIPTORS).ok()?.count();
-    Some(listed.saturating_sub(1) as u64)
+fn listed(directory: &str) -> Option<u64> {
+    Some(std::fs::read_dir(directory).ok()?.count() as u64)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+
     use super::*;
 
-    /// Other tests open and close files meanwhile.
+    /// Of another process, because other tests open and close files of this one.
     #[test]
     #[cfg(target_os = "linux")]
     fn both_ways_count_the_same_open_files() {
-        let held: Vec<_> = (0..500).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
-        let (read, listed) = (descriptors().unwrap(), listed_descriptors().unwrap());
-        assert!(read >= held.len() as u64 && read.abs_diff(listed) < 100, "{read} {listed}");
+        let mut cat = std::process::Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("cat is installed");
+        // It answers as soon as it no longer opens files to start.
+        cat.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        cat.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+
+        let directory = format!("/proc/{}/fd", cat.id());
+        let (counted, listed) = (descriptors(&directory), listed(&directory));
+        drop(cat.stdin.take());
+        cat.wait().unwrap();
+        assert!(counted.is_some_and(|open| open >= 3), "{counted:?}");
+        assert_eq!(counted, listed);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn open_files_of_this_process_are_counted() {
+        let _held: Vec<_> = (0..500).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+        assert!(descriptors(DESCRIPTORS).is_some_and(|open| open > 500));
     }
 
     #[test]
