@@ -131,6 +131,17 @@ impl Sink {
         *self.0.always.lock().unwrap() = Some(answer);
     }
 
+    /// Accepts everything from now on. What a client gave up before is answered as it
+    /// would have been then: on a busy machine, the receiver reads it only now.
+    pub async fn is_back(&self) {
+        let mut before = None;
+        while before != Some(self.requests().len()) {
+            before = Some(self.requests().len());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.answer_always(Answer::Ok);
+    }
+
     /// All requests so far.
     pub fn requests(&self) -> Vec<Received> {
         self.0.received.lock().unwrap().clone()

@@ -80,7 +80,7 @@ async fn what_waited_arrives_first_and_once() {
                 }
                 let oldest = exporter.stats().waiting().oldest.unwrap();
                 assert!(oldest <= std::time::SystemTime::now());
-                sink.answer_always(Answer::Ok);
+                sink.is_back().await;
                 let report = exporter.export_all(&batches(), Instant::now() + PATIENCE).await;
                 assert_eq!((report.accepted, report.lost, report.waiting), (32, 0, 0), "{report:?}");
                 assert_eq!(report.failure, None);
@@ -127,7 +127,7 @@ async fn what_is_refused_for_good_does_not_wait() {
             Protocol::Grpc => Answer::Status(tonic::Status::invalid_argument("too old")),
             _ => Answer::Http(400, Vec::new(), Vec::new()),
         };
-        sink.answer_always(Answer::Ok);
+        sink.is_back().await;
         sink.answer_next(refusal);
         sink.answer_next(Answer::Partial(1, "too old"));
         let report = export(&exporter).await;
@@ -173,7 +173,7 @@ async fn the_oldest_go_when_the_backlog_is_full() {
         }
         assert!(lost > 0 && lost < collected, "{lost} of {collected}");
         assert_eq!(exporter.stats().outcomes()[&Some("backlog_full")].points, lost);
-        sink.answer_always(Answer::Ok);
+        sink.is_back().await;
         let report = export(&exporter).await;
         assert_eq!((report.accepted, report.waiting), (collected - lost + 4, 0));
         times(sink);
@@ -197,7 +197,7 @@ async fn requests_shrink_to_what_the_receiver_takes() {
             if let Some(busy) = first {
                 sink.answer_always(busy);
                 export_briefly(&exporter).await;
-                sink.answer_always(Answer::Ok);
+                sink.is_back().await;
                 accepted = 8;
             }
             // The waiting requests are small. The large request and its first half are too
@@ -298,7 +298,7 @@ async fn a_directory_outlives_the_bridge_and_belongs_to_one() {
         assert_eq!(other_sink.points().len(), 4);
         drop(exporter);
 
-        sink.answer_always(Answer::Ok);
+        sink.is_back().await;
         let exporter = in_directory(&settings, directory.path()).unwrap();
         assert_eq!(export(&exporter).await.accepted, 20);
         assert!(times(sink).iter().all(|times| times.len() == 5));
