@@ -1,6 +1,7 @@
 //! Creates OpenTelemetry instruments from the metric table, one for each row. This is
 //! the only place that creates them, for rows about targets and about the bridge.
 
+use std::cell::LazyCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,21 @@ pub const SCOPE: &str = "fedimeter";
 #[must_use]
 pub fn pushed_scope() -> InstrumentationScope {
     InstrumentationScope::builder(SCOPE).with_schema_url(SCHEMA_URL).build()
+}
+
+/// The attribute with a target's place in the view. No attribute of a user has this
+/// name, because its namespace is reserved.
+pub const PLACE: &str = "fedimeter.place";
+
+/// How a point says which target it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// By the target's attributes.
+    Attributes,
+    /// By [`PLACE`], which what reads the point replaces with the target's attributes.
+    /// Attributes are most of what a point costs in the SDK, and all slices of the
+    /// targets have the same places.
+    Place,
 }
 
 /// A source of views for the callbacks.
@@ -68,19 +84,26 @@ impl Source for Pinned<View> {
 
 /// Creates the instruments of all rows of which these targets can have points. Call it
 /// once for each meter, because instruments never release their callbacks.
-pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]) {
+pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>], whose: Whose) {
     let has_points = |row: &Row| targets.iter().any(|target| row.most(target) > 0);
     for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
         let source = source.clone();
         observable(meter, row, move |observe| {
             let Some(view) = source.view(index) else { return };
-            for reading in view.readings() {
-                let identity = identity(reading.target);
+            for (place, reading) in view.readings().enumerate() {
+                // Most rows have no point of most targets.
+                let of_target = LazyCell::new(|| match whose {
+                    Whose::Attributes => identity(reading.target),
+                    Whose::Place => vec![KeyValue::new(PLACE, place as i64)],
+                });
                 row.points(&reading, &mut |value, labels| {
                     if labels.is_empty() {
-                        observe(value, &identity);
+                        observe(value, &of_target);
                     } else {
-                        observe(value, &sorted(labels.iter().map(key_value).chain(identity.iter().cloned())));
+                        observe(
+                            value,
+                            &sorted(labels.iter().map(key_value).chain(of_target.iter().cloned())),
+                        );
                     }
                 });
             }

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
 use crate::fetch::{Client, ClientError, Http, parse_contact};
-use crate::instruments::{self, SCOPE, Source};
+use crate::instruments::{self, SCOPE, Source, Whose};
 use crate::metrics::rows;
 use crate::refresh::Refresher;
 use crate::snapshot::View;
@@ -232,7 +232,7 @@ pub fn register(provider: &impl MeterProvider, source: OnDemand) {
         };
         let part = Part { source: source.clone(), index, targets: range.clone(), last: Mutex::default() };
         let part: Arc<dyn Source> = Arc::new(part);
-        instruments::register(&provider.meter_with_scope(scope), &part, &targets[range]);
+        instruments::register(&provider.meter_with_scope(scope), &part, &targets[range], Whose::Attributes);
     }
 }
 

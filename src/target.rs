@@ -2,6 +2,7 @@
 //! request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,15 @@ pub enum AttributeValue {
     Text(Arc<str>),
     /// An integer (`server.port`).
     Int(i64),
+}
+
+impl fmt::Display for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttributeValue::Text(text) => f.write_str(text),
+            AttributeValue::Int(number) => number.fmt(f),
+        }
+    }
 }
 
 /// An account as the user wrote it.

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use prometheus::proto::{LabelPair, MetricFamily};
@@ -15,7 +16,7 @@ use prometheus::proto::{LabelPair, MetricFamily};
 use crate::metrics::attributes::ATTRIBUTES;
 use crate::metrics::{Kind, Row, rows};
 use crate::snapshot::View;
-use crate::target::AttributeValue;
+use crate::target::{AttributeValue, Target};
 
 use super::exposition::{Escaping, unit_word};
 
@@ -153,13 +154,7 @@ impl Starts {
     pub fn of(view: &View, label: impl Fn(&str) -> String) -> Starts {
         let (mut names, mut targets) = (HashSet::new(), HashMap::new());
         for (target, snapshot) in &view.targets {
-            let value = |value: &AttributeValue| match value {
-                AttributeValue::Text(text) => text.to_string(),
-                AttributeValue::Int(number) => number.to_string(),
-            };
-            let identity = target.identity.iter().map(|(key, text)| (label(key), value(text)));
-            let mut identity: Vec<(String, String)> = identity.collect();
-            identity.sort();
+            let identity = labels(target, &label);
             names.extend(identity.iter().map(|(name, _)| name.clone()));
             let age = view.started.since(snapshot.since).as_secs_f64();
             targets.insert(identity, view.unix - age);
@@ -178,7 +173,17 @@ impl Starts {
     }
 }
 
-fn underscored(name: &str) -> String {
+/// Returns the labels that a target's attributes become, sorted by name. `name` names
+/// an attribute.
+pub fn labels(target: &Target, name: impl Fn(&str) -> String) -> Vec<(String, String)> {
+    let label = |(key, value): &(Arc<str>, AttributeValue)| (name(key), value.to_string());
+    let mut labels: Vec<(String, String)> = target.identity.iter().map(label).collect();
+    labels.sort();
+    labels
+}
+
+/// The name that `opentelemetry-prometheus` gives to a label.
+pub fn underscored(name: &str) -> String {
     name.chars().map(|c| if is_legal(c) { c } else { '_' }).collect()
 }
 

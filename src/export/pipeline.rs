@@ -22,7 +22,7 @@ use opentelemetry_sdk::metrics::{
     Instrument, InstrumentKind, ManualReader, Pipeline as SdkPipeline, SdkMeterProvider, Stream, Temporality,
 };
 
-use crate::instruments::{self, Pinned};
+use crate::instruments::{self, Pinned, Whose};
 use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::Target;
@@ -84,13 +84,14 @@ pub struct Pipeline<R> {
 
 impl<R> Pipeline<R> {
     /// Creates the instruments for these slices of targets. The SDK collects through
-    /// `sdk_reader`; collections read through `reader`.
+    /// `sdk_reader`; collections read through `reader`, and learn about which target a
+    /// point is as `whose` says.
     #[must_use]
     pub fn new(
         sdk_reader: impl MetricReader,
         reader: R,
         resource: Resource,
-        scope: InstrumentationScope,
+        (scope, whose): (InstrumentationScope, Whose),
         slices: &[&[Arc<Target>]],
     ) -> Pipeline<R> {
         let provider = SdkMeterProvider::builder()
@@ -100,7 +101,7 @@ impl<R> Pipeline<R> {
             .build();
         let pinned = Arc::new(Pinned::default());
         let source: Arc<dyn instruments::Source> = pinned.clone();
-        instruments::register(&provider.meter_with_scope(scope), &source, &slices.concat());
+        instruments::register(&provider.meter_with_scope(scope), &source, &slices.concat(), whose);
         Pipeline { pinned, reader, provider }
     }
 
@@ -125,7 +126,8 @@ pub fn pushing(
     slices: &[&[Arc<Target>]],
 ) -> Pipeline<SharedReader> {
     let reader = SharedReader::new(temporality);
-    Pipeline::new(reader.clone(), reader, resource.clone(), instruments::pushed_scope(), slices)
+    let scope = (instruments::pushed_scope(), Whose::Attributes);
+    Pipeline::new(reader.clone(), reader, resource.clone(), scope, slices)
 }
 
 /// Returns an SDK view that gives every row room for the points of any two of these
@@ -241,7 +243,7 @@ mod tests {
                 reader,
                 Mutex::new(()),
                 Resource::builder_empty().build(),
-                instruments::pushed_scope(),
+                (instruments::pushed_scope(), Whose::Attributes),
                 &[],
             ))
         };

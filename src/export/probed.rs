@@ -10,6 +10,7 @@ use prometheus::Registry;
 use url::Url;
 
 use crate::endpoint::Endpoint;
+use crate::instruments::Whose;
 use crate::metrics::rows;
 use crate::snapshot::View;
 use crate::target::{AccountRef, Target};
@@ -44,16 +45,15 @@ impl Probed {
     ///
     /// If the Prometheus exporter cannot be set up.
     pub fn new(resource: &Resource, settings: PullSettings) -> Result<Probed, PullError> {
-        let scope_labels = settings.scope_labels;
         let writer = PageWriter::new(resource, settings);
         let resource = resource.clone();
         let make: Arc<Make> = Arc::new(move |target| {
             let registry = Registry::new();
-            let reader = reader(&registry, scope_labels, false)?;
+            let reader = reader(&registry, false, false)?;
             let slice = std::slice::from_ref(target);
             // Two slices, because the SDK keeps the points of the last collection
             // beside those of the current one.
-            Ok(Pipeline::new(reader, registry, resource.clone(), scope(), &[slice, slice]))
+            Ok(Pipeline::new(reader, registry, resource.clone(), (scope(), Whose::Place), &[slice, slice]))
         });
         let largest = Arc::new(largest());
         let (make_one, model) = (make.clone(), largest.clone());

@@ -1,6 +1,7 @@
 //! Pull: turns what the SDK collects into Prometheus families, in the format that the
 //! client requested.
 
+mod joined;
 mod kept;
 mod page_writer;
 
@@ -13,7 +14,7 @@ use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
 use crate::clock::Moment;
-use crate::instruments::SCOPE;
+use crate::instruments::{SCOPE, Whose};
 use crate::metrics::{Row, UP};
 use crate::snapshot::View;
 use crate::target::Target;
@@ -106,13 +107,14 @@ impl Pull {
         targets: &[Arc<Target>],
         settings: PullSettings,
     ) -> Result<Pull, PullError> {
-        let PullSettings { scope_labels, target_info, .. } = settings;
+        let target_info = settings.target_info;
         let writer = PageWriter::new(resource, settings);
         let resource = resource.clone();
         let make = move |slices: &[&[Arc<Target>]]| {
             let registry = Registry::new();
-            let reader = reader(&registry, scope_labels, target_info)?;
-            Ok(Pipeline::new(reader, registry, resource.clone(), scope(), slices))
+            // The writer adds the scope's labels when it joins points and targets.
+            let reader = reader(&registry, false, target_info)?;
+            Ok(Pipeline::new(reader, registry, resource.clone(), (scope(), Whose::Place), slices))
         };
         let (cutter, kept) = (Cutter::new(MAX_POINTS, targets, make)?, Kept::default());
         Ok(Pull { cutter, writer, kept })

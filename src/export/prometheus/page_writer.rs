@@ -8,13 +8,14 @@ use crate::export::exposition::{Batch, Created, Representation, Writer};
 use crate::export::naming::{Names, Starts};
 use crate::snapshot::View;
 
-use super::{OwnFamilies, PullSettings};
+use super::{OwnFamilies, PullSettings, joined};
 
 /// What the pages of all targets and those of a probed one are written with.
 #[derive(Debug)]
 pub struct PageWriter {
     names: Names,
     created: bool,
+    scope_labels: bool,
     compat: Option<Compat>,
 }
 
@@ -23,7 +24,8 @@ impl PageWriter {
     #[must_use]
     pub fn new(resource: &Resource, settings: PullSettings) -> PageWriter {
         let names = Names::new(settings.strategy, resource);
-        PageWriter { names, created: settings.created, compat: settings.compat }
+        let PullSettings { created, scope_labels, compat, .. } = settings;
+        PageWriter { names, created, scope_labels, compat }
     }
 
     /// The names of metrics and labels.
@@ -32,9 +34,11 @@ impl PageWriter {
         &self.names
     }
 
-    /// Writes what was gathered of these targets, and the older names for them.
+    /// Writes what was gathered of these targets by their places, and the older names
+    /// for them.
     #[must_use]
     pub fn targets(&self, mut families: Vec<MetricFamily>, view: &View, shown: Representation) -> Batch {
+        joined::join(&mut families, view, self.scope_labels);
         if let Some(compat) = self.compat {
             families.extend(compat::families(view, compat));
         }
