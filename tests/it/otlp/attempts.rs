@@ -184,7 +184,7 @@ async fn an_unanswered_connect_ends_in_time() {
             let began = Instant::now();
             let report = exporter.export(&metrics, began + Duration::from_millis(round)).await;
             let took = began.elapsed();
-            assert!(took < Duration::from_secs(3), "{protocol}: {took:?}");
+            assert!(took < Duration::from_secs(15), "{protocol}: {took:?}");
             let failure = report.failure.unwrap();
             assert_eq!((report.lost, report.waiting), (0, 4));
             assert!(matches!(failure.cause, Cause::Timeout | Cause::Connection), "{protocol}: {failure}");

@@ -208,7 +208,7 @@ async fn requests_shrink_to_what_the_receiver_takes() {
             sink.answer_next(too_large(protocol));
             sink.answer_next(too_large(protocol));
             let before = sink.requests().len();
-            let report = exporter.export(&meter.collect(), Instant::now() + PATIENCE).await;
+            let report = exporter.export(&meter.collect(), Instant::now() + 4 * PATIENCE).await;
             assert_eq!((report.accepted, report.lost, report.failure), (accepted + 4000, 0, None));
             let sizes: Vec<usize> =
                 sink.requests()[before..].iter().map(|r| prost::Message::encoded_len(&r.message)).collect();
@@ -216,7 +216,7 @@ async fn requests_shrink_to_what_the_receiver_takes() {
             assert!(large[2..].iter().all(|size| *size <= large[0] / 4 + 1000), "{protocol}: {large:?}");
             times(sink);
             let before = sink.requests().len();
-            assert_eq!(exporter.export(&meter.collect(), Instant::now() + PATIENCE).await.accepted, 4000);
+            assert_eq!(exporter.export(&meter.collect(), Instant::now() + 4 * PATIENCE).await.accepted, 4000);
             let next = &sink.requests()[before..];
             assert!(next.len() >= 4 && next.iter().all(|request| request.taken), "{}", next.len());
         }
