@@ -9,7 +9,7 @@ mod prefetch;
 mod run;
 mod schedule;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Refresher {
     pub fn replace(&self, targets: Vec<Target>) -> Replaced {
         self.client.prepare_for(&targets);
         let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = Known::of(&current);
+        let before = Known::of(&current, &targets);
         let now = self.clock.now();
         let mut replaced = Replaced::default();
         let next: Arc<[Arc<Polled>]> = targets
@@ -248,26 +248,30 @@ pub struct Replaced {
 }
 
 /// Targets by their identity: by what is polled, or else by the attributes of their
-/// points.
+/// points. Each becomes at most one of the next targets.
 struct Known<'a> {
     polled: HashMap<(&'a str, Option<&'a str>), &'a Arc<Polled>>,
+    /// Only those of which none of the next targets polls the same.
     identities: HashMap<&'a [(Arc<str>, AttributeValue)], &'a Arc<Polled>>,
 }
 
 impl<'a> Known<'a> {
-    fn of(targets: &'a [Arc<Polled>]) -> Known<'a> {
-        let polled = |p: &'a Arc<Polled>| ((p.target().url.as_str(), p.target().host.as_deref()), p);
-        let identity = |p: &'a Arc<Polled>| (&*p.target().identity, p);
-        Known {
-            polled: targets.iter().map(polled).collect(),
-            identities: targets.iter().map(identity).collect(),
-        }
+    fn of(targets: &'a [Arc<Polled>], next: &[Target]) -> Known<'a> {
+        let stays: HashSet<_> = next.iter().map(polled_at).collect();
+        let polled = targets.iter().map(|p| (polled_at(p.target()), p)).collect();
+        let others = targets.iter().filter(|p| !stays.contains(&polled_at(p.target())));
+        Known { polled, identities: others.map(|p| (&*p.target().identity, p)).collect() }
     }
 
     fn find(&self, target: &Target) -> Option<&'a Arc<Polled>> {
-        let polled = self.polled.get(&(target.url.as_str(), target.host.as_deref()));
+        let polled = self.polled.get(&polled_at(target));
         polled.or_else(|| self.identities.get(&*target.identity)).copied()
     }
+}
+
+/// What is polled for a target.
+fn polled_at(target: &Target) -> (&str, Option<&str>) {
+    (target.url.as_str(), target.host.as_deref())
 }
 
 impl Listener {
@@ -309,4 +313,37 @@ fn lane(
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::fetch::Http;
+
+    fn target(url: &str, host: Option<&str>, zone: &str) -> Target {
+        let attributes = BTreeMap::from([("zone".to_owned(), zone.to_owned())]);
+        let proto = host.map(|_| "https".to_owned());
+        Target::new(url.parse().unwrap(), host.map(str::to_owned), proto, &attributes)
+    }
+
+    #[tokio::test]
+    async fn a_target_becomes_one_of_the_next_targets() {
+        let before = || target("https://a.example", None, "1");
+        let other_zone = || target("https://a.example", None, "2");
+        // Its points have the attributes of the first.
+        let other_way = || target("http://192.0.2.1", Some("a.example"), "1");
+        for (next, changed, added) in [
+            (vec![other_zone()], 1, 0),
+            (vec![other_way()], 1, 0),
+            (vec![other_zone(), other_way()], 1, 1),
+            (vec![other_way(), other_zone()], 1, 1),
+        ] {
+            let client = Client::without_proxy(Http::default()).unwrap();
+            let refresher = Refresher::new(vec![before()], client, Clock::default());
+            let replaced = refresher.replace(next);
+            assert_eq!(replaced, Replaced { changed, added, ..Replaced::default() });
+        }
+    }
 }
