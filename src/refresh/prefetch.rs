@@ -39,7 +39,10 @@ pub enum Prefetch {
 /// the page.
 const SHORTEST: Duration = Duration::from_secs(4);
 /// The number of gaps between collections from which the interval is derived.
-const GAPS: usize = 4;
+const GAPS: usize = 8;
+/// How many times as long as the shortest gap the interval may be. Without this limit
+/// a person who looks at the page a few times a day would be an interval of hours.
+const LONGEST: u32 = 16;
 /// The number of collections that may be missed.
 const MAX_MISSED: u32 = 3;
 /// The part of the interval in which targets have their times. It excludes the
@@ -91,11 +94,15 @@ impl Rhythm {
         self.came.notify_one();
     }
 
-    /// Returns the time of the last collection, and the interval: the shortest of the
-    /// last gaps, so that the interval suits several collectors.
+    /// Returns the time of the last collection, and the interval: the longest of the
+    /// last gaps except one, which may be a pause. Two collectors that come shortly after
+    /// each other leave a long gap, in which everything is to be polled.
     fn interval(&self) -> Option<(Moment, Duration)> {
         let beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((beats.last?, *beats.gaps.iter().min()?))
+        let mut gaps: Vec<Duration> = beats.gaps.iter().copied().collect();
+        gaps.sort_unstable();
+        let longest = *gaps.get(gaps.len().saturating_sub(2))?;
+        Some((beats.last?, longest.min(gaps.first()?.saturating_mul(LONGEST))))
     }
 }
 
@@ -103,7 +110,44 @@ impl Rhythm {
 #[derive(Debug, Default)]
 struct Round {
     times: BinaryHeap<Reverse<(Moment, usize)>>,
+    begin: Moment,
     end: Moment,
+}
+
+/// The intervals since the last collection.
+#[derive(Debug, Default)]
+struct Rounds {
+    /// When the last collection began.
+    last: Moment,
+    /// The number of collections that have not come since.
+    missed: u32,
+    round: Round,
+}
+
+impl Rounds {
+    /// Continues to the interval of this time, for targets with these hashes. If they
+    /// are others than the last time, their times in the running interval replace those
+    /// of the earlier ones.
+    fn advance<H: Iterator<Item = u64>>(
+        &mut self,
+        now: Moment,
+        (last, interval): (Moment, Duration),
+        are_others: bool,
+        hashes: impl Fn() -> H,
+    ) {
+        if self.last != last {
+            *self = Rounds { last, missed: 0, round: Round::new(last, interval, hashes()) };
+        } else if are_others && !self.round.is_over() {
+            self.round = Round::new(self.round.begin, interval, hashes());
+        }
+        if now >= self.round.end && self.missed < MAX_MISSED {
+            self.missed += 1;
+            self.round = match self.missed {
+                MAX_MISSED => Round::default(),
+                _ => Round::new(self.round.end, interval, hashes()),
+            };
+        }
+    }
 }
 
 impl Round {
@@ -114,7 +158,7 @@ impl Round {
             begin + interval.mul_f64(part)
         };
         let times = hashes.enumerate().map(|(place, hash)| Reverse((time(hash), place))).collect();
-        Round { times, end: begin + interval }
+        Round { times, begin, end: begin + interval }
     }
 
     /// Whether nothing of the interval is left.
@@ -150,45 +194,33 @@ impl Round {
 impl Refresher {
     /// Polls ahead of collections, until it is dropped.
     pub async fn prefetch(&self, prefetch: Prefetch) {
-        let (mut round, mut missed) = (Round::default(), 0);
-        let mut of: Option<(Moment, Arc<[Arc<Polled>]>)> = None;
+        let mut rounds = Rounds::default();
+        // The targets to which the places in the round belong.
+        let mut of: Arc<[Arc<Polled>]> = Arc::default();
         loop {
             let now = self.clock.now();
             let targets = self.current();
             match self.rhythm.interval().filter(|_| prefetch.is_on(targets.len())) {
-                Some((last, interval)) => {
+                Some(rhythm) => {
                     let hashes = || targets.iter().map(|polled| hash(&polled.target().name));
-                    // Its places belong to the targets for which it was made.
-                    let is_of = |(began, of): &(Moment, Arc<[Arc<Polled>]>)| {
-                        *began == last && Arc::ptr_eq(of, &targets)
-                    };
-                    if !of.as_ref().is_some_and(is_of) {
-                        missed = 0;
-                        of = Some((last, targets.clone()));
-                        round = Round::new(last, interval, hashes());
-                    } else if now >= round.end && missed < MAX_MISSED {
-                        missed += 1;
-                        round = match missed {
-                            MAX_MISSED => Round::default(),
-                            _ => Round::new(round.end, interval, hashes()),
-                        };
-                    }
-                    for place in round.come(now) {
+                    rounds.advance(now, rhythm, !Arc::ptr_eq(&of, &targets), hashes);
+                    of.clone_from(&targets);
+                    for place in rounds.round.come(now) {
                         let Some(polled) = targets.get(place) else { continue };
                         if let Some(job) = Job::claim(polled, now) {
                             self.send(polled, job);
                         }
                         if let Some(due) = polled.next_due(now) {
-                            round.again(place, due);
+                            rounds.round.again(place, due);
                         }
                     }
                 }
-                None => round = Round::default(),
+                None => rounds = Rounds::default(),
             }
             // A collection begins a round. Without one, only the remaining times of
             // this round follow.
             let came = self.rhythm.came.notified();
-            if round.is_over() {
+            if rounds.round.is_over() {
                 came.await;
             } else {
                 let _ = tokio::time::timeout(TICK, came).await;
@@ -230,6 +262,52 @@ mod tests {
             rhythm.beat(at(beat));
         }
         assert_eq!(rhythm.interval(), Some((at(420.0), Duration::from_secs(60))));
+        // A pause is no interval.
+        rhythm.beat(at(9000.0));
+        assert_eq!(rhythm.interval(), Some((at(9000.0), Duration::from_secs(60))));
+        // Neither are looks of a person.
+        for beat in [9010.0, 20_000.0, 30_000.0, 40_000.0] {
+            rhythm.beat(at(beat));
+        }
+        assert_eq!(rhythm.interval(), Some((at(40_000.0), Duration::from_secs(160))));
+    }
+
+    fn hashes() -> impl Iterator<Item = u64> {
+        (0..100).map(|i| hash(&format!("i{i}.example")))
+    }
+
+    #[test]
+    fn collectors_that_come_shortly_after_each_other_find_everything_polled() {
+        for apart in [5.0, 8.0, 14.0, 30.0] {
+            let (rhythm, mut rounds) = (Rhythm::default(), Rounds::default());
+            for beat in (0..3).flat_map(|i| [f64::from(i) * 60.0, f64::from(i) * 60.0 + apart]) {
+                rhythm.beat(at(beat));
+            }
+            let mut come = Vec::new();
+            for second in 121 + apart as u32..180 {
+                let now = at(f64::from(second));
+                rounds.advance(now, rhythm.interval().unwrap(), false, hashes);
+                come.extend(rounds.round.come(now));
+                assert!(!rounds.round.is_over(), "{apart}: after {second}");
+            }
+            come.sort_unstable();
+            come.dedup();
+            assert_eq!(come.len(), 100, "{apart}");
+        }
+    }
+
+    #[test]
+    fn other_targets_do_not_count_as_a_collection() {
+        let (mut rounds, mut come) = (Rounds::default(), Vec::new());
+        for second in 100..600 {
+            let now = at(f64::from(second));
+            rounds.advance(now, (at(100.0), Duration::from_secs(60)), second % 7 == 0, hashes);
+            come.push(rounds.round.come(now).len());
+        }
+        assert!(rounds.round.is_over());
+        let come_in = |seconds: std::ops::Range<usize>| come[seconds].iter().sum::<usize>();
+        assert!(come_in(0..60) >= 100 && come_in(60..120) >= 100 && come_in(120..180) >= 100, "{come:?}");
+        assert_eq!(come_in(180..500), 0);
     }
 
     #[test]
