@@ -258,7 +258,7 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     let bridge = Arc::new(bridge);
     // This is the only collection, so what has not ended by now has timed out.
     let view = Arc::new(bridge.collect_for_console().await.ended_by(config.deadline));
-    let all_up = view.readings().all(|reading| reading.up() != Some(false));
+    let all_up = view.readings().all(|reading| !reading.snapshot.is_waiting && reading.up() != Some(false));
     let printed = if let Some(format) = exposition {
         bridge.expose(view, format).await.map_err(|e| (1, e.to_string()))?.text().into_owned()
     } else if args.format == OnceFormat::Json {

@@ -236,7 +236,12 @@ impl Prober {
             () = self.bridge.ended() => true,
             () = tokio::time::sleep_until(deadline) => true,
         };
-        let view = View::new(started, unix, vec![(target.clone(), part(&one.snapshot(), &target))]);
+        let snapshot = one.snapshot();
+        // There are fewer turns for requests than for probes if few files may be open.
+        if is_late && snapshot.is_waiting && !self.bridge.is_ending() {
+            return Err(Refused::Busy(self.gate.at_once()));
+        }
+        let view = View::new(started, unix, vec![(target.clone(), part(&snapshot, &target))]);
         // The client waits no longer, so a first answer that is still missing has timed
         // out.
         let view = Arc::new(if is_late { view.ended_by(within) } else { view });

@@ -304,8 +304,10 @@ fn lane(
             let turns = turns.clone();
             tokio::spawn(async move {
                 let resolved = client.resolve(job.target()).await;
+                job.set_waiting(true);
                 // The semaphore is never closed.
                 let Ok(_turn) = turns.acquire().await else { return };
+                job.set_waiting(false);
                 // In a box of its own, because a whole fleet may wait for its turn, and the
                 // requests of a server need many times the memory of the wait.
                 Box::pin(job.run(&client, &clock, &listener, resolved.err())).await;

@@ -69,11 +69,15 @@ impl View {
     }
 
     /// Returns the view after a final deadline: first attempts that are still running
-    /// count as timed out.
+    /// count as timed out. Nothing is said of a target whose requests wait for
+    /// their turn.
     #[must_use]
     pub fn ended_by(&self, deadline: Duration) -> View {
         let why = format!("no complete response within the deadline of {deadline:?}").into();
         let targets = self.targets.iter().map(|(target, snapshot)| {
+            if snapshot.is_waiting {
+                return (target.clone(), snapshot.clone());
+            }
             let slots = snapshot.slots.iter().map(|slot| slot.ended_by(self.started + deadline, &why));
             let slots = slots.collect();
             (target.clone(), Arc::new(Snapshot { slots, ..Snapshot::clone(snapshot) }))
@@ -102,6 +106,9 @@ pub struct Snapshot {
     pub rate_limit: Option<RateLimit>,
     /// When the first certificate of the server's chain expires, in Unix seconds.
     pub certificate_expiry: Option<i64>,
+    /// Whether the first requests wait for their turn, so that the server knows nothing
+    /// of them yet.
+    pub is_waiting: bool,
 }
 
 impl Snapshot {

@@ -249,6 +249,15 @@ impl Polled {
         Known { etag, with_token: work.with_token, snapshot: state.snapshot.clone(), undiscovered }
     }
 
+    /// Records whether the only job waits for its turn, as far as nothing is known yet.
+    pub fn set_waiting(&self, waits: bool) {
+        let mut state = self.lock();
+        let is_first = state.jobs == 1 && state.snapshot.slots.iter().all(|slot| slot.last().is_none());
+        if state.snapshot.is_waiting != waits && (is_first || !waits) {
+            Arc::make_mut(&mut state.snapshot).is_waiting = waits;
+        }
+    }
+
     /// Records the result of a finished attempt.
     pub fn record(&self, index: usize, answer: Answer, now: Moment, unix: f64, certificate: Option<i64>) {
         let interval = self.target.interval(self.target.endpoints[index]);

@@ -95,6 +95,11 @@ impl Job {
         Some(Job { polled, claimed, began: now, span, wanted: None, held: None })
     }
 
+    /// Records whether this job waits for its turn.
+    pub fn set_waiting(&self, waits: bool) {
+        self.polled.set_waiting(waits);
+    }
+
     /// The target of this job.
     pub fn target(&self) -> &Target {
         self.polled.target()
