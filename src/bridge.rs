@@ -1,5 +1,6 @@
 //! The bridge: targets, refreshing, and the exporters that read what is known.
 
+mod ahead;
 mod history;
 mod scrapes;
 mod status;

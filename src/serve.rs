@@ -227,6 +227,7 @@ fn beside(
         tokio::spawn(reloader.follow()),
         tokio::spawn(async move { token_files::follow(followed.refresher()).await }),
         tokio::spawn(async move { ahead.refresher().prefetch(prefetch).await }),
+        tokio::spawn(bridge.clone().write_ahead()),
         tokio::spawn(by_itself),
     ];
     tasks.into_iter().map(AbortOnDropHandle::new).collect()

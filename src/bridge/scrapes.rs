@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Moment;
@@ -98,6 +98,11 @@ impl Scrapes {
         rendered.ok().and_then(|rendered| rendered.clone()).unwrap_or(Err(ScrapeError::Panicked))
     }
 
+    /// Waits until no page is being written. None is written while the turn is held.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
     fn join(&self, bridge: &Arc<Bridge>) -> Arc<Round> {
         let mut current = self.round.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(round) = current.upgrade().filter(|round| round.may_be_joined(bridge.deadline)) {
@@ -156,7 +161,7 @@ impl Round {
         let rendering = Arc::new(Rendering(rendered));
         let (bridge, round, wanted) = (bridge.clone(), self.clone(), Arc::downgrade(&rendering));
         pages.insert(key, wanted.clone());
-        let turn = bridge.scrapes.turns.clone().acquire_owned();
+        let waiting = bridge.clone();
         let watched = bridge.watchdog.watch(bridge.deadline);
         let make = move || {
             let _watched = watched;
@@ -169,8 +174,7 @@ impl Round {
             done.send_replace(Some(page));
         };
         tokio::spawn(async move {
-            // The semaphore is never closed.
-            let _turn = turn.await;
+            let _turn = waiting.scrapes.turn().await;
             // The dropped sender reports a panic.
             let _ = tokio::task::spawn_blocking(make).await;
         });

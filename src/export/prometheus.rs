@@ -5,6 +5,7 @@ mod joined;
 mod kept;
 mod page_writer;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
@@ -142,17 +143,11 @@ impl Pull {
     ) -> Result<Arc<Page>, PullError> {
         let cut = self.cutter.of(view)?;
         let mut kept = self.kept.take(&cut, shown, view);
-        let slices = cut.slices.iter().zip(&mut kept.slices).map(|(range, text)| {
-            if !is_wanted() {
-                return Err(PullError::Unwanted);
-            }
-            let targets = view.targets.get(range.clone()).unwrap_or_default();
-            if let Some(text) = text.as_ref().filter(|text| text.holds(view, targets)) {
-                return Ok(text.clone());
-            }
-            let slice = view.slice(range.clone());
-            let batch = self.batch(&cut, &slice, range.start == 0, shown)?.to_keep();
-            Ok(text.insert(Arc::new(SliceText::new(batch, &slice))).clone())
+        kept.is_requested(view.started);
+        let slices = cut.slices.iter().zip(&mut kept.slices).map(|(range, text)| match text {
+            _ if !is_wanted() => Err(PullError::Unwanted),
+            Some(text) if text.holds(view, range) => Ok(text.clone()),
+            text => Ok(text.insert(self.slice(&cut, view, range, shown)?).clone()),
         });
         let made = slices.collect::<Result<Vec<_>, _>>();
         // The finished slices serve the next page, even if this one fails.
@@ -163,7 +158,7 @@ impl Pull {
                 return Err(e);
             }
         };
-        let own = match kept.own.take().filter(|own| own.holds(view, &[])) {
+        let own = match kept.own.take().filter(|own| own.holds(view, &(0..0))) {
             Some(own) => own,
             None => Arc::new(SliceText::for_a_second(self.writer.own(own(), view, shown), view)),
         };
@@ -181,6 +176,35 @@ impl Pull {
         Ok(page)
     }
 
+    /// Writes one slice again of which something has changed, in a format that is
+    /// requested, so that the next page has less to write. Returns whether there was
+    /// one. Blocks: do not call it on an async thread.
+    ///
+    /// # Errors
+    ///
+    /// When the SDK returned nothing.
+    pub fn write_ahead(&self, view: &Arc<View>) -> Result<bool, PullError> {
+        let cut = self.cutter.of(view)?;
+        for shown in self.kept.requested(view.started) {
+            let mut kept = self.kept.take(&cut, shown, view);
+            let holds = |(range, text): (_, &Option<Arc<SliceText>>)| {
+                text.as_ref().is_some_and(|text| text.holds(view, range))
+            };
+            let outdated = cut.slices.iter().zip(&kept.slices).position(|slice| !holds(slice));
+            let written = match outdated.map(|place| (&cut.slices[place], &mut kept.slices[place])) {
+                Some((range, text)) => {
+                    self.slice(&cut, view, range, shown).map(|written| text.replace(written)).map(|_| true)
+                }
+                None => Ok(false),
+            };
+            self.kept.put(shown, kept);
+            if written? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the last page in a format, if it would be the same now. `is_same` says
     /// whether nothing has changed since that number of changes.
     #[must_use]
@@ -196,6 +220,19 @@ impl Pull {
     /// Makes the next page write the bridge's own metrics again.
     pub fn own_has_changed(&self) {
         self.kept.forget_own();
+    }
+
+    /// Writes a slice of the view for keeping.
+    fn slice(
+        &self,
+        cut: &PullCut,
+        view: &View,
+        range: &Range<usize>,
+        shown: Representation,
+    ) -> Result<Arc<SliceText>, PullError> {
+        let slice = view.slice(range.clone());
+        let batch = self.batch(cut, &slice, range.start == 0, shown)?.to_keep();
+        Ok(Arc::new(SliceText::new(batch, &slice)))
     }
 
     /// Writes a slice of the targets. The resource is written once.

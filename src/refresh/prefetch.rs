@@ -49,6 +49,9 @@ const MAX_MISSED: u32 = 3;
 /// beginning, where the collection itself polls, and the end, where the answer would
 /// come too late.
 const SPREAD: std::ops::Range<f64> = 0.05..0.95;
+/// The part of the interval after which the next collection is near: what was polled
+/// last is read by then.
+const NEAR: f64 = 0.97;
 /// How often the clock is checked, because tests move it.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -67,6 +70,7 @@ impl Prefetch {
 pub struct Rhythm {
     state: Mutex<Beats>,
     came: Notify,
+    is_near: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +115,8 @@ impl Rhythm {
 struct Round {
     times: BinaryHeap<Reverse<(Moment, usize)>>,
     begin: Moment,
+    /// When the next collection is near, until that is told.
+    near: Option<Moment>,
     end: Moment,
 }
 
@@ -158,12 +164,17 @@ impl Round {
             begin + interval.mul_f64(part)
         };
         let times = hashes.enumerate().map(|(place, hash)| Reverse((time(hash), place))).collect();
-        Round { times, begin, end: begin + interval }
+        Round { times, begin, near: Some(begin + interval.mul_f64(NEAR)), end: begin + interval }
     }
 
     /// Whether nothing of the interval is left.
     fn is_over(&self) -> bool {
         self.end == Moment::ORIGIN
+    }
+
+    /// Whether the next collection has come near since the last call.
+    fn is_near(&mut self, now: Moment) -> bool {
+        self.near.take_if(|near| *near <= now).is_some()
     }
 
     /// Returns the next target whose time has come.
@@ -192,6 +203,11 @@ impl Round {
 }
 
 impl Refresher {
+    /// Waits until everything was polled ahead of a collection that is to come soon.
+    pub async fn collection_is_near(&self) {
+        self.rhythm.is_near.notified().await;
+    }
+
     /// Polls ahead of collections, until it is dropped.
     pub async fn prefetch(&self, prefetch: Prefetch) {
         let mut rounds = Rounds::default();
@@ -213,6 +229,9 @@ impl Refresher {
                         if let Some(due) = polled.next_due(now) {
                             rounds.round.again(place, due);
                         }
+                    }
+                    if rounds.round.is_near(now) {
+                        self.rhythm.is_near.notify_one();
                     }
                 }
                 None => rounds = Rounds::default(),
@@ -328,6 +347,7 @@ mod tests {
         assert!(asked[4..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
         round.again(7, at(160.0));
         assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
+        assert!(!round.is_near(at(158.1)) && round.is_near(at(158.2)) && !round.is_near(at(159.0)));
         round.again(7, at(159.0));
         assert_eq!((round.come(at(158.0)), round.come(at(159.0))), (vec![], vec![7]));
     }

@@ -164,6 +164,9 @@ proptest! {
         let dots = Representation::new(Format::OpenMetrics100, Escaping::Dots);
         for (place, step) in steps.iter().enumerate() {
             world.take(step);
+            if place % 5 == 3 {
+                while keeping.write_ahead(&world.view()).unwrap() {}
+            }
             // Several steps may happen between two pages.
             if place % 3 == 2 {
                 continue;
@@ -217,4 +220,35 @@ fn a_large_page_is_one_gzip_stream_of_kept_pieces() {
     assert_eq!(text(&first).matches("# TYPE mastodon_instance_users ").count(), 1);
     world.take(&Step::Fail { target: 700, endpoint: 0 });
     assert_eq!(users(&scrape(&pull, &world, Format::Text004.into())), 1499);
+}
+
+#[test]
+fn what_has_changed_is_written_ahead_as_long_as_it_is_requested() {
+    let mut world = World::new(1500);
+    let pull = pull(&world);
+    let ahead = |world: &World| {
+        let view = world.view();
+        (0..).take_while(|_| pull.write_ahead(&view).unwrap()).count()
+    };
+    assert_eq!(ahead(&world), 0, "nobody has requested it");
+    let shown = [Format::Text004.into(), Representation::new(Format::OpenMetrics100, Escaping::Dots)];
+    for shown in shown {
+        scrape(&pull, &world, shown);
+    }
+    assert_eq!(ahead(&world), 0, "nothing has changed");
+    for target in [0, 700] {
+        world.take(&Step::Answer { target, endpoint: 0, number: 7, lives: 60 });
+    }
+    assert_eq!(ahead(&world), 4, "two slices in two formats");
+    assert_eq!(ahead(&world), 0);
+    for shown in shown {
+        let users = |line: &&str| line.starts_with("mastodon_instance_users{");
+        assert_eq!(text(&scrape(&pull, &world, Format::Text004.into())).lines().filter(users).count(), 2);
+        assert_eq!(ahead(&world), 0, "{shown:?}");
+    }
+    world.take(&Step::Pass { seconds: 200.0 });
+    assert_eq!(ahead(&world), 4, "a lifetime has ended");
+    world.take(&Step::Answer { target: 0, endpoint: 0, number: 7, lives: 600 });
+    world.take(&Step::Pass { seconds: 200.0 });
+    assert_eq!(ahead(&world), 0, "nobody requests it any more");
 }

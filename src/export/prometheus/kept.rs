@@ -3,14 +3,14 @@
 //! in them has ended, and no day or rate limit window has changed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::export::exposition::{Batch, Escaping, Representation};
+use crate::export::exposition::{self, Batch, Escaping, Representation};
 use crate::export::page::Page;
 use crate::snapshot::{Snapshot, View};
-use crate::target::Target;
 
 use super::PullCut;
 
@@ -60,15 +60,32 @@ impl Kept {
     pub fn take(&self, cut: &Arc<PullCut>, shown: Representation, view: &View) -> Format {
         let mut formats = self.lock();
         formats.retain(|_, kept| view.started.since(kept.asked) < UNASKED);
-        let kept = formats.remove(&key(shown)).filter(|kept| kept.cut.as_ptr() == Arc::as_ptr(cut));
+        let kept = formats.remove(&key(shown));
+        let asked = kept.as_ref().map_or(view.started, |kept| kept.asked);
+        let kept = kept.filter(|kept| kept.cut.as_ptr() == Arc::as_ptr(cut));
         let nothing = || Format {
             cut: Arc::downgrade(cut),
-            asked: view.started,
+            asked,
             slices: vec![None; cut.slices.len()],
             own: None,
             page: None,
         };
-        Format { asked: view.started, ..kept.unwrap_or_else(nothing) }
+        kept.unwrap_or_else(nothing)
+    }
+
+    /// The formats that were requested not long ago.
+    pub fn requested(&self, now: Moment) -> Vec<Representation> {
+        let formats = self.lock();
+        let requested = formats.iter().filter(|(_, kept)| now.since(kept.asked) < UNASKED);
+        let shown = |((is_openmetrics, escaping), _): (&Key, _)| {
+            let format = if *is_openmetrics {
+                exposition::Format::OpenMetrics100
+            } else {
+                exposition::Format::Text100
+            };
+            Representation::new(format, *escaping)
+        };
+        requested.map(shown).collect()
     }
 
     /// Keeps the text for the next page.
@@ -108,6 +125,11 @@ fn key(shown: Representation) -> Key {
 }
 
 impl Format {
+    /// Records a request for the format.
+    pub fn is_requested(&mut self, now: Moment) {
+        self.asked = now;
+    }
+
     /// Returns the last page, if it consists of the same parts.
     pub fn page_of(&self, parts: &[Arc<SliceText>]) -> Option<Arc<Page>> {
         let made = self.page.as_ref()?;
@@ -166,8 +188,9 @@ impl SliceText {
         &self.batch
     }
 
-    /// Whether the text of these targets would be the same.
-    pub fn holds(&self, view: &View, targets: &[(Arc<Target>, Arc<Snapshot>)]) -> bool {
+    /// Whether the text of this part of the view would be the same.
+    pub fn holds(&self, view: &View, range: &Range<usize>) -> bool {
+        let targets = view.targets.get(range.clone()).unwrap_or_default();
         is_within(self.from, self.until, (view.started, view.unix))
             && self.of.len() == targets.len()
             && self.of.iter().zip(targets).all(|(of, (_, now))| of.as_ptr() == Arc::as_ptr(now))
