@@ -29,6 +29,8 @@ const PROBES: usize = 500;
 const PROBING: usize = 10;
 /// After this, everything but the activity is due again; connections are kept.
 const DUE: Duration = Duration::from_secs(58);
+/// The part of an interval in which servers are asked ahead of the next collection.
+const AHEAD: f64 = 0.96;
 /// What a bridge asks a server for each minute.
 const DOCUMENTS: [&str; 4] =
     ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
@@ -142,20 +144,31 @@ async fn documents(over_tls: bool) -> Result<(), Failure> {
     let requests = || (0..TARGETS).map(|i| simulator.requests(i, "*")).sum::<usize>();
     bridge.scrape().await?;
     tokio::time::sleep(DUE).await;
+    let each = |before: (f64, usize)| -> Result<f64, Failure> {
+        Ok((bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64)
+    };
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
-    let ours = (bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64;
+    let at_once = each(before)?;
+    // Now the interval is known: servers are asked one by one, and no page is written.
+    let before = (bridge.cpu()?, requests());
+    tokio::time::sleep(DUE.mul_f64(AHEAD)).await;
+    let ahead = each(before)?;
     let read = Command::new(std::env::current_exe()?)
         .args(["read", &urls.join(",")])
         .stdout(Stdio::piped())
         .spawn()?;
     let told = tokio::task::spawn_blocking(|| read.wait_with_output()).await??;
-    let theirs: f64 = String::from_utf8(told.stdout)?.trim().parse()?;
+    let theirs: Vec<f64> =
+        String::from_utf8(told.stdout)?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let how = if over_tls { " over TLS" } else { "" };
-    println!(
-        "| an endpoint read{how}, CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |",
-        ours / theirs
-    );
+    let whats = [(at_once, "all at once, with its part of the page"), (ahead, "ahead, one by one")];
+    for ((ours, what), theirs) in whats.into_iter().zip(theirs) {
+        println!(
+            "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |",
+            ours / theirs
+        );
+    }
     Ok(())
 }
 
@@ -187,7 +200,8 @@ async fn probes() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads documents as a bare client; prints the CPU µs of one.
+/// Reads documents as a bare client; prints the CPU µs of one, of all at once and one by
+/// one.
 async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
     let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
     // A bare client asks the system for names, which may not know those below localhost.
@@ -211,23 +225,26 @@ async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
         }
         there.push(documents);
     }
-    // As the bridge does: after a wait, all servers at the same time, and of each one
-    // document at a time.
-    tokio::time::sleep(DUE).await;
-    let before = cpu_of(std::process::id())?;
+    // As the bridge does: after a wait, all servers at the same time, or spread over an
+    // interval; and of each one document at a time.
     let reads = there.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-    let mut servers = tokio::task::JoinSet::new();
-    for documents in there {
-        let client = client.clone();
-        servers.spawn(async move {
-            for document in documents {
-                client.get(document).send().await?.error_for_status()?.bytes().await?;
-            }
-            Ok::<_, reqwest::Error>(())
-        });
+    for over in [Duration::ZERO, DUE.mul_f64(AHEAD)] {
+        tokio::time::sleep(DUE.saturating_sub(over)).await;
+        let before = cpu_of(std::process::id())?;
+        let mut servers = tokio::task::JoinSet::new();
+        for (place, documents) in there.iter().cloned().enumerate() {
+            let (client, wait) = (client.clone(), over.mul_f64(place as f64 / there.len() as f64));
+            servers.spawn(async move {
+                tokio::time::sleep(wait).await;
+                for document in documents {
+                    client.get(document).send().await?.error_for_status()?.bytes().await?;
+                }
+                Ok::<_, reqwest::Error>(())
+            });
+        }
+        servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
+        println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / reads);
     }
-    servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
-    println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / reads);
     Ok(())
 }
 
