@@ -138,6 +138,17 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// The name of the host of a URI, for the connections that are kept to it. Hosts with
+    /// connections that do not serve the same requests have different names.
+    pub fn kept_name(&self, uri: &Uri) -> String {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let protocols = if self.is_http1_only { "HTTP/1.1" } else { "any" };
+        // A host has no slash.
+        let guarded_for = self.guarded_for.as_deref().unwrap_or("/");
+        format!("{scheme}://{authority} {protocols} {guarded_for}")
+    }
+
     async fn connect(self, uri: Uri) -> Result<TokioIo<Link>, ConnectError> {
         let shared = &self.shared;
         if let Streams::Given(dial) = &shared.streams {
@@ -164,8 +175,8 @@ impl Connector {
             // They are files: not for a handshake, and a start may need none.
             let _ = tokio::task::spawn_blocking(roots).await;
         }
-        let keeps = uri.authority().filter(|_| self.is_kept).map(Authority::as_str);
-        let place = tokio::time::timeout(shared.connect_timeout, shared.room.take(keeps)).await;
+        let keeps = self.is_kept.then(|| self.kept_name(&uri));
+        let place = tokio::time::timeout(shared.connect_timeout, shared.room.take(keeps.as_deref())).await;
         let place = place.map_err(|_elapsed| ConnectError::NoRoom)?;
         let tcp = self.tcp(&addresses);
         let age = shared.ages.next();

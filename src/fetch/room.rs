@@ -17,7 +17,7 @@ pub struct Room {
 #[derive(Debug)]
 struct Keepers {
     most: usize,
-    /// How many connections and requests there are that keep, by host and port.
+    /// How many connections and requests there are that keep, by the name of the host.
     hosts: Mutex<HashMap<Box<str>, usize>>,
 }
 

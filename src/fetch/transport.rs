@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::PROXY_AUTHORIZATION;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -172,8 +172,7 @@ impl Transport {
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
-        let host = request.uri().authority().map_or("", Authority::as_str);
-        let kept = self.connector.shared.room.keep(host);
+        let kept = self.connector.shared.room.keep(&self.connector.kept_name(request.uri()));
         // Whether a connection is kept is decided before it is made: an answer that comes
         // in one piece has put it back before it can be judged.
         let client = if kept.is_some() { &self.kept } else { &self.fresh };
@@ -230,6 +229,52 @@ impl Line {
             && let Some(connection) = &*seen.connection_metadata()
         {
             connection.poison();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::super::certificates::Certificates;
+    use super::*;
+
+    /// A server that answers each request on a connection with 204.
+    async fn server() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    while client.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                        let _ = client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+                    }
+                });
+            }
+        });
+        port
+    }
+
+    /// Each of them has connections of its own to the host.
+    #[tokio::test]
+    async fn a_host_to_which_answers_of_many_targets_lead_leaves_room_for_others() {
+        let connect_timeout = Duration::from_secs(2);
+        let few =
+            Http { connect_timeout, max_requests: 1, kept_per_host: 1, most_open: 3, ..Http::default() };
+        let (dns, tls) = (Dns::new(connect_timeout, 1), Certificates::default().client_config().unwrap());
+        let transports = Transports::new(&few, Streams::Network, dns, Proxies::none(), &tls);
+        transports.permit(&["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()));
+        let url: Url = format!("http://shared.localhost:{}/", server().await).parse().unwrap();
+        for i in 0..5 {
+            let target = format!("http://t{i}.localhost").parse().unwrap();
+            let target = Target::new(target, None, None, &BTreeMap::new());
+            let request = Request::get(url.as_str()).body(Full::default()).unwrap();
+            let response = transports.to(&target, &url).send(request, &Line::default()).await;
+            assert_eq!(response.unwrap().status(), StatusCode::NO_CONTENT, "for the target {i}");
         }
     }
 }
