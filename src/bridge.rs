@@ -129,13 +129,13 @@ impl Bridge {
         self
     }
 
-    /// Replaces the targets. A running collection finishes with the targets that it
-    /// started with.
-    pub fn replace(&self, targets: Vec<Target>) -> Replaced {
+    /// Replaces the targets, after a reload or after a change of a list. A running
+    /// collection finishes with the targets that it started with.
+    pub fn replace(&self, targets: Vec<Target>, is_reload: bool) -> Replaced {
         if let Some(own) = &self.own {
             own.has_targets(targets.len());
         }
-        self.refresher.replace(targets)
+        if is_reload { self.refresher.replace(targets) } else { self.refresher.relist(targets) }
     }
 
     /// Adds metrics about the configuration.

@@ -100,6 +100,16 @@ impl Refresher {
     /// Replaces the targets. A server that was a target before keeps its facts and the
     /// times of its next requests. Endpoints that it did not offer are asked for again.
     pub fn replace(&self, targets: Vec<Target>) -> Replaced {
+        self.take(targets, true)
+    }
+
+    /// The same after a change of a list, which says nothing of what the servers offer
+    /// that stay as they were.
+    pub fn relist(&self, targets: Vec<Target>) -> Replaced {
+        self.take(targets, false)
+    }
+
+    fn take(&self, targets: Vec<Target>, is_reload: bool) -> Replaced {
         self.client.prepare_for(&targets);
         let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Known::of(&current, &targets);
@@ -109,7 +119,9 @@ impl Refresher {
             .into_iter()
             .map(|target| match before.find(&target) {
                 Some(polled) if **polled.target() == target => {
-                    polled.is_reloaded(now);
+                    if is_reload {
+                        polled.is_reloaded(now);
+                    }
                     replaced.stayed += 1;
                     polled.clone()
                 }

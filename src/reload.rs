@@ -138,7 +138,7 @@ impl Reloader {
                 if let Some(prober) = &self.prober {
                     prober.replace(&kept.loaded);
                 }
-                Ok(Reloaded { replaced: self.bridge.replace(kept.targets()), restart })
+                Ok(Reloaded { replaced: self.bridge.replace(kept.targets(), true), restart })
             }
             Err(errors) => {
                 kept.reload.successful = false;
@@ -159,7 +159,7 @@ impl Reloader {
         match self.loaded(Some(kept.loaded.text.clone().unwrap_or_default())).await {
             Ok(loaded) => {
                 kept.replace(loaded, unix);
-                let replaced = self.bridge.replace(kept.targets());
+                let replaced = self.bridge.replace(kept.targets(), false);
                 tracing::info!("the lists of targets changed; {}", in_words(replaced));
             }
             Err(errors) => {
@@ -185,7 +185,7 @@ impl Reloader {
         let answers = ask::all(&client, asked).await;
         let mut kept = self.kept.lock().await;
         if kept.take(answers, self.bridge.refresher().clock().unix()) {
-            let replaced = self.bridge.replace(kept.targets());
+            let replaced = self.bridge.replace(kept.targets(), false);
             tracing::info!("the lists of targets changed; {}", in_words(replaced));
         }
         self.bridge.configured(kept.facts());

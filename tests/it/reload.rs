@@ -375,6 +375,9 @@ async fn a_reload_asks_again_for_what_was_not_offered() {
     simulator.set_fault(0, "/api/v1/instance/activity", None);
     let view = bench.after(60).await;
     assert_eq!(outcome(&view, 0, Endpoint::Activity), "not_offered", "for six hours");
+    bench.refresher.relist(vec![target(&simulator, 0), target(&simulator, 1)]);
+    let view = bench.refresh().await;
+    assert_eq!(outcome(&view, 0, Endpoint::Activity), "not_offered", "another target is new");
     bench.refresher.replace(vec![target(&simulator, 0)]);
     assert_eq!(outcome(&*bench.refresh().await, 0, Endpoint::Activity), "ok");
     assert_eq!(simulator.requests(0, "/api/v1/instance/activity"), asked + 1);
