@@ -236,7 +236,7 @@ async fn once(args: &OnceArgs) -> Result<ExitCode, Complaint> {
     let otel = otel(&config)?;
     if !config.discovery.urls.is_empty() {
         let setup = Setup { loaded, load: None };
-        config.targets = Start::of(setup, Clock::default().unix()).await.map_err(wrong)?.targets();
+        Start::of(setup, Clock::default().unix()).await.map_err(wrong)?.complete(&mut config);
     }
     if let Some(name) = &args.target {
         choose(&mut config, name).map_err(wrong)?;

@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::bridge::Bridge;
-use crate::config::{ConfigErrors, Loaded, needs_restart};
+use crate::config::{Config, ConfigErrors, Loaded, needs_restart};
 use crate::fetch::{Client, ClientError, Http};
 use crate::probe::Prober;
 use crate::refresh::Replaced;
 use crate::stamp::LOOK_INTERVAL;
-use crate::target::Target;
 
 use kept::Kept;
 use watch::{Seen, Watched};
@@ -59,9 +58,10 @@ impl Start {
         Ok(Start { kept, load: load.map(Arc::new), client })
     }
 
-    /// Returns the targets to start with.
-    pub fn targets(&mut self) -> Vec<Target> {
-        self.kept.targets()
+    /// Adds the targets to start with, and what follows from their number.
+    pub fn complete(&mut self, config: &mut Config) {
+        config.targets = self.kept.targets();
+        config.http.max_requests_per_host = self.kept.loaded.requests_per_host(config.targets.len());
     }
 }
 

@@ -127,7 +127,7 @@ pub async fn serve(
     let clock = Clock::default();
     let probed_targets = setup.loaded.probed_targets();
     let mut start = Start::of(setup, clock.unix()).await.map_err(BridgeError::from)?;
-    config.targets = start.targets();
+    start.complete(&mut config);
     let clients = config.limits.max_connections;
     keep_within_the_system(&mut config, clients);
     let mut sockets = Vec::new();

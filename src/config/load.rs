@@ -18,7 +18,7 @@ use super::setting::{Env, Flags, Origins, Outside, read_fields, read_outside};
 use super::target::{TARGET, TargetDraft};
 use super::yaml::{Document, Fields, Node};
 use super::{Compat, Config};
-use crate::fetch::FLEET;
+use crate::fetch::{FLEET, Http};
 use crate::metrics::rows;
 use crate::target::parse_target;
 
@@ -79,6 +79,13 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Returns the maximum number of simultaneous requests to one host with this number
+    /// of targets, of which lists behind URLs may name some.
+    #[must_use]
+    pub fn requests_per_host(&self, targets: usize) -> usize {
+        requests_per_host(&self.config.http, &self.bridge, targets)
+    }
+
     /// A configuration that the program created.
     #[must_use]
     pub fn of(config: Config) -> Loaded {
@@ -226,14 +233,17 @@ fn combine(file: Option<(&str, &Path)>, sources: &Sources<'_>, errors: &Errors) 
              target"
         )));
     }
-    if targets.len() > FLEET && bridge.of("max_requests_per_host").is_empty() {
-        config.http.max_requests_per_host = 1;
-    }
+    config.http.max_requests_per_host = requests_per_host(&config.http, &bridge, targets.len());
     config.file = sources.file.filter(|path| !is_standard_input(path)).map(Path::to_owned);
     let (places, targets) = targets.into_iter().unzip();
     config.targets = targets;
     let text = file.map(|(text, _)| text.to_owned());
     Loaded { config, bridge, probe, targets: origins, places, defaults, text }
+}
+
+fn requests_per_host(http: &Http, bridge: &Origins, targets: usize) -> usize {
+    let is_set = !bridge.of("max_requests_per_host").is_empty();
+    if targets > FLEET && !is_set { 1 } else { http.max_requests_per_host }
 }
 
 /// Returns the settings of the bridge with their origins, and whether targets without

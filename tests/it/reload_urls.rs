@@ -3,6 +3,9 @@
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 
+use fedimeter::config::{Config, Flags, Sources};
+use fedimeter::reload::{Setup, Start};
+
 use crate::reload::{Bridge, names, simulated};
 use crate::support::samples::{only, samples};
 
@@ -107,4 +110,22 @@ async fn a_server_that_is_away_at_the_start_is_asked_on() {
     assert_eq!(bridge.reload().await.0, 200);
     bridge.serving.line(|line| line.contains("targets: 1 is new").then_some(()));
     assert_eq!(bridge.up().await, names(&simulator, &[0]));
+}
+
+#[tokio::test]
+async fn a_fleet_that_a_url_lists_is_asked_for_one_thing_at_a_time() {
+    let inventory = Inventory::default();
+    let url = inventory.start().await;
+    for (listed, set, expected) in [(100, "", 2), (101, "", 1), (101, "max_requests_per_host: 3\n", 3)] {
+        let names: Vec<String> = (0..listed).map(|i| format!("\"i{i}.example\"")).collect();
+        inventory.answers(200, format!(r#"[{{"targets": [{}]}}]"#, names.join(",")));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, format!("{set}targets: []\ntargets_url: '{url}'\n")).unwrap();
+        let file = Some(file.path());
+        let sources = Sources { file, text: None, targets: &[], flags: Flags::default(), env: &|_| None };
+        let loaded = Config::load_with_origins(&sources).unwrap();
+        let mut config = loaded.config.clone();
+        Start::of(Setup { loaded, load: None }, 0.0).await.unwrap().complete(&mut config);
+        assert_eq!((config.targets.len(), config.http.max_requests_per_host), (listed, expected), "{set}");
+    }
 }
