@@ -142,12 +142,13 @@ impl Client {
         &self.settings
     }
 
-    /// Prepares for these targets, and forgets others: records when their certificates
-    /// expire, and trusts their own authorities.
+    /// Prepares for these targets, and forgets others and their connections: records when
+    /// their certificates expire, and trusts their own authorities.
     pub fn prepare_for(&self, targets: &[Target]) {
         let over_tls = targets.iter().filter(|target| target.url.scheme() == "https");
         let hosts = over_tls.filter_map(|target| Some((target.url.host_str()?, target.authorities.as_ref())));
         self.certificates.watch(hosts);
+        self.transports.keep_only(targets);
     }
 
     /// The same for one target more.

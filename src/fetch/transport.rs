@@ -2,7 +2,7 @@
 //! age, or when it may be about to close. If a kept connection is closed before an
 //! answer, the request is repeated once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -116,6 +116,13 @@ impl Transports {
             )
         };
         guarded.entry(configured).or_insert_with_key(make).clone()
+    }
+
+    /// Forgets the connections to servers that answers of other targets named.
+    pub fn keep_only(&self, targets: &[Target]) {
+        let hosts: HashSet<&str> = targets.iter().filter_map(|target| target.url.host_str()).collect();
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        guarded.retain(|configured, _| hosts.contains(&**configured));
     }
 
     /// From now on targets that others named may be in these networks, too.
@@ -233,7 +240,7 @@ impl Line {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "program"))]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -269,12 +276,16 @@ mod tests {
         let transports = Transports::new(&few, Streams::Network, dns, Proxies::none(), &tls);
         transports.permit(&["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()));
         let url: Url = format!("http://shared.localhost:{}/", server().await).parse().unwrap();
-        for i in 0..5 {
-            let target = format!("http://t{i}.localhost").parse().unwrap();
-            let target = Target::new(target, None, None, &BTreeMap::new());
+        let targets: Vec<Target> = (0..5)
+            .map(|i| format!("http://t{i}.localhost").parse().unwrap())
+            .map(|url| Target::new(url, None, None, &BTreeMap::new()))
+            .collect();
+        for target in &targets {
             let request = Request::get(url.as_str()).body(Full::default()).unwrap();
-            let response = transports.to(&target, &url).send(request, &Line::default()).await;
-            assert_eq!(response.unwrap().status(), StatusCode::NO_CONTENT, "for the target {i}");
+            let response = transports.to(target, &url).send(request, &Line::default()).await;
+            assert_eq!(response.unwrap().status(), StatusCode::NO_CONTENT, "for {}", target.name);
         }
+        transports.keep_only(&targets[1..3]);
+        assert_eq!(transports.guarded.lock().unwrap().len(), 2);
     }
 }
