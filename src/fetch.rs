@@ -67,6 +67,10 @@ const MAX_REDIRECTS: usize = 5;
 /// uses up to eight sockets, one for every retry of an address family.
 const MAX_LOOKUPS: usize = 512;
 
+/// How long a target's first look-up waits for its turn. A fleet that starts has tens of
+/// thousands of look-ups.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many bytes of an error's body are read for its reason.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
@@ -170,16 +174,19 @@ impl Client {
     }
 
     /// Resolves the target's name before a request takes its turn, so that a slow name
-    /// server delays no other target. Behind a proxy this is the proxy's task.
+    /// server delays no other target. Behind a proxy this is the proxy's task. `waits` is
+    /// told when the wait for a turn to look up begins and ends.
     ///
     /// # Errors
     ///
     /// When the name is not found.
-    pub async fn resolve(&self, target: &Target) -> Result<(), Failure> {
+    pub async fn resolve(&self, target: &Target, waits: impl Fn(bool)) -> Result<(), Failure> {
         if self.transports.has_proxy_for(&target.url) {
             return Ok(());
         }
-        let found = self.dns.lookup(target.url.host_str().unwrap_or_default()).await;
+        let name = target.url.host_str().unwrap_or_default();
+        let patience = LOOKUP_PATIENCE.max(self.settings.dns_timeout);
+        let found = self.dns.lookup_in_turn(name, patience, waits).await;
         let failed =
             |e: ResolveError| Failure { unreachable: true, ..Failure::new(e.error_type(), e.to_string()) };
         found.map(drop).map_err(failed)

@@ -315,7 +315,7 @@ fn lane(
             let (client, clock, listener) = (client.clone(), clock.clone(), listener.clone());
             let turns = turns.clone();
             tokio::spawn(async move {
-                let resolved = client.resolve(job.target()).await;
+                let resolved = client.resolve(job.target(), |waits| job.set_waiting(waits)).await;
                 job.set_waiting(true);
                 // The semaphore is never closed.
                 let Ok(_turn) = turns.acquire().await else { return };

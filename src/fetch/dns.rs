@@ -77,6 +77,21 @@ impl Dns {
     /// When the name has no address, when no server answered in time, or when the
     /// bridge lacks the resources to ask.
     pub async fn lookup(&self, name: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
+        self.lookup_in_turn(name, self.0.timeout, |_| {}).await
+    }
+
+    /// The same with another limit on the wait for a turn, which `waits` is told when it
+    /// begins and when it ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dns::lookup`].
+    pub async fn lookup_in_turn(
+        &self,
+        name: &str,
+        patience: Duration,
+        waits: impl Fn(bool),
+    ) -> Result<Arc<[IpAddr]>, ResolveError> {
         let bare = name.trim_matches(['[', ']']);
         if let Ok(address) = bare.parse::<IpAddr>() {
             return Ok([address].into());
@@ -86,20 +101,27 @@ impl Dns {
         if without_dot == "localhost" || without_dot.ends_with(".localhost") {
             return Ok([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into());
         }
-        self.find(&lower).await.map_err(|failed| failed.of(bare))
+        self.find(&lower, patience, waits).await.map_err(|failed| failed.of(bare))
     }
 
-    async fn find(&self, name: &str) -> Result<Arc<[IpAddr]>, Failed> {
+    async fn find(
+        &self,
+        name: &str,
+        patience: Duration,
+        waits: impl Fn(bool),
+    ) -> Result<Arc<[IpAddr]>, Failed> {
         let timeout = self.0.timeout;
         let parsed = Name::from_ascii(name).map_err(|e| Failed::NotFound(e.to_string()))?;
         let system = self.0.source.system(timeout)?;
         if let Some(addresses) = system.in_hosts(&parsed).or_else(|| self.remembered(name)) {
             return Ok(addresses);
         }
-        let turn = tokio::time::timeout(timeout, self.0.lookups.acquire()).await;
+        waits(true);
+        let turn = tokio::time::timeout(patience, self.0.lookups.acquire()).await;
+        waits(false);
         // The semaphore is never closed.
         let Ok(Ok(_turn)) = turn else {
-            return Err(Failed::Local(format!("too many simultaneous look-ups for {timeout:?}")));
+            return Err(Failed::Local(format!("too many simultaneous look-ups for {patience:?}")));
         };
         let asked = tokio::time::timeout(timeout, ask(&system, &parsed));
         let unanswered = || Failed::Unanswered(format!("no name server answered within {timeout:?}"));

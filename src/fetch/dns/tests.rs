@@ -190,6 +190,15 @@ async fn more_names_than_may_be_looked_up_at_once_are_our_own_failure() {
     let ends = join_all(["1.hang.test", "2.hang.test", "3.hang.test"].map(|name| dns.lookup(name))).await;
     let is_local = |end: &Result<_, _>| matches!(end, Err(ResolveError::Local { .. }));
     assert!(!is_local(&ends[0]) && ends[1..].iter().any(is_local), "{ends:?}");
+    // A target's look-up is more patient.
+    let waiting = AtomicUsize::new(0);
+    let count = |waits: bool| {
+        let _ = waiting.fetch_add(usize::from(waits), Ordering::Relaxed);
+    };
+    let lookup = |name| dns.lookup_in_turn(name, AMPLE, count);
+    let ends = join_all(["1.hang.test", "2.hang.test", "3.hang.test"].map(lookup)).await;
+    assert!(!ends.iter().any(is_local), "{ends:?}");
+    assert_eq!(waiting.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
