@@ -61,6 +61,13 @@ impl View {
         self.holds.until()
     }
 
+    /// Returns the targets in these places, at the same time.
+    #[must_use]
+    pub fn part(&self, places: &[usize]) -> Arc<View> {
+        let targets = places.iter().filter_map(|place| self.targets.get(*place).cloned());
+        Arc::new(View::new(self.started, self.unix, targets.collect()))
+    }
+
     /// Returns a part of the targets, at the same time.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Arc<View> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,18 @@ pub enum AttributeValue {
     Text(Arc<str>),
     /// An integer (`server.port`).
     Int(i64),
+}
+
+impl Target {
+    /// Returns the time of the target in an interval in which targets take their turns,
+    /// as a part of the interval. It follows from the name, so that it stays when other
+    /// targets come and go.
+    #[must_use]
+    pub fn turn(&self) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        self.name.hash(&mut hasher);
+        hasher.finish() as f64 / u64::MAX as f64
+    }
 }
 
 impl fmt::Display for AttributeValue {

@@ -12,7 +12,7 @@ use crate::log_once::LogOnce;
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::cut::{Cutter, MAX_PUSHED_POINTS};
+use super::cut::{Cutter, MAX_PUSHED_POINTS, as_they_are};
 use super::delta::Delta;
 use super::pipeline::{SharedReader, pushing};
 
@@ -41,7 +41,7 @@ impl Batches {
         } else {
             let resource = resource.clone();
             let make = move |slices: &[&[Arc<Target>]]| Ok(pushing(temporality, &resource, slices));
-            let Ok(cutter) = Cutter::new(MAX_PUSHED_POINTS, targets, make);
+            let Ok(cutter) = Cutter::new(MAX_PUSHED_POINTS, as_they_are, targets, make);
             Pipelines::Shared(cutter)
         };
         Batches { pipelines, failing: LogOnce::default() }
@@ -53,7 +53,7 @@ impl Batches {
         match &self.pipelines {
             Pipelines::Shared(cutter) => {
                 let Ok(cut) = cutter.of(view);
-                let slices = cut.slices.iter().map(|range| view.slice(range.clone()));
+                let slices = cut.slices.iter().map(|slice| view.part(slice));
                 let read = |slice| {
                     let Ok(metrics) = cut.pool.read(slice, |reader| self.one(reader));
                     metrics

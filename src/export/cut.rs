@@ -23,6 +23,7 @@ type Make<R, E> = dyn Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + S
 /// Divides the targets of each view into slices, and keeps pipelines for them.
 pub struct Cutter<R, E> {
     max_points: usize,
+    order: fn(&[Arc<Target>]) -> Vec<usize>,
     make: Arc<Make<R, E>>,
     current: Mutex<Arc<Cut<R, E>>>,
 }
@@ -30,14 +31,15 @@ pub struct Cutter<R, E> {
 /// The targets of a view, divided into slices, and the pipelines that can hold a slice.
 pub struct Cut<R, E> {
     targets: Arc<[Arc<Target>]>,
-    /// The position of each slice in the view.
-    pub slices: Arc<[Range<usize>]>,
+    /// The places in the view of each slice's targets.
+    pub slices: Arc<[Box<[usize]>]>,
     /// The pipelines that read the slices.
     pub pool: Pool<R, E>,
 }
 
 impl<R: 'static, E: 'static> Cutter<R, E> {
-    /// Creates a cutter whose slices have at most `max_points` points. `make` creates
+    /// Creates a cutter whose slices have at most `max_points` points. `order` returns
+    /// the places of the targets in the order in which slices are filled. `make` creates
     /// the pipelines.
     ///
     /// # Errors
@@ -45,12 +47,13 @@ impl<R: 'static, E: 'static> Cutter<R, E> {
     /// When `make` fails to create the first pipeline.
     pub fn new(
         max_points: usize,
+        order: fn(&[Arc<Target>]) -> Vec<usize>,
         targets: &[Arc<Target>],
         make: impl Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync + 'static,
     ) -> Result<Cutter<R, E>, E> {
         let make: Arc<Make<R, E>> = Arc::new(make);
-        let current = Mutex::new(Arc::new(Cut::of(targets.into(), max_points, &make)?));
-        Ok(Cutter { max_points, make, current })
+        let current = Mutex::new(Arc::new(Cut::of(targets.into(), max_points, order, &make)?));
+        Ok(Cutter { max_points, order, make, current })
     }
 
     /// Returns the slices of this view. Blocks while they are computed: do not call it
@@ -63,18 +66,27 @@ impl<R: 'static, E: 'static> Cutter<R, E> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if !current.fits(view) {
             let targets = view.targets.iter().map(|(target, _)| target.clone()).collect();
-            *current = Arc::new(Cut::of(targets, self.max_points, &self.make)?);
+            *current = Arc::new(Cut::of(targets, self.max_points, self.order, &self.make)?);
         }
         Ok(current.clone())
     }
 }
 
 impl<R: 'static, E: 'static> Cut<R, E> {
-    fn of(targets: Arc<[Arc<Target>]>, max_points: usize, make: &Arc<Make<R, E>>) -> Result<Cut<R, E>, E> {
-        let slices: Arc<[Range<usize>]> = slices(&targets, max_points).into();
-        let (make, all, of) = (make.clone(), targets.clone(), slices.clone());
+    fn of(
+        targets: Arc<[Arc<Target>]>,
+        max_points: usize,
+        order: fn(&[Arc<Target>]) -> Vec<usize>,
+        make: &Arc<Make<R, E>>,
+    ) -> Result<Cut<R, E>, E> {
+        let order = order(&targets);
+        let ordered: Vec<Arc<Target>> =
+            order.iter().filter_map(|place| targets.get(*place).cloned()).collect();
+        let ranges = slices(&ordered, max_points);
+        let slices = ranges.iter().map(|range| order[range.clone()].into()).collect();
+        let make = make.clone();
         let pool = Pool::new(move || {
-            let slices: Vec<_> = of.iter().map(|slice| &all[slice.clone()]).collect();
+            let slices: Vec<_> = ranges.iter().map(|slice| &ordered[slice.clone()]).collect();
             make(&slices)
         })?;
         Ok(Cut { targets, slices, pool })
@@ -91,6 +103,12 @@ impl<R, E> fmt::Debug for Cutter<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cutter")
     }
+}
+
+/// The order of the targets as they are.
+#[must_use]
+pub fn as_they_are(targets: &[Arc<Target>]) -> Vec<usize> {
+    (0..targets.len()).collect()
 }
 
 /// Divides targets into slices of at most `max_points` points. Each slice fits into one

@@ -5,7 +5,6 @@ mod joined;
 mod kept;
 mod page_writer;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
@@ -21,7 +20,7 @@ use crate::snapshot::View;
 use crate::target::Target;
 
 use super::compat::Compat;
-use super::cut::{Cut, Cutter};
+use super::cut::{Cut, Cutter, as_they_are};
 use super::exposition::{Batch, Exposition, Representation};
 use super::naming::Strategy;
 use super::page::Page;
@@ -117,7 +116,7 @@ impl Pull {
             let reader = reader(&registry, false, target_info)?;
             Ok(Pipeline::new(reader, registry, resource.clone(), (scope(), Whose::Place), slices))
         };
-        let (cutter, kept) = (Cutter::new(MAX_POINTS, targets, make)?, Kept::default());
+        let (cutter, kept) = (Cutter::new(MAX_POINTS, by_turn, targets, make)?, Kept::default());
         Ok(Pull { cutter, writer, kept })
     }
 
@@ -144,10 +143,10 @@ impl Pull {
         let cut = self.cutter.of(view)?;
         let mut kept = self.kept.take(&cut, shown, view);
         kept.is_requested(view.started);
-        let slices = cut.slices.iter().zip(&mut kept.slices).map(|(range, text)| match text {
+        let slices = (0..).zip(&mut kept.slices).map(|(slice, text)| match text {
             _ if !is_wanted() => Err(PullError::Unwanted),
-            Some(text) if text.holds(view, range) => Ok(text.clone()),
-            text => Ok(text.insert(self.slice(&cut, view, range, shown)?).clone()),
+            Some(text) if text.holds(view, &cut.slices[slice]) => Ok(text.clone()),
+            text => Ok(text.insert(self.slice(&cut, view, slice, shown)?).clone()),
         });
         let made = slices.collect::<Result<Vec<_>, _>>();
         // The finished slices serve the next page, even if this one fails.
@@ -158,7 +157,7 @@ impl Pull {
                 return Err(e);
             }
         };
-        let own = match kept.own.take().filter(|own| own.holds(view, &(0..0))) {
+        let own = match kept.own.take().filter(|own| own.holds(view, &[])) {
             Some(own) => own,
             None => Arc::new(SliceText::for_a_second(self.writer.own(own(), view, shown), view)),
         };
@@ -177,29 +176,29 @@ impl Pull {
     }
 
     /// Writes one slice again of which something has changed, in a format that is
-    /// requested, so that the next page has less to write. Returns whether there was
-    /// one. Blocks: do not call it on an async thread.
+    /// requested, so that the next page has less to write. Only slices whose targets all
+    /// had their [turns](Target::turn) in this part of the interval. Returns whether
+    /// there was one. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     ///
     /// When the SDK returned nothing.
-    pub fn write_ahead(&self, view: &Arc<View>) -> Result<bool, PullError> {
+    pub fn write_ahead(&self, view: &Arc<View>, part: f64) -> Result<bool, PullError> {
         let cut = self.cutter.of(view)?;
+        let had_turn = |place: &usize| view.targets.get(*place).is_some_and(|(t, _)| t.turn() <= part);
         for shown in self.kept.requested(view.started) {
             let mut kept = self.kept.take(&cut, shown, view);
-            let holds = |(range, text): (_, &Option<Arc<SliceText>>)| {
-                text.as_ref().is_some_and(|text| text.holds(view, range))
-            };
-            let outdated = cut.slices.iter().zip(&kept.slices).position(|slice| !holds(slice));
-            let written = match outdated.map(|place| (&cut.slices[place], &mut kept.slices[place])) {
-                Some((range, text)) => {
-                    self.slice(&cut, view, range, shown).map(|written| text.replace(written)).map(|_| true)
-                }
-                None => Ok(false),
-            };
+            let outdated = cut.slices.iter().zip(&kept.slices).position(|(places, text)| {
+                let holds = text.as_ref().is_some_and(|text| text.holds(view, places));
+                !holds && places.iter().all(had_turn)
+            });
+            let written = outdated.map(|slice| (slice, self.slice(&cut, view, slice, shown)));
+            if let Some((slice, Ok(text))) = &written {
+                kept.slices[*slice] = Some(text.clone());
+            }
             self.kept.put(shown, kept);
-            if written? {
-                return Ok(true);
+            if let Some((_, written)) = written {
+                return written.map(|_| true);
             }
         }
         Ok(false)
@@ -227,12 +226,12 @@ impl Pull {
         &self,
         cut: &PullCut,
         view: &View,
-        range: &Range<usize>,
+        slice: usize,
         shown: Representation,
     ) -> Result<Arc<SliceText>, PullError> {
-        let slice = view.slice(range.clone());
-        let batch = self.batch(cut, &slice, range.start == 0, shown)?.to_keep();
-        Ok(Arc::new(SliceText::new(batch, &slice)))
+        let part = view.part(&cut.slices[slice]);
+        let batch = self.batch(cut, &part, slice == 0, shown)?.to_keep();
+        Ok(Arc::new(SliceText::new(batch, &part)))
     }
 
     /// Writes a slice of the targets. The resource is written once.
@@ -252,6 +251,15 @@ impl Pull {
         }
         Ok(self.writer.targets(families, slice, shown))
     }
+}
+
+/// Targets that are polled one after the other are in the same slice, so that a slice
+/// is written once for the changes of all.
+fn by_turn(targets: &[Arc<Target>]) -> Vec<usize> {
+    let mut places = as_they_are(targets);
+    // The bits of numbers that are not negative order as the numbers do.
+    places.sort_by_cached_key(|place| targets.get(*place).map(|target| target.turn().to_bits()));
+    places
 }
 
 /// Whether something has to come of these targets: one that was attempted has at least

@@ -10,11 +10,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Moment;
 use crate::fetch::FLEET;
@@ -49,9 +48,10 @@ const MAX_MISSED: u32 = 3;
 /// beginning, where the collection itself polls, and the end, where the answer would
 /// come too late.
 const SPREAD: std::ops::Range<f64> = 0.05..0.95;
-/// The part of the interval after which the next collection is near: what was polled
-/// last is read by then.
-const NEAR: f64 = 0.97;
+/// The part of the interval in which what was polled is usually answered.
+const ANSWERED: f64 = 0.02;
+/// How many times in an interval it is told what has been polled.
+const TOLD: f64 = 16.0;
 /// How often the clock is checked, because tests move it.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -70,7 +70,8 @@ impl Prefetch {
 pub struct Rhythm {
     state: Mutex<Beats>,
     came: Notify,
-    is_near: Notify,
+    /// The part of the targets that have been polled, by their turns.
+    polled: watch::Sender<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -115,8 +116,8 @@ impl Rhythm {
 struct Round {
     times: BinaryHeap<Reverse<(Moment, usize)>>,
     begin: Moment,
-    /// When the next collection is near, until that is told.
-    near: Option<Moment>,
+    /// The part of the targets of which it was told that they have been polled.
+    told: f64,
     end: Moment,
 }
 
@@ -131,40 +132,37 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// Continues to the interval of this time, for targets with these hashes. If they
+    /// Continues to the interval of this time, for targets with these turns. If they
     /// are others than the last time, their times in the running interval replace those
     /// of the earlier ones.
-    fn advance<H: Iterator<Item = u64>>(
+    fn advance<T: Iterator<Item = f64>>(
         &mut self,
         now: Moment,
         (last, interval): (Moment, Duration),
         are_others: bool,
-        hashes: impl Fn() -> H,
+        turns: impl Fn() -> T,
     ) {
         if self.last != last {
-            *self = Rounds { last, missed: 0, round: Round::new(last, interval, hashes()) };
+            *self = Rounds { last, missed: 0, round: Round::new(last, interval, turns()) };
         } else if are_others && !self.round.is_over() {
-            self.round = Round::new(self.round.begin, interval, hashes());
+            self.round = Round::new(self.round.begin, interval, turns());
         }
         if now >= self.round.end && self.missed < MAX_MISSED {
             self.missed += 1;
             self.round = match self.missed {
                 MAX_MISSED => Round::default(),
-                _ => Round::new(self.round.end, interval, hashes()),
+                _ => Round::new(self.round.end, interval, turns()),
             };
         }
     }
 }
 
 impl Round {
-    /// Creates the interval that begins at this time, for targets with these hashes.
-    fn new(begin: Moment, interval: Duration, hashes: impl Iterator<Item = u64>) -> Round {
-        let time = |hash: u64| {
-            let part = SPREAD.start + (SPREAD.end - SPREAD.start) * (hash as f64 / u64::MAX as f64);
-            begin + interval.mul_f64(part)
-        };
-        let times = hashes.enumerate().map(|(place, hash)| Reverse((time(hash), place))).collect();
-        Round { times, begin, near: Some(begin + interval.mul_f64(NEAR)), end: begin + interval }
+    /// Creates the interval that begins at this time, for targets with these turns.
+    fn new(begin: Moment, interval: Duration, turns: impl Iterator<Item = f64>) -> Round {
+        let time = |turn| begin + interval.mul_f64(SPREAD.start + (SPREAD.end - SPREAD.start) * turn);
+        let times = turns.enumerate().map(|(place, turn)| Reverse((time(turn), place))).collect();
+        Round { times, begin, told: 0.0, end: begin + interval }
     }
 
     /// Whether nothing of the interval is left.
@@ -172,9 +170,19 @@ impl Round {
         self.end == Moment::ORIGIN
     }
 
-    /// Whether the next collection has come near since the last call.
-    fn is_near(&mut self, now: Moment) -> bool {
-        self.near.take_if(|near| *near <= now).is_some()
+    /// Returns the part of the targets that have been polled and should have answered,
+    /// by their turns, if it is another step since the last call.
+    fn polled(&mut self, now: Moment) -> Option<f64> {
+        if self.is_over() {
+            return None;
+        }
+        let passed = now.since(self.begin).as_secs_f64() / self.end.since(self.begin).as_secs_f64();
+        let turns = (passed - ANSWERED - SPREAD.start) / (SPREAD.end - SPREAD.start);
+        let part = (turns.clamp(0.0, 1.0) * TOLD).floor() / TOLD;
+        (part > self.told).then(|| {
+            self.told = part;
+            part
+        })
     }
 
     /// Returns the next target whose time has come.
@@ -203,9 +211,11 @@ impl Round {
 }
 
 impl Refresher {
-    /// Waits until everything was polled ahead of a collection that is to come soon.
-    pub async fn collection_is_near(&self) {
-        self.rhythm.is_near.notified().await;
+    /// The part of the targets that have been polled ahead of the next collection, by
+    /// their [turns](Target::turn).
+    #[must_use]
+    pub fn polled_ahead(&self) -> watch::Receiver<f64> {
+        self.rhythm.polled.subscribe()
     }
 
     /// Polls ahead of collections, until it is dropped.
@@ -218,8 +228,8 @@ impl Refresher {
             let targets = self.current();
             match self.rhythm.interval().filter(|_| prefetch.is_on(targets.len())) {
                 Some(rhythm) => {
-                    let hashes = || targets.iter().map(|polled| hash(&polled.target().name));
-                    rounds.advance(now, rhythm, !Arc::ptr_eq(&of, &targets), hashes);
+                    let turns = || targets.iter().map(|polled| polled.target().turn());
+                    rounds.advance(now, rhythm, !Arc::ptr_eq(&of, &targets), turns);
                     of.clone_from(&targets);
                     for place in rounds.round.come(now) {
                         let Some(polled) = targets.get(place) else { continue };
@@ -230,8 +240,8 @@ impl Refresher {
                             rounds.round.again(place, due);
                         }
                     }
-                    if rounds.round.is_near(now) {
-                        self.rhythm.is_near.notify_one();
+                    if let Some(part) = rounds.round.polled(now) {
+                        self.rhythm.polled.send_replace(part);
                     }
                 }
                 None => rounds = Rounds::default(),
@@ -248,18 +258,20 @@ impl Refresher {
     }
 }
 
-fn hash(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::target::Target;
 
     fn at(seconds: f64) -> Moment {
         Moment::at(Duration::from_secs_f64(seconds))
+    }
+
+    fn turn(i: u32) -> f64 {
+        let url = format!("https://i{i}.example").parse().unwrap();
+        Target::new(url, None, None, &BTreeMap::new()).turn()
     }
 
     #[test]
@@ -291,8 +303,8 @@ mod tests {
         assert_eq!(rhythm.interval(), Some((at(40_000.0), Duration::from_secs(160))));
     }
 
-    fn hashes() -> impl Iterator<Item = u64> {
-        (0..100).map(|i| hash(&format!("i{i}.example")))
+    fn turns() -> impl Iterator<Item = f64> {
+        (0..100).map(|i| turn(i))
     }
 
     #[test]
@@ -305,7 +317,7 @@ mod tests {
             let mut come = Vec::new();
             for second in 121 + apart as u32..180 {
                 let now = at(f64::from(second));
-                rounds.advance(now, rhythm.interval().unwrap(), false, hashes);
+                rounds.advance(now, rhythm.interval().unwrap(), false, turns);
                 come.extend(rounds.round.come(now));
                 assert!(!rounds.round.is_over(), "{apart}: after {second}");
             }
@@ -320,7 +332,7 @@ mod tests {
         let (mut rounds, mut come) = (Rounds::default(), Vec::new());
         for second in 100..600 {
             let now = at(f64::from(second));
-            rounds.advance(now, (at(100.0), Duration::from_secs(60)), second % 7 == 0, hashes);
+            rounds.advance(now, (at(100.0), Duration::from_secs(60)), second % 7 == 0, turns);
             come.push(rounds.round.come(now).len());
         }
         assert!(rounds.round.is_over());
@@ -331,8 +343,8 @@ mod tests {
 
     #[test]
     fn each_target_has_a_time_of_its_own() {
-        let hashes = (0..10_000).map(|i| hash(&format!("i{i}.example")));
-        let mut round = Round::new(at(100.0), Duration::from_secs(60), hashes);
+        let turns = (0..10_000).map(|i| turn(i));
+        let mut round = Round::new(at(100.0), Duration::from_secs(60), turns);
         let mut asked = Vec::new();
         for second in 100..160 {
             let mut now = 0;
@@ -347,7 +359,9 @@ mod tests {
         assert!(asked[4..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
         round.again(7, at(160.0));
         assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
-        assert!(!round.is_near(at(158.1)) && round.is_near(at(158.2)) && !round.is_near(at(159.0)));
+        assert_eq!(round.polled(at(104.0)), None);
+        assert_eq!((round.polled(at(132.0)), round.polled(at(133.0))), (Some(0.5), None));
+        assert_eq!((round.polled(at(158.3)), round.polled(at(159.9))), (Some(1.0), None));
         round.again(7, at(159.0));
         assert_eq!((round.come(at(158.0)), round.come(at(159.0))), (vec![], vec![7]));
     }

@@ -165,7 +165,7 @@ proptest! {
         for (place, step) in steps.iter().enumerate() {
             world.take(step);
             if place % 5 == 3 {
-                while keeping.write_ahead(&world.view()).unwrap() {}
+                while keeping.write_ahead(&world.view(), 1.0).unwrap() {}
             }
             // Several steps may happen between two pages.
             if place % 3 == 2 {
@@ -226,29 +226,36 @@ fn a_large_page_is_one_gzip_stream_of_kept_pieces() {
 fn what_has_changed_is_written_ahead_as_long_as_it_is_requested() {
     let mut world = World::new(1500);
     let pull = pull(&world);
-    let ahead = |world: &World| {
+    let ahead_of = |world: &World, part: f64| {
         let view = world.view();
-        (0..).take_while(|_| pull.write_ahead(&view).unwrap()).count()
+        (0..).take_while(|_| pull.write_ahead(&view, part).unwrap()).count()
     };
+    let ahead = |world: &World| ahead_of(world, 1.0);
     assert_eq!(ahead(&world), 0, "nobody has requested it");
     let shown = [Format::Text004.into(), Representation::new(Format::OpenMetrics100, Escaping::Dots)];
     for shown in shown {
         scrape(&pull, &world, shown);
     }
     assert_eq!(ahead(&world), 0, "nothing has changed");
-    for target in [0, 700] {
+    let mut turns: Vec<(f64, usize)> =
+        world.known.iter().enumerate().map(|(place, (target, _))| (target.turn(), place)).collect();
+    turns.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (first, last) = (turns[0].1, turns[turns.len() - 1].1);
+    for target in [first, last, turns[1].1] {
         world.take(&Step::Answer { target, endpoint: 0, number: 7, lives: 60 });
     }
-    assert_eq!(ahead(&world), 4, "two slices in two formats");
+    assert_eq!(ahead_of(&world, 0.0), 0, "no slice has been polled whole");
+    assert_eq!(ahead_of(&world, 0.6), 2, "the first slice in two formats");
+    assert_eq!(ahead(&world), 2, "and the last");
     assert_eq!(ahead(&world), 0);
     for shown in shown {
         let users = |line: &&str| line.starts_with("mastodon_instance_users{");
-        assert_eq!(text(&scrape(&pull, &world, Format::Text004.into())).lines().filter(users).count(), 2);
+        assert_eq!(text(&scrape(&pull, &world, Format::Text004.into())).lines().filter(users).count(), 3);
         assert_eq!(ahead(&world), 0, "{shown:?}");
     }
     world.take(&Step::Pass { seconds: 200.0 });
     assert_eq!(ahead(&world), 4, "a lifetime has ended");
-    world.take(&Step::Answer { target: 0, endpoint: 0, number: 7, lives: 600 });
+    world.take(&Step::Answer { target: first, endpoint: 0, number: 7, lives: 600 });
     world.take(&Step::Pass { seconds: 200.0 });
     assert_eq!(ahead(&world), 0, "nobody requests it any more");
 }

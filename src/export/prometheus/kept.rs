@@ -3,7 +3,6 @@
 //! in them has ended, and no day or rate limit window has changed.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -189,10 +188,11 @@ impl SliceText {
     }
 
     /// Whether the text of this part of the view would be the same.
-    pub fn holds(&self, view: &View, range: &Range<usize>) -> bool {
-        let targets = view.targets.get(range.clone()).unwrap_or_default();
+    pub fn holds(&self, view: &View, places: &[usize]) -> bool {
         is_within(self.from, self.until, (view.started, view.unix))
-            && self.of.len() == targets.len()
-            && self.of.iter().zip(targets).all(|(of, (_, now))| of.as_ptr() == Arc::as_ptr(now))
+            && self.of.len() == places.len()
+            && self.of.iter().zip(places).all(|(of, place)| {
+                view.targets.get(*place).is_some_and(|(_, now)| of.as_ptr() == Arc::as_ptr(now))
+            })
     }
 }
