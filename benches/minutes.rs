@@ -58,6 +58,7 @@ async fn run(targets: usize, minutes: usize) -> Result<(), Failure> {
     let bridge = Arc::new(Bridge::new(&config, &Resource::builder().build(), exporters, clock.clone())?);
     let ahead = bridge.clone();
     tokio::spawn(async move { ahead.refresher().prefetch(Prefetch::Always).await });
+    tokio::spawn(bridge.clone().write_ahead());
 
     println!("| minute | requests ahead | requests of the scrape | looked at | wrong | RSS MiB |");
     println!("|---:|---:|---:|---:|---:|---:|");
