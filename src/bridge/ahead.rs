@@ -9,17 +9,21 @@ impl Bridge {
     /// is ready when the scrape comes. Never ends.
     pub async fn write_ahead(self: Arc<Self>) {
         let mut polled = self.refresher.polled_ahead();
+        let mut written = 0.0;
         while polled.changed().await.is_ok() {
-            let part = *polled.borrow_and_update();
+            // Each slice once in an interval: what changes later is left to the scrape.
+            let to = *polled.borrow_and_update();
+            let part = if to > written { written..to } else { 0.0..to };
+            written = to;
             let view = self.refresher.known();
             // Slice by slice, so that a scrape waits for one at most.
             loop {
                 let turn = self.scrapes.turn().await;
-                let (bridge, view) = (self.clone(), view.clone());
+                let (bridge, view, part) = (self.clone(), view.clone(), part.clone());
                 let watched = self.watchdog.watch(self.deadline);
                 let write = move || {
                     let _held = (turn, watched);
-                    bridge.pull.as_ref().is_some_and(|pull| pull.write_ahead(&view, part).unwrap_or(false))
+                    bridge.pull.as_ref().is_some_and(|pull| pull.write_ahead(&view, &part).unwrap_or(false))
                 };
                 // What fails here fails again in the scrape, which reports it.
                 if !tokio::task::spawn_blocking(write).await.unwrap_or(false) {

@@ -5,6 +5,7 @@ mod joined;
 mod kept;
 mod page_writer;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
@@ -176,21 +177,23 @@ impl Pull {
     }
 
     /// Writes one slice again of which something has changed, in a format that is
-    /// requested, so that the next page has less to write. Only slices whose targets all
-    /// had their [turns](Target::turn) in this part of the interval. Returns whether
-    /// there was one. Blocks: do not call it on an async thread.
+    /// requested, so that the next page has less to write. Only slices whose last target
+    /// has its [turn](Target::turn) in this part of the interval, without its start.
+    /// Returns whether there was one. Blocks: do not call it on an async thread.
     ///
     /// # Errors
     ///
     /// When the SDK returned nothing.
-    pub fn write_ahead(&self, view: &Arc<View>, part: f64) -> Result<bool, PullError> {
+    pub fn write_ahead(&self, view: &Arc<View>, part: &Range<f64>) -> Result<bool, PullError> {
         let cut = self.cutter.of(view)?;
-        let had_turn = |place: &usize| view.targets.get(*place).is_some_and(|(t, _)| t.turn() <= part);
+        let turn = |place: &usize| view.targets.get(*place).map(|(target, _)| target.turn());
         for shown in self.kept.requested(view.started) {
             let mut kept = self.kept.take(&cut, shown, view);
             let outdated = cut.slices.iter().zip(&kept.slices).position(|(places, text)| {
                 let holds = text.as_ref().is_some_and(|text| text.holds(view, places));
-                !holds && places.iter().all(had_turn)
+                // Places are in the order of turns.
+                !holds
+                    && places.last().and_then(turn).is_some_and(|last| part.start < last && last <= part.end)
             });
             let written = outdated.map(|slice| (slice, self.slice(&cut, view, slice, shown)));
             if let Some((slice, Ok(text))) = &written {

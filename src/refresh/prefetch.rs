@@ -48,8 +48,11 @@ const MAX_MISSED: u32 = 3;
 /// beginning, where the collection itself polls, and the end, where the answer would
 /// come too late.
 const SPREAD: std::ops::Range<f64> = 0.05..0.95;
-/// The part of the interval in which what was polled is usually answered.
-const ANSWERED: f64 = 0.02;
+/// How long after its time a server is expected to have answered, or to have timed out:
+/// at most this, and this part of the interval.
+const ANSWERED: (Duration, f64) = (Duration::from_secs(10), 1.0 / 6.0);
+/// The part of the interval at which the others are no longer waited for.
+const NEAR: f64 = 0.97;
 /// How many times in an interval it is told what has been polled.
 const TOLD: f64 = 16.0;
 /// How often the clock is checked, because tests move it.
@@ -171,14 +174,17 @@ impl Round {
     }
 
     /// Returns the part of the targets that have been polled and should have answered,
-    /// by their turns, if it is another step since the last call.
+    /// by their turns, if it is another step since the last call. Shortly before the next
+    /// collection these are all.
     fn polled(&mut self, now: Moment) -> Option<f64> {
         if self.is_over() {
             return None;
         }
-        let passed = now.since(self.begin).as_secs_f64() / self.end.since(self.begin).as_secs_f64();
-        let turns = (passed - ANSWERED - SPREAD.start) / (SPREAD.end - SPREAD.start);
-        let part = (turns.clamp(0.0, 1.0) * TOLD).floor() / TOLD;
+        let interval = self.end.since(self.begin).as_secs_f64();
+        let passed = now.since(self.begin).as_secs_f64() / interval;
+        let answered = passed - (ANSWERED.0.as_secs_f64() / interval).min(ANSWERED.1);
+        let turns = (answered - SPREAD.start) / (SPREAD.end - SPREAD.start);
+        let part = if passed < NEAR { (turns.clamp(0.0, 1.0) * TOLD).floor() / TOLD } else { 1.0 };
         (part > self.told).then(|| {
             self.told = part;
             part
@@ -359,9 +365,10 @@ mod tests {
         assert!(asked[4..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
         round.again(7, at(160.0));
         assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
-        assert_eq!(round.polled(at(104.0)), None);
-        assert_eq!((round.polled(at(132.0)), round.polled(at(133.0))), (Some(0.5), None));
-        assert_eq!((round.polled(at(158.3)), round.polled(at(159.9))), (Some(1.0), None));
+        assert_eq!(round.polled(at(115.0)), None);
+        assert_eq!((round.polled(at(140.1)), round.polled(at(143.0))), (Some(0.5), None));
+        assert_eq!(round.polled(at(158.1)), Some(0.8125));
+        assert_eq!((round.polled(at(158.2)), round.polled(at(159.9))), (Some(1.0), None));
         round.again(7, at(159.0));
         assert_eq!((round.come(at(158.0)), round.come(at(159.0))), (vec![], vec![7]));
     }
