@@ -53,6 +53,9 @@ async fn run(targets: usize, minutes: usize) -> Result<(), Failure> {
     };
     config.http.max_requests_per_host = 1;
     config.http.kept_per_host = 1;
+    // The simulated instances are in this process, and have as many connections.
+    let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE)?;
+    config.http.most_open = usize::try_from(files / 2)?.saturating_sub(1000);
     let exporters = Exporters { pull: true, push: None };
     let clock = Clock::default();
     let bridge = Arc::new(Bridge::new(&config, &Resource::builder().build(), exporters, clock.clone())?);

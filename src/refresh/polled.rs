@@ -129,17 +129,22 @@ impl Polled {
     /// Claims the endpoints that are due and not yet being asked for. The job has to
     /// call [`Polled::finish`] in the end, whatever happens.
     pub fn claim(&self, now: Moment) -> Vec<usize> {
-        self.claim_if(now, None)
+        self.claim_if(|state| self.due(state, now, None))
+    }
+
+    /// The same, and what would be due by then and may be requested already.
+    pub fn claim_by(&self, now: Moment, by: Moment) -> Vec<usize> {
+        self.claim_if(|state| self.choice(state, now).due_by(by))
     }
 
     /// The same of some endpoints only.
     pub fn claim_of(&self, now: Moment, wanted: &[Endpoint]) -> Vec<usize> {
-        self.claim_if(now, Some(wanted))
+        self.claim_if(|state| self.due(state, now, Some(wanted)))
     }
 
-    fn claim_if(&self, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {
+    fn claim_if(&self, due: impl FnOnce(&State) -> Vec<usize>) -> Vec<usize> {
         let mut state = self.lock();
-        let claimed = self.due(&state, now, wanted);
+        let claimed = due(&state);
         state.take(&claimed);
         if !claimed.is_empty() {
             state.jobs += 1;

@@ -2,10 +2,10 @@
 //! not polled all at once.
 //!
 //! Collections come at an interval. Within it each target has its own time, by a hash
-//! of its name, at which its due endpoints are requested. An endpoint that becomes due
-//! later in the interval is requested then. Nothing is requested before it is due, so a
-//! fleet that was polled all at once is spread over several intervals. If three
-//! collections in a row do not come, nothing is polled until the next collection.
+//! of its name, at which its due endpoints are requested, with those that become due
+//! later in the interval. What may not be requested yet is requested as soon as it is
+//! due, so a fleet that was polled all at once is spread over several intervals. If
+//! three collections in a row do not come, nothing is polled until the next collection.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -47,7 +47,7 @@ const MAX_MISSED: u32 = 3;
 /// The part of the interval in which targets have their times. It excludes the
 /// beginning, where the collection itself polls, and the end, where the answer would
 /// come too late.
-const SPREAD: std::ops::Range<f64> = 0.05..0.95;
+const SPREAD: std::ops::Range<f64> = 0.11..0.95;
 /// How long after its time a server is expected to have answered, or to have timed out:
 /// at most this, and this part of the interval.
 const ANSWERED: (Duration, f64) = (Duration::from_secs(10), 1.0 / 6.0);
@@ -239,7 +239,8 @@ impl Refresher {
                     of.clone_from(&targets);
                     for place in rounds.round.come(now) {
                         let Some(polled) = targets.get(place) else { continue };
-                        if let Some(job) = Job::claim(polled, now) {
+                        // A collection would find due what becomes due until it comes.
+                        if let Some(job) = Job::claim_by(polled, now, rounds.round.end) {
                             self.send(polled, job);
                         }
                         if let Some(due) = polled.next_due(now) {
@@ -361,12 +362,12 @@ mod tests {
         }
         assert_eq!(asked.iter().sum::<usize>(), 10_000);
         // Even, and nothing at the begin and the end.
-        assert!(asked[..3].iter().chain(&asked[58..]).all(|n| *n == 0), "{asked:?}");
-        assert!(asked[4..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
+        assert!(asked[..6].iter().chain(&asked[58..]).all(|n| *n == 0), "{asked:?}");
+        assert!(asked[8..57].iter().all(|n| (130..250).contains(n)), "{asked:?}");
         round.again(7, at(160.0));
         assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
         assert_eq!(round.polled(at(115.0)), None);
-        assert_eq!((round.polled(at(140.1)), round.polled(at(143.0))), (Some(0.5), None));
+        assert_eq!((round.polled(at(141.9)), round.polled(at(143.0))), (Some(0.5), None));
         assert_eq!(round.polled(at(158.1)), Some(0.8125));
         assert_eq!((round.polled(at(158.2)), round.polled(at(159.9))), (Some(1.0), None));
         round.again(7, at(159.0));

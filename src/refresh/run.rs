@@ -66,6 +66,11 @@ impl Job {
         Job::new(polled, now, polled.claim(now))
     }
 
+    /// Claims what is due, and what would be due by then and may be requested already.
+    pub fn claim_by(polled: &Arc<Polled>, now: Moment, by: Moment) -> Option<Job> {
+        Job::new(polled, now, polled.claim_by(now, by))
+    }
+
     /// Claims what is due of some endpoints of a target, and holds a turn until it has
     /// been asked.
     pub fn claim_of(

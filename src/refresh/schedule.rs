@@ -31,11 +31,20 @@ pub enum Ended {
     NotAsked,
 }
 
+impl Ended {
+    fn is_read(self) -> bool {
+        matches!(self, Ended::Read { .. })
+    }
+}
+
 /// The next times of one endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {
     /// From when on a collection requests the endpoint.
     pub due: Moment,
+    /// From when on it may be requested together with others: never earlier than the
+    /// server allows, but up to a quarter of the interval early.
+    pub together: Moment,
     /// Until when the server asked for a pause. No request is made before.
     pub not_before: Moment,
     /// The number of attempts in a row that failed or found the endpoint missing for
@@ -48,9 +57,11 @@ impl Timing {
     /// `interval`.
     pub fn enter(&mut self, ended: Ended, took: Attempted, endpoint: Endpoint, interval: Duration) {
         let Attempted { began, now, retry_after } = took;
+        let mut together = Moment::ORIGIN;
         let due = match ended {
             Ended::Read { lifetime } => {
                 self.failures_in_row = 0;
+                together = (began + interval.mul_f64(0.75)).max(now + lifetime);
                 // The interval runs from the request's start, the headers' lifetime
                 // from its end.
                 (began + less_a_tenth(interval)).max(now + lifetime)
@@ -73,6 +84,7 @@ impl Timing {
             self.not_before = self.not_before.max(now + wait);
         }
         self.due = due.max(self.not_before);
+        self.together = if ended.is_read() { together.max(self.not_before) } else { self.due };
     }
 
     /// Makes the next attempt earlier, within the server's limits.
@@ -137,7 +149,15 @@ impl Choice {
     /// server up, and the last attempt at such a document is older than a minute, one
     /// is added.
     pub fn due(&self) -> Vec<usize> {
-        let is_due = |i: &usize| self.may_ask(*i) && self.all[*i].timing.due <= self.now;
+        self.due_by(self.now)
+    }
+
+    /// The same, and what would be due by then and may be requested together with it.
+    pub fn due_by(&self, by: Moment) -> Vec<usize> {
+        let is_due = |i: &usize| {
+            let timing = self.all[*i].timing;
+            self.may_ask(*i) && (timing.due <= self.now || timing.due <= by && timing.together <= self.now)
+        };
         let mut chosen: Vec<usize> = (0..self.all.len()).filter(is_due).collect();
         let documents = || {
             let all = self.all.iter().enumerate();

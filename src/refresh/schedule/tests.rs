@@ -159,6 +159,24 @@ fn what_is_due_is_asked_for_and_a_document_once_a_minute() {
 }
 
 #[test]
+fn what_is_due_soon_is_asked_for_together_with_what_is_due() {
+    use Endpoint::{Activity, InstanceV1};
+    let mut activity = candidate(Activity, OK, 240, 30);
+    let due_by = |activity: Candidate, by: u64| {
+        let all = vec![candidate(InstanceV1, OK, 60, 0), activity];
+        Choice { all, held_until: Moment::ORIGIN, now: BEGAN }.due_by(BEGAN + seconds(by))
+    };
+    activity.timing.together = BEGAN;
+    assert_eq!(due_by(activity, 29), [0], "it is not due by then");
+    assert_eq!(due_by(activity, 30), [0, 1]);
+    activity.timing.together = BEGAN + seconds(1);
+    assert_eq!(due_by(activity, 60), [0], "what was read has not aged enough");
+    activity.timing.together = BEGAN;
+    activity.timing.not_before = BEGAN + seconds(1);
+    assert_eq!(due_by(activity, 60), [0], "the server asked for a pause");
+}
+
+#[test]
 fn a_spent_rate_limit_holds_the_api_and_nothing_else() {
     use Endpoint::{Activity, Health, InstanceV2, Nodeinfo};
     let all = [Activity, Health, InstanceV2].map(|endpoint| candidate(endpoint, OK, 3600, 0));
@@ -208,7 +226,12 @@ proptest! {
             if pulled {
                 timing.bring_forward(now);
             }
-            prop_assert!(timing.due >= not_before);
+            prop_assert!(timing.due >= not_before && timing.together >= not_before);
+            if let Ended::Read { lifetime } = ended {
+                prop_assert!(timing.together >= now + lifetime);
+            } else {
+                prop_assert!(pulled || timing.together == timing.due);
+            }
             let usual = back_off(timing.failures_in_row.max(1), longest_back_off(endpoint, endpoint.interval()));
             if ended == Ended::Failed && !pulled {
                 prop_assert!(timing.due >= now + usual && last.is_none_or(|last| usual >= last));
@@ -245,7 +268,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 timing: Timing {
                     due: BEGAN + seconds(due),
                     not_before: BEGAN + seconds(not_before / 2),
-                    failures_in_row: 0,
+                    ..Timing::default()
                 },
                 under_way,
                 outcome,
