@@ -183,6 +183,7 @@ pub fn labels(target: &Target, name: impl Fn(&str) -> String) -> Vec<(String, St
 }
 
 /// The name that `opentelemetry-prometheus` gives to a label.
+#[must_use]
 pub fn underscored(name: &str) -> String {
     name.chars().map(|c| if is_legal(c) { c } else { '_' }).collect()
 }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     fn turns() -> impl Iterator<Item = f64> {
-        (0..100).map(|i| turn(i))
+        (0..100).map(turn)
     }
 
     #[test]
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn each_target_has_a_time_of_its_own() {
-        let turns = (0..10_000).map(|i| turn(i));
+        let turns = (0..10_000).map(turn);
         let mut round = Round::new(at(100.0), Duration::from_secs(60), turns);
         let mut asked = Vec::new();
         for second in 100..160 {
