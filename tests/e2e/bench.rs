@@ -1,13 +1,12 @@
 //! Helpers of the scenarios: free ports, timeouts, HTTP.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::http;
+use crate::support::{http, ports};
 
 /// How long an event may take that should happen soon. Several programs start
 /// simultaneously, on few cores.
@@ -18,10 +17,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
-/// An address that was free a moment ago.
+/// An address at which nobody listens.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().to_string()
+    ports::free().to_string()
 }
 
 /// Polls until there is a value.

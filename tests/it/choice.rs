@@ -4,8 +4,8 @@ use fedimeter::config::{Config, Flags, Loaded, Sources};
 use fedimeter::endpoint::Endpoint;
 use fedimeter::simulator::{Settings, Simulator};
 
-use crate::support::http;
 use crate::support::program::{Serving, run};
+use crate::support::{http, ports};
 
 fn load(text: &str) -> Result<Loaded, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -174,7 +174,7 @@ fn the_catalogue_has_what_any_target_reports() {
 async fn a_page_may_be_left_with_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("f.yaml");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::free();
     let config = format!(
         "targets: ['http://{nobody}']\ntarget_info: false\n\
          metrics: {{include: [mastodon.instance.users], exclude: [fedimeter.target.up]}}\n"

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use crate::support::ports;
 use crate::support::program::{Ran, Serving, run};
 
 /// A target that is never reached, because these bridges are not scraped.
@@ -100,7 +101,7 @@ fn a_bridge_on_all_addresses_is_asked_on_the_loopback_one() {
 fn every_address_has_to_answer() {
     let (_bridge, port) = bridge("127.0.0.1:0");
     let at = format!("127.0.0.1:{port}");
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let dead = ports::free().to_string();
     let line = format!(
         "http://{dead}/-/healthy: Connection refused (os error 111): check that the bridge is running, with the same --listen, \
          --config and variables as this check"

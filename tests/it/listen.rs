@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use reqwest::{Client, StatusCode};
 use tempfile::TempDir;
 
-use crate::support::http;
 use crate::support::program::{Serving, run};
 use crate::support::samples::{only, samples};
+use crate::support::{http, ports};
 use fedimeter::simulator::{Settings, Simulator};
 
 /// A target that is never reached.
@@ -196,9 +196,10 @@ async fn the_health_check_asks_over_the_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ipv4_and_ipv6_are_served_side_by_side() {
     // Not every machine has IPv6.
-    let Ok(free) = std::net::TcpListener::bind("[::1]:0") else { return };
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let port = ports::free().port();
     // `[::]` alone would accept IPv4, too.
     let listen = format!("0.0.0.0:{port},[::]:{port}");
     let serving = Serving::start(&["--listen", &listen, TARGET], &[]);

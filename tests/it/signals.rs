@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::support::http;
 use crate::support::program::{PATIENCE, fedimeter, signal};
 use crate::support::samples::{only, samples};
+use crate::support::{http, ports};
 use fedimeter::simulator::{Settings, Simulator};
 
 async fn simulator() -> Simulator {
@@ -20,8 +20,7 @@ async fn a_log_that_nobody_reads_blocks_nothing() {
     let simulator = simulator().await;
     let (mut unread, mut full) = std::io::pipe().unwrap();
     full.write_all(&vec![b'x'; SIZE_OF_A_PIPE]).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("127.0.0.1:{port}");
+    let listen = ports::free().to_string();
     let args = ["serve", "--listen", &listen, &simulator.url(0)];
     let mut program = fedimeter().args(args).stderr(full).spawn().unwrap();
     let client = http::client();

@@ -4,9 +4,8 @@
 //!
 //! Without it the tests are ignored, and the reason is printed.
 
-use crate::support::{http, samples, venv};
+use crate::support::{http, ports, samples, venv};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -56,8 +55,7 @@ impl Mock {
 
     fn start_once(python: &Path) -> Result<Mock, String> {
         let cannot = |e: std::io::Error| format!("mastodon_mock does not start: {e}");
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(cannot)?;
+        let port = ports::free();
         let child = Command::new(python.with_file_name("mastodon_mock"))
             .args(["serve", "--demo", "--in-memory", "--log-level", "critical", "--host", "127.0.0.1"])
             .args(["--port", &port.port().to_string()])

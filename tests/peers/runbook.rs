@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::panels::{answer, holds, labelled, scene};
 use crate::support::trial::{always, program, trial};
-use crate::support::{promql, rule_files};
+use crate::support::{ports, promql, rule_files};
 
 pub fn trials() -> Vec<Trial> {
     let openssl = Command::new("openssl").arg("version").output();
@@ -73,7 +72,7 @@ fn each_certificate_is_shown() -> Result<(), Failed> {
     ] {
         assert!(openssl(arguments).status()?.success(), "openssl {arguments}");
     }
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = ports::free();
     let serve = format!("s_server -accept {address} -cert leaf.pem -key leaf.key -cert_chain ca.pem -quiet");
     let _server = Running(openssl(&serve).spawn()?);
     let command = shows.replace("SERVER:443", &address.to_string()).replace("SERVER", "localhost");

@@ -17,6 +17,7 @@ pub mod otlp_sink;
 pub mod pki;
 pub mod points;
 pub mod poll;
+pub mod ports;
 pub mod program;
 pub mod promql;
 pub mod recorded;
