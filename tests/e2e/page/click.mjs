@@ -88,8 +88,12 @@ async function fits(page) {
   assert.ok(wide <= room, `${wide} pixels in a window of ${room}`);
 }
 
-async function picture(page, name, options = {}) {
-  await page.screenshot({ path: path.join(pictures, `${name}.png`), ...options });
+// Chromium sometimes fails to take a picture, which says nothing about the page.
+async function picture(shown, name, options = {}) {
+  const take = () => shown.screenshot({ path: path.join(pictures, `${name}.png`), ...options });
+  await take()
+    .catch(take)
+    .catch(take);
 }
 
 // What works with scripts has to work without.
@@ -234,7 +238,7 @@ try {
   await visit("the picture of reasons", { viewport: { width: 1200, height: 900 } }, async (page) => {
     await ofTarget(page, /games\.localhost/);
     const instance = page.getByRole("region", { name: "The instance" });
-    await instance.screenshot({ path: path.join(pictures, "page-absent.png") });
+    await picture(instance, "page-absent");
   });
   const tall = { width: 360, height: 1000 };
   await visit("a phone's picture", { viewport: tall, isMobile: true, deviceScaleFactor: 1.5 }, async (page) => {
