@@ -6,10 +6,11 @@
 #[path = "../support/bridge.rs"]
 mod bridge;
 mod nginx;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 #[path = "../support/tls.rs"]
 mod tls;
 
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -261,9 +262,4 @@ fn builder(gzip: bool) -> Result<reqwest::ClientBuilder, Failure> {
     }
     let builder = reqwest::Client::builder().no_proxy().no_gzip().default_headers(headers);
     Ok(builder.timeout(Duration::from_secs(30)))
-}
-
-/// A port that nobody uses.
-fn free() -> Result<SocketAddr, Failure> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

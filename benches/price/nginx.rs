@@ -23,7 +23,7 @@ impl Nginx {
         }
         let folder = tempfile::tempdir()?;
         let at = folder.path().display().to_string();
-        let address = super::free()?;
+        let address = super::ports::free();
         std::fs::write(folder.path().join("metrics"), page)?;
         let config = format!(
             "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\n\
