@@ -208,7 +208,7 @@ impl Source for Part {
         match &*last {
             Some((read, cut)) if Arc::ptr_eq(read, &whole) => Some(cut.clone()),
             _ => {
-                let cut = whole.slice(self.targets.clone());
+                let cut = whole.part(self.targets.clone());
                 *last = Some((whole, cut.clone()));
                 Some(cut)
             }

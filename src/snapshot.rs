@@ -1,7 +1,6 @@
 //! What is known of a target: plain data with optional fields, and the outcome of each
 //! endpoint. This module does no I/O, reads no clock and cannot fail.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,16 +62,9 @@ impl View {
 
     /// Returns the targets in these places, at the same time.
     #[must_use]
-    pub fn part(&self, places: &[usize]) -> Arc<View> {
-        let targets = places.iter().filter_map(|place| self.targets.get(*place).cloned());
+    pub fn part(&self, places: impl IntoIterator<Item = usize>) -> Arc<View> {
+        let targets = places.into_iter().filter_map(|place| self.targets.get(place).cloned());
         Arc::new(View::new(self.started, self.unix, targets.collect()))
-    }
-
-    /// Returns a part of the targets, at the same time.
-    #[must_use]
-    pub fn slice(&self, range: Range<usize>) -> Arc<View> {
-        let targets = self.targets.get(range).unwrap_or_default().to_vec();
-        Arc::new(View::new(self.started, self.unix, targets))
     }
 
     /// Returns the view after a final deadline: first attempts that are still running

@@ -88,18 +88,6 @@ pub enum AttributeValue {
     Int(i64),
 }
 
-impl Target {
-    /// Returns the time of the target in an interval in which targets take their turns,
-    /// as a part of the interval. It follows from the name, so that it stays when other
-    /// targets come and go.
-    #[must_use]
-    pub fn turn(&self) -> f64 {
-        let mut hasher = DefaultHasher::new();
-        self.name.hash(&mut hasher);
-        hasher.finish() as f64 / u64::MAX as f64
-    }
-}
-
 impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -129,6 +117,16 @@ impl AccountRef {
 }
 
 impl Target {
+    /// Returns the time of the target in an interval in which targets take their turns,
+    /// as a part of the interval. It follows from the name, so that it stays when other
+    /// targets come and go.
+    #[must_use]
+    pub fn turn(&self) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        self.name.hash(&mut hasher);
+        hasher.finish() as f64 / u64::MAX as f64
+    }
+
     /// Starts building a target. `server` is a host such as `mastodon.social`, a host
     /// with a port, or an `http` or `https` URL without a path.
     pub fn builder(server: &str) -> TargetBuilder {

@@ -6,8 +6,11 @@ use super::Bridge;
 
 impl Bridge {
     /// Writes what prefetching has changed ahead of the next scrape, so that a large page
-    /// is ready when the scrape comes. Never ends.
+    /// is ready when the scrape comes. Ends only if the bridge has no pages.
     pub async fn write_ahead(self: Arc<Self>) {
+        if self.pull.is_none() {
+            return;
+        }
         let mut polled = self.refresher.polled_ahead();
         let mut written = 0.0;
         while polled.changed().await.is_ok() {

@@ -53,7 +53,7 @@ impl Batches {
         match &self.pipelines {
             Pipelines::Shared(cutter) => {
                 let Ok(cut) = cutter.of(view);
-                let slices = cut.slices.iter().map(|slice| view.part(slice));
+                let slices = cut.slices.iter().map(|slice| view.part(slice.iter().copied()));
                 let read = |slice| {
                     let Ok(metrics) = cut.pool.read(slice, |reader| self.one(reader));
                     metrics

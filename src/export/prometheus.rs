@@ -232,7 +232,7 @@ impl Pull {
         slice: usize,
         shown: Representation,
     ) -> Result<Arc<SliceText>, PullError> {
-        let part = view.part(&cut.slices[slice]);
+        let part = view.part(cut.slices[slice].iter().copied());
         let batch = self.batch(cut, &part, slice == 0, shown)?.to_keep();
         Ok(Arc::new(SliceText::new(batch, &part)))
     }

@@ -31,12 +31,6 @@ pub enum Ended {
     NotAsked,
 }
 
-impl Ended {
-    fn is_read(self) -> bool {
-        matches!(self, Ended::Read { .. })
-    }
-}
-
 /// The next times of one endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {
@@ -57,11 +51,11 @@ impl Timing {
     /// `interval`.
     pub fn enter(&mut self, ended: Ended, took: Attempted, endpoint: Endpoint, interval: Duration) {
         let Attempted { began, now, retry_after } = took;
-        let mut together = Moment::ORIGIN;
+        let mut together = None;
         let due = match ended {
             Ended::Read { lifetime } => {
                 self.failures_in_row = 0;
-                together = (began + interval.mul_f64(0.75)).max(now + lifetime);
+                together = Some((began + interval.mul_f64(0.75)).max(now + lifetime));
                 // The interval runs from the request's start, the headers' lifetime
                 // from its end.
                 (began + less_a_tenth(interval)).max(now + lifetime)
@@ -84,7 +78,7 @@ impl Timing {
             self.not_before = self.not_before.max(now + wait);
         }
         self.due = due.max(self.not_before);
-        self.together = if ended.is_read() { together.max(self.not_before) } else { self.due };
+        self.together = together.map_or(self.due, |together| together.max(self.not_before));
     }
 
     /// Makes the next attempt earlier, within the server's limits.
