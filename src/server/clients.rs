@@ -15,8 +15,10 @@ use crate::snapshot::ClientLimit;
 use super::connection::{Connection, SLOW_AFTER};
 use crate::config::Limits;
 
-/// How often connections are checked against the time limits.
-const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// The shortest and the longest time between two checks of connections against the time
+/// limits.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
+const LONGEST_SWEEP: Duration = Duration::from_secs(60);
 /// How long a closed connection may take to release its resources before another one is
 /// closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(50);
@@ -153,23 +155,33 @@ impl Clients {
 
     /// Closes connections that reach a time limit, until `end`.
     pub async fn watch(&self, end: CancellationToken) {
-        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
         loop {
+            let next = self.close_overdue(Instant::now());
             tokio::select! {
                 () = end.cancelled() => return,
-                _ = ticks.tick() => self.close_overdue(),
+                () = tokio::time::sleep_until(next) => {}
             }
         }
     }
 
-    fn close_overdue(&self) {
-        let now = Instant::now();
+    /// Closes connections that have reached a time limit. Returns when the next one can
+    /// reach a limit: a bridge without clients has few reasons to wake up.
+    fn close_overdue(&self, now: Instant) -> Instant {
+        let Limits { header_timeout, idle_timeout, write_timeout, .. } = self.limits;
+        // What happens on a connection after this moment begins a time limit anew.
+        let shortest = header_timeout.min(idle_timeout).min(write_timeout).min(LONGEST_SWEEP);
+        let mut next = now + shortest;
         for connection in self.lock().open.values().filter(|one| !one.is_closing()) {
-            if let Some(limit) = connection.overdue(now, &self.limits) {
-                self.reached(limit);
-                connection.close();
+            match connection.next_limit(&self.limits) {
+                Some((at, limit)) if at <= now => {
+                    self.reached(limit);
+                    connection.close();
+                }
+                Some((at, _)) => next = next.min(at),
+                None => {}
             }
         }
+        next.max(now + SHORTEST_SWEEP)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {

@@ -161,23 +161,23 @@ impl Connection {
         self.lock().has_read
     }
 
-    /// Returns the limit that the connection has reached, if any.
+    /// Returns the limit that the connection reaches next if nothing happens on it, and
+    /// when.
     #[must_use]
-    pub fn overdue(&self, now: Instant, limits: &Limits) -> Option<ClientLimit> {
+    pub fn next_limit(&self, limits: &Limits) -> Option<(Instant, ClientLimit)> {
         let state = self.lock();
         let responses = state.responses.iter().filter_map(|response| Some(response.sending?.0));
-        let unsent_since = responses.chain(state.unsent_since).min();
-        if unsent_since.is_some_and(|since| now - since >= limits.write_timeout) {
-            return Some(ClientLimit::WriteTimeout);
+        if let Some(since) = responses.chain(state.unsent_since).min() {
+            return Some((since.checked_add(limits.write_timeout)?, ClientLimit::WriteTimeout));
         }
-        if !state.responses.is_empty() || state.unsent_since.is_some() {
+        if !state.responses.is_empty() {
             return None;
         }
         let (limit, timeout) = match state.waiting {
             Waiting::First | Waiting::Rest => (ClientLimit::HeaderTimeout, limits.header_timeout),
             Waiting::Next => (ClientLimit::IdleTimeout, limits.idle_timeout),
         };
-        (now - state.waiting_since >= timeout).then_some(limit)
+        Some((state.waiting_since.checked_add(timeout)?, limit))
     }
 
     /// Returns the connection's value when another needs its place. Returns `None` if

@@ -95,13 +95,9 @@ async fn each_phase_has_its_limit() {
     ];
     for (what, events, reached) in cases {
         let (connection, _exchanges, start) = connection(events).await;
-        let at = |seconds| connection.overdue(start + Duration::from_secs(seconds), &limits());
-        match reached {
-            Some((second, limit)) => {
-                assert_eq!((at(second - 1), at(*second)), (None, Some(*limit)), "{what}");
-            }
-            None => assert_eq!(at(1_000_000), None, "{what}"),
-        }
+        let next = connection.next_limit(&limits());
+        let next = next.map(|(at, limit)| ((at - start).as_secs(), limit));
+        assert_eq!(next, *reached, "{what}");
     }
 }
 
