@@ -196,6 +196,9 @@ impl Bridge {
         if let Some(page) = self.kept_page(shown) {
             return Ok(page);
         }
+        if let Some(page) = self.page_at_once(shown) {
+            return page;
+        }
         self.scrapes.page(self, deadline, shown).await
     }
 

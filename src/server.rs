@@ -160,7 +160,7 @@ async fn sent(page: Arc<Page>, asked: Negotiated, turn: Turn) -> Response {
 }
 
 async fn compressed(page: Arc<Page>) -> Option<Bytes> {
-    if page.is_compressed() {
+    if page.is_compressed() || page.is_brief() {
         return Some(page.gzip());
     }
     tokio::task::spawn_blocking(move || page.gzip()).await.ok()

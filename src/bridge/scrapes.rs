@@ -5,6 +5,7 @@
 //! of what is known, which it shares with the other scrapes whose time is over.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -103,6 +104,11 @@ impl Scrapes {
         self.turns.clone().acquire_owned().await.ok()
     }
 
+    /// The same, if none is being written now.
+    fn turn_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().try_acquire_owned().ok()
+    }
+
     fn join(&self, bridge: &Arc<Bridge>) -> Arc<Round> {
         let mut current = self.round.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(round) = current.upgrade().filter(|round| round.may_be_joined(bridge.deadline)) {
@@ -111,6 +117,27 @@ impl Scrapes {
         let round = Arc::new(Round::begin(bridge));
         *current = Arc::downgrade(&round);
         round
+    }
+}
+
+impl Bridge {
+    /// Writes a page without handing it to another thread, if nothing has to be asked for
+    /// it, and if it is brief.
+    pub(super) fn page_at_once(&self, shown: Representation) -> Option<Rendered> {
+        self.pull.as_ref().filter(|pull| pull.is_brief(shown))?;
+        let _turn = self.scrapes.turn_now()?;
+        let began = Instant::now();
+        let name = ExporterName::Prometheus.name();
+        let view = {
+            let _entered = tracing::debug_span!("collection", "fedimeter.exporter.name" = name).entered();
+            self.refresher.fresh()?
+        };
+        let _watched = self.watchdog.watch(self.deadline);
+        let render = || self.render(&view, shown, &|| true);
+        // A panic would close the connection without an answer.
+        let page = catch_unwind(AssertUnwindSafe(render)).unwrap_or(Err(ScrapeError::Panicked));
+        self.scraped(&page, &view, began, shown.format);
+        Some(page)
     }
 }
 

@@ -13,6 +13,9 @@ use super::chunk::{Chunk, gzip};
 /// compressed, at a tenth of its size, because slow clients can keep several pages in
 /// memory.
 pub const MAX_PLAIN: usize = 256 << 10;
+/// The size up to which a page is written and compressed where it is requested, in
+/// bytes: handing it to another thread and back costs more.
+const MAX_BRIEF: usize = 64 << 10;
 
 /// A page of metrics, shared by all clients that asked at the same time.
 pub struct Page {
@@ -59,6 +62,13 @@ impl Page {
     pub fn is_small(&self) -> bool {
         const MAX_KEPT: usize = 4 << 20;
         self.plain.is_some() || self.gzip.get().is_some_and(|gzip| gzip.len() <= MAX_KEPT)
+    }
+
+    /// Whether writing or compressing such a page is so short that an async thread may
+    /// do it.
+    #[must_use]
+    pub fn is_brief(&self) -> bool {
+        self.length <= MAX_BRIEF
     }
 
     /// Whether the compressed text already exists.

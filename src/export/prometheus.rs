@@ -219,6 +219,12 @@ impl Pull {
         self.kept.page(shown, (now, unix), is_same)
     }
 
+    /// Whether the last page in a format was [brief](Page::is_brief).
+    #[must_use]
+    pub fn is_brief(&self, shown: Representation) -> bool {
+        self.kept.is_brief(shown)
+    }
+
     /// Makes the next page write the bridge's own metrics again.
     pub fn own_has_changed(&self) {
         self.kept.forget_own();

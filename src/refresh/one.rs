@@ -54,7 +54,7 @@ impl One {
     /// Whether any of these endpoints would be requested now.
     #[must_use]
     pub fn is_due(&self, wanted: &[Endpoint], now: Moment) -> bool {
-        self.0.is_due(now, wanted)
+        self.0.is_due(now, Some(wanted))
     }
 
     /// Waits until the target is no longer being polled.

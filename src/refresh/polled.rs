@@ -153,9 +153,9 @@ impl Polled {
         claimed
     }
 
-    /// Whether that would take anything.
-    pub fn is_due(&self, now: Moment, wanted: &[Endpoint]) -> bool {
-        !self.due(&self.lock(), now, Some(wanted)).is_empty()
+    /// Whether anything is due and not yet being asked for, of all endpoints or of these.
+    pub fn is_due(&self, now: Moment, wanted: Option<&[Endpoint]>) -> bool {
+        !self.due(&self.lock(), now, wanted).is_empty()
     }
 
     fn due(&self, state: &State, now: Moment, wanted: Option<&[Endpoint]>) -> Vec<usize> {

@@ -44,6 +44,7 @@ pub struct Format {
 struct Made {
     parts: Vec<Arc<SliceText>>,
     page: Weak<Page>,
+    is_brief: bool,
     /// The same page, if it is small. A large page is kept only while a client
     /// downloads it.
     #[expect(dead_code, reason = "it is kept, not read")]
@@ -109,6 +110,12 @@ impl Kept {
         Some(page)
     }
 
+    /// Whether the last page in a format was [brief](Page::is_brief).
+    pub fn is_brief(&self, shown: Representation) -> bool {
+        let formats = self.lock();
+        formats.get(&key(shown)).and_then(|kept| kept.page.as_ref()).is_some_and(|made| made.is_brief)
+    }
+
     /// Makes the next page write the bridge's own part again.
     pub fn forget_own(&self) {
         self.lock().values_mut().for_each(|kept| kept.own = None);
@@ -146,6 +153,7 @@ impl Format {
             from: parts.iter().fold((Moment::ORIGIN, 0.0), from),
             until: parts.iter().fold((Moment::at(Duration::MAX), f64::MAX), until),
             page: Arc::downgrade(page),
+            is_brief: page.is_brief(),
             small: page.is_small().then(|| page.clone()),
             changes,
             parts,
