@@ -27,6 +27,21 @@ pub fn pushed_scope() -> InstrumentationScope {
 /// The attribute with a target's place in the view. No attribute of a user has this
 /// name, because its namespace is reserved.
 pub const PLACE: &str = "fedimeter.place";
+/// The value of [`PLACE`] for the first place. All values have as many digits, so that
+/// as text they have the order of the places: what gathers points sorts them by text.
+const FIRST_PLACE: i64 = 1_000_000;
+
+/// The value of [`PLACE`] for a place in the view.
+#[must_use]
+pub fn place_value(place: usize) -> i64 {
+    FIRST_PLACE + place as i64
+}
+
+/// The place in the view that a value of [`PLACE`] is for.
+#[must_use]
+pub fn place(value: &str) -> Option<usize> {
+    usize::try_from(value.parse::<i64>().ok()? - FIRST_PLACE).ok()
+}
 
 /// How a point says which target it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +50,8 @@ pub enum Whose {
     Attributes,
     /// By [`PLACE`], which what reads the point replaces with the target's attributes.
     /// Attributes are most of what a point costs in the SDK, and all slices of the
-    /// targets have the same places.
+    /// targets have the same places. Descriptions are left out, too: the exporter copies
+    /// them for each point.
     Place,
 }
 
@@ -88,13 +104,17 @@ pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]
     let has_points = |row: &Row| targets.iter().any(|target| row.most(target) > 0);
     for (index, row) in rows().enumerate().filter(|(_, row)| has_points(row)) {
         let source = source.clone();
-        observable(meter, row, move |observe| {
+        let description = match whose {
+            Whose::Attributes => row.description,
+            Whose::Place => "",
+        };
+        observable(meter, row, description, move |observe| {
             let Some(view) = source.view(index) else { return };
             for (place, reading) in view.readings().enumerate() {
                 // Most rows have no point of most targets.
                 let of_target = LazyCell::new(|| match whose {
                     Whose::Attributes => identity(reading.target),
-                    Whose::Place => vec![KeyValue::new(PLACE, place as i64)],
+                    Whose::Place => vec![KeyValue::new(PLACE, place_value(place))],
                 });
                 row.points(&reading, &mut |value, labels| {
                     if labels.is_empty() {
@@ -122,6 +142,7 @@ pub fn register(meter: &Meter, source: &Arc<dyn Source>, targets: &[Arc<Target>]
 pub fn observable(
     meter: &Meter,
     row: &'static Row,
+    description: &'static str,
     walk: impl Fn(&mut dyn FnMut(Number, &[KeyValue])) + Send + Sync + 'static,
 ) {
     let panics = LogOnce::default();
@@ -141,7 +162,7 @@ pub fn observable(
             let callback = move |to: &dyn opentelemetry::metrics::AsyncInstrument<_>| {
                 walk(&mut |number, attributes| to.observe($value(number), attributes));
             };
-            let builder = meter.$make(row.name).with_unit(row.unit).with_description(row.description);
+            let builder = meter.$make(row.name).with_unit(row.unit).with_description(description);
             builder.with_callback(callback).build();
         }};
     }
@@ -250,7 +271,7 @@ mod tests {
             Some(1)
         });
         for row in [panics, row("test.works", |_| Some(2))] {
-            observable(&meter, row, readings(row));
+            observable(&meter, row, "", readings(row));
         }
         for _ in 0..2 {
             let mut metrics = ResourceMetrics::default();
@@ -279,7 +300,7 @@ mod tests {
             if let Read::Recorded(timing) = row.read {
                 histogram(&meter, row, timing).record(1.0, &[]);
             } else {
-                observable(&meter, row, |observe| observe(Number::Int(1), &[]));
+                observable(&meter, row, row.description, |observe| observe(Number::Int(1), &[]));
             }
         }
         let mut metrics = ResourceMetrics::default();

@@ -12,7 +12,7 @@ use crate::log_once::LogOnce;
 use crate::snapshot::View;
 use crate::target::Target;
 
-use super::cut::{Cutter, MAX_PUSHED_POINTS, as_they_are};
+use super::cut::{Cutter, MAX_PUSHED_POINTS, Order};
 use super::delta::Delta;
 use super::pipeline::{SharedReader, pushing};
 
@@ -41,7 +41,7 @@ impl Batches {
         } else {
             let resource = resource.clone();
             let make = move |slices: &[&[Arc<Target>]]| Ok(pushing(temporality, &resource, slices));
-            let Ok(cutter) = Cutter::new(MAX_PUSHED_POINTS, as_they_are, targets, make);
+            let Ok(cutter) = Cutter::new(MAX_PUSHED_POINTS, Order::AS_THEY_ARE, targets, make);
             Pipelines::Shared(cutter)
         };
         Batches { pipelines, failing: LogOnce::default() }

@@ -20,10 +20,25 @@ const MAX_BYTES: usize = 5 << 19;
 /// Creates a pipeline with room for these slices.
 type Make<R, E> = dyn Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync;
 
+/// The order of the targets, by their places.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// In which order slices are filled.
+    pub filled: fn(&[Arc<Target>]) -> Vec<usize>,
+    /// Sorts a slice.
+    pub within: fn(&[Arc<Target>], &mut [usize]),
+}
+
+impl Order {
+    /// The order of the targets as they are.
+    pub const AS_THEY_ARE: Order =
+        Order { filled: |targets| (0..targets.len()).collect(), within: |_, _| {} };
+}
+
 /// Divides the targets of each view into slices, and keeps pipelines for them.
 pub struct Cutter<R, E> {
     max_points: usize,
-    order: fn(&[Arc<Target>]) -> Vec<usize>,
+    order: Order,
     make: Arc<Make<R, E>>,
     current: Mutex<Arc<Cut<R, E>>>,
 }
@@ -33,21 +48,22 @@ pub struct Cut<R, E> {
     targets: Arc<[Arc<Target>]>,
     /// The places in the view of each slice's targets.
     pub slices: Arc<[Box<[usize]>]>,
+    /// The last [turn](Target::turn) of each slice's targets.
+    pub last_turns: Box<[f64]>,
     /// The pipelines that read the slices.
     pub pool: Pool<R, E>,
 }
 
 impl<R: 'static, E: 'static> Cutter<R, E> {
-    /// Creates a cutter whose slices have at most `max_points` points. `order` returns
-    /// the places of the targets in the order in which slices are filled. `make` creates
-    /// the pipelines.
+    /// Creates a cutter whose slices have at most `max_points` points. `make` creates the
+    /// pipelines.
     ///
     /// # Errors
     ///
     /// When `make` fails to create the first pipeline.
     pub fn new(
         max_points: usize,
-        order: fn(&[Arc<Target>]) -> Vec<usize>,
+        order: Order,
         targets: &[Arc<Target>],
         make: impl Fn(&[&[Arc<Target>]]) -> Result<Pipeline<R>, E> + Send + Sync + 'static,
     ) -> Result<Cutter<R, E>, E> {
@@ -76,20 +92,26 @@ impl<R: 'static, E: 'static> Cut<R, E> {
     fn of(
         targets: Arc<[Arc<Target>]>,
         max_points: usize,
-        order: fn(&[Arc<Target>]) -> Vec<usize>,
+        order: Order,
         make: &Arc<Make<R, E>>,
     ) -> Result<Cut<R, E>, E> {
-        let order = order(&targets);
-        let ordered: Vec<Arc<Target>> =
-            order.iter().filter_map(|place| targets.get(*place).cloned()).collect();
+        let mut places = (order.filled)(&targets);
+        let target = |place: &usize| targets.get(*place);
+        let ordered: Vec<Arc<Target>> = places.iter().filter_map(target).cloned().collect();
         let ranges = slices(&ordered, max_points);
-        let slices = ranges.iter().map(|range| order[range.clone()].into()).collect();
+        for range in &ranges {
+            (order.within)(&targets, &mut places[range.clone()]);
+        }
+        let slices: Arc<[Box<[usize]>]> = ranges.iter().map(|range| places[range.clone()].into()).collect();
+        let last_turn =
+            |slice: &[usize]| slice.iter().filter_map(target).map(|target| target.turn()).fold(0.0, f64::max);
+        let last_turns = slices.iter().map(|slice| last_turn(slice)).collect();
         let make = make.clone();
         let pool = Pool::new(move || {
             let slices: Vec<_> = ranges.iter().map(|slice| &ordered[slice.clone()]).collect();
             make(&slices)
         })?;
-        Ok(Cut { targets, slices, pool })
+        Ok(Cut { targets, slices, last_turns, pool })
     }
 
     /// Whether the view has exactly the targets of this cut.
@@ -103,12 +125,6 @@ impl<R, E> fmt::Debug for Cutter<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cutter")
     }
-}
-
-/// The order of the targets as they are.
-#[must_use]
-pub fn as_they_are(targets: &[Arc<Target>]) -> Vec<usize> {
-    (0..targets.len()).collect()
 }
 
 /// Divides targets into slices of at most `max_points` points. Each slice fits into one

@@ -2,7 +2,9 @@
 //! Prometheus text 1.0.0 or OpenMetrics.
 
 mod family;
+mod joined;
 mod label;
+mod quoted;
 mod text;
 mod unit;
 
@@ -13,8 +15,7 @@ use prometheus::proto::MetricFamily;
 use super::chunk::{Chunk, Deflater};
 use super::page::{self, Page};
 
-pub use text::Created;
-
+pub use joined::Joined;
 pub use unit::unit_word;
 
 /// A text format that Prometheus can scrape.
@@ -155,9 +156,21 @@ pub struct Writer<'a> {
     /// counter. OpenMetrics requires that a family's name ends with its unit, so the
     /// unit is written only then.
     pub unit_of: &'a dyn Fn(&str) -> Option<&'static str>,
-    /// Returns when a series started counting, in Unix seconds, if `_created` is
-    /// written.
-    pub created: Option<&'a Created<'a>>,
+    /// The labels of the targets to whose places series belong.
+    pub joined: Option<&'a Joined>,
+    /// When series started counting.
+    pub created: Created,
+}
+
+/// When counters and histograms started counting, where OpenMetrics pages say so.
+#[derive(Debug, Clone, Copy)]
+pub enum Created {
+    /// It is not written.
+    Unwritten,
+    /// All at this time, in Unix seconds.
+    At(f64),
+    /// When the bridge first knew the target of the series.
+    ByTarget,
 }
 
 impl Writer<'_> {
@@ -169,8 +182,8 @@ impl Writer<'_> {
             let unit = (self.unit_of)(family.gathered_name());
             text::push_metadata(&mut metadata, &family, unit, self.format);
             let (name, kind) = (family.name().to_owned(), family.kind());
-            let mut series = Vec::with_capacity(text::estimate(&family));
-            text::push_series(&mut series, family, self.format, self.created);
+            let mut series = Vec::with_capacity(text::estimate(&family, self.joined));
+            text::push_series(&mut series, family, self.format, self.joined, self.created);
             Written { name, kind, metadata: Chunk::plain(metadata), series: Chunk::plain(series) }
         };
         Batch(family::merge(gathered, self.format).into_iter().map(written).collect())
@@ -257,7 +270,7 @@ pub fn encode(
     format: Format,
     unit_of: &dyn Fn(&str) -> Option<&'static str>,
 ) -> Vec<u8> {
-    let batch = Writer { format, unit_of, created: None }.write(families);
+    let batch = Writer { format, unit_of, joined: None, created: Created::Unwritten }.write(families);
     let mut exposition = Exposition::new(format);
     exposition.add(&batch);
     Page::new(&exposition.finish()).text().into_owned()

@@ -6,17 +6,15 @@
 //! another strategy each gathered name is looked up in the table of metrics, which
 //! holds the original.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use prometheus::proto::{LabelPair, MetricFamily};
 
+use crate::instruments::PLACE;
 use crate::metrics::attributes::ATTRIBUTES;
 use crate::metrics::{Kind, Row, rows};
-use crate::snapshot::View;
-use crate::target::{AttributeValue, Target};
 
 use super::exposition::{Escaping, unit_word};
 
@@ -63,11 +61,15 @@ pub struct Names {
     strategy: Strategy,
     /// The families' names on the page, by gathered name.
     families: HashMap<String, String>,
+    /// The help texts, by gathered name.
+    help: HashMap<String, &'static str>,
     /// The labels' names on the page, by gathered name, for labels from the table and
     /// the resource.
     labels: HashMap<String, String>,
     /// The unit words by scheme: every slice of a page asks for them.
     units: HashMap<Escaping, HashMap<String, &'static str>>,
+    /// The gathered name of the label with a target's place.
+    place: String,
 }
 
 impl Names {
@@ -77,6 +79,7 @@ impl Names {
     pub fn new(strategy: Strategy, resource: &Resource) -> Names {
         let gathered = Strategy::default();
         let families = rows().map(|row| (gathered.family(row), strategy.family(row))).collect();
+        let help = rows().map(|row| (gathered.family(row), row.description)).collect();
         let known = ATTRIBUTES.iter().map(|attribute| attribute.name.to_owned());
         let of_resource = resource.iter().map(|(key, _)| key.to_string());
         let built_in = ["server.address", "server.port"].map(str::to_owned);
@@ -87,7 +90,14 @@ impl Names {
             (escaping, rows().filter_map(named).collect())
         };
         let schemes = [Escaping::Underscores, Escaping::Values, Escaping::AllowUtf8, Escaping::Dots];
-        Names { strategy, families, labels, units: schemes.map(units).into() }
+        Names {
+            strategy,
+            families,
+            help,
+            labels,
+            units: schemes.map(units).into(),
+            place: underscored(PLACE),
+        }
     }
 
     /// Whether a page with this scheme shows the names as they were gathered.
@@ -96,90 +106,46 @@ impl Names {
         self.strategy == Strategy::default() && escaping != Escaping::Dots
     }
 
+    /// The help text of a family, by its gathered name.
+    #[must_use]
+    pub fn help(&self, gathered: &str) -> Option<&'static str> {
+        self.help.get(gathered).copied()
+    }
+
     /// The unit words of families, by their names under a scheme.
     #[must_use]
     pub fn units(&self, escaping: Escaping) -> Option<&HashMap<String, &'static str>> {
         self.units.get(&escaping)
     }
 
-    /// The name of a target's attribute.
+    /// The name of a target's attribute, or of the scope's label.
     #[must_use]
     pub fn label(&self, key: &str, escaping: Escaping) -> String {
         if self.strategy.is_utf8() { escaped(key, escaping) } else { escaped(&underscored(key), escaping) }
     }
 
-    /// Renames families and labels by the strategy and the scheme. The view supplies
-    /// the user's own attributes.
-    pub fn rename(&self, families: &mut [MetricFamily], view: &View, escaping: Escaping) {
+    /// Renames families and labels by the strategy and the scheme. The places of targets
+    /// keep their name, because they do not come on the page.
+    pub fn rename(&self, families: &mut [MetricFamily], escaping: Escaping) {
         if self.are_as_gathered(escaping) {
             return;
         }
-        let mut own: HashMap<String, &str> = HashMap::new();
-        if self.strategy.is_utf8() {
-            for (target, _) in &view.targets {
-                own.extend(target.identity.iter().map(|(key, _)| (underscored(key), &**key)));
-            }
-        }
         let of_label = |name: &str| {
-            let original = if self.strategy.is_utf8() {
-                self.labels.get(name).map(String::as_str).or_else(|| own.get(name).copied())
-            } else {
-                None
-            };
-            escaped(original.unwrap_or(name), escaping)
+            let original = self.labels.get(name).filter(|_| self.strategy.is_utf8());
+            escaped(original.map_or(name, String::as_str), escaping)
         };
         for family in families {
             let name = self.families.get(family.name()).map_or(family.name(), String::as_str);
             family.set_name(escaped(name, escaping));
             for metric in family.mut_metric() {
                 let mut labels: Vec<LabelPair> = metric.take_label();
-                for label in &mut labels {
+                for label in labels.iter_mut().filter(|label| label.name() != self.place) {
                     label.set_name(of_label(label.name()));
                 }
                 metric.set_label(labels);
             }
         }
     }
-}
-
-/// When counters started counting: those of a target when the bridge first knew the
-/// target, all others when the bridge started.
-pub struct Starts {
-    names: HashSet<String>,
-    targets: HashMap<Vec<(String, String)>, f64>,
-}
-
-impl Starts {
-    /// Of a view, whose attributes `label` names as the page does.
-    pub fn of(view: &View, label: impl Fn(&str) -> String) -> Starts {
-        let (mut names, mut targets) = (HashSet::new(), HashMap::new());
-        for (target, snapshot) in &view.targets {
-            let identity = labels(target, &label);
-            names.extend(identity.iter().map(|(name, _)| name.clone()));
-            let age = view.started.since(snapshot.since).as_secs_f64();
-            targets.insert(identity, view.unix - age);
-        }
-        Starts { names, targets }
-    }
-
-    /// Returns the start time of a series.
-    #[must_use]
-    pub fn find(&self, labels: &[LabelPair]) -> Option<f64> {
-        let identity = labels.iter().filter(|label| self.names.contains(label.name()));
-        let mut identity: Vec<(String, String)> =
-            identity.map(|label| (label.name().to_owned(), label.value().to_owned())).collect();
-        identity.sort();
-        self.targets.get(&identity).copied()
-    }
-}
-
-/// Returns the labels that a target's attributes become, sorted by name. `name` names
-/// an attribute.
-pub fn labels(target: &Target, name: impl Fn(&str) -> String) -> Vec<(String, String)> {
-    let label = |(key, value): &(Arc<str>, AttributeValue)| (name(key), value.to_string());
-    let mut labels: Vec<(String, String)> = target.identity.iter().map(label).collect();
-    labels.sort();
-    labels
 }
 
 /// The name that `opentelemetry-prometheus` gives to a label.

@@ -1,7 +1,6 @@
 //! Pull: turns what the SDK collects into Prometheus families, in the format that the
 //! client requested.
 
-mod joined;
 mod kept;
 mod page_writer;
 
@@ -21,9 +20,9 @@ use crate::snapshot::View;
 use crate::target::Target;
 
 use super::compat::Compat;
-use super::cut::{Cut, Cutter, as_they_are};
+use super::cut::{Cut, Cutter, Order};
 use super::exposition::{Batch, Exposition, Representation};
-use super::naming::Strategy;
+use super::naming::{Strategy, underscored};
 use super::page::Page;
 use super::pipeline::Pipeline;
 
@@ -117,7 +116,7 @@ impl Pull {
             let reader = reader(&registry, false, target_info)?;
             Ok(Pipeline::new(reader, registry, resource.clone(), (scope(), Whose::Place), slices))
         };
-        let (cutter, kept) = (Cutter::new(MAX_POINTS, by_turn, targets, make)?, Kept::default());
+        let (cutter, kept) = (Cutter::new(MAX_POINTS, ORDER, targets, make)?, Kept::default());
         Ok(Pull { cutter, writer, kept })
     }
 
@@ -160,7 +159,7 @@ impl Pull {
         };
         let own = match kept.own.take().filter(|own| own.holds(view, &[])) {
             Some(own) => own,
-            None => Arc::new(SliceText::for_a_second(self.writer.own(own(), view, shown), view)),
+            None => Arc::new(SliceText::for_a_second(self.writer.own(own(), shown), view)),
         };
         made.push(own.clone());
         kept.own = Some(own);
@@ -186,14 +185,13 @@ impl Pull {
     /// When the SDK returned nothing.
     pub fn write_ahead(&self, view: &Arc<View>, part: &Range<f64>) -> Result<bool, PullError> {
         let cut = self.cutter.of(view)?;
-        let turn = |place: &usize| view.targets.get(*place).map(|(target, _)| target.turn());
         for shown in self.kept.requested(view.started) {
             let mut kept = self.kept.take(&cut, shown, view);
-            let outdated = cut.slices.iter().zip(&kept.slices).position(|(places, text)| {
-                let holds = text.as_ref().is_some_and(|text| text.holds(view, places));
-                // Places are in the order of turns.
-                !holds
-                    && places.last().and_then(turn).is_some_and(|last| part.start < last && last <= part.end)
+            let slices = cut.slices.iter().zip(&cut.last_turns).zip(&kept.slices);
+            let outdated = slices.into_iter().position(|((places, last), text)| {
+                part.start < *last
+                    && *last <= part.end
+                    && !text.as_ref().is_some_and(|text| text.holds(view, places))
             });
             let written = outdated.map(|slice| (slice, self.slice(&cut, view, slice, shown)));
             if let Some((slice, Ok(text))) = &written {
@@ -263,12 +261,25 @@ impl Pull {
 }
 
 /// Targets that are polled one after the other are in the same slice, so that a slice
-/// is written once for the changes of all.
+/// is written once for the changes of all. Within a slice they have the order of their
+/// series, which then need no sorting.
+const ORDER: Order = Order { filled: by_turn, within: by_labels };
+
 fn by_turn(targets: &[Arc<Target>]) -> Vec<usize> {
-    let mut places = as_they_are(targets);
+    let mut places = (Order::AS_THEY_ARE.filled)(targets);
     // The bits of numbers that are not negative order as the numbers do.
     places.sort_by_cached_key(|place| targets.get(*place).map(|target| target.turn().to_bits()));
     places
+}
+
+fn by_labels(targets: &[Arc<Target>], places: &mut [usize]) {
+    places.sort_by_cached_key(|place| {
+        let mut labels: Vec<(String, String)> = targets.get(*place).map_or_else(Vec::new, |target| {
+            target.identity.iter().map(|(name, value)| (underscored(name), value.to_string())).collect()
+        });
+        labels.sort();
+        (labels.len(), labels.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
+    });
 }
 
 /// Whether something has to come of these targets: one that was attempted has at least

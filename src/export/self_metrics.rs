@@ -310,7 +310,7 @@ impl Output {
                 continue;
             }
             let facts = facts.clone();
-            instruments::observable(&meter, row, move |observe| {
+            instruments::observable(&meter, row, row.description, move |observe| {
                 let Some(facts) = facts.get() else { return };
                 row.own_points(&facts, &mut |value, labels| observe(value, &instruments::attributes(labels)));
             });

@@ -13,20 +13,32 @@ fn may_be_in_a_name(c: char) -> bool {
 }
 
 /// Whether a label may have this name without quotes.
-pub(super) fn is_legal(name: &str) -> bool {
+fn is_legal(name: &str) -> bool {
     let begins = name.starts_with(|c: char| may_be_in_a_name(c) && !c.is_ascii_digit());
     begins && !name.starts_with("__") && name.chars().all(may_be_in_a_name)
 }
 
 /// Whether the name contains dots. Only pages with quoted names have such labels.
-pub(super) fn is_utf8(name: &str) -> bool {
+fn is_utf8(name: &str) -> bool {
     let begins = name.starts_with(|c: char| may_be_in_a_name(c) && !c.is_ascii_digit());
     begins && !name.starts_with("__") && name.chars().all(|c| may_be_in_a_name(c) || c == '.')
 }
 
-/// Returns names and values, with each name legal and unique. Values whose names become
-/// equal are joined by `;`, as OpenTelemetry's specification requires.
-pub(super) fn renamed(labels: &[LabelPair]) -> Vec<(String, String)> {
+/// Calls `each` with names and values, with each name legal and unique. Values whose
+/// names become equal are joined by `;`, as OpenTelemetry's specification requires.
+pub(super) fn accepted(labels: &[LabelPair], mut each: impl FnMut(&str, &str)) {
+    if labels.iter().all(|label| is_legal(label.name()) || is_utf8(label.name())) {
+        for label in labels {
+            each(label.name(), label.value());
+        }
+    } else {
+        for (name, value) in renamed(labels) {
+            each(&name, &value);
+        }
+    }
+}
+
+fn renamed(labels: &[LabelPair]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::with_capacity(labels.len());
     for label in labels {
         let name = legal(label.name());

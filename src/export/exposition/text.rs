@@ -2,31 +2,29 @@
 
 use std::io::Write as _;
 
-use prometheus::proto::{Histogram, LabelPair};
+use prometheus::proto::Histogram;
 
-use super::Format;
 use super::family::{Family, Kind};
-use super::label;
+use super::joined::{Joined, Labels};
+use super::quoted::{is_plain, push_escaped, push_name_in_metadata};
+use super::{Created, Format};
 
 /// The largest number up to which a double holds every integer exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// Returns when a series started counting, in Unix seconds, if that is written.
-pub type Created<'a> = dyn Fn(&[LabelPair]) -> Option<f64> + 'a;
 
 /// Appends a family's samples.
 pub(super) fn push_series(
     out: &mut Vec<u8>,
     mut family: Family,
     format: Format,
-    created: Option<&Created<'_>>,
+    joined: Option<&Joined>,
+    created: Created,
 ) {
     let series = family.take_series();
     let counts = format.is_openmetrics() && matches!(family.kind(), Kind::Counter | Kind::Histogram);
-    let created = created.filter(|_| counts);
     let name = family.gathered_name();
     for metric in series {
-        let labels = metric.get_label();
+        let labels = Labels::of(metric.get_label(), joined);
         match family.kind() {
             Kind::Histogram => push_histogram(out, name, labels, metric.get_histogram(), format),
             Kind::Counter | Kind::Unknown => {
@@ -34,18 +32,22 @@ pub(super) fn push_series(
             }
             Kind::Gauge | Kind::Info => push_sample(out, name, labels, metric.get_gauge().get_value()),
         }
-        if let Some(since) = created.and_then(|created| created(labels)) {
+        let since = match created {
+            Created::Unwritten => None,
+            Created::At(since) => Some(since),
+            Created::ByTarget => labels.since(),
+        };
+        if let Some(since) = since.filter(|_| counts) {
             push_suffixed(out, family.name(), "_created", labels, since);
         }
     }
 }
 
 /// Estimates the size of a family in bytes from its first series.
-pub(super) fn estimate(family: &Family) -> usize {
+pub(super) fn estimate(family: &Family, joined: Option<&Joined>) -> usize {
     let series = family.series();
     let line = series.first().map_or(0, |first| {
-        let labels: usize =
-            first.get_label().iter().map(|label| label.name().len() + label.value().len() + 4).sum();
+        let labels = Labels::of(first.get_label(), joined).estimate();
         let lines = match family.kind() {
             Kind::Histogram => first.get_histogram().get_bucket().len() + 3,
             _ => 1,
@@ -90,13 +92,13 @@ pub(super) fn push_metadata(out: &mut Vec<u8>, family: &Family, unit: Option<&st
     }
 }
 
-fn push_sample(out: &mut Vec<u8>, name: &str, labels: &[LabelPair], value: f64) {
+fn push_sample(out: &mut Vec<u8>, name: &str, labels: Labels<'_>, value: f64) {
     push_suffixed(out, name, "", labels, value);
 }
 
-fn push_suffixed(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[LabelPair], value: f64) {
+fn push_suffixed(out: &mut Vec<u8>, name: &str, suffix: &str, labels: Labels<'_>, value: f64) {
     let is_open = push_name(out, name, suffix);
-    if push_labels(out, labels, is_open) {
+    if labels.push(out, is_open) {
         out.push(b'}');
     }
     out.push(b' ');
@@ -104,18 +106,12 @@ fn push_suffixed(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[LabelPai
     out.push(b'\n');
 }
 
-fn push_histogram(
-    out: &mut Vec<u8>,
-    name: &str,
-    labels: &[LabelPair],
-    histogram: &Histogram,
-    format: Format,
-) {
+fn push_histogram(out: &mut Vec<u8>, name: &str, labels: Labels<'_>, histogram: &Histogram, format: Format) {
     // All lines of a series share their labels, which are therefore formatted once.
     // This works for names before the braces and for quoted names inside them.
     let mut shared = Vec::with_capacity(128);
     let is_quoted = !is_plain(name);
-    let is_open = push_labels(&mut shared, labels, is_quoted);
+    let is_open = labels.push(&mut shared, is_quoted);
 
     let mut bucket = |bound: f64, count: u64| {
         push_name(out, name, "_bucket");
@@ -156,11 +152,6 @@ fn push_histogram(
     }
 }
 
-/// Whether a name needs no quotes.
-fn is_plain(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
-}
-
 /// Writes a sample's name, either before its labels or quoted as the first of them.
 /// Returns whether a brace is open afterwards.
 fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
@@ -174,63 +165,6 @@ fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
     out.extend_from_slice(suffix.as_bytes());
     out.push(b'"');
     true
-}
-
-fn push_name_in_metadata(out: &mut Vec<u8>, name: &str) {
-    if is_plain(name) {
-        return out.extend_from_slice(name.as_bytes());
-    }
-    out.push(b'"');
-    push_escaped(out, name, true);
-    out.push(b'"');
-}
-
-/// Writes `{a="b",c="d"`, or `,a="b",c="d"` if a brace is open. The caller continues or
-/// closes the list. Returns whether a brace is open afterwards.
-fn push_labels(out: &mut Vec<u8>, labels: &[LabelPair], is_open: bool) -> bool {
-    if labels.is_empty() {
-        return is_open;
-    }
-    let is_legal = |label: &LabelPair| label::is_legal(label.name()) || label::is_utf8(label.name());
-    if labels.iter().all(is_legal) {
-        push_pairs(out, labels.iter().map(|label| (label.name(), label.value())), is_open);
-    } else {
-        let labels = label::renamed(labels);
-        push_pairs(out, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())), is_open);
-    }
-    true
-}
-
-fn push_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>, is_open: bool) {
-    let mut before = if is_open { b',' } else { b'{' };
-    for (name, value) in pairs {
-        out.push(before);
-        push_name_in_metadata(out, name);
-        out.extend_from_slice(b"=\"");
-        push_escaped(out, value, true);
-        out.push(b'"');
-        before = b',';
-    }
-}
-
-/// Writes a label value or a help text with its special characters escaped. In help
-/// texts only OpenMetrics escapes quotes.
-fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    let special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
-    // Without an early exit the compiler vectorises this loop, and special characters
-    // are rare.
-    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(br"\\"),
-            b'\n' => out.extend_from_slice(br"\n"),
-            b'"' if quotes => out.extend_from_slice(br#"\""#),
-            _ => out.push(byte),
-        }
-    }
 }
 
 /// Writes a sample's value: integers without a fraction, other numbers with the fewest

@@ -4,11 +4,11 @@ use opentelemetry_sdk::Resource;
 use prometheus::proto::MetricFamily;
 
 use crate::export::compat::{self, Compat};
-use crate::export::exposition::{Batch, Created, Representation, Writer};
-use crate::export::naming::{Names, Starts};
+use crate::export::exposition::{Batch, Created, Joined, Representation, Writer};
+use crate::export::naming::Names;
 use crate::snapshot::View;
 
-use super::{OwnFamilies, PullSettings, joined};
+use super::{OwnFamilies, PullSettings};
 
 /// What the pages of all targets and those of a probed one are written with.
 #[derive(Debug)]
@@ -38,31 +38,37 @@ impl PageWriter {
     /// for them.
     #[must_use]
     pub fn targets(&self, mut families: Vec<MetricFamily>, view: &View, shown: Representation) -> Batch {
-        joined::join(&mut families, view, self.scope_labels);
+        for family in &mut families {
+            // Each point would have its own copy if it came with the instruments.
+            if let Some(help) = self.names.help(family.name()) {
+                family.set_help(help.to_owned());
+            }
+        }
         if let Some(compat) = self.compat {
             families.extend(compat::families(view, compat));
         }
-        let starts = Starts::of(view, |key| self.names.label(key, shown.escaping));
-        self.write(families, view, shown, &|labels| starts.find(labels))
+        let name = |key: &str| self.names.label(key, shown.escaping);
+        let joined = Joined::new(view, self.scope_labels, name);
+        self.write(families, shown, Some(&joined), Created::ByTarget)
     }
 
     /// Writes the bridge's own metrics.
     #[must_use]
-    pub fn own(&self, own: OwnFamilies, view: &View, shown: Representation) -> Batch {
-        self.write(own.families, &view.without_targets(), shown, &|_| Some(own.since))
+    pub fn own(&self, own: OwnFamilies, shown: Representation) -> Batch {
+        self.write(own.families, shown, None, Created::At(own.since))
     }
 
     fn write(
         &self,
         mut families: Vec<MetricFamily>,
-        view: &View,
         shown: Representation,
-        created: &Created<'_>,
+        joined: Option<&Joined>,
+        created: Created,
     ) -> Batch {
-        self.names.rename(&mut families, view, shown.escaping);
+        self.names.rename(&mut families, shown.escaping);
         let units = self.names.units(shown.escaping);
         let unit_of = |name: &str| units.and_then(|units| units.get(name).copied());
-        let created = (self.created && shown.format.is_openmetrics()).then_some(created);
-        Writer { format: shown.format, unit_of: &unit_of, created }.write(families)
+        let created = if self.created { created } else { Created::Unwritten };
+        Writer { format: shown.format, unit_of: &unit_of, joined, created }.write(families)
     }
 }
