@@ -29,8 +29,8 @@ RUN --mount=type=cache,id=fedimeter-cargo,target=/usr/local/cargo/registry \
     --mount=type=cache,id=fedimeter-target-$TARGETPLATFORM,target=/src/target,sharing=locked \
     host="$(rustc --print host-tuple)" \
     && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src=cargo" \
-      cargo build --release --locked --target "$host" --bin fedimeter \
-    && cp "target/$host/release/fedimeter" /fedimeter
+      cargo build --profile shipped --locked --target "$host" --bin fedimeter \
+    && cp "target/$host/shipped/fedimeter" /fedimeter
 
 FROM scratch
 ARG FEDIMETER_VERSION
