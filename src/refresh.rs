@@ -30,7 +30,7 @@ use self::run::Job;
 
 pub use self::one::One;
 pub use self::polled::{Next, Plan};
-pub use self::prefetch::Prefetch;
+pub use self::prefetch::{Ahead, Prefetch};
 
 use self::prefetch::Rhythm;
 

@@ -53,11 +53,11 @@ impl View {
         self.targets.iter().map(move |(target, snapshot)| reading(target, snapshot).telling(&self.holds))
     }
 
-    /// Until when all that has been read of it would be read again as it was, if the
-    /// snapshots stay.
+    /// Returns from when and until when all that has been read of it would be read as it
+    /// was, if the snapshots stay.
     #[must_use]
-    pub fn holds_until(&self) -> (Moment, f64) {
-        self.holds.until()
+    pub fn holds_between(&self) -> [(Moment, f64); 2] {
+        self.holds.between()
     }
 
     /// Returns the targets in these places, at the same time.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::refresh::Ahead;
+
 use super::Bridge;
 
 impl Bridge {
@@ -15,10 +17,15 @@ impl Bridge {
         let mut written = 0.0;
         while polled.changed().await.is_ok() {
             // Each slice once in an interval: what changes later is left to the scrape.
-            let to = *polled.borrow_and_update();
+            let Ahead { part: to, collection } = *polled.borrow_and_update();
             let part = if to > written { written..to } else { 0.0..to };
             written = to;
-            let view = self.refresher.known();
+            // As the collection will read it: a lifetime that ends before it does not make
+            // the text useless.
+            let clock = self.refresher.clock();
+            let (now, unix) = (clock.now(), clock.unix());
+            let unix = unix + collection.since(now).as_secs_f64();
+            let view = self.refresher.known_since(collection.max(now), unix);
             // Slice by slice, so that a scrape waits for one at most.
             loop {
                 let turn = self.scrapes.turn().await;

@@ -44,16 +44,19 @@ const GAPS: usize = 8;
 const LONGEST: u32 = 16;
 /// The number of collections that may be missed.
 const MAX_MISSED: u32 = 3;
-/// The part of the interval in which targets have their times. It excludes the
-/// beginning, where the collection itself polls, and the end, where the answer would
-/// come too late.
+/// The longest time before a collection at which targets are polled ahead of it. What was
+/// read earlier would no longer be fresh, and would be requested again.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The part of this time, or of a shorter interval, in which targets have their times.
+/// It excludes the beginning, where the collection before polls, and the end, where the
+/// answer would come too late.
 const SPREAD: std::ops::Range<f64> = 0.11..0.95;
 /// How long after its time a server is expected to have answered, or to have timed out:
-/// at most this, and this part of the interval.
+/// at most this, and this part of the window.
 const ANSWERED: (Duration, f64) = (Duration::from_secs(10), 1.0 / 6.0);
-/// The part of the interval at which the others are no longer waited for.
+/// The part of the window at which the others are no longer waited for.
 const NEAR: f64 = 0.97;
-/// How many times in an interval it is told what has been polled.
+/// How many times in a window it is told what has been polled.
 const TOLD: f64 = 16.0;
 /// How often the clock is checked, because tests move it.
 const TICK: Duration = Duration::from_millis(200);
@@ -73,8 +76,16 @@ impl Prefetch {
 pub struct Rhythm {
     state: Mutex<Beats>,
     came: Notify,
-    /// The part of the targets that have been polled, by their turns.
-    polled: watch::Sender<f64>,
+    polled: watch::Sender<Ahead>,
+}
+
+/// What has been polled ahead of a collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Ahead {
+    /// The part of the targets, by their [turns](crate::target::Target::turn).
+    pub part: f64,
+    /// When the collection is expected.
+    pub collection: Moment,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +130,8 @@ impl Rhythm {
 struct Round {
     times: BinaryHeap<Reverse<(Moment, usize)>>,
     begin: Moment,
+    /// From when on targets are polled.
+    opens: Moment,
     /// The part of the targets of which it was told that they have been polled.
     told: f64,
     end: Moment,
@@ -163,9 +176,11 @@ impl Rounds {
 impl Round {
     /// Creates the interval that begins at this time, for targets with these turns.
     fn new(begin: Moment, interval: Duration, turns: impl Iterator<Item = f64>) -> Round {
-        let time = |turn| begin + interval.mul_f64(SPREAD.start + (SPREAD.end - SPREAD.start) * turn);
+        let window = interval.min(WINDOW);
+        let opens = begin + interval.saturating_sub(window);
+        let time = |turn| opens + window.mul_f64(SPREAD.start + (SPREAD.end - SPREAD.start) * turn);
         let times = turns.enumerate().map(|(place, turn)| Reverse((time(turn), place))).collect();
-        Round { times, begin, told: 0.0, end: begin + interval }
+        Round { times, begin, opens, told: 0.0, end: begin + interval }
     }
 
     /// Whether nothing of the interval is left.
@@ -180,9 +195,9 @@ impl Round {
         if self.is_over() {
             return None;
         }
-        let interval = self.end.since(self.begin).as_secs_f64();
-        let passed = now.since(self.begin).as_secs_f64() / interval;
-        let answered = passed - (ANSWERED.0.as_secs_f64() / interval).min(ANSWERED.1);
+        let window = self.end.since(self.opens).as_secs_f64();
+        let passed = now.since(self.opens).as_secs_f64() / window;
+        let answered = passed - (ANSWERED.0.as_secs_f64() / window).min(ANSWERED.1);
         let turns = (answered - SPREAD.start) / (SPREAD.end - SPREAD.start);
         let part = if passed < NEAR { (turns.clamp(0.0, 1.0) * TOLD).floor() / TOLD } else { 1.0 };
         (part > self.told).then(|| {
@@ -217,10 +232,9 @@ impl Round {
 }
 
 impl Refresher {
-    /// The part of the targets that have been polled ahead of the next collection, by
-    /// their [turns](Target::turn).
+    /// What has been polled ahead of the next collection.
     #[must_use]
-    pub fn polled_ahead(&self) -> watch::Receiver<f64> {
+    pub fn polled_ahead(&self) -> watch::Receiver<Ahead> {
         self.rhythm.polled.subscribe()
     }
 
@@ -237,18 +251,19 @@ impl Refresher {
                     let turns = || targets.iter().map(|polled| polled.target().turn());
                     rounds.advance(now, rhythm, !Arc::ptr_eq(&of, &targets), turns);
                     of.clone_from(&targets);
+                    let (begin, end) = (rounds.round.begin, rounds.round.end);
                     for place in rounds.round.come(now) {
                         let Some(polled) = targets.get(place) else { continue };
                         // A collection would find due what becomes due until it comes.
-                        if let Some(job) = Job::claim_by(polled, now, rounds.round.end) {
+                        if let Some(job) = Job::claim_by(polled, now, end) {
                             self.send(polled, job);
                         }
-                        if let Some(due) = polled.next_due(now) {
+                        if let Some(due) = polled.next_due(now, begin, end) {
                             rounds.round.again(place, due);
                         }
                     }
                     if let Some(part) = rounds.round.polled(now) {
-                        self.rhythm.polled.send_replace(part);
+                        self.rhythm.polled.send_replace(Ahead { part, collection: end });
                     }
                 }
                 None => rounds = Rounds::default(),
@@ -270,6 +285,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::outcome::Outcome;
+    use crate::refresh::schedule::{Attempted, Candidate, Choice, Ended, Timing};
     use crate::target::Target;
 
     fn at(seconds: f64) -> Moment {
@@ -372,5 +390,58 @@ mod tests {
         assert_eq!((round.polled(at(158.2)), round.polled(at(159.9))), (Some(1.0), None));
         round.again(7, at(159.0));
         assert_eq!((round.come(at(158.0)), round.come(at(159.0))), (vec![], vec![7]));
+    }
+
+    /// What was read earlier would have to be read again.
+    #[test]
+    fn targets_are_polled_shortly_before_a_rare_collection() {
+        let mut round = Round::new(at(100.0), Duration::from_secs(300), turns());
+        assert_eq!((round.come(at(340.0)), round.polled(at(340.0))), (vec![], None));
+        assert_eq!(round.come(at(398.0)).len(), 100);
+        assert_eq!(round.polled(at(399.0)), Some(1.0));
+    }
+
+    /// After a start, all targets are polled at once, and again a minute later. They come
+    /// to their own times round by round.
+    #[test]
+    fn a_fleet_spreads_over_the_interval_in_a_few_rounds() {
+        let interval = Duration::from_secs(60);
+        let polled_at = |now: Moment| {
+            let mut timing = Timing::default();
+            let took = Attempted { began: now, now, retry_after: None };
+            timing.enter(Ended::Read { lifetime: Duration::ZERO }, took, Endpoint::InstanceV2, interval);
+            let outcome = Some(Outcome::Ok);
+            let has_facts = true;
+            let endpoint = Endpoint::InstanceV2;
+            let one = Candidate { endpoint, timing, under_way: false, outcome, attempted: now, has_facts };
+            Choice { all: vec![one], held_until: Moment::ORIGIN, now }
+        };
+        let mut all: Vec<Choice> = turns().map(|_| polled_at(at(60.0))).collect();
+        let mut at_once = Vec::new();
+        for minute in 1..8 {
+            let (begin, end) = (at(f64::from(minute) * 60.0), at(f64::from(minute + 1) * 60.0));
+            let mut round = Round::new(begin, interval, turns());
+            let mut polled = Vec::new();
+            for tenth in 0..600 {
+                let now = begin + Duration::from_millis(100 * tenth);
+                for place in round.come(now) {
+                    all[place].now = now;
+                    if !all[place].due_by(end).is_empty() {
+                        assert!(now.since(all[place].all[0].attempted) >= interval.mul_f64(0.75));
+                        all[place] = polled_at(now);
+                        polled.push(tenth / 10);
+                    }
+                    if let Some(at) = all[place].next_due(begin, end) {
+                        round.again(place, at);
+                    }
+                }
+            }
+            assert_eq!(polled.len(), 100, "each once, ahead of the collection: {polled:?}");
+            let most = (0..60).map(|second| polled.iter().filter(|at| **at == second).count()).max();
+            at_once.push(most.unwrap());
+        }
+        // In the first round all but those whose own times are late; in the end a second has
+        // a fiftieth of them, more or less.
+        assert!(at_once[0] > 50 && at_once[4..].iter().all(|most| *most < 8), "{at_once:?}");
     }
 }

@@ -169,15 +169,23 @@ impl Choice {
         chosen
     }
 
-    /// When [`Choice::due`] would choose something that it does not choose now, if nothing
-    /// else happens until then.
-    pub fn next_due(&self) -> Option<Moment> {
+    /// When something is to be chosen that is not chosen now, if nothing else happens
+    /// until then. In a round from `since` until `by`, what was last requested late in the
+    /// round before, and is due in this one, comes as early as it may be requested
+    /// together with others: so it approaches the target's own time round by round.
+    /// Whatever is requested less often than once in a round comes when it is due.
+    pub fn next_due(&self, since: Moment, by: Moment) -> Option<Moment> {
         let idle = || self.all.iter().filter(|c| !c.under_way);
         let allowed = |c: &Candidate, at: Moment| {
             let at = at.max(c.timing.not_before);
             if c.endpoint.is_under_api() { at.max(self.held_until) } else { at }
         };
-        let due = idle().map(|c| allowed(c, c.timing.due));
+        let time = |c: &Candidate| {
+            let Timing { due, together, .. } = c.timing;
+            let is_late = c.attempted < since && due <= by && due.since(c.attempted) <= by.since(since);
+            if is_late { together.min(due) } else { due }
+        };
+        let due = idle().map(|c| allowed(c, time(c)));
         let documents =
             || self.all.iter().filter(|c| c.endpoint.shows_up() && c.outcome != Some(Outcome::NotOffered));
         // While one is being requested, its answer decides.

@@ -26,40 +26,66 @@ pub struct Reading<'a> {
     started: Moment,
     /// The same as a Unix time in seconds.
     unix: f64,
-    /// Is told how long what is read holds.
+    /// Is told between which times what is read holds.
     holds: Option<&'a Holds>,
 }
 
-/// Until when what was read holds: the earliest time at which something of it could be
-/// read otherwise. Whatever depends on the time of a collection has to ask for that
-/// time here.
+/// Between which times what was read holds: from the last time at which something of it
+/// was read otherwise before, until the first at which it could be. Whatever depends on
+/// the time of a collection has to compare that time here.
 #[derive(Debug)]
 pub(super) struct Holds {
     /// Nanoseconds after the clock's origin.
-    moment: AtomicU64,
+    moment: Bounds,
     /// The bits of Unix seconds, which order as the numbers do: none is negative.
-    unix: AtomicU64,
+    unix: Bounds,
+}
+
+/// The last number up to the present one, and the first after it.
+#[derive(Debug)]
+struct Bounds {
+    from: AtomicU64,
+    until: AtomicU64,
+}
+
+impl Bounds {
+    fn new(until: u64) -> Bounds {
+        Bounds { from: AtomicU64::new(0), until: AtomicU64::new(until) }
+    }
+
+    fn note(&self, at: u64, is_past: bool) {
+        if is_past {
+            self.from.fetch_max(at, Ordering::Relaxed);
+        } else {
+            self.until.fetch_min(at, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Default for Holds {
     fn default() -> Holds {
-        Holds { moment: AtomicU64::new(u64::MAX), unix: AtomicU64::new(f64::MAX.to_bits()) }
+        Holds { moment: Bounds::new(u64::MAX), unix: Bounds::new(f64::MAX.to_bits()) }
     }
 }
 
 impl Holds {
-    fn not_from(&self, moment: Moment) {
+    /// Notes a moment at which something changes, before a collection at `now` or after.
+    fn changes_at(&self, moment: Moment, now: Moment) {
         let nanos = moment.since(Moment::ORIGIN).as_nanos();
-        self.moment.fetch_min(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.moment.note(u64::try_from(nanos).unwrap_or(u64::MAX), moment <= now);
     }
 
-    fn not_from_unix(&self, unix: f64) {
-        self.unix.fetch_min(unix.max(0.0).to_bits(), Ordering::Relaxed);
+    fn changes_at_unix(&self, unix: f64, now: f64) {
+        self.unix.note(unix.max(0.0).to_bits(), unix <= now);
     }
 
-    pub(super) fn until(&self) -> (Moment, f64) {
-        let moment = Moment::at(Duration::from_nanos(self.moment.load(Ordering::Relaxed)));
-        (moment, f64::from_bits(self.unix.load(Ordering::Relaxed)))
+    /// Returns from when and until when what was read holds.
+    pub(super) fn between(&self) -> [(Moment, f64); 2] {
+        let at = |moment: &AtomicU64, unix: &AtomicU64| {
+            let moment = Moment::at(Duration::from_nanos(moment.load(Ordering::Relaxed)));
+            (moment, f64::from_bits(unix.load(Ordering::Relaxed)))
+        };
+        [at(&self.moment.from, &self.unix.from), at(&self.moment.until, &self.unix.until)]
     }
 }
 
@@ -145,7 +171,7 @@ impl<'a> Reading<'a> {
         Reading { target, snapshot, started, unix, holds: None }
     }
 
-    /// Tells `holds` how long what is read holds.
+    /// Tells `holds` between which times what is read holds.
     pub(super) fn telling(self, holds: &'a Holds) -> Reading<'a> {
         Reading { holds: Some(holds), ..self }
     }
@@ -164,18 +190,18 @@ impl<'a> Reading<'a> {
     pub(crate) fn alive(&self, slot: &Slot) -> bool {
         let Some(last) = slot.last() else { return false };
         let ends = last.fresh_until.max(last.ended + Duration::from_nanos(1));
-        let is_alive = ends > self.started;
-        if let Some(holds) = self.holds.filter(|_| is_alive) {
-            holds.not_from(ends);
+        if let Some(holds) = self.holds {
+            holds.changes_at(ends, self.started);
         }
-        is_alive
+        ends > self.started
     }
 
     /// Whether the collection began between these Unix times in seconds, or at the first.
     #[must_use]
     pub fn is_between(&self, start: f64, end: f64) -> bool {
-        if let (Some(holds), Some(next)) = (self.holds, [start, end].into_iter().find(|at| self.unix < *at)) {
-            holds.not_from_unix(next);
+        if let Some(holds) = self.holds {
+            holds.changes_at_unix(start, self.unix);
+            holds.changes_at_unix(end, self.unix);
         }
         (start..end).contains(&self.unix)
     }

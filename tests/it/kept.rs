@@ -74,7 +74,13 @@ impl World {
     }
 
     fn view(&self) -> Arc<View> {
-        Arc::new(View::new(self.now(), self.unix(), self.known.clone()))
+        self.view_in(0.0)
+    }
+
+    /// As a collection will read it after this number of seconds.
+    fn view_in(&self, seconds: f64) -> Arc<View> {
+        let now = self.now() + Duration::from_secs_f64(seconds);
+        Arc::new(View::new(now, self.unix() + seconds, self.known.clone()))
     }
 
     /// The snapshot is changed in place if it is not shared, as in a refresh.
@@ -166,7 +172,8 @@ proptest! {
         for (place, step) in steps.iter().enumerate() {
             world.take(step);
             if place % 5 == 3 {
-                while keeping.write_ahead(&world.view(), &(0.0..1.0)).unwrap() {}
+                let ahead = world.view_in([0.0, 0.5, 30.0][place / 5 % 3]);
+                while keeping.write_ahead(&ahead, &(0.0..1.0)).unwrap() {}
             }
             // Several steps may happen between two pages.
             if place % 3 == 2 {
@@ -202,6 +209,30 @@ fn a_page_is_written_anew_when_it_would_be_another() {
     world.take(&Step::Answer { target: 3, endpoint: 2, number: 9, lives: 60 });
     let peers = |line: &str| line.starts_with("mastodon_instance_peers{") && line.contains("i0003.example");
     assert!(text(&scrape(&pull, &world, shown)).lines().any(|line| peers(line) && line.ends_with(" 9")));
+}
+
+/// Between the writing and the collection a lifetime ends and a rate limit window, as in
+/// each slice of a large fleet.
+#[test]
+fn a_slice_is_written_ahead_as_its_collection_reads_it() {
+    let mut world = World::new(4);
+    let pull = pull(&world);
+    let shown = Representation::from(Format::Text004);
+    scrape(&pull, &world, shown);
+    world.take(&Step::Answer { target: 0, endpoint: 0, number: 7, lives: 5 });
+    world.take(&Step::Answer { target: 1, endpoint: 0, number: 8, lives: 60 });
+    world.take(&Step::Limit { target: 2, ends: 7 });
+    let mut ahead = world.view_in(10.0);
+    assert!(pull.write_ahead(&ahead, &(0.0..1.0)).unwrap());
+    for seconds in [9.9, 10.0, 10.1, 59.0] {
+        ahead = world.view_in(seconds);
+        assert!(!pull.write_ahead(&ahead, &(0.0..1.0)).unwrap(), "after {seconds} s it holds");
+    }
+    // Before, and after the next lifetime, it is another text.
+    for seconds in [6.9, 60.0] {
+        ahead = world.view_in(seconds);
+        assert!(pull.write_ahead(&ahead, &(0.0..1.0)).unwrap(), "after {seconds} s");
+    }
 }
 
 /// The page of a fleet is kept compressed, slice by slice.

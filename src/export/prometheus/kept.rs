@@ -181,7 +181,8 @@ impl SliceText {
     /// Creates the text of this slice.
     pub fn new(batch: Batch, slice: &View) -> SliceText {
         let of = slice.targets.iter().map(|(_, snapshot)| Arc::downgrade(snapshot)).collect();
-        SliceText { batch, of, from: (slice.started, slice.unix), until: slice.holds_until() }
+        let [from, until] = slice.holds_between();
+        SliceText { batch, of, from, until }
     }
 
     /// Creates the text about the bridge itself.

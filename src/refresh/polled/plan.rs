@@ -30,10 +30,11 @@ pub struct Next {
 }
 
 impl Polled {
-    /// From when on there is something to be asked for that is not asked for now.
-    pub fn next_due(&self, now: Moment) -> Option<Moment> {
+    /// From when on there is something to be asked for that is not asked for now, in the
+    /// round from `since` until `by`.
+    pub fn next_due(&self, now: Moment, since: Moment, by: Moment) -> Option<Moment> {
         let state = self.lock();
-        self.choice(&state, now).next_due()
+        self.choice(&state, now).next_due(since, by)
     }
 
     /// What is known, and what comes next, of one moment.

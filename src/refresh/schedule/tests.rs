@@ -251,7 +251,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
         Just(Some(Outcome::NotOffered)),
         Just(Some(Outcome::Failed(ErrorType::Timeout))),
     ];
-    let times = (0u64..240, 0u64..240, 0u64..120);
+    let times = (0u64..240, 0u64..240, 0u64..240, 0u64..120);
     let one = (times, any::<bool>(), outcome, any::<bool>());
     let endpoints = [
         Endpoint::Robots,
@@ -263,10 +263,11 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     ];
     prop::collection::vec(one, endpoints.len()).prop_map(move |all| {
         let candidate =
-            |(endpoint, ((due, not_before, attempted), under_way, outcome, has_facts))| Candidate {
+            |(endpoint, ((due, together, not_before, attempted), under_way, outcome, has_facts))| Candidate {
                 endpoint,
                 timing: Timing {
                     due: BEGAN + seconds(due),
+                    together: BEGAN + seconds(u64::min(together, due)),
                     not_before: BEGAN + seconds(not_before / 2),
                     ..Timing::default()
                 },
@@ -291,11 +292,29 @@ proptest! {
         for chosen in choice.due() {
             choice.all[chosen].under_way = true;
         }
-        let Some(next) = choice.next_due() else { return Ok(()) };
+        let Some(next) = choice.next_due(Moment::ORIGIN, Moment::ORIGIN) else { return Ok(()) };
         prop_assert!(next > choice.now, "{next:?} at {:?}", choice.now);
         let before = Choice { now: next.before(Duration::from_nanos(1)), ..choice.clone() };
         prop_assert_eq!(before.due(), Vec::<usize>::new(), "before {:?}", next);
         let then = Choice { now: next, ..choice };
         prop_assert!(!then.due().is_empty(), "nothing is due at {next:?}");
+    }
+
+    /// The same in a round, in which it may be requested before it is due.
+    #[test]
+    fn the_next_time_in_a_round_has_something_to_be_asked_for(
+        all in candidates(),
+        held in 0u64..240,
+        (since, now, by) in (0u64..240, 120u64..240, 120u64..400),
+    ) {
+        let [since, now, by] = [since, now, by].map(|second| BEGAN + seconds(second));
+        let mut choice = Choice { all, held_until: BEGAN + seconds(held), now };
+        for chosen in choice.due_by(by) {
+            choice.all[chosen].under_way = true;
+        }
+        let Some(next) = choice.next_due(since, by) else { return Ok(()) };
+        prop_assert!(next > choice.now, "{next:?} at {:?}", choice.now);
+        let then = Choice { now: next, ..choice };
+        prop_assert!(!then.due_by(by).is_empty(), "nothing is to be asked for at {next:?}");
     }
 }
