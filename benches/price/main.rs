@@ -77,14 +77,15 @@ async fn one_target() -> Result<(), Failure> {
         let theirs = spent(|| nginx.cpu(), &nginx.url, gzip).await?;
         println!("| {what} | {ours:.0} | nginx: {theirs:.0} | {:.1} |", ours / theirs);
     }
-    let client = client(true)?;
-    let before = bridge.cpu()?;
-    for _ in 0..SECONDS {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        client.get(&url).send().await?.bytes().await?;
-    }
-    let each = (bridge.cpu()? - before) * 1e3 / SECONDS as f64;
-    println!("| a scrape each second, CPU ms | {each:.2} | | |");
+    // Between two scrapes caches grow cold, and the processor sleeps. The health page is what
+    // the server takes without any metrics.
+    let ours = each_second(|| bridge.cpu(), &url).await?;
+    let health = each_second(|| bridge.cpu(), &url.replace("/metrics", "/-/healthy")).await?;
+    let beside = match &nginx {
+        Some(nginx) => format!("nginx: {:.2}, ", each_second(|| nginx.cpu(), &nginx.url).await?),
+        None => String::new(),
+    };
+    println!("| a scrape each second, CPU ms | {ours:.2} | {beside}health page: {health:.2} | |");
     println!("| resident with one target, MiB | {:.1} | | |", bridge.status("VmRSS")? / 1024.0);
     Ok(())
 }
@@ -97,6 +98,17 @@ async fn spent(cpu: impl Fn() -> Result<f64, Failure>, url: &str, gzip: bool) ->
         client.get(url).send().await?.error_for_status()?.bytes().await?;
     }
     Ok((cpu()? - before) * 1e6 / SCRAPES as f64)
+}
+
+/// CPU ms that a request a second costs a process.
+async fn each_second(cpu: impl Fn() -> Result<f64, Failure>, url: &str) -> Result<f64, Failure> {
+    let client = client(true)?;
+    let before = cpu()?;
+    for _ in 0..SECONDS {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.get(url).send().await?.error_for_status()?.bytes().await?;
+    }
+    Ok((cpu()? - before) * 1e3 / SECONDS as f64)
 }
 
 /// Many clients at once, of a fleet's page.
@@ -150,11 +162,13 @@ async fn documents(over_tls: bool) -> Result<(), Failure> {
     };
     let before = (bridge.cpu()?, requests());
     bridge.scrape().await?;
+    let asked = requests() - before.1;
     let at_once = each(before)?;
-    // Now the interval is known: servers are asked one by one, and no page is written.
+    // Now the interval is known: servers are asked one by one.
     let before = (bridge.cpu()?, requests());
     tokio::time::sleep(DUE.mul_f64(AHEAD)).await;
     let ahead = each(before)?;
+    let page = page_alone(&bridge, requests).await? * 1e6 / asked.max(1) as f64;
     let read = Command::new(std::env::current_exe()?)
         .args(["read", &urls.join(",")])
         .stdout(Stdio::piped())
@@ -163,14 +177,33 @@ async fn documents(over_tls: bool) -> Result<(), Failure> {
     let theirs: Vec<f64> =
         String::from_utf8(told.stdout)?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let how = if over_tls { " over TLS" } else { "" };
-    let whats = [(at_once, "all at once, with its part of the page"), (ahead, "ahead, one by one")];
-    for ((ours, what), theirs) in whats.into_iter().zip(theirs) {
+    let [at_once_theirs, ahead_theirs] = theirs[..] else { return Err("odd figures of the client".into()) };
+    for (ours, theirs, what) in [
+        (at_once - page, at_once_theirs, "all at once"),
+        (at_once, at_once_theirs, "all at once, with its part of the page"),
+        (ahead, ahead_theirs, "ahead, one by one"),
+    ] {
         println!(
             "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |",
             ours / theirs
         );
     }
     Ok(())
+}
+
+/// CPU seconds of writing a fleet's page: in a format of which nothing is kept, and where
+/// no server is asked meanwhile.
+async fn page_alone(bridge: &Bridge, requests: impl Fn() -> usize) -> Result<f64, Failure> {
+    for escaping in ["underscores", "dots", "values"] {
+        let (cpu, asked) = (bridge.cpu()?, requests());
+        let page = client(true)?.get(format!("http://{}/metrics", bridge.address));
+        let format = format!("application/openmetrics-text;version=1.0.0;escaping={escaping}");
+        page.header("accept", format).send().await?.error_for_status()?.bytes().await?;
+        if requests() == asked {
+            return Ok(bridge.cpu()? - cpu);
+        }
+    }
+    Err("servers were asked while each page was written".into())
 }
 
 /// Probes of servers that nobody has probed before, at a steady rate.

@@ -295,7 +295,7 @@ pub static BRIDGE: &[Setting<BridgeDraft, Config>] = &[
         "prefetch",
         field!(PREFETCH, config.prefetch),
         "Whether servers are polled ahead of collections, each at its own time within the interval of \
-         collections.",
+         collections, or within its last minute.",
     )
     .details(
         "A collection then finds everything fresh, and a large fleet is not polled all at once. If three \
