@@ -48,9 +48,9 @@ load TARGETS="1 1000 10000":
     cargo bench --bench load -- {{TARGETS}}
 
 # What a number costs, beside nginx with the same bytes and a bare HTTP client.
-price:
+price *FIGURES:
     cargo build --release --bench price
-    cargo bench --bench price
+    cargo bench --bench price -- {{FIGURES}}
 
 # Simulated minutes of a fleet: every number looked at is right, and memory stays.
 minutes TARGETS="10000" MINUTES="10":

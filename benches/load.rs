@@ -58,14 +58,14 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(Fleet { size, over_tls }: Fleet) -> Result<String, Failure> {
-    let simulator = instances(size).await?;
+    let simulator = if over_tls.is_some() { Front::instances(size).await? } else { instances(size).await? };
     let front = match over_tls {
         Some(protocol) => Some(Front::start(&simulator, protocol).await?),
         None => None,
     };
     let file = match &front {
         Some(front) => {
-            let urls = (0..size).map(|i| front.url(&simulator, i)).collect::<Result<Vec<_>, _>>()?;
+            let urls: Vec<String> = (0..size).map(|i| Front::url(&simulator, i)).collect();
             configuration(&front.defaults()?, &urls)?
         }
         None => configuration("", &simulator.urls())?,

@@ -1,7 +1,8 @@
 //! The price of a number: `just price`. The bridge, as a process of its own, beside
 //! programs that do the least that there is to do: nginx, which sends a file with the
 //! bytes of the page, and a bare client, which reads the documents that the bridge reads.
-//! Ratios are of CPU time in one run, from /proc (Linux only).
+//! Ratios are of CPU time in one run, from /proc (Linux only). `just price documents tls`
+//! takes some of the figures alone.
 
 #[path = "../support/bridge.rs"]
 mod bridge;
@@ -52,12 +53,21 @@ fn main() -> Result<(), Failure> {
     }
     println!("| what | measured | beside it | ratio |");
     println!("|---|---:|---:|---:|");
+    let is_wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
     runtime.block_on(async {
-        one_target().await?;
-        together().await?;
-        documents(false).await?;
-        documents(true).await?;
-        probes().await
+        if is_wanted("page") {
+            one_target().await?;
+            together().await?;
+        }
+        for (name, over_tls) in [("documents", false), ("tls", true)] {
+            if is_wanted(name) {
+                documents(over_tls).await?;
+            }
+        }
+        if is_wanted("probes") {
+            probes().await?;
+        }
+        Ok(())
     })
 }
 
@@ -145,11 +155,11 @@ async fn together() -> Result<(), Failure> {
 /// What reading an endpoint costs, beside a client that only reads the bytes.
 async fn documents(over_tls: bool) -> Result<(), Failure> {
     const TARGETS: usize = 1000;
-    let simulator = instances(TARGETS).await?;
+    let simulator = if over_tls { Front::instances(TARGETS).await? } else { instances(TARGETS).await? };
     let (mut urls, mut defaults, mut front) = (simulator.urls(), String::new(), None);
     if over_tls {
         let tls = front.insert(Front::start(&simulator, "http/1.1").await?);
-        urls = (0..TARGETS).map(|i| tls.url(&simulator, i)).collect::<Result<_, _>>()?;
+        urls = (0..TARGETS).map(|i| Front::url(&simulator, i)).collect();
         defaults = tls.defaults()?;
     }
     let config = configuration(&defaults, &urls)?;

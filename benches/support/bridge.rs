@@ -26,6 +26,11 @@ pub async fn fleet(size: usize) -> Result<(Simulator, NamedTempFile), Failure> {
 
 /// So many instances.
 pub async fn instances(size: usize) -> Result<Simulator, Failure> {
+    instances_at([127, 0, 0, 1], size).await
+}
+
+/// So many instances at this address.
+pub async fn instances_at(address: [u8; 4], size: usize) -> Result<Simulator, Failure> {
     let settings = Settings {
         instances: size,
         cache_headers: false,
@@ -33,7 +38,7 @@ pub async fn instances(size: usize) -> Result<Simulator, Failure> {
         request_log: 0,
         ..Settings::default()
     };
-    Ok(Simulator::start(settings, ([127, 0, 0, 1], 0).into()).await?)
+    Ok(Simulator::start(settings, (address, 0).into()).await?)
 }
 
 /// A configuration that asks these servers, with these lines more among `defaults`.

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,16 +19,22 @@ use tempfile::NamedTempFile;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::bridge::Failure;
+use crate::bridge::{Failure, instances_at};
 
-/// What speaks TLS with the bridge, and passes on to a simulator.
+/// What speaks TLS with the bridge, and passes on to a simulator. It has the simulator's
+/// port on the address to which names below localhost lead, because the instances write
+/// links with their own port.
 pub struct Front {
-    address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     authority: NamedTempFile,
 }
 
 impl Front {
+    /// So many instances to be put behind it.
+    pub async fn instances(size: usize) -> Result<Simulator, Failure> {
+        instances_at([127, 0, 0, 2], size).await
+    }
+
     /// Offers this protocol (`http/1.1`, `h2`).
     pub async fn start(simulator: &Simulator, protocol: &str) -> Result<Front, Failure> {
         let certificates = Certificates::new()?;
@@ -41,8 +46,8 @@ impl Front {
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (address, to) = (listener.local_addr()?, simulator.addr());
+        let to = simulator.addr();
+        let listener = TcpListener::bind(("127.0.0.1", to.port())).await?;
         let accepted = Arc::<AtomicUsize>::default();
         let count = accepted.clone();
         tokio::spawn(async move {
@@ -58,7 +63,7 @@ impl Front {
                 });
             }
         });
-        Ok(Front { address, accepted, authority })
+        Ok(Front { accepted, authority })
     }
 
     /// How many connections there have been.
@@ -67,10 +72,8 @@ impl Front {
     }
 
     /// The URL of one of the instances.
-    pub fn url(&self, simulator: &Simulator, i: usize) -> Result<String, Failure> {
-        let host = simulator.host(i);
-        let name = host.split(':').next().ok_or("an instance without a name")?;
-        Ok(format!("https://{name}:{}", self.address.port()))
+    pub fn url(simulator: &Simulator, i: usize) -> String {
+        format!("https://{}", simulator.host(i))
     }
 
     /// What a configuration's `defaults` needs.
