@@ -320,8 +320,8 @@ impl Bridge {
         tokio::task::spawn_blocking(render).await.map_err(|_| ScrapeError::Panicked)?
     }
 
-    /// Writes a page, until it is no longer wanted. Blocks: do not call it on an async
-    /// thread.
+    /// Writes a page, until it is no longer wanted. Blocks, for long if it is a large one: do
+    /// not call it on an async thread then.
     fn render(
         &self,
         view: &Arc<View>,

@@ -12,16 +12,19 @@ const TICKS_PER_SECOND: u64 = 100;
 /// proc_pid_fd(5).
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Returns the current use of resources. `began` is the start of the process. Reads a
-/// file that the kernel makes, in microseconds.
+/// Returns the current use of resources. `began` is the start of the process. Reads
+/// files that the kernel makes, in microseconds.
 #[must_use]
 pub fn facts(began: Instant) -> ProcessFacts {
     // `status` has the same numbers with names, and costs the kernel several times as much.
-    let stat = std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(Stat::parse);
+    let read = |file| std::fs::read_to_string(file).ok();
+    let stat = read("/proc/self/stat").as_deref().and_then(Stat::parse);
+    // proc_pid_stat(5) calls its own number inaccurate.
+    let pages = read("/proc/self/statm").as_deref().and_then(resident_pages);
     ProcessFacts {
         user: stat.map(|stat| stat.user),
         system: stat.map(|stat| stat.system),
-        memory: stat.map(|stat| stat.resident_pages * page_size()),
+        memory: pages.map(|pages| pages * page_size()),
         threads: stat.map(|stat| stat.threads),
         descriptors: descriptors(DESCRIPTORS),
         uptime: began.elapsed(),
@@ -58,11 +61,10 @@ struct Stat {
     user: Duration,
     system: Duration,
     threads: u64,
-    resident_pages: u64,
 }
 
 impl Stat {
-    /// Reads the fields 14, 15, 20 and 24. The second is the program's name in
+    /// Reads the fields 14, 15 and 20. The second is the program's name in
     /// parentheses, which may have spaces and parentheses.
     fn parse(stat: &str) -> Option<Stat> {
         let (_, after_name) = stat.rsplit_once(')')?;
@@ -70,13 +72,13 @@ impl Stat {
         // Of those that are left.
         let mut field = |at| fields.nth(at)?.parse::<u64>().ok();
         let ticks = |ticks| Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND));
-        Some(Stat {
-            user: ticks(field(0)?),
-            system: ticks(field(0)?),
-            threads: field(4)?,
-            resident_pages: field(3)?,
-        })
+        Some(Stat { user: ticks(field(0)?), system: ticks(field(0)?), threads: field(4)? })
     }
+}
+
+/// The second number of proc_pid_statm(5).
+fn resident_pages(statm: &str) -> Option<u64> {
+    statm.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Counts open files. Since Linux 6.2 the size of the directory is their number, which
@@ -129,14 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_proc_is_read() {
+    fn files_of_proc_are_read() {
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 4 0 100 9999 512 1";
         let (user, system) = (Duration::from_millis(1230), Duration::from_millis(450));
-        assert_eq!(Stat::parse(stat), Some(Stat { user, system, threads: 4, resident_pages: 512 }));
-        for wrong in ["", "42 (x", "42 (x) S 1", &stat.replace("512", "many"), &stat.replace(" 123 ", " -1 ")]
+        assert_eq!(Stat::parse(stat), Some(Stat { user, system, threads: 4 }));
+        for wrong in
+            ["", "42 (x", "42 (x) S 1", &stat.replace(" 4 0 ", " few 0 "), &stat.replace(" 123 ", " -1 ")]
         {
             assert_eq!(Stat::parse(wrong), None, "{wrong}");
         }
+        assert_eq!(resident_pages("9999 512 300 1 0 2 0\n"), Some(512));
+        assert_eq!((resident_pages("9999"), resident_pages("1 x")), (None, None));
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl Scrapes {
 
 impl Bridge {
     /// Writes a page without handing it to another thread, if nothing has to be asked for
-    /// it, and if it is brief.
+    /// it, it was brief the last time, and it is of a few targets. That takes less than a
+    /// millisecond, and blocks on nothing: nobody else writes a page meanwhile.
     pub(super) fn page_at_once(&self, shown: Representation) -> Option<Rendered> {
         self.pull.as_ref().filter(|pull| pull.is_brief(shown))?;
         let _turn = self.scrapes.turn_now()?;

@@ -12,6 +12,7 @@ use super::given::Given as GivenValue;
 use super::setting::{Env, Key, Origins, Setting, read_fields};
 use super::target::{TARGET, TargetDraft, labels};
 use super::yaml::{Document, Fields, Node};
+use crate::export::naming::underscored;
 use crate::metrics::is_of_use;
 use crate::target::{AttributeValue, Target, parse_target};
 
@@ -192,7 +193,9 @@ fn no_token(key: &str) -> Option<String> {
 #[derive(Default)]
 pub struct Apart<'a> {
     polled: BTreeMap<(&'a str, Option<&'a str>), &'a Place>,
-    identities: BTreeMap<&'a [(Arc<str>, AttributeValue)], &'a Place>,
+    /// By the labels that the attributes become on `/metrics`: names that differ in dots
+    /// become the same.
+    identities: BTreeMap<Vec<(String, &'a AttributeValue)>, &'a Place>,
 }
 
 impl<'a> Apart<'a> {
@@ -207,13 +210,16 @@ impl<'a> Apart<'a> {
             let name = &target.name;
             return Err(place.error(format!("{name} is given twice, first as {first}; remove one of them")));
         }
-        if let Some(first) = self.identities.get(&*target.identity) {
+        let mut identity: Vec<(String, &AttributeValue)> =
+            target.identity.iter().map(|(name, value)| (underscored(name), value)).collect();
+        identity.sort();
+        if let Some(first) = self.identities.get(&identity) {
             return Err(place.error(format!(
                 "its points would have the attributes of {first}; give one of the two an attribute of its own"
             )));
         }
         self.polled.insert(polled, place);
-        self.identities.insert(&target.identity, place);
+        self.identities.insert(identity, place);
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! Polls ahead of collections, so that they find everything fresh, and a large fleet is
 //! not polled all at once.
 //!
-//! Collections come at an interval. Within it each target has its own time, by a hash
-//! of its name, at which its due endpoints are requested, with those that become due
-//! later in the interval. What may not be requested yet is requested as soon as it is
-//! due, so a fleet that was polled all at once is spread over several intervals. If
-//! three collections in a row do not come, nothing is polled until the next collection.
+//! Collections come at an interval. Within it, or within its last minute, each target has
+//! its own time, by a hash of its name, at which its due endpoints are requested, with
+//! those that become due later in the interval. What may not be requested yet is requested
+//! as soon as it may be, so a fleet that was polled all at once is spread over a few
+//! intervals. If three collections in a row do not come, nothing is polled until the next
+//! collection.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -151,7 +151,10 @@ impl Connection {
     /// Records that the client took all bytes.
     pub fn flushed(&self) {
         let mut state = self.lock();
-        state.unsent_since = None;
+        // Idle is a client that has everything.
+        if state.unsent_since.take().is_some() && state.waiting == Waiting::Next {
+            state.waiting_since = Instant::now();
+        }
         state.has_read |= state.next_id > 0 && state.responses.is_empty();
     }
 

@@ -230,6 +230,7 @@ fn a_slice_is_written_ahead_as_its_collection_reads_it() {
     }
     // Before, and after the next lifetime, it is another text.
     for seconds in [6.9, 60.0] {
+        let _ = pull.write_ahead(&world.view_in(10.0), &(0.0..1.0)).unwrap();
         ahead = world.view_in(seconds);
         assert!(pull.write_ahead(&ahead, &(0.0..1.0)).unwrap(), "after {seconds} s");
     }
@@ -288,6 +289,6 @@ fn what_has_changed_is_written_ahead_as_long_as_it_is_requested() {
     world.take(&Step::Pass { seconds: 200.0 });
     assert_eq!(ahead(&world), 4, "a lifetime has ended");
     world.take(&Step::Answer { target: first, endpoint: 0, number: 7, lives: 600 });
-    world.take(&Step::Pass { seconds: 200.0 });
+    world.take(&Step::Pass { seconds: 1200.0 });
     assert_eq!(ahead(&world), 0, "nobody requests it any more");
 }

@@ -9,13 +9,14 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Invalid files that a schema cannot reject, with the reason.
-const BEYOND: [(&str, &str); 18] = [
+const BEYOND: [(&str, &str); 19] = [
     ("attribute-labels", "two names become one label"),
     ("attribute-names", "a key is no text"),
     ("dada-targets", "a number of targets"),
     ("duplicate-key", "is not YAML"),
     ("empty", "targets may be arguments"),
     ("identity-twice", "two targets"),
+    ("labels-twice", "two targets"),
     ("listen-none-beside", "two addresses"),
     ("listen-twice", "two addresses"),
     ("no-target", "targets may be arguments"),

@@ -9,8 +9,8 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::Format;
 
-/// Merges families of the same name, and sorts families by name and series by label
-/// values.
+/// Merges families of the same name, and sorts families by name and series by the values
+/// of the labels with which they were gathered.
 ///
 /// A family that contradicts an earlier one is dropped, because a scraper would refuse
 /// the whole body.

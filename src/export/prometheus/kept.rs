@@ -13,8 +13,9 @@ use crate::snapshot::{Snapshot, View};
 
 use super::PullCut;
 
-/// How long the text of a format is kept that is not requested.
-const UNASKED: Duration = Duration::from_secs(300);
+/// How long the text of a format is kept that is not requested. It exceeds the usual
+/// intervals of scrapes, ahead of which it is written.
+const UNASKED: Duration = Duration::from_secs(1200);
 /// How long the bridge's own part is reused.
 const OWN: Duration = Duration::from_secs(1);
 

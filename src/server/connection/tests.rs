@@ -90,7 +90,7 @@ async fn each_phase_has_its_limit() {
         (
             "all bytes are taken",
             &[(1, H1), (5, Progressed), (5, Sending), (6, Done), (30, Sent), (31, Flushed)],
-            Some((306, IdleTimeout)),
+            Some((331, IdleTimeout)),
         ),
     ];
     for (what, events, reached) in cases {
