@@ -12,9 +12,9 @@ use super::given::Given as GivenValue;
 use super::setting::{Env, Key, Origins, Setting, read_fields};
 use super::target::{TARGET, TargetDraft, labels};
 use super::yaml::{Document, Fields, Node};
-use crate::export::naming::underscored;
+use crate::export::naming;
 use crate::metrics::is_of_use;
-use crate::target::{AttributeValue, Target, parse_target};
+use crate::target::{Target, parse_target};
 
 /// The keys of a group of targets, as in Prometheus's service discovery.
 const GROUP: [&str; 2] = ["targets", "labels"];
@@ -195,7 +195,7 @@ pub struct Apart<'a> {
     polled: BTreeMap<(&'a str, Option<&'a str>), &'a Place>,
     /// By the labels that the attributes become on `/metrics`: names that differ in dots
     /// become the same.
-    identities: BTreeMap<Vec<(String, &'a AttributeValue)>, &'a Place>,
+    identities: BTreeMap<Vec<(String, String)>, &'a Place>,
 }
 
 impl<'a> Apart<'a> {
@@ -210,16 +210,14 @@ impl<'a> Apart<'a> {
             let name = &target.name;
             return Err(place.error(format!("{name} is given twice, first as {first}; remove one of them")));
         }
-        let mut identity: Vec<(String, &AttributeValue)> =
-            target.identity.iter().map(|(name, value)| (underscored(name), value)).collect();
-        identity.sort();
-        if let Some(first) = self.identities.get(&identity) {
+        let labels = naming::labels(target);
+        if let Some(first) = self.identities.get(&labels) {
             return Err(place.error(format!(
                 "its points would have the attributes of {first}; give one of the two an attribute of its own"
             )));
         }
         self.polled.insert(polled, place);
-        self.identities.insert(identity, place);
+        self.identities.insert(labels, place);
         Ok(())
     }
 }

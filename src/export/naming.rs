@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use prometheus::proto::{LabelPair, MetricFamily};
@@ -15,6 +16,7 @@ use prometheus::proto::{LabelPair, MetricFamily};
 use crate::instruments::PLACE;
 use crate::metrics::attributes::ATTRIBUTES;
 use crate::metrics::{Kind, Row, rows};
+use crate::target::{AttributeValue, Target};
 
 use super::exposition::{Escaping, unit_word};
 
@@ -146,6 +148,15 @@ impl Names {
             }
         }
     }
+}
+
+/// Returns the labels that a target's attributes become, sorted by name.
+#[must_use]
+pub fn labels(target: &Target) -> Vec<(String, String)> {
+    let label = |(name, value): &(Arc<str>, AttributeValue)| (underscored(name), value.to_string());
+    let mut labels: Vec<(String, String)> = target.identity.iter().map(label).collect();
+    labels.sort();
+    labels
 }
 
 /// The name that `opentelemetry-prometheus` gives to a label.

@@ -22,7 +22,7 @@ use crate::target::Target;
 use super::compat::Compat;
 use super::cut::{Cut, Cutter, Order};
 use super::exposition::{Batch, Exposition, Representation};
-use super::naming::{Strategy, underscored};
+use super::naming::{self, Strategy};
 use super::page::Page;
 use super::pipeline::Pipeline;
 
@@ -274,10 +274,7 @@ fn by_turn(targets: &[Arc<Target>]) -> Vec<usize> {
 
 fn by_labels(targets: &[Arc<Target>], places: &mut [usize]) {
     places.sort_by_cached_key(|place| {
-        let mut labels: Vec<(String, String)> = targets.get(*place).map_or_else(Vec::new, |target| {
-            target.identity.iter().map(|(name, value)| (underscored(name), value.to_string())).collect()
-        });
-        labels.sort();
+        let labels = targets.get(*place).map(|target| naming::labels(target)).unwrap_or_default();
         (labels.len(), labels.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
     });
 }
