@@ -48,13 +48,8 @@ impl Link {
     /// Wraps a connection that is used for `age`, and holds its place while it is open.
     /// `is_proxied` means that it leads to a proxy that reads the requests.
     pub fn new(stream: Box<dyn Stream>, age: Duration, place: Place, is_proxied: bool) -> Link {
-        let state = State {
-            expires: Instant::now() + age,
-            has_answered: AtomicBool::new(false),
-            is_heard: AtomicBool::new(false),
-            has_ended: AtomicBool::new(false),
-            is_http2: stream.connected().is_negotiated_h2(),
-        };
+        let is_http2 = stream.connected().is_negotiated_h2();
+        let state = State { is_http2, ..State::until(Instant::now() + age) };
         Link { stream: TokioIo::new(stream), state: Arc::new(state), is_proxied, _place: place }
     }
 
@@ -68,11 +63,38 @@ impl Link {
 }
 
 impl State {
+    /// One of HTTP/1.1 that may be used until then.
+    fn until(expires: Instant) -> State {
+        State {
+            expires,
+            has_answered: AtomicBool::new(false),
+            is_heard: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            is_http2: false,
+        }
+    }
+
+    /// For tests of what is kept.
+    #[cfg(test)]
+    pub fn for_another(time: Duration) -> State {
+        State::until(Instant::now() + time)
+    }
+
     /// Returns the state of the connection on which a request was sent, if it was sent.
     pub fn of(seen: &CaptureConnection) -> Option<Arc<State>> {
         let mut extras = Extensions::new();
         seen.connection_metadata().as_ref()?.get_extras(&mut extras);
         extras.remove::<Arc<State>>()
+    }
+
+    /// Whether the connection has reached its maximum age.
+    pub fn has_expired(&self) -> bool {
+        Instant::now() >= self.expires
+    }
+
+    /// Whether no request will be sent on the connection any more.
+    pub fn is_over(&self) -> bool {
+        self.has_ended.load(Relaxed) || self.has_expired()
     }
 
     /// Records an answer. Returns whether there was an earlier one.
@@ -87,10 +109,12 @@ impl State {
         let is_heard = self.is_heard.load(Relaxed) && !self.is_http2;
         self.has_answered.load(Relaxed) && self.has_ended.load(Relaxed) && !is_heard
     }
+}
 
-    /// Whether the connection may still be used after this time.
-    pub fn lives_for(&self, time: Duration) -> bool {
-        Instant::now() + time < self.expires
+/// Keeps later requests off a connection.
+pub fn give_up(connection: &CaptureConnection) {
+    if let Some(connected) = &*connection.connection_metadata() {
+        connected.poison();
     }
 }
 

@@ -1,10 +1,14 @@
-//! Limits the open connections to servers, and the hosts to which connections are kept
-//! between requests. Each connection needs one of the process's file descriptors.
+//! Limits the open connections to servers, the hosts to which connections are kept
+//! between requests, and the age of kept ones. Each connection needs one of the process's
+//! file descriptors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::link::{State, give_up};
 
 /// The room for open connections, in use or kept.
 #[derive(Debug)]
@@ -17,8 +21,17 @@ pub struct Room {
 #[derive(Debug)]
 struct Keepers {
     most: usize,
-    /// How many connections and requests there are that keep, by the name of the host.
-    hosts: Mutex<HashMap<Box<str>, usize>>,
+    /// By the name of the host.
+    hosts: Mutex<HashMap<Box<str>, Host>>,
+}
+
+/// A host to which connections are kept.
+#[derive(Debug, Default)]
+struct Host {
+    /// How many connections and requests there are that keep.
+    keep: usize,
+    /// The connections that have answered, each with its state.
+    kept: Vec<(Arc<State>, CaptureConnection)>,
 }
 
 /// The place of one connection. It is free again when this is dropped.
@@ -45,29 +58,47 @@ impl Room {
     /// Waits for a place. With a host, the connection is one that is kept to it.
     pub async fn take(&self, host: Option<&str>) -> Place {
         let keeps = host.map(|host| {
-            *self.keepers.hosts().entry(host.into()).or_default() += 1;
+            self.keepers.hosts().entry(host.into()).or_default().keep += 1;
             Keeps { keepers: self.keepers.clone(), host: host.into() }
         });
         // The semaphore is never closed.
         Place { _permit: self.places.clone().acquire_owned().await.ok(), _keeps: keeps }
     }
 
-    /// Reserves a kept connection to this host for the time of a request. Returns
-    /// `None` if none is kept to the host yet and there is no room for another host.
+    /// Reserves a kept connection to this host for the time of a request, which does not
+    /// get one that has reached its maximum age. Returns `None` if none is kept to the
+    /// host yet and there is no room for another host.
     pub fn keep(&self, host: &str) -> Option<Keeps> {
         let mut hosts = self.keepers.hosts();
         let has_room = hosts.len() < self.keepers.most;
         match hosts.get_mut(host) {
-            Some(keep) => *keep += 1,
-            None if has_room => drop(hosts.insert(host.into(), 1)),
+            Some(host) => {
+                host.keep += 1;
+                host.kept.retain(|(state, connection)| {
+                    if state.has_expired() {
+                        give_up(connection);
+                    }
+                    !state.is_over()
+                });
+            }
+            None if has_room => drop(hosts.insert(host.into(), Host { keep: 1, kept: Vec::new() })),
             None => return None,
         }
         Some(Keeps { keepers: self.keepers.clone(), host: host.into() })
     }
 }
 
+impl Keeps {
+    /// Keeps this connection from requests that come after its maximum age.
+    pub fn limit(&self, state: Arc<State>, connection: CaptureConnection) {
+        if let Some(host) = self.keepers.hosts().get_mut(&self.host) {
+            host.kept.push((state, connection));
+        }
+    }
+}
+
 impl Keepers {
-    fn hosts(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<Box<str>, Host>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,9 +106,9 @@ impl Keepers {
 impl Drop for Keeps {
     fn drop(&mut self) {
         let mut hosts = self.keepers.hosts();
-        let Some(keep) = hosts.get_mut(&self.host) else { return };
-        *keep -= 1;
-        if *keep == 0 {
+        let Some(host) = hosts.get_mut(&self.host) else { return };
+        host.keep -= 1;
+        if host.keep == 0 {
             hosts.remove(&self.host);
         }
     }
@@ -85,6 +116,10 @@ impl Drop for Keeps {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hyper_util::client::legacy::connect::capture_connection;
+
     use super::*;
 
     #[tokio::test]
@@ -103,6 +138,23 @@ mod tests {
         drop((second, other));
         let (_b, _d) = (room.keep("b").unwrap(), room.keep("d").unwrap());
         assert!(room.keep("a").is_none());
+    }
+
+    /// A fleet over TLS would otherwise make most of its connections anew each few minutes.
+    #[test]
+    fn a_connection_is_used_until_its_age_is_reached_and_no_longer() {
+        let room = Room::new(10, 2);
+        let keeps = room.keep("a").unwrap();
+        for seconds in [0, 1, 3600] {
+            let unused = capture_connection(&mut http::Request::new(()));
+            keeps.limit(Arc::new(State::for_another(Duration::from_secs(seconds))), unused);
+        }
+        let kept = || room.keepers.hosts()["a"].kept.len();
+        let _next = room.keep("a");
+        assert_eq!(kept(), 2, "the first has expired");
+        std::thread::sleep(Duration::from_secs(1));
+        let _next = room.keep("a");
+        assert_eq!(kept(), 1, "an hour is not over");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Sends requests over kept connections. A connection is not used beyond its maximum
-//! age, or when it may be about to close. If a kept connection is closed before an
+//! Sends requests over kept connections. No request is sent on a connection that has
+//! reached its maximum age. If a kept connection is closed before an
 //! answer, the request is repeated once.
 
 use std::collections::{HashMap, HashSet};
@@ -23,9 +23,9 @@ use crate::target::Target;
 
 use super::connector::{Ages, Connector, Shared, Streams};
 use super::dns::Dns;
-use super::link::State;
+use super::link::{State, give_up};
 use super::proxy::Proxies;
-use super::room::Room;
+use super::room::{Keeps, Room};
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -144,24 +144,22 @@ pub struct Transport {
     kept: HyperClient,
     /// The same, with a new connection for each request.
     fresh: HyperClient,
-    idle_timeout: Duration,
 }
 
 impl Transport {
     fn new(connector: Connector, limits: KeptLimits) -> Transport {
-        let idle_timeout = IDLE_TIMEOUT.min(limits.age / 2);
         let client = |kept: usize| {
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(idle_timeout)
+                .pool_idle_timeout(IDLE_TIMEOUT.min(limits.age))
                 .pool_max_idle_per_host(kept)
                 .http2_initial_stream_window_size(STREAM_WINDOW)
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)
                 .build(Connector { is_kept: kept > 0, ..connector.clone() })
         };
         let (kept, fresh) = (client(limits.per_host), client(0));
-        Transport { connector, kept, fresh, idle_timeout }
+        Transport { connector, kept, fresh }
     }
 
     /// Sends a request that changes nothing on the server. If the connection had
@@ -182,28 +180,36 @@ impl Transport {
         let kept = self.connector.shared.room.keep(&self.connector.kept_name(request.uri()));
         // Whether a connection is kept is decided before it is made: an answer that comes
         // in one piece has put it back before it can be judged.
-        let client = if kept.is_some() { &self.kept } else { &self.fresh };
-        let first = self.once(client, request.clone(), line).await;
+        let first = self.once(kept.as_ref(), request.clone(), line).await;
         drop(kept);
-        if first.is_stale { self.once(&self.fresh, request, line).await.result } else { first.result }
+        if first.is_stale { self.once(None, request, line).await.result } else { first.result }
     }
 
-    async fn once(&self, client: &HyperClient, mut request: Request<Full<Bytes>>, line: &Line) -> Sent {
+    async fn once(&self, kept: Option<&Keeps>, mut request: Request<Full<Bytes>>, line: &Line) -> Sent {
+        let client = if kept.is_some() { &self.kept } else { &self.fresh };
         let is_post = request.method() == Method::POST;
         let seen = capture_connection(&mut request);
         line.follow(&seen);
         let result = client.request(request).await;
         let Some(connection) = State::of(&seen) else { return Sent { result, is_stale: false } };
         let is_stale = match &result {
-            // The server had already given up the connection (RFC 9110, 15.5.9).
-            Ok(response) => connection.answers_again() && response.status() == StatusCode::REQUEST_TIMEOUT,
+            Ok(response) => {
+                let is_used = connection.answers_again();
+                if let Some(kept) = kept
+                    && !is_used
+                {
+                    kept.limit(connection.clone(), seen);
+                }
+                // The server had already given up the connection (RFC 9110, 15.5.9).
+                is_used && response.status() == StatusCode::REQUEST_TIMEOUT
+            }
             Err(_) => connection.died_unheard(),
         };
         if let Ok(response) = &result {
             // A server that refuses a POST may not have read its body, and closes the
             // connection silently (Mitra).
             let is_refused = is_post && !response.status().is_success();
-            if is_refused || is_stale || !connection.lives_for(self.idle_timeout) {
+            if is_refused || is_stale {
                 line.give_up();
             }
         }
@@ -232,10 +238,8 @@ impl Line {
     /// all.
     pub fn give_up(&self) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = &*seen
-            && let Some(connection) = &*seen.connection_metadata()
-        {
-            connection.poison();
+        if let Some(seen) = &*seen {
+            give_up(seen);
         }
     }
 }
