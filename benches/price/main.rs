@@ -6,18 +6,18 @@
 
 #[path = "../support/bridge.rs"]
 mod bridge;
+mod documents;
 mod nginx;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
+mod reader;
 #[path = "../support/tls.rs"]
 mod tls;
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bridge::{Bridge, Failure, configuration, cpu_of, fleet, instances, write};
+use bridge::{Bridge, Failure, fleet, instances, write};
 use nginx::Nginx;
-use tls::Front;
 
 /// Scrapes of one figure.
 const SCRAPES: usize = 3000;
@@ -29,13 +29,6 @@ const TOGETHER: Duration = Duration::from_secs(5);
 /// Probes a second, each of another server, and for how long.
 const PROBES: usize = 500;
 const PROBING: usize = 10;
-/// After this, everything but the activity is due again; connections are kept.
-const DUE: Duration = Duration::from_secs(58);
-/// The part of an interval in which servers are asked ahead of the next collection.
-const AHEAD: f64 = 0.96;
-/// What a bridge asks a server for each minute.
-const DOCUMENTS: [&str; 4] =
-    ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
 
 fn main() -> Result<(), Failure> {
     if !cfg!(target_os = "linux") {
@@ -49,7 +42,7 @@ fn main() -> Result<(), Failure> {
     if let [mode, urls] = &args[..]
         && mode == "read"
     {
-        return runtime.block_on(read(urls.split(',')));
+        return runtime.block_on(reader::run(urls.split(',')));
     }
     println!("| what | measured | beside it | ratio |");
     println!("|---|---:|---:|---:|");
@@ -59,11 +52,8 @@ fn main() -> Result<(), Failure> {
             one_target().await?;
             together().await?;
         }
-        for (name, over_tls) in [("documents", false), ("tls", true)] {
-            if is_wanted(name) {
-                documents(over_tls).await?;
-            }
-        }
+        let ways = [("documents", false), ("tls", true)];
+        documents::run(ways.into_iter().filter(|(name, _)| is_wanted(name)).map(|(_, tls)| tls)).await?;
         if is_wanted("probes") {
             probes().await?;
         }
@@ -152,70 +142,6 @@ async fn together() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What reading an endpoint costs, beside a client that only reads the bytes.
-async fn documents(over_tls: bool) -> Result<(), Failure> {
-    const TARGETS: usize = 1000;
-    let simulator = if over_tls { Front::instances(TARGETS).await? } else { instances(TARGETS).await? };
-    let (mut urls, mut defaults, mut front) = (simulator.urls(), String::new(), None);
-    if over_tls {
-        let tls = front.insert(Front::start(&simulator, "http/1.1").await?);
-        urls = (0..TARGETS).map(|i| Front::url(&simulator, i)).collect();
-        defaults = tls.defaults()?;
-    }
-    let config = configuration(&defaults, &urls)?;
-    let bridge = Bridge::start(config.path())?;
-    let requests = || (0..TARGETS).map(|i| simulator.requests(i, "*")).sum::<usize>();
-    bridge.scrape().await?;
-    tokio::time::sleep(DUE).await;
-    let each = |before: (f64, usize)| -> Result<f64, Failure> {
-        Ok((bridge.cpu()? - before.0) * 1e6 / (requests() - before.1).max(1) as f64)
-    };
-    let before = (bridge.cpu()?, requests());
-    bridge.scrape().await?;
-    let asked = requests() - before.1;
-    let at_once = each(before)?;
-    // Now the interval is known: servers are asked one by one.
-    let before = (bridge.cpu()?, requests());
-    tokio::time::sleep(DUE.mul_f64(AHEAD)).await;
-    let ahead = each(before)?;
-    let page = page_alone(&bridge, requests).await? * 1e6 / asked.max(1) as f64;
-    let read = Command::new(std::env::current_exe()?)
-        .args(["read", &urls.join(",")])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let told = tokio::task::spawn_blocking(|| read.wait_with_output()).await??;
-    let theirs: Vec<f64> =
-        String::from_utf8(told.stdout)?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let how = if over_tls { " over TLS" } else { "" };
-    let [at_once_theirs, ahead_theirs] = theirs[..] else { return Err("odd figures of the client".into()) };
-    for (ours, theirs, what) in [
-        (at_once - page, at_once_theirs, "all at once"),
-        (at_once, at_once_theirs, "all at once, with its part of the page"),
-        (ahead, ahead_theirs, "ahead, one by one"),
-    ] {
-        println!(
-            "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {:.2} |",
-            ours / theirs
-        );
-    }
-    Ok(())
-}
-
-/// CPU seconds of writing a fleet's page: in a format of which nothing is kept, and where
-/// no server is asked meanwhile.
-async fn page_alone(bridge: &Bridge, requests: impl Fn() -> usize) -> Result<f64, Failure> {
-    for escaping in ["underscores", "dots", "values"] {
-        let (cpu, asked) = (bridge.cpu()?, requests());
-        let page = client(true)?.get(format!("http://{}/metrics", bridge.address));
-        let format = format!("application/openmetrics-text;version=1.0.0;escaping={escaping}");
-        page.header("accept", format).send().await?.error_for_status()?.bytes().await?;
-        if requests() == asked {
-            return Ok(bridge.cpu()? - cpu);
-        }
-    }
-    Err("servers were asked while each page was written".into())
-}
-
 /// Probes of servers that nobody has probed before, at a steady rate.
 async fn probes() -> Result<(), Failure> {
     let simulator = instances(PROBES * PROBING).await?;
@@ -241,54 +167,6 @@ async fn probes() -> Result<(), Failure> {
     let (asked, cores) = (PROBES * PROBING, (bridge.cpu()? - cpu) / took);
     println!("| {PROBES} probes a second of distinct servers: cores | {cores:.2} | | |");
     println!("| the same: answered with a server that is up | {up} of {asked} | in {took:.1} s | |");
-    Ok(())
-}
-
-/// Reads documents as a bare client; prints the CPU µs of one, of all at once and one by
-/// one.
-async fn read(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
-    let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
-    // A bare client asks the system for names, which may not know those below localhost.
-    // The handshakes are over before the time that counts.
-    let mut builder = builder(false)?.tls_danger_accept_invalid_certs(true);
-    for base in &bases {
-        let host = url::Url::parse(base)?.host_str().unwrap_or_default().to_owned();
-        builder = builder.resolve(&host, ([127, 0, 0, 1], 0).into());
-    }
-    let client = builder.build()?;
-    // Makes the connections, and leaves out what a version does not have.
-    let mut there = Vec::new();
-    for base in &bases {
-        let mut documents = Vec::new();
-        for path in DOCUMENTS {
-            let answer = client.get(format!("{base}{path}")).send().await?;
-            if answer.status() == 200 {
-                documents.push(answer.url().clone());
-            }
-            answer.bytes().await?;
-        }
-        there.push(documents);
-    }
-    // As the bridge does: after a wait, all servers at the same time, or spread over an
-    // interval; and of each one document at a time.
-    let reads = there.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-    for over in [Duration::ZERO, DUE.mul_f64(AHEAD)] {
-        tokio::time::sleep(DUE.saturating_sub(over)).await;
-        let before = cpu_of(std::process::id())?;
-        let mut servers = tokio::task::JoinSet::new();
-        for (place, documents) in there.iter().cloned().enumerate() {
-            let (client, wait) = (client.clone(), over.mul_f64(place as f64 / there.len() as f64));
-            servers.spawn(async move {
-                tokio::time::sleep(wait).await;
-                for document in documents {
-                    client.get(document).send().await?.error_for_status()?.bytes().await?;
-                }
-                Ok::<_, reqwest::Error>(())
-            });
-        }
-        servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        println!("{}", (cpu_of(std::process::id())? - before) * 1e6 / reads);
-    }
     Ok(())
 }
 

@@ -1,0 +1,192 @@
+//! What reading an endpoint costs, beside a client that only reads the bytes.
+
+use std::time::Duration;
+
+use fedimeter::simulator::Simulator;
+
+use crate::bridge::{Bridge, Failure, configuration, instances, write};
+use crate::client;
+use crate::reader::Reader;
+use crate::tls::Front;
+
+const TARGETS: usize = 1000;
+/// Each figure is the median of so many rounds.
+const ROUNDS: usize = 3;
+/// After this, everything but the activity is due again; connections are kept.
+const DUE: Duration = Duration::from_secs(58);
+/// The time between two scrapes of a bridge that polls ahead of them, and the rounds
+/// after which each server is polled at its own time.
+const INTERVAL: Duration = Duration::from_secs(60);
+const SETTLED: usize = 4;
+
+/// A fleet, reached with or without TLS, and the client that only reads.
+struct Side {
+    how: &'static str,
+    simulator: Simulator,
+    front: Option<Front>,
+    urls: Vec<String>,
+    reader: Reader,
+}
+
+impl Side {
+    async fn start(over_tls: bool) -> Result<Side, Failure> {
+        let simulator = if over_tls { Front::instances(TARGETS).await? } else { instances(TARGETS).await? };
+        let front = if over_tls { Some(Front::start(&simulator, "http/1.1").await?) } else { None };
+        let how = if over_tls { " over TLS" } else { "" };
+        let urls = match front {
+            Some(_) => (0..TARGETS).map(|i| Front::url(&simulator, i)).collect(),
+            None => simulator.urls(),
+        };
+        let reader = Reader::start(&urls)?;
+        Ok(Side { how, simulator, front, urls, reader })
+    }
+
+    /// A bridge of its own for the fleet.
+    fn bridge(&self, prefetch: &str) -> Result<Bridge, Failure> {
+        let defaults = self.front.as_ref().map_or(Ok(String::new()), Front::defaults)?;
+        let targets = configuration(&defaults, &self.urls)?;
+        let config = write(&format!("prefetch: {prefetch}\n{}", std::fs::read_to_string(targets.path())?))?;
+        Bridge::start(config.path())
+    }
+
+    /// Connections that have been made, where something counts them.
+    fn connections(&self) -> usize {
+        self.front.as_ref().map_or(0, Front::accepted)
+    }
+
+    fn requests(&self) -> usize {
+        (0..TARGETS).map(|i| self.simulator.requests(i, "*")).sum()
+    }
+}
+
+/// With these ways to reach servers (`true`: over TLS). In each round, bridge and client
+/// take turns, or read one by one at the same time, so that both have the same machine.
+pub async fn run(ways: impl Iterator<Item = bool>) -> Result<(), Failure> {
+    let mut sides = Vec::new();
+    for over_tls in ways {
+        sides.push(Side::start(over_tls).await?);
+    }
+    if sides.is_empty() {
+        return Ok(());
+    }
+    let at_once = at_once(&mut sides).await?;
+    let ahead = ahead(&mut sides).await?;
+    for ((side, at_once), ahead) in sides.iter().zip(at_once).zip(ahead) {
+        let of = |i: usize| at_once.iter().map(|round: &[Round; 3]| round[i]).collect::<Vec<_>>();
+        print(side, "all at once", of(0));
+        print(side, "all at once, with its part of the page", of(1));
+        // The text is written ahead, too, and is the same.
+        let page = median(of(2)).ours;
+        let alone = ahead.iter().map(|round| Round { ours: round.ours - page, ..*round }).collect();
+        print(side, "ahead, one by one", alone);
+        print(side, "ahead, one by one, with its part of the page", ahead);
+    }
+    Ok(())
+}
+
+/// The µs of the bridge and of the client in a round, and how many connections were made
+/// in it.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    ours: f64,
+    theirs: f64,
+    connected: usize,
+}
+
+impl Round {
+    fn ratio(&self) -> f64 {
+        self.ours / self.theirs
+    }
+}
+
+/// Everything is due when a scrape comes: what reading takes, without the page and with it,
+/// and what the page takes.
+async fn at_once(sides: &mut [Side]) -> Result<Vec<Vec<[Round; 3]>>, Failure> {
+    let bridges = sides.iter().map(|side| side.bridge("never")).collect::<Result<Vec<_>, _>>()?;
+    for bridge in &bridges {
+        bridge.scrape().await?;
+    }
+    let mut rounds = vec![Vec::new(); sides.len()];
+    for _ in 0..ROUNDS {
+        // Bridge and client have both slept as long, and the processor with them.
+        tokio::time::sleep(DUE / 2).await;
+        let theirs =
+            sides.iter_mut().map(|side| side.reader.read(Duration::ZERO)).collect::<Result<Vec<_>, _>>()?;
+        tokio::time::sleep(DUE / 2).await;
+        for (((side, bridge), rounds), theirs) in sides.iter().zip(&bridges).zip(&mut rounds).zip(theirs) {
+            let (cpu, before, connections) = (bridge.cpu()?, side.requests(), side.connections());
+            bridge.scrape().await?;
+            let (both, asked) = (bridge.cpu()? - cpu, side.requests() - before);
+            let connected = side.connections() - connections;
+            // In a format of its own, of which nothing is kept that still holds.
+            let (cpu, before) = (bridge.cpu()?, side.requests());
+            let page = client(true)?.get(format!("http://{}/metrics", bridge.address));
+            let page = page.header("accept", "application/openmetrics-text;version=1.0.0;escaping=dots");
+            page.send().await?.error_for_status()?.bytes().await?;
+            let page = bridge.cpu()? - cpu;
+            if side.requests() != before {
+                return Err("servers were asked while the page was written".into());
+            }
+            rounds.push([both - page, both, page].map(|seconds| Round {
+                ours: seconds * 1e6 / asked.max(1) as f64,
+                theirs,
+                connected,
+            }));
+        }
+    }
+    Ok(rounds)
+}
+
+/// Each server is polled at its own time, ahead of the next scrape.
+async fn ahead(sides: &mut [Side]) -> Result<Vec<Vec<Round>>, Failure> {
+    let bridges = sides.iter().map(|side| side.bridge("auto")).collect::<Result<Vec<_>, _>>()?;
+    let mut rounds = vec![Vec::new(); sides.len()];
+    let mut scrapes = tokio::time::interval(INTERVAL);
+    for round in 0..=SETTLED + ROUNDS {
+        scrapes.tick().await;
+        for bridge in &bridges {
+            bridge.scrape().await?;
+        }
+        if round <= SETTLED {
+            continue;
+        }
+        // The page is not part of it.
+        let before: Vec<(f64, usize, usize)> = sides
+            .iter()
+            .zip(&bridges)
+            .map(|(side, bridge)| Ok((bridge.cpu()?, side.requests(), side.connections())))
+            .collect::<Result<_, Failure>>()?;
+        let over = INTERVAL.mul_f64(0.9);
+        for side in &mut *sides {
+            side.reader.begin(over)?;
+        }
+        for (i, side) in sides.iter_mut().enumerate() {
+            let (theirs, read) = side.reader.end()?;
+            let (cpu, requests, connections) = before[i];
+            let asked = (side.requests() - requests).saturating_sub(read);
+            let ours = (bridges[i].cpu()? - cpu) * 1e6 / asked.max(1) as f64;
+            rounds[i].push(Round { ours, theirs, connected: side.connections() - connections });
+        }
+    }
+    Ok(rounds)
+}
+
+/// The round with the middle one of the ratios.
+fn median(mut rounds: Vec<Round>) -> Round {
+    rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    rounds[rounds.len() / 2]
+}
+
+fn print(side: &Side, what: &str, rounds: Vec<Round>) {
+    let (least, most) = rounds.iter().fold((f64::MAX, f64::MIN), |(least, most), round| {
+        (least.min(round.ratio()), most.max(round.ratio()))
+    });
+    let made: Vec<String> = rounds.iter().map(|round| round.connected.to_string()).collect();
+    let made =
+        side.front.as_ref().map_or(String::new(), |_| format!("; connections made: {}", made.join(", ")));
+    let median = median(rounds);
+    let (how, Round { ours, theirs, .. }, ratio) = (side.how, median, median.ratio());
+    println!(
+        "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {ratio:.2} ({least:.2} to {most:.2}{made}) |",
+    );
+}

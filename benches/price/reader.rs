@@ -1,0 +1,117 @@
+//! The bare client: it reads the documents that the bridge reads, and nothing more.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use crate::bridge::{Failure, cpu_of};
+use crate::builder;
+
+/// What a bridge asks a server for each minute.
+const DOCUMENTS: [&str; 4] =
+    ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
+
+/// The client as a process of its own.
+pub struct Reader {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Reader {
+    /// Starts it, and waits until it is connected with all of these.
+    pub fn start(urls: &[String]) -> Result<Reader, Failure> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["read", &urls.join(",")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let orders = child.stdin.take().ok_or("no standard input")?;
+        let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let mut reader = Reader { child, orders, answers };
+        reader.line()?;
+        Ok(reader)
+    }
+
+    /// Reads all documents, the servers spread over this time; the CPU µs of one.
+    pub fn read(&mut self, over: Duration) -> Result<f64, Failure> {
+        self.begin(over)?;
+        Ok(self.end()?.0)
+    }
+
+    /// Begins to read them.
+    pub fn begin(&mut self, over: Duration) -> Result<(), Failure> {
+        Ok(writeln!(self.orders, "{}", over.as_secs_f64())?)
+    }
+
+    /// Waits for the end; the CPU µs of a document, and how many there were.
+    pub fn end(&mut self) -> Result<(f64, usize), Failure> {
+        let line = self.line()?;
+        let (cpu, reads) = line.split_once(' ').ok_or("an odd answer of the client")?;
+        Ok((cpu.parse()?, reads.trim().parse()?))
+    }
+
+    fn line(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        // The servers are in this process, too, and must go on.
+        tokio::task::block_in_place(|| self.answers.read_line(&mut line))?;
+        if line.is_empty() { Err("the client ended".into()) } else { Ok(line) }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The process itself: each line of standard input has the seconds over which the servers
+/// are to be spread.
+pub async fn run(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
+    let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
+    // A bare client asks the system for names, which may not know those below localhost.
+    let mut builder = builder(false)?.tls_danger_accept_invalid_certs(true).pool_idle_timeout(None);
+    for base in &bases {
+        let host = url::Url::parse(base)?.host_str().unwrap_or_default().to_owned();
+        builder = builder.resolve(&host, ([127, 0, 0, 1], 0).into());
+    }
+    let client = builder.build()?;
+    // Makes the connections, and leaves out what a version does not have. The handshakes are
+    // over before the time that counts.
+    let mut there = Vec::new();
+    for base in &bases {
+        let mut documents = Vec::new();
+        for path in DOCUMENTS {
+            let answer = client.get(format!("{base}{path}")).send().await?;
+            if answer.status() == 200 {
+                documents.push(answer.url().clone());
+            }
+            answer.bytes().await?;
+        }
+        there.push(documents);
+    }
+    println!("connected");
+    let reads = there.iter().map(Vec::len).sum::<usize>();
+    for line in std::io::stdin().lines() {
+        let over = Duration::from_secs_f64(line?.parse()?);
+        let before = cpu_of(std::process::id())?;
+        // As the bridge does: all servers at the same time, or spread over an interval; and
+        // of each one document at a time.
+        let mut servers = tokio::task::JoinSet::new();
+        for (place, documents) in there.iter().cloned().enumerate() {
+            let (client, wait) = (client.clone(), over.mul_f64(place as f64 / there.len() as f64));
+            servers.spawn(async move {
+                tokio::time::sleep(wait).await;
+                for document in documents {
+                    client.get(document).send().await?.error_for_status()?.bytes().await?;
+                }
+                Ok::<_, reqwest::Error>(())
+            });
+        }
+        servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
+        let cpu = (cpu_of(std::process::id())? - before) * 1e6 / reads.max(1) as f64;
+        println!("{cpu} {reads}");
+    }
+    Ok(())
+}
