@@ -16,9 +16,8 @@ impl Bridge {
         let mut polled = self.refresher.polled_ahead();
         let mut written = 0.0;
         while polled.changed().await.is_ok() {
-            // Each slice once in an interval: what changes later is left to the scrape.
-            let Ahead { part: to, collection } = *polled.borrow_and_update();
-            let part = if to > written { written..to } else { 0.0..to };
+            let ahead @ Ahead { part: to, collection } = *polled.borrow_and_update();
+            let part = ahead.to_write(written);
             written = to;
             // As the collection will read it: a lifetime that ends before it does not make
             // the text useless.

@@ -11,6 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,14 +52,15 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The part of this time, or of a shorter interval, in which targets have their times.
 /// It excludes the beginning, where the collection before polls, and the end, where the
 /// answer would come too late.
-const SPREAD: std::ops::Range<f64> = 0.11..0.95;
+const SPREAD: Range<f64> = 0.11..0.95;
 /// How long after its time a server is expected to have answered, or to have timed out:
 /// at most this, and this part of the window.
 const ANSWERED: (Duration, f64) = (Duration::from_secs(10), 1.0 / 6.0);
-/// The part of the window at which the others are no longer waited for.
-const NEAR: f64 = 0.97;
+/// The parts of the window at which the others are no longer waited for: once while there
+/// is time to write a large page, and once for what has come meanwhile.
+const NEAR: [f64; 2] = [0.92, 0.97];
 /// How many times in a window it is told what has been polled.
-const TOLD: f64 = 16.0;
+const TOLD: usize = 16;
 /// How often the clock is checked, because tests move it.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -87,6 +89,16 @@ pub struct Ahead {
     pub part: f64,
     /// When the collection is expected.
     pub collection: Moment,
+}
+
+impl Ahead {
+    /// Returns the part of the targets whose pages are to be written, by their turns, after
+    /// those up to `written`: each once in an interval, and before its end once more all
+    /// that have changed since, because not every server can be polled at its own time.
+    #[must_use]
+    pub fn to_write(&self, written: f64) -> Range<f64> {
+        if written < self.part && self.part < 1.0 { written..self.part } else { 0.0..self.part }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -133,8 +145,8 @@ struct Round {
     begin: Moment,
     /// From when on targets are polled.
     opens: Moment,
-    /// The part of the targets of which it was told that they have been polled.
-    told: f64,
+    /// How many steps it was told: of [`TOLD`], and of [`NEAR`].
+    told: usize,
     end: Moment,
 }
 
@@ -181,7 +193,7 @@ impl Round {
         let opens = begin + interval.saturating_sub(window);
         let time = |turn| opens + window.mul_f64(SPREAD.start + (SPREAD.end - SPREAD.start) * turn);
         let times = turns.enumerate().map(|(place, turn)| Reverse((time(turn), place))).collect();
-        Round { times, begin, opens, told: 0.0, end: begin + interval }
+        Round { times, begin, opens, told: 0, end: begin + interval }
     }
 
     /// Whether nothing of the interval is left.
@@ -200,11 +212,13 @@ impl Round {
         let passed = now.since(self.opens).as_secs_f64() / window;
         let answered = passed - (ANSWERED.0.as_secs_f64() / window).min(ANSWERED.1);
         let turns = (answered - SPREAD.start) / (SPREAD.end - SPREAD.start);
-        let part = if passed < NEAR { (turns.clamp(0.0, 1.0) * TOLD).floor() / TOLD } else { 1.0 };
-        (part > self.told).then(|| {
-            self.told = part;
-            part
-        })
+        let step = match NEAR.iter().filter(|near| **near <= passed).count() {
+            0 => (turns.clamp(0.0, 1.0) * TOLD as f64) as usize,
+            near => TOLD + near,
+        };
+        let is_another = step > self.told;
+        self.told = self.told.max(step);
+        is_another.then_some((step as f64 / TOLD as f64).min(1.0))
     }
 
     /// Returns the next target whose time has come.

@@ -102,10 +102,27 @@ fn each_target_has_a_time_of_its_own() {
     assert_eq!(round.pop(at(1e6)), None, "that is for the next interval");
     assert_eq!(round.polled(at(115.0)), None);
     assert_eq!((round.polled(at(141.9)), round.polled(at(143.0))), (Some(0.5), None));
-    assert_eq!(round.polled(at(158.1)), Some(0.8125));
+    assert_eq!(round.polled(at(155.1)), Some(0.75));
+    assert_eq!((round.polled(at(155.3)), round.polled(at(158.1))), (Some(1.0), None));
     assert_eq!((round.polled(at(158.2)), round.polled(at(159.9))), (Some(1.0), None));
     round.again(7, at(159.0));
     assert_eq!((round.come(at(158.0)), round.come(at(159.0))), (vec![], vec![7]));
+}
+
+/// A collection finds all of its page written, those that were polled out of turn included.
+#[test]
+fn what_has_changed_since_it_was_written_is_written_again_at_the_end() {
+    let mut round = Round::new(at(100.0), Duration::from_secs(60), turns());
+    let (mut written, mut parts) = (1.0, Vec::new());
+    for second in 100..160 {
+        let Some(part) = round.polled(at(f64::from(second))) else { continue };
+        parts.push(Ahead { part, collection: round.end }.to_write(written));
+        written = part;
+    }
+    let (steps, last) = parts.split_last_chunk::<2>().unwrap();
+    assert!(steps.len() > 8 && steps[0].start == 0.0, "{steps:?}");
+    assert!(steps.windows(2).all(|steps| steps[0].end.total_cmp(&steps[1].start).is_eq()), "{steps:?}");
+    assert_eq!(*last, [0.0..1.0, 0.0..1.0], "before the end all");
 }
 
 /// What was read earlier would have to be read again.
