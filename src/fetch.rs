@@ -19,6 +19,7 @@ mod resolve_error;
 mod room;
 mod shortage;
 mod site;
+mod state;
 mod traced;
 mod transport;
 

@@ -1,21 +1,18 @@
-//! The state of a connection: its age, whether it has answered before, and whether it
-//! was closed silently.
+//! An open connection, which records in its state what happens on it.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::Extensions;
 use hyper::rt::{Read, Write};
-use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::room::Place;
+use super::state::State;
 
 /// A layer of a connection: TCP, TLS, or a tunnel through a proxy.
 pub trait Stream: Read + Write + Connection + Send + Unpin + 'static {}
@@ -30,91 +27,20 @@ pub struct Link {
     _place: Place,
 }
 
-/// The state of a connection.
-#[derive(Debug)]
-pub struct State {
-    /// From then on the connection is not used.
-    expires: Instant,
-    /// Whether a request on the connection has been answered.
-    has_answered: AtomicBool,
-    /// Whether a byte has arrived since the last one was written.
-    is_heard: AtomicBool,
-    /// Whether the other side has closed the connection, or it broke.
-    has_ended: AtomicBool,
-    is_http2: bool,
-}
-
 impl Link {
     /// Wraps a connection that is used for `age`, and holds its place while it is open.
     /// `is_proxied` means that it leads to a proxy that reads the requests.
     pub fn new(stream: Box<dyn Stream>, age: Duration, place: Place, is_proxied: bool) -> Link {
-        let is_http2 = stream.connected().is_negotiated_h2();
-        let state = State { is_http2, ..State::until(Instant::now() + age) };
-        Link { stream: TokioIo::new(stream), state: Arc::new(state), is_proxied, _place: place }
+        let state = Arc::new(State::new(age, stream.connected().is_negotiated_h2()));
+        Link { stream: TokioIo::new(stream), state, is_proxied, _place: place }
     }
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(_)) => self.state.is_heard.store(false, Relaxed),
-            Poll::Ready(Err(_)) => self.state.has_ended.store(true, Relaxed),
+            Poll::Ready(Ok(_)) => self.state.has_written(),
+            Poll::Ready(Err(_)) => self.state.ends(),
             Poll::Pending => {}
         }
-    }
-}
-
-impl State {
-    /// One of HTTP/1.1 that may be used until then.
-    fn until(expires: Instant) -> State {
-        State {
-            expires,
-            has_answered: AtomicBool::new(false),
-            is_heard: AtomicBool::new(false),
-            has_ended: AtomicBool::new(false),
-            is_http2: false,
-        }
-    }
-
-    /// For tests of what is kept.
-    #[cfg(test)]
-    pub fn for_another(time: Duration) -> State {
-        State::until(Instant::now() + time)
-    }
-
-    /// Returns the state of the connection on which a request was sent, if it was sent.
-    pub fn of(seen: &CaptureConnection) -> Option<Arc<State>> {
-        let mut extras = Extensions::new();
-        seen.connection_metadata().as_ref()?.get_extras(&mut extras);
-        extras.remove::<Arc<State>>()
-    }
-
-    /// Whether the connection has reached its maximum age.
-    pub fn has_expired(&self) -> bool {
-        Instant::now() >= self.expires
-    }
-
-    /// Whether no request will be sent on the connection any more.
-    pub fn is_over(&self) -> bool {
-        self.has_ended.load(Relaxed) || self.has_expired()
-    }
-
-    /// Records an answer. Returns whether there was an earlier one.
-    pub fn answers_again(&self) -> bool {
-        self.has_answered.swap(true, Relaxed)
-    }
-
-    /// Whether the connection had answered before, and was closed before the first byte
-    /// of the answer to the last request. On HTTP/2 other bytes arrive, too, so only
-    /// the closing counts.
-    pub fn died_unheard(&self) -> bool {
-        let is_heard = self.is_heard.load(Relaxed) && !self.is_http2;
-        self.has_answered.load(Relaxed) && self.has_ended.load(Relaxed) && !is_heard
-    }
-}
-
-/// Keeps later requests off a connection.
-pub fn give_up(connection: &CaptureConnection) {
-    if let Some(connected) = &*connection.connection_metadata() {
-        connected.poison();
     }
 }
 
@@ -135,9 +61,9 @@ impl AsyncRead for Link {
         let (before, had_room) = (buf.filled().len(), buf.remaining() > 0);
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &read {
-            Poll::Ready(Ok(())) if buf.filled().len() > before => self.state.is_heard.store(true, Relaxed),
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.state.has_heard(),
             Poll::Ready(Ok(())) if !had_room => {}
-            Poll::Ready(_) => self.state.has_ended.store(true, Relaxed),
+            Poll::Ready(_) => self.state.ends(),
             Poll::Pending => {}
         }
         read

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::link::{State, give_up};
+use super::state::{State, give_up};
 
 /// The room for open connections, in use or kept.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ mod tests {
         let keeps = room.keep("a").unwrap();
         for seconds in [0, 1, 3600] {
             let unused = capture_connection(&mut http::Request::new(()));
-            keeps.limit(Arc::new(State::for_another(Duration::from_secs(seconds))), unused);
+            keeps.limit(Arc::new(State::new(Duration::from_secs(seconds), false)), unused);
         }
         let kept = || room.keepers.hosts()["a"].kept.len();
         let _next = room.keep("a");

@@ -23,9 +23,10 @@ use crate::target::Target;
 
 use super::connector::{Ages, Connector, Shared, Streams};
 use super::dns::Dns;
-use super::link::{State, give_up};
+
 use super::proxy::Proxies;
 use super::room::{Keeps, Room};
+use super::state::{State, give_up};
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
