@@ -44,6 +44,12 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.state.closes();
+    }
+}
+
 impl Connection for Link {
     fn connected(&self) -> Connected {
         let connected = self.stream.inner().connected();

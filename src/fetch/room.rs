@@ -149,9 +149,12 @@ mod tests {
             let unused = capture_connection(&mut http::Request::new(()));
             keeps.limit(Arc::new(State::new(Duration::from_secs(seconds), false)), unused);
         }
+        let closed = State::new(Duration::from_secs(3600), false);
+        closed.closes();
+        keeps.limit(Arc::new(closed), capture_connection(&mut http::Request::new(())));
         let kept = || room.keepers.hosts()["a"].kept.len();
         let _next = room.keep("a");
-        assert_eq!(kept(), 2, "the first has expired");
+        assert_eq!(kept(), 2, "one has expired, and one is closed");
         std::thread::sleep(Duration::from_secs(1));
         let _next = room.keep("a");
         assert_eq!(kept(), 1, "an hour is not over");

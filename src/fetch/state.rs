@@ -20,6 +20,8 @@ pub struct State {
     is_heard: AtomicBool,
     /// Whether the other side has closed the connection, or it broke.
     has_ended: AtomicBool,
+    /// Whether we have closed it, or nothing uses it any more.
+    is_closed: AtomicBool,
     is_http2: bool,
 }
 
@@ -31,6 +33,7 @@ impl State {
             has_answered: AtomicBool::new(false),
             is_heard: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             is_http2,
         }
     }
@@ -57,6 +60,11 @@ impl State {
         self.has_ended.store(true, Relaxed);
     }
 
+    /// Records that the connection is closed, whoever closed it.
+    pub fn closes(&self) {
+        self.is_closed.store(true, Relaxed);
+    }
+
     /// Records an answer. Returns whether there was an earlier one.
     pub fn answers_again(&self) -> bool {
         self.has_answered.swap(true, Relaxed)
@@ -69,7 +77,7 @@ impl State {
 
     /// Whether no request will be sent on the connection any more.
     pub fn is_over(&self) -> bool {
-        self.has_ended.load(Relaxed) || self.has_expired()
+        self.is_closed.load(Relaxed) || self.has_expired()
     }
 
     /// Whether the connection had answered before, and was closed before the first byte
