@@ -20,7 +20,8 @@ pub struct State {
     is_heard: AtomicBool,
     /// Whether the other side has closed the connection, or it broke.
     has_ended: AtomicBool,
-    /// Whether we have closed it, or nothing uses it any more.
+    /// Whether it is no longer open, whoever closed it. Unlike `has_ended`, it says nothing
+    /// about the last request.
     is_closed: AtomicBool,
     is_http2: bool,
 }
@@ -60,7 +61,7 @@ impl State {
         self.has_ended.store(true, Relaxed);
     }
 
-    /// Records that the connection is closed, whoever closed it.
+    /// Records that the connection is no longer open.
     pub fn closes(&self) {
         self.is_closed.store(true, Relaxed);
     }

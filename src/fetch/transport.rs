@@ -1,6 +1,6 @@
-//! Sends requests over kept connections. No request is sent on a connection that has
-//! reached its maximum age. If a kept connection is closed before an
-//! answer, the request is repeated once.
+//! Sends requests over kept connections. A request that begins gets no connection that
+//! has reached its maximum age. If a kept connection is closed before an answer, the
+//! request is repeated once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,6 @@ use crate::target::Target;
 
 use super::connector::{Ages, Connector, Shared, Streams};
 use super::dns::Dns;
-
 use super::proxy::Proxies;
 use super::room::{Keeps, Room};
 use super::state::{State, give_up};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fedimeter::clock::Clock;
 use fedimeter::config::Http;
@@ -168,6 +168,31 @@ async fn no_connection_is_used_longer_than_it_should_be() {
         let mut seen = server.seen();
         seen.dedup();
         assert_eq!(seen.len(), connections, "{age:?}");
+    }
+}
+
+/// It is never idle for as long, so nothing else ends it.
+#[tokio::test]
+async fn a_connection_in_steady_use_is_used_until_its_age_and_no_longer() {
+    const AGE: Duration = Duration::from_millis(800);
+    let server = Server::start(Vec::new()).await;
+    let client = client(|http| http.connection_age = AGE);
+    let (began, mut times) = (Instant::now(), Vec::new());
+    while began.elapsed() < 3 * AGE {
+        let begin = began.elapsed();
+        assert_eq!(ask(&client, &server, &[false]).await, ["200"]);
+        times.push((begin, began.elapsed()));
+        tokio::time::sleep(AGE / 16).await;
+    }
+    let seen = server.seen();
+    // The age of the first is three quarters of the setting, that of each at most the whole.
+    for ((begin, end), connection) in times.iter().zip(&seen) {
+        let first = seen.iter().position(|other| other == connection).unwrap();
+        assert!(*begin <= times[first].1 + AGE, "{connection} is too old: {seen:?} at {times:?}");
+        assert!(
+            *end >= AGE * 3 / 4 || *connection == 0,
+            "the first is given up early: {seen:?} at {times:?}"
+        );
     }
 }
 
