@@ -24,9 +24,10 @@ impl Bridge {
             let clock = self.refresher.clock();
             let (now, unix) = (clock.now(), clock.unix());
             let unix = unix + collection.since(now).as_secs_f64();
-            let view = self.refresher.known_since(collection.max(now), unix);
-            // Slice by slice, so that a scrape waits for one at most.
-            loop {
+            let view = self.refresher.known_since(collection, unix);
+            // Slice by slice, so that a scrape waits for one at most. What is left when the
+            // collection comes is its own: it knows newer facts.
+            while clock.now() < collection {
                 let turn = self.scrapes.turn().await;
                 let (bridge, view, part) = (self.clone(), view.clone(), part.clone());
                 let watched = self.watchdog.watch(self.deadline);

@@ -177,11 +177,11 @@ async fn a_connection_in_steady_use_is_used_until_its_age_and_no_longer() {
     const AGE: Duration = Duration::from_millis(800);
     let server = Server::start(Vec::new()).await;
     let client = client(|http| http.connection_age = AGE);
-    let (began, mut times) = (Instant::now(), Vec::new());
-    while began.elapsed() < 3 * AGE {
-        let begin = began.elapsed();
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed() < 3 * AGE {
+        let begin = started.elapsed();
         assert_eq!(ask(&client, &server, &[false]).await, ["200"]);
-        times.push((begin, began.elapsed()));
+        times.push((begin, started.elapsed()));
         tokio::time::sleep(AGE / 16).await;
     }
     let seen = server.seen();
