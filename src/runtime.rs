@@ -1,5 +1,6 @@
 //! The program's Tokio runtime, within the number of threads that the system allows.
 
+use std::fs;
 use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -19,6 +20,9 @@ const MAX_BLOCKING: usize = 32;
 /// How long idle threads are kept. If no further thread can be started, tokio panics
 /// unless one exists to do the work.
 const KEEP_ALIVE: Duration = Duration::from_secs(u32::MAX as u64);
+/// How often to look whether the system still counts threads that have ended, and how
+/// long to wait between two looks: for a second at the most.
+const LOOKS: (usize, Duration) = (1_000, Duration::from_millis(1));
 
 /// Why the runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +69,12 @@ pub fn build() -> Result<Runtime, RuntimeError> {
 }
 
 /// Returns how many threads, up to `wanted`, can be started besides the running ones.
+/// It has started that many. The system no longer counts them when this returns, if it
+/// says how many there are.
 fn startable(wanted: usize) -> usize {
+    let before = threads();
     let (may_end, ending) = (Mutex::new(false), Condvar::new());
-    thread::scope(|scope| {
+    let started = thread::scope(|scope| {
         let wait = || {
             let mut may_end = may_end.lock().unwrap_or_else(PoisonError::into_inner);
             while !*may_end {
@@ -79,7 +86,22 @@ fn startable(wanted: usize) -> usize {
         *may_end.lock().unwrap_or_else(PoisonError::into_inner) = true;
         ending.notify_all();
         started
-    })
+    });
+    // A thread is counted against the limit for a moment after it has ended, even after it
+    // was joined. A runtime that starts in that moment panics, or waits for ever.
+    for _ in 0..LOOKS.0 {
+        if threads() <= before {
+            break;
+        }
+        thread::sleep(LOOKS.1);
+    }
+    started
+}
+
+/// Returns the number of this process's threads if the system is a Linux. It takes a thread
+/// off its list after it has taken it off the counts that limits apply to.
+fn threads() -> Option<usize> {
+    fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
 #[cfg(test)]

@@ -9,31 +9,36 @@ use crate::support::samples::{only, samples};
 use crate::support::{http, trial};
 use fedimeter::simulator::{Settings, Simulator};
 
-/// A user id of this run alone, because the limit counts all threads of a user.
-fn user() -> String {
-    (61_000 + std::process::id() % 3_000).to_string()
+/// A user id of this run and test alone, because the limit counts all threads of a user.
+fn user(test: u32) -> String {
+    (61_000 + std::process::id() % 2_000 * 2 + test).to_string()
 }
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial::trial("few_threads_are_no_panic", limits(), |()| few_threads_are_no_panic())]
+    vec![
+        trial::trial("few_threads_are_no_panic", limits(), |()| few_threads_are_no_panic()),
+        trial::trial("enough_threads_are_always_enough", limits(), |()| {
+            enough_threads_are_always_enough();
+        }),
+    ]
 }
 
 /// The limit does not apply to root, so another user is needed, and only root can switch to
 /// it.
 fn limits() -> Result<(), String> {
     let out = Command::new("setpriv")
-        .args(["--reuid", &user(), "--clear-groups", "prlimit", "--nproc=1", "true"])
+        .args(["--reuid", &user(0), "--clear-groups", "prlimit", "--nproc=1", "true"])
         .stderr(Stdio::piped())
         .output()
         .map_err(|e| format!("setpriv: {e}"))?;
     if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
 }
 
-/// The program with this limit on threads, including the first one.
-fn limited(threads: usize, args: &[&str]) -> Command {
+/// The program in this test with this limit on threads, including the first one.
+fn limited(test: u32, threads: usize, args: &[&str]) -> Command {
     let program = fedimeter().get_program().to_owned();
     let mut command = Command::new("setpriv");
-    command.env("HOME", "/").args(["--reuid", &user(), "--clear-groups", "prlimit"]);
+    command.env("HOME", "/").args(["--reuid", &user(test), "--clear-groups", "prlimit"]);
     command.arg(format!("--nproc={threads}")).arg(program).args(args);
     command
 }
@@ -47,11 +52,11 @@ fn few_threads_are_no_panic() {
         let args = ["serve", "--listen", "127.0.0.1:0", &url];
         let (mut refused, mut served) = (0, 0);
         for threads in 1..=8 {
-            let once = finish(limited(threads, &["once", "--format", "prometheus", &url]));
+            let once = finish(limited(0, threads, &["once", "--format", "prometheus", &url]));
             assert!(!once.err.contains("panicked"), "{threads}: {}", once.err);
             if once.status == Some(0) {
                 assert_eq!(only(&samples(&once.out), "fedimeter_target_up"), Some(1.0), "{threads}");
-                let bridge = Serving::with(&mut limited(threads, &args));
+                let bridge = Serving::with(&mut limited(0, threads, &args));
                 for _ in 0..5 {
                     let text = http::body(http::client().get(format!("{}/metrics", bridge.url()))).await;
                     assert_eq!(only(&samples(&text), "fedimeter_target_up"), Some(1.0), "{threads}");
@@ -59,7 +64,7 @@ fn few_threads_are_no_panic() {
                 assert!(!bridge.log().contains("panicked"), "{threads}: {}", bridge.log());
                 served += 1;
             } else {
-                let ran = finish(limited(threads, &args));
+                let ran = finish(limited(0, threads, &args));
                 let reason = format!("needs 4 threads beside its first and can start {}", threads - 1);
                 assert!(ran.status == Some(1) && ran.err.contains(&reason), "{threads}: {ran:?}");
                 refused += 1;
@@ -67,4 +72,13 @@ fn few_threads_are_no_panic() {
         }
         assert_eq!((refused, served), (4, 4));
     });
+}
+
+/// The threads that the program starts to count how many it may have are still counted for
+/// a moment after they have ended.
+fn enough_threads_are_always_enough() {
+    for start in 0..100 {
+        let ran = finish(limited(1, 5, &["metrics"]));
+        assert_eq!(ran.status, Some(0), "{start}: {}", ran.err);
+    }
 }
