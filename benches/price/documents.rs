@@ -10,14 +10,19 @@ use crate::reader::Reader;
 use crate::tls::Front;
 
 const TARGETS: usize = 1000;
-/// Each figure is the median of so many rounds.
+/// Rounds of everything at once.
 const ROUNDS: usize = 3;
+/// Rounds one by one: as long as a connection lives, because of those whose age ends.
+const CYCLE: usize = 5;
 /// After this, everything but the activity is due again; connections are kept.
 const DUE: Duration = Duration::from_secs(58);
 /// The time between two scrapes of a bridge that polls ahead of them, and the rounds
 /// after which each server is polled at its own time.
 const INTERVAL: Duration = Duration::from_secs(60);
 const SETTLED: usize = 4;
+/// The part of it over which the client reads, and what is left before the next scrape.
+const READ: f64 = 0.95;
+const MARGIN: Duration = Duration::from_millis(300);
 
 /// A fleet, reached with or without TLS, and the client that only reads.
 struct Side {
@@ -73,29 +78,40 @@ pub async fn run(ways: impl Iterator<Item = bool>) -> Result<(), Failure> {
     let ahead = ahead(&mut sides).await?;
     for ((side, at_once), ahead) in sides.iter().zip(at_once).zip(ahead) {
         let of = |i: usize| at_once.iter().map(|round: &[Round; 3]| round[i]).collect::<Vec<_>>();
-        print(side, "all at once", of(0));
-        print(side, "all at once, with its part of the page", of(1));
-        // The text is written ahead, too, and is the same.
-        let page = median(of(2)).ours;
-        let alone = ahead.iter().map(|round| Round { ours: round.ours - page, ..*round }).collect();
-        print(side, "ahead, one by one", alone);
-        print(side, "ahead, one by one, with its part of the page", ahead);
+        print(side, "all at once", &of(0));
+        print(side, "all at once, with its part of the page", &of(1));
+        print(side, "what the page takes, for an endpoint", &of(2));
+        print(side, "ahead, one by one, with its part of the page", &ahead);
     }
     Ok(())
 }
 
-/// The µs of the bridge and of the client in a round, and how many connections were made
-/// in it.
+/// What bridge and client have taken in a round, and how many connections were made in it.
 #[derive(Debug, Clone, Copy)]
 struct Round {
-    ours: f64,
-    theirs: f64,
+    ours: Cost,
+    theirs: Cost,
     connected: usize,
 }
 
-impl Round {
-    fn ratio(&self) -> f64 {
-        self.ours / self.theirs
+/// CPU seconds of reading documents.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    pub cpu: f64,
+    pub documents: usize,
+}
+
+impl Cost {
+    /// The µs of a document.
+    fn each(self) -> f64 {
+        self.cpu * 1e6 / self.documents.max(1) as f64
+    }
+
+    fn of_all(costs: impl Iterator<Item = Cost>) -> Cost {
+        costs.fold(Cost::default(), |sum, cost| Cost {
+            cpu: sum.cpu + cost.cpu,
+            documents: sum.documents + cost.documents,
+        })
     }
 }
 
@@ -127,8 +143,8 @@ async fn at_once(sides: &mut [Side]) -> Result<Vec<Vec<[Round; 3]>>, Failure> {
             if side.requests() != before {
                 return Err("servers were asked while the page was written".into());
             }
-            rounds.push([both - page, both, page].map(|seconds| Round {
-                ours: seconds * 1e6 / asked.max(1) as f64,
+            rounds.push([both - page, both, page].map(|cpu| Round {
+                ours: Cost { cpu, documents: asked },
                 theirs,
                 connected,
             }));
@@ -142,7 +158,7 @@ async fn ahead(sides: &mut [Side]) -> Result<Vec<Vec<Round>>, Failure> {
     let bridges = sides.iter().map(|side| side.bridge("auto")).collect::<Result<Vec<_>, _>>()?;
     let mut rounds = vec![Vec::new(); sides.len()];
     let mut scrapes = tokio::time::interval(INTERVAL);
-    for round in 0..=SETTLED + ROUNDS {
+    for round in 0..=SETTLED + CYCLE {
         scrapes.tick().await;
         for bridge in &bridges {
             bridge.scrape().await?;
@@ -150,42 +166,41 @@ async fn ahead(sides: &mut [Side]) -> Result<Vec<Vec<Round>>, Failure> {
         if round <= SETTLED {
             continue;
         }
-        // The page is not part of it.
+        // The scrape is not part of it, but all that is written ahead of the next one.
         let before: Vec<(f64, usize, usize)> = sides
             .iter()
             .zip(&bridges)
             .map(|(side, bridge)| Ok((bridge.cpu()?, side.requests(), side.connections())))
             .collect::<Result<_, Failure>>()?;
-        let over = INTERVAL.mul_f64(0.9);
         for side in &mut *sides {
-            side.reader.begin(over)?;
+            side.reader.begin(INTERVAL.mul_f64(READ))?;
         }
-        for (i, side) in sides.iter_mut().enumerate() {
-            let (theirs, read) = side.reader.end()?;
+        let mut theirs = Vec::new();
+        for side in &mut *sides {
+            theirs.push(side.reader.end()?);
+        }
+        tokio::time::sleep(INTERVAL.mul_f64(1.0 - READ).saturating_sub(MARGIN)).await;
+        for (i, (side, theirs)) in sides.iter().zip(theirs).enumerate() {
             let (cpu, requests, connections) = before[i];
-            let asked = (side.requests() - requests).saturating_sub(read);
-            let ours = (bridges[i].cpu()? - cpu) * 1e6 / asked.max(1) as f64;
+            let documents = (side.requests() - requests).saturating_sub(theirs.documents);
+            let ours = Cost { cpu: bridges[i].cpu()? - cpu, documents };
             rounds[i].push(Round { ours, theirs, connected: side.connections() - connections });
         }
     }
     Ok(rounds)
 }
 
-/// The round with the middle one of the ratios.
-fn median(mut rounds: Vec<Round>) -> Round {
-    rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-    rounds[rounds.len() / 2]
-}
-
-fn print(side: &Side, what: &str, rounds: Vec<Round>) {
-    let (least, most) = rounds.iter().fold((f64::MAX, f64::MIN), |(least, most), round| {
-        (least.min(round.ratio()), most.max(round.ratio()))
-    });
+/// All rounds together, and the lowest and the highest ratio of one.
+fn print(side: &Side, what: &str, rounds: &[Round]) {
+    let ours = Cost::of_all(rounds.iter().map(|round| round.ours)).each();
+    let theirs = Cost::of_all(rounds.iter().map(|round| round.theirs)).each();
+    let ratios = rounds.iter().map(|round| round.ours.each() / round.theirs.each());
+    let (least, most) =
+        ratios.fold((f64::MAX, f64::MIN), |(least, most), ratio| (least.min(ratio), most.max(ratio)));
     let made: Vec<String> = rounds.iter().map(|round| round.connected.to_string()).collect();
     let made =
         side.front.as_ref().map_or(String::new(), |_| format!("; connections made: {}", made.join(", ")));
-    let median = median(rounds);
-    let (how, Round { ours, theirs, .. }, ratio) = (side.how, median, median.ratio());
+    let (how, ratio) = (side.how, ours / theirs);
     println!(
         "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {ratio:.2} ({least:.2} to {most:.2}{made}) |",
     );

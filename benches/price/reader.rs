@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::bridge::{Failure, cpu_of};
 use crate::builder;
+use crate::documents::Cost;
 
 /// What a bridge asks a server for each minute.
 const DOCUMENTS: [&str; 4] =
@@ -33,10 +34,10 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Reads all documents, the servers spread over this time; the CPU µs of one.
-    pub fn read(&mut self, over: Duration) -> Result<f64, Failure> {
+    /// Reads all documents, the servers spread over this time.
+    pub fn read(&mut self, over: Duration) -> Result<Cost, Failure> {
         self.begin(over)?;
-        Ok(self.end()?.0)
+        self.end()
     }
 
     /// Begins to read them.
@@ -44,11 +45,11 @@ impl Reader {
         Ok(writeln!(self.orders, "{}", over.as_secs_f64())?)
     }
 
-    /// Waits for the end; the CPU µs of a document, and how many there were.
-    pub fn end(&mut self) -> Result<(f64, usize), Failure> {
+    /// Waits for the end.
+    pub fn end(&mut self) -> Result<Cost, Failure> {
         let line = self.line()?;
-        let (cpu, reads) = line.split_once(' ').ok_or("an odd answer of the client")?;
-        Ok((cpu.parse()?, reads.trim().parse()?))
+        let (cpu, documents) = line.split_once(' ').ok_or("an odd answer of the client")?;
+        Ok(Cost { cpu: cpu.parse()?, documents: documents.trim().parse()? })
     }
 
     fn line(&mut self) -> Result<String, Failure> {
@@ -110,8 +111,7 @@ pub async fn run(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
             });
         }
         servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        let cpu = (cpu_of(std::process::id())? - before) * 1e6 / reads.max(1) as f64;
-        println!("{cpu} {reads}");
+        println!("{} {reads}", cpu_of(std::process::id())? - before);
     }
     Ok(())
 }
