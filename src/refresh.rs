@@ -175,15 +175,15 @@ impl Refresher {
         let deadline = tokio::time::Instant::now() + within;
         self.rhythm.beat(started);
         let targets = self.current();
-        let mut waiting = Vec::new();
-        for polled in &*targets {
-            if let Some(job) = Job::claim(polled, started) {
-                self.send(polled, job);
-            }
-            if polled.is_busy() {
-                waiting.push(polled);
-            }
+        let claim = |polled| Some((polled, Job::claim(polled, started)?));
+        let mut due: Vec<(&Arc<Polled>, Job)> = targets.iter().filter_map(claim).collect();
+        // Answers live for the same time, so they become due in this order again: that of
+        // the slices, each of which is written when all of its answers have come.
+        due.sort_by_cached_key(|(polled, _)| polled.target().turn().to_bits());
+        for (polled, job) in due {
+            self.send(polled, job);
         }
+        let waiting: Vec<_> = targets.iter().filter(|polled| polled.is_busy()).collect();
         for polled in waiting {
             if tokio::time::timeout_at(deadline, polled.idle()).await.is_err() {
                 break;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fedimeter::fetch::Http;
 use fedimeter::refresh::Prefetch;
 use fedimeter::simulator::Simulator;
 
@@ -73,6 +74,23 @@ async fn find_everything_fresh(bench: &Bench, simulator: &Simulator) {
     // The next collection polls the servers itself.
     bench.refresh().await;
     assert!(requests(simulator) > before);
+}
+
+/// What is due in one collection is due again in the same order, when it has lived for as
+/// long as the server said. So the slices of a page, which are in this order, are written
+/// one after the other.
+#[tokio::test]
+async fn a_collection_asks_in_the_order_of_turns() {
+    let simulator = simulator(|_| {}).await;
+    let targets: Vec<_> = (0..4).map(|i| target(&simulator, i)).collect();
+    let turns: Vec<f64> = targets.iter().map(|target| target.turn()).collect();
+    assert!(!turns.is_sorted(), "their order is another");
+    let bench = Bench::with(targets, Http { max_requests: 1, ..http() });
+    let view = bench.refresh().await;
+    let first = |i| reading(&view, i).snapshot.slots.iter().filter_map(|slot| Some(slot.last()?.ended)).min();
+    let mut asked: Vec<usize> = (0..4).collect();
+    asked.sort_by_key(|i| first(*i));
+    assert!(asked.is_sorted_by_key(|i| turns[*i]), "{asked:?} of {turns:?}");
 }
 
 /// A few servers are not polled ahead.
