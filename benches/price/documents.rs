@@ -1,4 +1,4 @@
-//! What reading an endpoint costs, beside a client that only reads the bytes.
+//! What reading an endpoint costs, beside clients that do less.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fedimeter::simulator::Simulator;
 
 use crate::bridge::{Bridge, Failure, configuration, instances, write};
 use crate::client;
-use crate::reader::Reader;
+use crate::reader::{Reader, Reads};
 use crate::tls::Front;
 
 const TARGETS: usize = 1000;
@@ -24,13 +24,13 @@ const SETTLED: usize = 4;
 const READ: f64 = 0.95;
 const MARGIN: Duration = Duration::from_millis(300);
 
-/// A fleet, reached with or without TLS, and the client that only reads.
+/// A fleet, reached with or without TLS, and the clients that read the same.
 struct Side {
     how: &'static str,
     simulator: Simulator,
     front: Option<Front>,
     urls: Vec<String>,
-    reader: Reader,
+    readers: [Reader; 2],
 }
 
 impl Side {
@@ -42,8 +42,8 @@ impl Side {
             Some(_) => (0..TARGETS).map(|i| Front::url(&simulator, i)).collect(),
             None => simulator.urls(),
         };
-        let reader = Reader::start(&urls)?;
-        Ok(Side { how, simulator, front, urls, reader })
+        let readers = [Reader::start(Reads::Bytes, &urls)?, Reader::start(Reads::Json, &urls)?];
+        Ok(Side { how, simulator, front, urls, readers })
     }
 
     /// A bridge of its own for the fleet.
@@ -64,8 +64,8 @@ impl Side {
     }
 }
 
-/// With these ways to reach servers (`true`: over TLS). In each round, bridge and client
-/// take turns, or read one by one at the same time, so that both have the same machine.
+/// With these ways to reach servers (`true`: over TLS). In each round, bridge and clients
+/// take turns, or read one by one at the same time, so that all have the same machine.
 pub async fn run(ways: impl Iterator<Item = bool>) -> Result<(), Failure> {
     let mut sides = Vec::new();
     for over_tls in ways {
@@ -86,11 +86,11 @@ pub async fn run(ways: impl Iterator<Item = bool>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What bridge and client have taken in a round, and how many connections were made in it.
+/// What bridge and clients have taken in a round, and how many connections were made in it.
 #[derive(Debug, Clone, Copy)]
 struct Round {
     ours: Cost,
-    theirs: Cost,
+    theirs: [Cost; 2],
     connected: usize,
 }
 
@@ -124,11 +124,15 @@ async fn at_once(sides: &mut [Side]) -> Result<Vec<Vec<[Round; 3]>>, Failure> {
     }
     let mut rounds = vec![Vec::new(); sides.len()];
     for _ in 0..ROUNDS {
-        // Bridge and client have both slept as long, and the processor with them.
-        tokio::time::sleep(DUE / 2).await;
-        let theirs =
-            sides.iter_mut().map(|side| side.reader.read(Duration::ZERO)).collect::<Result<Vec<_>, _>>()?;
-        tokio::time::sleep(DUE / 2).await;
+        // Bridge and clients have slept as long, and the processor with them.
+        let mut theirs = vec![[Cost::default(); 2]; sides.len()];
+        for reader in 0..2 {
+            tokio::time::sleep(DUE / 3).await;
+            for (side, theirs) in sides.iter_mut().zip(&mut theirs) {
+                theirs[reader] = side.readers[reader].read(Duration::ZERO)?;
+            }
+        }
+        tokio::time::sleep(DUE / 3).await;
         for (((side, bridge), rounds), theirs) in sides.iter().zip(&bridges).zip(&mut rounds).zip(theirs) {
             let (cpu, before, connections) = (bridge.cpu()?, side.requests(), side.connections());
             bridge.scrape().await?;
@@ -172,17 +176,18 @@ async fn ahead(sides: &mut [Side]) -> Result<Vec<Vec<Round>>, Failure> {
             .zip(&bridges)
             .map(|(side, bridge)| Ok((bridge.cpu()?, side.requests(), side.connections())))
             .collect::<Result<_, Failure>>()?;
-        for side in &mut *sides {
-            side.reader.begin(INTERVAL.mul_f64(READ))?;
+        for reader in sides.iter_mut().flat_map(|side| &mut side.readers) {
+            reader.begin(INTERVAL.mul_f64(READ))?;
         }
         let mut theirs = Vec::new();
-        for side in &mut *sides {
-            theirs.push(side.reader.end()?);
+        for Side { readers: [bytes, json], .. } in &mut *sides {
+            theirs.push([bytes.end()?, json.end()?]);
         }
         tokio::time::sleep(INTERVAL.mul_f64(1.0 - READ).saturating_sub(MARGIN)).await;
         for (i, (side, theirs)) in sides.iter().zip(theirs).enumerate() {
             let (cpu, requests, connections) = before[i];
-            let documents = (side.requests() - requests).saturating_sub(theirs.documents);
+            let read: usize = theirs.iter().map(|theirs| theirs.documents).sum();
+            let documents = (side.requests() - requests).saturating_sub(read);
             let ours = Cost { cpu: bridges[i].cpu()? - cpu, documents };
             rounds[i].push(Round { ours, theirs, connected: side.connections() - connections });
         }
@@ -193,15 +198,19 @@ async fn ahead(sides: &mut [Side]) -> Result<Vec<Vec<Round>>, Failure> {
 /// All rounds together, and the lowest and the highest ratio of one.
 fn print(side: &Side, what: &str, rounds: &[Round]) {
     let ours = Cost::of_all(rounds.iter().map(|round| round.ours)).each();
-    let theirs = Cost::of_all(rounds.iter().map(|round| round.theirs)).each();
-    let ratios = rounds.iter().map(|round| round.ours.each() / round.theirs.each());
-    let (least, most) =
-        ratios.fold((f64::MAX, f64::MIN), |(least, most), ratio| (least.min(ratio), most.max(ratio)));
+    let beside = |client: usize| {
+        let theirs = Cost::of_all(rounds.iter().map(|round| round.theirs[client])).each();
+        let ratios = rounds.iter().map(|round| round.ours.each() / round.theirs[client].each());
+        let (least, most) =
+            ratios.fold((f64::MAX, f64::MIN), |(least, most), ratio| (least.min(ratio), most.max(ratio)));
+        (theirs, format!("{:.2} ({least:.2} to {most:.2})", ours / theirs))
+    };
+    let ((bytes, to_bytes), (json, to_json)) = (beside(0), beside(1));
     let made: Vec<String> = rounds.iter().map(|round| round.connected.to_string()).collect();
     let made =
         side.front.as_ref().map_or(String::new(), |_| format!("; connections made: {}", made.join(", ")));
-    let (how, ratio) = (side.how, ours / theirs);
+    let how = side.how;
     println!(
-        "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {theirs:.0} | {ratio:.2} ({least:.2} to {most:.2}{made}) |",
+        "| an endpoint read{how}, {what}: CPU µs | {ours:.0} | bare reqwest: {bytes:.0}, which unpacks and parses: {json:.0} | {to_bytes}, {to_json}{made} |",
     );
 }

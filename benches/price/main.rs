@@ -39,10 +39,10 @@ fn main() -> Result<(), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let [mode, urls] = &args[..]
+    if let [mode, reads, urls] = &args[..]
         && mode == "read"
     {
-        return runtime.block_on(reader::run(urls.split(',')));
+        return runtime.block_on(reader::run(reads, urls.split(',')));
     }
     println!("| what | measured | beside it | ratio |");
     println!("|---|---:|---:|---:|");

@@ -1,4 +1,4 @@
-//! The bare client: it reads the documents that the bridge reads, and nothing more.
+//! The bare clients: they read the documents that the bridge reads, and nothing more.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,7 +12,25 @@ use crate::documents::Cost;
 const DOCUMENTS: [&str; 4] =
     ["/api/v2/instance", "/api/v1/instance", "/.well-known/nodeinfo", "/nodeinfo/2.0"];
 
-/// The client as a process of its own.
+/// What a client does with a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// It takes the bytes, as they come.
+    Bytes,
+    /// It unpacks them, and parses the JSON without keeping any of it: the least that
+    /// whoever wants a number of it has to do.
+    Json,
+}
+
+impl Reads {
+    const ALL: [(&str, Reads); 2] = [("bytes", Reads::Bytes), ("json", Reads::Json)];
+
+    fn name(self) -> &'static str {
+        Reads::ALL.iter().find(|(_, reads)| *reads == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A client as a process of its own.
 pub struct Reader {
     child: Child,
     orders: ChildStdin,
@@ -21,9 +39,9 @@ pub struct Reader {
 
 impl Reader {
     /// Starts it, and waits until it is connected with all of these.
-    pub fn start(urls: &[String]) -> Result<Reader, Failure> {
+    pub fn start(reads: Reads, urls: &[String]) -> Result<Reader, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["read", &urls.join(",")])
+            .args(["read", reads.name(), &urls.join(",")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -69,10 +87,14 @@ impl Drop for Reader {
 
 /// The process itself: each line of standard input has the seconds over which the servers
 /// are to be spread.
-pub async fn run(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
+pub async fn run(reads: &str, bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
+    let reads = Reads::ALL.iter().find(|(name, _)| *name == reads).ok_or("an unknown client")?.1;
     let bases: Vec<&str> = bases.map(|base| base.trim_end_matches('/')).collect();
     // A bare client asks the system for names, which may not know those below localhost.
-    let mut builder = builder(false)?.tls_danger_accept_invalid_certs(true).pool_idle_timeout(None);
+    let mut builder = builder(true)?
+        .gzip(reads == Reads::Json)
+        .tls_danger_accept_invalid_certs(true)
+        .pool_idle_timeout(None);
     for base in &bases {
         let host = url::Url::parse(base)?.host_str().unwrap_or_default().to_owned();
         builder = builder.resolve(&host, ([127, 0, 0, 1], 0).into());
@@ -93,7 +115,7 @@ pub async fn run(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
         there.push(documents);
     }
     println!("connected");
-    let reads = there.iter().map(Vec::len).sum::<usize>();
+    let documents = there.iter().map(Vec::len).sum::<usize>();
     for line in std::io::stdin().lines() {
         let over = Duration::from_secs_f64(line?.parse()?);
         let before = cpu_of(std::process::id())?;
@@ -105,13 +127,17 @@ pub async fn run(bases: impl Iterator<Item = &str>) -> Result<(), Failure> {
             servers.spawn(async move {
                 tokio::time::sleep(wait).await;
                 for document in documents {
-                    client.get(document).send().await?.error_for_status()?.bytes().await?;
+                    let answer = client.get(document).send().await?.error_for_status()?;
+                    let body = answer.bytes().await?;
+                    if reads == Reads::Json {
+                        std::hint::black_box(serde_json::from_slice::<serde::de::IgnoredAny>(&body)?);
+                    }
                 }
-                Ok::<_, reqwest::Error>(())
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
             });
         }
-        servers.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        println!("{} {reads}", cpu_of(std::process::id())? - before);
+        servers.join_all().await.into_iter().collect::<Result<(), _>>().map_err(|e| e as Failure)?;
+        println!("{} {documents}", cpu_of(std::process::id())? - before);
     }
     Ok(())
 }
