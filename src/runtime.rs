@@ -20,9 +20,10 @@ const MAX_BLOCKING: usize = 32;
 /// How long idle threads are kept. If no further thread can be started, tokio panics
 /// unless one exists to do the work.
 const KEEP_ALIVE: Duration = Duration::from_secs(u32::MAX as u64);
-/// How often to look whether the system still counts threads that have ended, and how
-/// long to wait between two looks: for a second at the most.
-const LOOKS: (usize, Duration) = (1_000, Duration::from_millis(1));
+/// How often to look whether the system still counts threads that have ended, and the
+/// minimum time between two looks.
+const MAX_LOOKS: usize = 1_000;
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Why the runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -89,17 +90,17 @@ fn startable(wanted: usize) -> usize {
     });
     // A thread is counted against the limit for a moment after it has ended, even after it
     // was joined. A runtime that starts in that moment panics, or waits for ever.
-    for _ in 0..LOOKS.0 {
+    for _ in 0..MAX_LOOKS {
         if threads() <= before {
             break;
         }
-        thread::sleep(LOOKS.1);
+        thread::sleep(LOOK_INTERVAL);
     }
     started
 }
 
 /// Returns the number of this process's threads if the system is a Linux. It takes a thread
-/// off its list after it has taken it off the counts that limits apply to.
+/// off this list after it has taken it off the count of the user's threads.
 fn threads() -> Option<usize> {
     fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_that_can_be_started_are_counted_and_end() {
+    fn threads_that_can_be_started_are_counted() {
         assert_eq!(startable(0), 0);
         assert_eq!(startable(6), 6);
     }
