@@ -25,9 +25,9 @@ impl Bridge {
             let (now, unix) = (clock.now(), clock.unix());
             let unix = unix + collection.since(now).as_secs_f64();
             let view = self.refresher.known_since(collection, unix);
-            // Slice by slice, so that a scrape waits for one at most. What is left when the
+            // Slice by slice, so that a scrape waits for one at most. What is left when a
             // collection comes is its own: it knows newer facts.
-            while clock.now() < collection {
+            while clock.now() < collection && !self.refresher.was_collected_since(now) {
                 let turn = self.scrapes.turn().await;
                 let (bridge, view, part) = (self.clone(), view.clone(), part.clone());
                 let watched = self.watchdog.watch(self.deadline);

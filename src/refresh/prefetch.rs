@@ -93,7 +93,7 @@ pub struct Ahead {
 
 impl Ahead {
     /// Returns the part of the targets whose pages are to be written, by their turns, after
-    /// those up to `written`: each once in an interval, and before its end once more all
+    /// those up to `written`: each once in an interval, and twice before its end all
     /// that have changed since, because not every server can be polled at its own time.
     #[must_use]
     pub fn to_write(&self, written: f64) -> Range<f64> {
@@ -124,6 +124,12 @@ impl Rhythm {
         beats.last = Some(now);
         drop(beats);
         self.came.notify_one();
+    }
+
+    /// Whether a collection has begun since then.
+    fn has_come_since(&self, then: Moment) -> bool {
+        let beats = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.last.is_some_and(|last| last > then)
     }
 
     /// Returns the time of the last collection, and the interval: the longest of the
@@ -251,6 +257,12 @@ impl Refresher {
     #[must_use]
     pub fn polled_ahead(&self) -> watch::Receiver<Ahead> {
         self.rhythm.polled.subscribe()
+    }
+
+    /// Whether a collection has begun since then. Those that are not periodic do not count.
+    #[must_use]
+    pub fn was_collected_since(&self, then: Moment) -> bool {
+        self.rhythm.has_come_since(then)
     }
 
     /// Polls ahead of collections, until it is dropped.

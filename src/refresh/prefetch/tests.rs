@@ -21,6 +21,7 @@ fn the_interval_is_the_one_at_which_collections_come() {
     assert_eq!(rhythm.interval(), None);
     rhythm.beat(at(100.0));
     assert_eq!(rhythm.interval(), None, "one collection is no interval");
+    assert!(rhythm.has_come_since(at(99.0)) && !rhythm.has_come_since(at(100.0)));
     rhythm.beat(at(160.0));
     assert_eq!(rhythm.interval(), Some((at(160.0), Duration::from_secs(60))));
     // A person looks at the page.
