@@ -37,8 +37,8 @@ impl Link {
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(_)) => self.state.has_written(),
-            Poll::Ready(Err(_)) => self.state.ends(),
+            Poll::Ready(Ok(_)) => self.state.note_written(),
+            Poll::Ready(Err(_)) => self.state.note_ended(),
             Poll::Pending => {}
         }
     }
@@ -46,7 +46,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.state.closes();
+        self.state.note_closed();
     }
 }
 
@@ -67,9 +67,9 @@ impl AsyncRead for Link {
         let (before, had_room) = (buf.filled().len(), buf.remaining() > 0);
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &read {
-            Poll::Ready(Ok(())) if buf.filled().len() > before => self.state.has_heard(),
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.state.note_heard(),
             Poll::Ready(Ok(())) if !had_room => {}
-            Poll::Ready(_) => self.state.ends(),
+            Poll::Ready(_) => self.state.note_ended(),
             Poll::Pending => {}
         }
         read

@@ -151,7 +151,7 @@ mod tests {
         let lasting = || State::new(Duration::from_secs(3600), false);
         let kept = || room.keepers.hosts()["a"].kept.len();
         let closed = lasting();
-        closed.closes();
+        closed.note_closed();
         for state in [State::new(Duration::ZERO, false), lasting(), closed] {
             limit(state);
         }

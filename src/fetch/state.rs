@@ -47,22 +47,22 @@ impl State {
     }
 
     /// Records that something was written.
-    pub fn has_written(&self) {
+    pub fn note_written(&self) {
         self.is_heard.store(false, Relaxed);
     }
 
     /// Records that something arrived.
-    pub fn has_heard(&self) {
+    pub fn note_heard(&self) {
         self.is_heard.store(true, Relaxed);
     }
 
     /// Records that the other side has closed the connection, or it broke.
-    pub fn ends(&self) {
+    pub fn note_ended(&self) {
         self.has_ended.store(true, Relaxed);
     }
 
     /// Records that the connection is no longer open.
-    pub fn closes(&self) {
+    pub fn note_closed(&self) {
         self.is_closed.store(true, Relaxed);
     }
 

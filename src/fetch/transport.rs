@@ -209,7 +209,8 @@ impl Transport {
             // A server that refuses a POST may not have read its body, and closes the
             // connection silently (Mitra).
             let is_refused = is_post && !response.status().is_success();
-            if is_refused || is_stale {
+            // A request that waits for a connection would get this one.
+            if is_refused || is_stale || connection.has_expired() {
                 line.give_up();
             }
         }
