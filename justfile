@@ -52,6 +52,11 @@ price *FIGURES:
     cargo build --release --bench price
     cargo bench --bench price -- {{FIGURES}}
 
+# Real minutes of a fleet whose connections are not all kept: pages, CPU, memory.
+fleet SERVERS="30000" DESCRIPTORS="2048" MINUTES="8":
+    cargo build --release
+    benches/fleet {{SERVERS}} {{DESCRIPTORS}} {{MINUTES}}
+
 # Simulated minutes of a fleet: every number looked at is right, and memory stays.
 minutes TARGETS="10000" MINUTES="10":
     cargo bench --bench minutes -- {{TARGETS}} {{MINUTES}}
@@ -60,6 +65,7 @@ minutes TARGETS="10000" MINUTES="10":
 bench-all:
     just price
     just load 1 1000 5000 10000 30000
+    just fleet
     just siege
 
 # The bridge beside hostile clients: what the good client waits, and what it costs.

@@ -1,6 +1,6 @@
 //! The price of a number: `just price`. The bridge, as a process of its own, beside
 //! programs that do the least that there is to do: nginx, which sends a file with the
-//! bytes of the page, and a bare client, which reads the documents that the bridge reads.
+//! bytes of the page, and clients that only read the documents that the bridge reads.
 //! Ratios are of CPU time in one run, from /proc (Linux only). `just price documents tls`
 //! takes some of the figures alone.
 
