@@ -177,7 +177,7 @@ impl Refresher {
         let targets = self.current();
         let claim = |polled| Some((polled, Job::claim(polled, started)?));
         let mut due: Vec<(&Arc<Polled>, Job)> = targets.iter().filter_map(claim).collect();
-        // Answers live for the same time, so they become due in this order again: that of
+        // What servers let live for the same time becomes due in this order again: that of
         // the slices, each of which is written when all of its answers have come.
         due.sort_by_cached_key(|(polled, _)| polled.target().turn().to_bits());
         for (polled, job) in due {

@@ -76,14 +76,14 @@ async fn find_everything_fresh(bench: &Bench, simulator: &Simulator) {
     assert!(requests(simulator) > before);
 }
 
-/// What is due in one collection is due again in the same order, when it has lived for as
-/// long as the server said. So the slices of a page, which are in this order, are written
-/// one after the other.
+/// What is due in one collection, and then lives for the same time, is due again in the
+/// same order. So the slices of a page, which are in this order, are written one after the
+/// other.
 #[tokio::test]
 async fn a_collection_asks_in_the_order_of_turns() {
     let simulator = simulator(|_| {}).await;
     let targets: Vec<_> = (0..4).map(|i| target(&simulator, i)).collect();
-    let turns: Vec<f64> = targets.iter().map(|target| target.turn()).collect();
+    let turns: Vec<f64> = targets.iter().map(fedimeter::Target::turn).collect();
     assert!(!turns.is_sorted(), "their order is another");
     let bench = Bench::with(targets, Http { max_requests: 1, ..http() });
     let view = bench.refresh().await;
