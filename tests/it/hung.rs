@@ -49,10 +49,11 @@ async fn a_server_is_read_in_each_round_beside_hung_ones_at_its_address() {
 #[tokio::test]
 async fn a_server_that_was_not_asked_yet_is_not_called_down() {
     let simulator = simulator(|s| s.instances = 2).await;
-    simulator.set_fault(0, "*", Some("hang".parse().unwrap()));
-    let both = [0, 1].map(|i| target(&simulator, i));
-    let bench = Bench::with(both.into(), Http { max_requests: 1, ..http() });
     // The second one waits for its turn.
+    let both = by_turn(&simulator, 2);
+    simulator.set_fault(both[0], "*", Some("hang".parse().unwrap()));
+    let both = both.into_iter().map(|i| target(&simulator, i)).collect();
+    let bench = Bench::with(both, Http { max_requests: 1, ..http() });
     let deadline = Duration::from_millis(500);
     let view = bench.refresher.refresh(deadline).await.ended_by(deadline);
     assert_eq!([0, 1].map(|i| value(&view, i, "fedimeter.target.up")), [Some(0), None]);

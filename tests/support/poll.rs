@@ -37,6 +37,13 @@ pub fn target(simulator: &Simulator, i: usize) -> Target {
     Target::new(simulator.url(i).parse().unwrap(), None, None, &BTreeMap::new())
 }
 
+/// The first instances in the order of their [turns](Target::turn).
+pub fn by_turn(simulator: &Simulator, instances: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..instances).collect();
+    all.sort_by(|a, b| target(simulator, *a).turn().total_cmp(&target(simulator, *b).turn()));
+    all
+}
+
 pub fn http() -> Http {
     Http { timeout: Duration::from_secs(5), ..Http::default() }
 }
