@@ -70,8 +70,7 @@ pub fn build() -> Result<Runtime, RuntimeError> {
 }
 
 /// Returns how many threads, up to `wanted`, can be started besides the running ones.
-/// It has started that many. The system no longer counts them when this returns, if it
-/// says how many there are.
+/// Starts and ends that many. When this returns, Linux no longer counts them.
 fn startable(wanted: usize) -> usize {
     let before = threads();
     let (may_end, ending) = (Mutex::new(false), Condvar::new());

@@ -40,7 +40,7 @@ pub fn target(simulator: &Simulator, i: usize) -> Target {
 /// The first instances in the order of their [turns](Target::turn).
 pub fn by_turn(simulator: &Simulator, instances: usize) -> Vec<usize> {
     let mut all: Vec<usize> = (0..instances).collect();
-    all.sort_by(|a, b| target(simulator, *a).turn().total_cmp(&target(simulator, *b).turn()));
+    all.sort_by_cached_key(|i| target(simulator, *i).turn().to_bits());
     all
 }
 
